@@ -1,0 +1,33 @@
+"""IBN-Net for domain-generalised semantic segmentation.
+
+Importing this package loads neither PyTorch nor a host framework and registers nothing: public
+names are resolved when first used (PEP 562). The backbones are registered by
+`ibn_seg.plugins.mmengine`; `ibn_seg.plugins.mmseg` adds data sets, transforms and the metric.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "IBN": "ibn_seg.layers.ibn",
+    "Placement": "ibn_seg.layers.placement",
+    "create_model": "ibn_seg.models.factory",
+    "list_models": "ibn_seg.models.factory",
+    "UserError": "ibn_seg.errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the lazy names too, for completion."""
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,59 @@
+"""Errors that are the user's to mend: one line that says what, what is allowed, and what to do.
+
+Every command turns these into one line on stderr and an exit code; anything else is a bug of ours
+and keeps its traceback.
+
+Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it,
+130 interrupted.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what was given: an argument, a config, a file.
+
+    Args:
+        problem: What was given and what is wrong with it; names the file or the key.
+        fix: What is allowed, or what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, fix: str = "") -> None:
+        line = f"{problem}: {fix}" if fix else problem
+        super().__init__(line)
+
+    @property
+    def line(self) -> str:
+        """The message on one line, without what data workers and registries put around it.
+
+        PyTorch re-raises a data worker's error with the worker's traceback as its message, and
+        mmengine's registries prepend the class that was being built.
+        """
+        marker = f"{type(self).__name__}: "
+        lines = [part.strip() for part in str(self).strip().splitlines() if part.strip()]
+        last = next((part for part in reversed(lines) if marker in part), lines[-1])
+        return last.rpartition(marker)[2] if marker in last else " ".join(lines)
+
+
+class EnvError(UserError):
+    """The environment cannot do what was asked: disk full, not writable, package missing."""
+
+    exit_code = 3
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed name that `given` most likely means, or None if nothing is close."""
+    folded = {str(name).lower(): str(name) for name in allowed}
+    matches = difflib.get_close_matches(str(given).lower(), folded, n=1, cutoff=0.5)
+    return folded[matches[0]] if matches else None
+
+
+def unknown(kind: str, given: object, allowed: Iterable[str]) -> UserError:
+    """Return the error for a name that is not in a table, with the nearest name that is."""
+    names = [str(name) for name in allowed]
+    guess = nearest(str(given), names)
+    hint = f"did you mean {guess!r}? " if guess else ""
+    return UserError(f"unknown {kind} {given!r}", f"{hint}allowed: {', '.join(names)}")

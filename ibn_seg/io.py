@@ -1,0 +1,125 @@
+"""Files that are never half-written, and checkpoints that never execute anything."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import EnvError, UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block succeeds.
+
+    Readers see the old file or the whole new one, never a part; a failed block leaves nothing.
+    The temporary name keeps the suffix of `path`, because image writers choose the format by it.
+
+    Raises:
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
+        )
+    except OSError as error:
+        raise write_error(path, error) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes private files; results are meant to be read by others.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike, data: Any) -> None:
+    """Write `data` to `path` atomically as indented JSON; floats keep every digit."""
+    write_text(path, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a JSON file", str(error)) from error
+
+
+def write_error(path: str | os.PathLike, error: OSError) -> EnvError:
+    """Return the one-line error for a failed write to `path`."""
+    reason = error.strerror or str(error)
+    return EnvError(f"{path}: cannot be written ({reason})", "free space or choose another folder")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
+    """Load a PyTorch checkpoint that holds tensors and plain values only.
+
+    Unpickling is restricted to `torch.load(weights_only=True)`: a checkpoint that holds anything
+    that could execute code is refused before it does.
+
+    Args:
+        path: A local file.
+        map_location: The device that the tensors go to.
+
+    Raises:
+        UserError: The file is missing, damaged, or holds other objects than weights.
+    """
+    import torch
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint", "give the path of a .pth file")
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: refused, it holds more than tensors and plain values",
+            "loading it could execute code; save the state dict alone and use that file",
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"
+        ) from error
+
+
+def _umask() -> int:
+    """Return the process's umask; the system only tells it while setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
