@@ -1,0 +1,202 @@
+"""The report: one HTML file that needs nothing else, not even a network."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ibn_seg.datasets.labels import CLASSES
+from ibn_seg.io import write_text
+from ibn_seg.report import panels as pictures
+from ibn_seg.report import plots, tables, wording
+from ibn_seg.report.panels import Panel
+from ibn_seg.report.runs import Run, order_methods, read_runs
+
+TITLE = "Domain generalisation report"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(
+    results: Sequence[Mapping[str, Any]],
+    panels: Sequence[Panel],
+    out: str | Path,
+    *,
+    title: str = TITLE,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write the report of finished runs.
+
+    Args:
+        results: Contents of result files, one per run, of one experiment.
+        panels: Scenes to show, in this order.
+        out: The HTML file to write; an older one is replaced as a whole.
+        title: Heading of the page.
+        notes: Paragraphs on what was run that the results do not tell, as plain text.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UserError: A result is incomplete, or the results are not of one experiment.
+        EnvError: The file cannot be written.
+    """
+    runs = read_runs(results)
+    page = (
+        _environment().get_template("report.html.j2").render(_content(runs, panels, title, notes))
+    )
+    write_text(out, page)
+    return Path(out)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figures"] = _figures
+    return environment
+
+
+def _figures(text: str) -> str:
+    """Set formatted numbers as print does: true minus signs, '±' and units kept with the number."""
+    if text == tables.NOTHING:
+        return "\N{EN DASH}"
+    text = re.sub(r"(?<!\S)(\(?)-(?=\d)", "\\1\N{MINUS SIGN}", text)
+    return re.sub(r"(?<=±) | (?=(?:%|s|min|h|GiB)(?:\s|$))", "\N{NO-BREAK SPACE}", text)
+
+
+def _content(
+    runs: Sequence[Run], panels: Sequence[Panel], title: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Return everything that the template shows."""
+    rows = tables.rows_of_runs(runs)
+    methods = order_methods([run.method for run in runs])
+    return {
+        "title": title,
+        "style": Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        "introduction": wording.introduction(runs),
+        "methods_note": wording.methods_note(runs),
+        "headline": wording.headline(rows),
+        "summary": tables.summary_table(rows),
+        "seeds_note": tables.seeds_note(rows),
+        "gap": runs[0].gap is not None,
+        "absent_notes": wording.absent_notes(runs),
+        "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
+        "scenes": [_scene(panel, runs[0], methods) for panel in panels],
+        "legend": pictures.legend(),
+        "charts": _class_charts(runs, methods),
+        "curves": _curve_charts(runs, methods),
+        "several_seeds": any(len(row.seeds) > 1 for row in rows),
+        "seeds": tables.seed_table(runs),
+        "facts": wording.facts(runs),
+        "versions": wording.versions(runs),
+        "warnings": wording.unequal_notes(runs),
+        "notes": notes,
+        "runs": [_recipe(run) for run in runs],
+    }
+
+
+def _scene(panel: Panel, run: Run, methods: Sequence[str]) -> dict[str, Any]:
+    """Return a scene's images with captions; predictions in the order of the methods."""
+    shown = [method for method in order_methods([*methods, *panel.predictions])]
+    images = [("Image", "", pictures.photo(panel.image), "photograph")]
+    images.append(("Ground truth", "", pictures.label_map(panel.label), "true classes"))
+    for method in shown:
+        if method in panel.predictions:
+            prediction = panel.predictions[method]
+            right = pictures.pixel_accuracy(prediction, panel.label)
+            images.append(
+                (
+                    method,
+                    "" if right is None else f"{tables.number(right)} % of pixels right",
+                    pictures.label_map(prediction),
+                    f"classes predicted by {method}",
+                )
+            )
+    return {
+        "caption": panel.caption,
+        "domain": panel.domain,
+        "role": _role(panel.domain, run),
+        "images": images,
+    }
+
+
+def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the bars per class of each domain, targets first, with the numbers behind them."""
+    charts = []
+    order = sorted(runs[0].domains, key=lambda domain: domain == runs[0].source)
+    rows_of = {domain: tables.class_rows(runs, domain, CLASSES) for domain in order}
+    top = plots.bars_top([row for rows in rows_of.values() for row in rows])
+    for k, (domain, rows) in enumerate(rows_of.items()):
+        label = f"Bars of the IoU of each class on {domain} for {', '.join(methods)}"
+        charts.append(
+            {
+                "domain": domain,
+                "role": _role(domain, runs[0]),
+                "svg": Markup(plots.class_bars(rows, f"classes{k}", label, top=top)),
+                "table": tables.class_table(rows, methods),
+            }
+        )
+    return charts
+
+
+def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the training loss and the validation mIoU of each domain, where runs have them."""
+    groups = tables.group_by_method(runs)
+
+    def series_of(curve_of: Any) -> list[plots.Series]:
+        found = ((k, [curve_of(run) for run in groups[name]]) for k, name in enumerate(methods))
+        series = (plots.Series(k, tuple(c for c in curves if c is not None)) for k, curves in found)
+        return [one for one in series if one.curves]
+
+    charts = []
+    if losses := series_of(lambda run: plots.thinned(run.loss) if run.loss else None):
+        svg = plots.curves(losses, "loss", "Training loss over iterations", quantity="loss")
+        charts.append({"title": "Training loss", "role": None, "svg": Markup(svg)})
+    validation = {
+        domain: series
+        for domain in runs[0].domains
+        if (series := series_of(lambda run, domain=domain: run.validation.get(domain)))
+    }
+    if validation:
+        limits = plots.common_limits([one for series in validation.values() for one in series])
+    for k, (domain, series) in enumerate(validation.items()):
+        role = _role(domain, runs[0])
+        label = f"mIoU on {domain} ({role}) over iterations"
+        svg = plots.curves(series, f"validation{k}", label, quantity="mIoU (%)", limits=limits)
+        charts.append({"title": f"mIoU on {domain}", "role": role, "svg": Markup(svg)})
+    return charts
+
+
+def _role(domain: str, run: Run) -> str:
+    return "source" if domain == run.source else "unseen"
+
+
+def _recipe(run: Run) -> dict[str, Any]:
+    """Return what is needed to repeat a run, and all that it measured."""
+    record = run.record
+    facts = {
+        "Config file": record.get("config_file"),
+        "Checkpoint": record.get("checkpoint"),
+        "Seed": run.seed,
+        "Iterations": record.get("iterations"),
+        "Device": record.get("device"),
+        "Threads": record.get("threads"),
+        "Commit": record.get("git_commit"),
+        "Finished": record.get("date"),
+    }
+    return {
+        "name": run.name,
+        "method": run.method,
+        "seed": run.seed,
+        "command": record.get("command"),
+        "facts": [(k, "not recorded" if v is None else str(v)) for k, v in facts.items()],
+        "metrics": tables.metric_table(run),
+        "config": record.get("config"),
+    }

@@ -1,0 +1,111 @@
+"""Scenes of the report: a picture, its ground truth and the predictions, as inlined images."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE
+from ibn_seg.errors import UserError
+
+# Shown at no more than a third of a wide page: more pixels would only weigh.
+MAX_WIDTH = 768
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One scene to show.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        label: (H, W) uint8, trainIds, 255 where ignored.
+        predictions: (H, W) uint8 trainIds by method.
+        caption: What the scene is, for example its file name.
+        domain: Domain that the scene is of.
+
+    Raises:
+        UserError: A size or type is wrong.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    predictions: Mapping[str, np.ndarray]
+    caption: str
+    domain: str
+
+    def __post_init__(self) -> None:
+        """Check sizes and types."""
+        # The picture says the size, whatever else its shape may be.
+        size = self.image.shape[:2]
+        _check(self.image, (*size, 3), f"panel {self.caption!r}, image")
+        _check(self.label, size, f"panel {self.caption!r}, label")
+        for method, prediction in self.predictions.items():
+            _check(prediction, size, f"panel {self.caption!r}, prediction of {method}")
+
+
+@dataclass(frozen=True)
+class InlineImage:
+    """An image as a data URI, with its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def photo(image: np.ndarray) -> InlineImage:
+    """Return a picture, (H, W, 3) uint8 RGB, as WebP of at most `MAX_WIDTH` pixels in width."""
+    picture = _shrink(Image.fromarray(image), Image.Resampling.BOX)
+    return _inline(picture, "webp", quality=88, method=6)
+
+
+def label_map(train_ids: np.ndarray) -> InlineImage:
+    """Return trainIds, (H, W) uint8, in the Cityscapes colours as a lossless palette PNG.
+
+    Ids beyond the classes are black, as ignored pixels are.
+    """
+    # Nearest neighbour: a mean of two classes' indices would be a third class.
+    picture = _shrink(Image.fromarray(train_ids), Image.Resampling.NEAREST)
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(PALETTE)] = PALETTE
+    picture.putpalette(colours.tobytes())
+    return _inline(picture, "png", optimize=True)
+
+
+def pixel_accuracy(prediction: np.ndarray, label: np.ndarray) -> float | None:
+    """Return the share of labelled pixels that are right, percent; None if none is labelled."""
+    valid = label != IGNORE_INDEX
+    if not valid.any():
+        return None
+    return 100.0 * float((prediction[valid] == label[valid]).mean())
+
+
+def legend() -> list[tuple[str, str]]:
+    """Return name and CSS colour of the 19 classes and of ignored pixels."""
+    entries = [
+        (name, "#{:02x}{:02x}{:02x}".format(*(int(c) for c in colour)))
+        for name, colour in zip(CLASSES, PALETTE, strict=True)
+    ]
+    return [*entries, ("ignored", "#000000")]
+
+
+def _check(array: np.ndarray, shape: tuple[int, ...], what: str) -> None:
+    if array.shape != shape or array.dtype != np.uint8:
+        given, expected = (" x ".join(map(str, sizes)) for sizes in (array.shape, shape))
+        raise UserError(f"{what} is {given} {array.dtype}", f"expected {expected} uint8")
+
+
+def _shrink(picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
+    if picture.width <= MAX_WIDTH:
+        return picture
+    height = max(1, round(picture.height * MAX_WIDTH / picture.width))
+    return picture.resize((MAX_WIDTH, height), resampling)
+
+
+def _inline(picture: Image.Image, kind: str, **options: int | bool) -> InlineImage:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **options)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return InlineImage(f"data:image/{kind};base64,{data}", *picture.size)

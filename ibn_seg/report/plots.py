@@ -1,0 +1,204 @@
+"""Plots of the report as SVG text that takes its colours from the page's style sheet.
+
+Matplotlib draws; afterwards its colours are replaced by CSS variables, so that one drawing serves
+the light and the dark page. Names that come from results stay out of the drawings: the page around
+them holds titles and legends.
+"""
+
+import html
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ibn_seg.report.runs import Curve
+from ibn_seg.report.tables import ClassRow
+
+# A phone's text column; drawn at this width, text keeps a readable size there.
+WIDTH = 340
+FONT_SIZE = 12.5
+# Series colours that the style sheet defines (--series-0 ...); further methods start over.
+SERIES_COLOURS = 8
+# A loss logged at every iteration is noise at this size; more points than this are averaged.
+LOSS_POINTS = 60
+
+# Stand-ins that no drawing uses otherwise, and the variables that take their place.
+_INK, _MUTED, _GRID = "#010101", "#010102", "#010103"
+_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"}
+_SETTINGS = {"svg.fonttype": "none", "font.size": FONT_SIZE, "font.family": "sans-serif"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """Curves of one method, one per seed.
+
+    Args:
+        index: Number of the method, which chooses its colour.
+        curves: One curve per seed.
+    """
+
+    index: int
+    curves: tuple[Curve, ...]
+
+
+def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 100) -> str:
+    """Return horizontal bars of per-class IoU, percent: one group per class, one bar per method.
+
+    Thin lines are one standard deviation over seeds to either side. Absent classes have the word
+    in place of bars.
+
+    Args:
+        rows: Classes from top to bottom.
+        name: Prefix of the drawing's ids, unique on the page.
+        label: What the drawing shows, for those who do not see it.
+        top: End of the axis, percent.
+    """
+    methods = max((len(row.stats) for row in rows if row.stats), default=1)
+    per_class = 10 + 7 * methods
+    figure, axes = _figure(height=per_class * len(rows) + 42, left=102)
+    thickness = 0.78 / methods
+    for at, row in enumerate(rows):
+        if row.stats is None:
+            axes.text(1, at, "absent", color=_MUTED, va="center", style="italic", fontsize=11)
+            continue
+        for k, stat in enumerate(row.stats.values()):
+            centre = at + (k - (methods - 1) / 2) * thickness
+            axes.barh(centre, stat.mean, height=thickness * 0.86, color=_series_colour(k))
+            if stat.std:
+                spread = (stat.mean - stat.std, stat.mean + stat.std)
+                axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_ylim(len(rows) - 0.45, -0.55)
+    axes.set_xlim(0, top)
+    axes.set_xlabel("IoU (%)")
+    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    return _svg(figure, name, label)
+
+
+def curves(
+    series: Sequence[Series],
+    name: str,
+    label: str,
+    *,
+    quantity: str,
+    limits: tuple[float, float] | None = None,
+) -> str:
+    """Return a quantity over iterations: faint lines per seed, a strong one for their mean.
+
+    Args:
+        series: The methods' curves.
+        name: Prefix of the drawing's ids, unique on the page.
+        label: What the drawing shows, for those who do not see it.
+        quantity: Label of the vertical axis.
+        limits: Range of the vertical axis; by default the data's own, from zero.
+    """
+    figure, axes = _figure(height=250, left=52)
+    for one in series:
+        colour = _series_colour(one.index)
+        mean = _mean_curve(one.curves)
+        for curve in one.curves if mean is None or len(one.curves) > 1 else ():
+            _line(axes, curve, colour, linewidth=1.0, alpha=0.35)
+        if mean is not None:
+            _line(axes, mean, colour, linewidth=2.2)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(quantity, rotation_mode="anchor")
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    axes.set_xlim(left=0)
+    axes.set_ylim(*(limits or (0, None)))
+    return _svg(figure, name, label)
+
+
+def thinned(curve: Curve, points: int = LOSS_POINTS) -> Curve:
+    """Return a curve of at most `points` points, each the mean of as many neighbours."""
+    every = math.ceil(len(curve.values) / points)
+    starts = range(0, len(curve.values), every)
+    return Curve(
+        tuple(curve.iterations[start : start + every][-1] for start in starts),
+        tuple(float(np.mean(curve.values[start : start + every])) for start in starts),
+    )
+
+
+def bars_top(rows: Sequence[ClassRow]) -> float:
+    """Return an end of the axis, a multiple of ten, that holds every bar and its spread."""
+    stats = [stat for row in rows if row.stats for stat in row.stats.values()]
+    highest = max((stat.mean + (stat.std or 0.0) for stat in stats), default=100.0)
+    return float(min(100, 10 * max(1, math.ceil(highest / 10))))
+
+
+def common_limits(series: Sequence[Series]) -> tuple[float, float]:
+    """Return a range that holds every value, so that several plots can be compared by eye."""
+    values = np.concatenate([curve.values for one in series for curve in one.curves])
+    top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
+    return 0.0, max(top, 1.0) * 1.06
+
+
+def _series_colour(index: int) -> str:
+    return f"#0102{index % SERIES_COLOURS:02x}"
+
+
+def _line(axes: Axes, curve: Curve, colour: str, **style: float) -> None:
+    # A single point has no line to show.
+    marker = "o" if len(curve.iterations) < 12 else ""
+    axes.plot(curve.iterations, curve.values, color=colour, marker=marker, markersize=3.5, **style)
+
+
+def _mean_curve(lines: Sequence[Curve]) -> Curve | None:
+    """Return the mean over seeds, None if they were not logged at the same iterations."""
+    if len({curve.iterations for curve in lines}) != 1:
+        return None
+    return Curve(lines[0].iterations, tuple(np.mean([curve.values for curve in lines], axis=0)))
+
+
+def _figure(height: float, left: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of `WIDTH` x `height` points and its styled axes."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+    bottom, top, right = 42, 8, 12
+    axes = figure.add_axes(
+        (
+            left / WIDTH,
+            bottom / height,
+            (WIDTH - left - right) / WIDTH,
+            (height - bottom - top) / height,
+        )
+    )
+    figure.patch.set_visible(False)
+    axes.patch.set_visible(False)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0, labelcolor=_INK, labelsize=FONT_SIZE - 0.5)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(_MUTED)
+        axis.label.set_fontsize(FONT_SIZE - 0.5)
+    return figure, axes
+
+
+def _svg(figure: Figure, name: str, label: str) -> str:
+    """Return the figure as an <svg> element for inclusion in a page."""
+    buffer = io.StringIO()
+    # The salt makes the ids the same in every run, and no date is written.
+    with matplotlib.rc_context(_SETTINGS | {"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+    # Matplotlib numbers its ids from 1 in every figure; a page needs them distinct.
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", text)
+    # The page's font, not the one that matplotlib measured with.
+    text = re.sub(r"font-family: [^;\"]*;?\s*", "", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    return re.sub(r"#0102(0\d)", lambda match: f"var(--series-{int(match[1])})", text)

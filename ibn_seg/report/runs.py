@@ -1,0 +1,246 @@
+"""Result files, checked once and turned into values that the rest of the report relies on."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ibn_seg.errors import UserError
+
+SCHEMA = 1
+METHOD_ORDER = ("BN", "IBN-a", "IBN-b")
+BASELINE = "BN"
+# Keys that the tasks copy from a config and that a config may lack.
+_FROM_EXPERIMENT = ("method", "source")
+
+
+@dataclass(frozen=True)
+class DomainScores:
+    """Scores of one run on one domain; percent, unrounded.
+
+    Args:
+        miou: Mean intersection over union of the classes that are present.
+        macc: Mean class accuracy.
+        aacc: Pixel accuracy.
+        iou: IoU of each class that is present.
+        absent: Classes without a pixel in the ground truth; outside every mean.
+        images: Number of images evaluated.
+    """
+
+    miou: float
+    macc: float
+    aacc: float
+    iou: Mapping[str, float]
+    absent: tuple[str, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over training iterations; NaN where a value was not finite."""
+
+    iterations: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network's result.
+
+    Args:
+        name: Name of the run.
+        method: Row of the summary that the run counts towards.
+        seed: Training seed.
+        source: Domain trained on; it need not be among those evaluated.
+        domains: Scores by domain, the source first.
+        loss: Training loss, None for a run that only evaluated.
+        validation: mIoU over iterations by domain, percent.
+        record: The whole result, for provenance.
+    """
+
+    name: str
+    method: str
+    seed: int
+    source: str
+    domains: Mapping[str, DomainScores]
+    loss: Curve | None = None
+    validation: Mapping[str, Curve] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The domains that the network was not trained on."""
+        return tuple(name for name in self.domains if name != self.source)
+
+    @property
+    def targets_miou(self) -> float | None:
+        """Unweighted mean mIoU over the targets, percent; None if there is no target."""
+        return (
+            statistics.fmean(self.domains[t].miou for t in self.targets) if self.targets else None
+        )
+
+    @property
+    def gap(self) -> float | None:
+        """Source mIoU minus `targets_miou`, points; None unless both were evaluated."""
+        if self.targets_miou is None or self.source not in self.domains:
+            return None
+        return self.domains[self.source].miou - self.targets_miou
+
+    @property
+    def score(self) -> float:
+        """What methods are compared by: `targets_miou`, or the source mIoU without a target."""
+        return self.domains[self.source].miou if self.targets_miou is None else self.targets_miou
+
+
+def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
+    """Check results and return them as runs, ordered by method (BN, IBN-a, IBN-b, others) and seed.
+
+    Args:
+        results: Contents of result files (schema 1).
+
+    Raises:
+        UserError: A result lacks a key or holds a wrong value, two results are of the same method
+            and seed, or results do not share source, domains, evaluated images or backbone.
+    """
+    if not results:
+        raise UserError("no results to report", "give at least one result file")
+    runs = [_read_run(result, index) for index, result in enumerate(results)]
+    first = runs[0]
+    seen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        _check_same_evaluation(run, first)
+        twin = seen.setdefault((run.method, run.seed), run)
+        if twin is not run:
+            raise UserError(
+                f"result {run.name!r}: same method {run.method!r} and seed {run.seed} as result "
+                f"{twin.name!r}",
+                "leave one out",
+            )
+    methods = order_methods([run.method for run in runs])
+    return tuple(sorted(runs, key=lambda run: (methods.index(run.method), run.seed)))
+
+
+def order_methods(methods: Sequence[str]) -> tuple[str, ...]:
+    """Return each method once: BN, IBN-a, IBN-b, then the others as given."""
+    given = tuple(dict.fromkeys(methods))
+    known = tuple(method for method in METHOD_ORDER if method in given)
+    return known + tuple(method for method in given if method not in known)
+
+
+def _read_run(result: Mapping[str, Any], index: int) -> Run:
+    where = f"result {index + 1}"
+    if not isinstance(result, Mapping):
+        raise UserError(f"{where}: not a result", "give the content of a result.json")
+    if isinstance(result.get("name"), str):
+        where = f"result {result['name']!r}"
+    if result.get("schema", SCHEMA) != SCHEMA:
+        raise UserError(
+            f"{where}: schema {result['schema']!r} cannot be read",
+            f"allowed: {SCHEMA}; write the result again with this version of ibn_seg",
+        )
+    source = _get(result, "source", str, where)
+    domains = _get(result, "domains", Mapping, where)
+    if not domains:
+        raise UserError(f"{where}: 'domains' is empty", "evaluate at least one domain")
+    ordered = sorted(domains, key=lambda domain: domain != source)
+    loss, validation = _read_curves(result.get("curves"), where)
+    return Run(
+        name=_get(result, "name", str, where),
+        method=_get(result, "method", str, where),
+        seed=_get(result, "seed", int, where),
+        source=source,
+        domains={name: _read_domain(domains[name], f"{where}, {name}") for name in ordered},
+        loss=loss,
+        validation=validation,
+        record=result,
+    )
+
+
+def _read_domain(scores: Any, where: str) -> DomainScores:
+    if not isinstance(scores, Mapping):
+        raise UserError(f"{where}: not a domain's scores", "give mIoU, mAcc, aAcc, IoU, absent")
+    iou = _get(scores, "IoU", Mapping, where)
+    return DomainScores(
+        miou=_percent(scores, "mIoU", where),
+        macc=_percent(scores, "mAcc", where),
+        aacc=_percent(scores, "aAcc", where),
+        iou={name: _percent(iou, name, f"{where}, IoU") for name in iou},
+        absent=tuple(_get(scores, "absent", (list, tuple), where)),
+        images=_get(scores, "images", int, where),
+    )
+
+
+def _read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]]:
+    if curves is None:
+        return None, {}
+    where = f"{where}, curves"
+    iterations = _get(curves, "iter", (list, tuple), where)
+    losses = _get(curves, "loss", (list, tuple), where)
+    if len(iterations) != len(losses):
+        raise UserError(
+            f"{where}: {len(iterations)} values of 'iter' but {len(losses)} of 'loss'",
+            "both need one value per logged iteration",
+        )
+    loss = Curve(tuple(iterations), tuple(_number(value) for value in losses))
+    points: dict[str, list[tuple[int, float]]] = {}
+    for entry in _get(curves, "val", (list, tuple), where):
+        at = _get(entry, "iter", int, f"{where}, val")
+        for key, value in entry.items():
+            domain, slash, metric = key.rpartition("/")
+            if slash and metric == "mIoU":
+                points.setdefault(domain, []).append((at, _number(value)))
+    validation = {
+        domain: Curve(*zip(*sorted(values), strict=True)) for domain, values in points.items()
+    }
+    return (loss if iterations else None), validation
+
+
+def _check_same_evaluation(run: Run, first: Run) -> None:
+    """Refuse runs whose numbers cannot stand in one table."""
+    where = f"result {run.name!r}"
+    fix = f"report runs of one experiment together (compared with result {first.name!r})"
+    if run.source != first.source:
+        raise UserError(f"{where}: source {run.source!r}, expected {first.source!r}", fix)
+    if set(run.domains) != set(first.domains):
+        given, expected = ", ".join(run.domains), ", ".join(first.domains)
+        raise UserError(f"{where}: evaluated on {given}, expected {expected}", fix)
+    if run.record.get("backbone") != first.record.get("backbone"):
+        given, expected = run.record.get("backbone"), first.record.get("backbone")
+        raise UserError(f"{where}: backbone {given!r}, expected {expected!r}", fix)
+    for name, scores in run.domains.items():
+        expected = first.domains[name]
+        if scores.images != expected.images:
+            raise UserError(
+                f"{where}: {scores.images} images of {name}, expected {expected.images}", fix
+            )
+        if set(scores.absent) != set(expected.absent) or set(scores.iou) != set(expected.iou):
+            raise UserError(f"{where}: other classes of {name} are present or absent", fix)
+
+
+def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    if not isinstance(mapping, Mapping) or key not in mapping:
+        raise UserError(f"{where}: the key {key!r} is missing", "write the result again")
+    value = mapping[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        hint = "; set it in the config's 'experiment'" if key in _FROM_EXPERIMENT else ""
+        raise UserError(f"{where}: {key!r} is {value!r}", f"expected {_kind_name(kind)}{hint}")
+    return value
+
+
+def _kind_name(kind: type | tuple[type, ...]) -> str:
+    names = {str: "a text", int: "a whole number", Mapping: "a mapping", list: "a list"}
+    return names[kind[0] if isinstance(kind, tuple) else kind]
+
+
+def _percent(mapping: Any, key: str, where: str) -> float:
+    value = _number(_get(mapping, key, object, where))
+    if not 0 <= value <= 100:
+        raise UserError(f"{where}: {key!r} is {mapping[key]!r}", "expected percent, 0 to 100")
+    return value
+
+
+def _number(value: Any) -> float:
+    """Return a finite number as float, NaN for anything else: null stands for a diverged loss."""
+    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if finite else math.nan

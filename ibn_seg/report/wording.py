@@ -1,0 +1,218 @@
+"""Sentences of the report: the outcome, what was run, and what limits the numbers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ibn_seg.report.runs import Run, order_methods
+from ibn_seg.report.tables import (
+    Difference,
+    SummaryRow,
+    difference_text,
+    duration,
+    memory,
+    number,
+    sign,
+    stat_text,
+)
+
+_METHODS = {
+    "BN": "BN is the plain network, batch norm throughout, and the baseline.",
+    "IBN-a": "IBN-a normalises half of the channels of each residual block's first norm, in stages "
+    "1 to 3, with instance norm, which takes the style of the single image out.",
+    "IBN-b": "IBN-b has instance norm in the stem and after the last residual addition of stages 1 "
+    "and 2.",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The outcome in one sentence, and what belongs to it."""
+
+    text: str
+    details: tuple[str, ...]
+
+
+def headline(rows: Sequence[SummaryRow]) -> Headline:
+    """Return the outcome in words; says a loss as plainly as a gain."""
+    compared = [row for row in rows if row.difference]
+    if not compared:
+        return _headline_without_baseline(rows)
+    top = max(compared, key=lambda row: row.difference.stat.mean)
+    difference, where = top.difference, _where(top)
+    points, base = f"{number(abs(difference.stat.mean))} points of mIoU", difference.baseline
+    direction = sign(difference.stat.mean)
+    if direction > 0:
+        text = f"{top.method} gains {points} {where} over {base}{_how_often(difference)}."
+    elif direction == 0:
+        text = f"{top.method} is level with {base} {where}{_how_often(difference)}."
+    elif len(compared) == 1:
+        text = f"{top.method} loses {points} {where} against {base}{_how_often(difference)}."
+    else:
+        text = (
+            f"No method gains {where} over {base}: {top.method} comes closest, "
+            f"{points} below{_how_often(difference)}."
+        )
+    return Headline(text, tuple(_change(row, rows) for row in compared))
+
+
+def introduction(runs: Sequence[Run]) -> str:
+    """Return the paragraph that tells a reader without context what the report shows."""
+    first = runs[0]
+    places = ["on held-out images of the source"] if first.source in first.domains else []
+    if first.targets:
+        kind = "domains" if len(first.targets) > 1 else "a domain"
+        places.append(f"on {kind} never seen ({_join(first.targets)})")
+    text = (
+        f"Networks that label every pixel of a street scene were trained on one domain, the source "
+        f"{first.source}, and evaluated without adaptation {_join(places)}. The score is mIoU in "
+        "percent: the overlap of predicted and true pixels of each class, averaged over the "
+        "classes; higher is better."
+    )
+    if first.gap is not None:
+        text += " The gap is the source's score minus the targets'."
+    return text
+
+
+def methods_note(runs: Sequence[Run]) -> str:
+    """Return what the methods are, as far as they are known here."""
+    methods = order_methods([run.method for run in runs])
+    return " ".join(_METHODS[method] for method in methods if method in _METHODS)
+
+
+def absent_notes(runs: Sequence[Run]) -> list[str]:
+    """Return one sentence per domain that lacks classes."""
+    return [
+        f"Without a pixel in the ground truth of {name}, and so outside its means: "
+        f"{_join(scores.absent)}."
+        for name, scores in runs[0].domains.items()
+        if scores.absent
+    ]
+
+
+def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return (term, value) pairs of what was run; values that differ between runs are all given."""
+    first = runs[0]
+    return [
+        ("Backbone", _values(runs, "backbone")),
+        ("Methods", _join(order_methods([run.method for run in runs]))),
+        ("Seeds", ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))),
+        ("Trained on", first.source),
+        *(
+            (f"Evaluated on {name}", f"{scores.images} images, {_role(first, name)}")
+            for name, scores in first.domains.items()
+        ),
+        ("Iterations", _values(runs, "iterations")),
+        ("Device", _values(runs, "device")),
+        ("Threads", _values(runs, "threads")),
+        ("Time, all runs", _total_time(runs)),
+        ("Peak memory", _peak_memory(runs)),
+        ("Commit", _values(runs, "git_commit")),
+        ("Finished", _dates(runs)),
+    ]
+
+
+def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return (package, version) pairs; versions that differ between runs are all given."""
+    names = dict.fromkeys(name for run in runs for name in run.record.get("versions") or {})
+    return [
+        (name, _unique((run.record.get("versions") or {}).get(name) for run in runs))
+        for name in names
+    ]
+
+
+def unequal_notes(runs: Sequence[Run]) -> list[str]:
+    """Return a warning for each setting that the runs do not share, beside method and seed."""
+    settings = {"iterations": "iterations", "device": "device", "threads": "threads"}
+    settings["git_commit"] = "commit"
+    notes = [
+        f"The runs differ in {name}: {_values(runs, key)}."
+        for key, name in settings.items()
+        if any(run.record.get(key) != runs[0].record.get(key) for run in runs)
+    ]
+    if any(run.record.get("versions") != runs[0].record.get("versions") for run in runs):
+        notes.append("The runs differ in the versions of packages, listed below.")
+    return notes
+
+
+def _where(row: SummaryRow) -> str:
+    role, domain = row.primary.role, row.primary.domain
+    if role == "mean":
+        return f"on the mean of the {domain.split()[0]} unseen domains"
+    return f"on the {'unseen' if role == 'target' else 'source'} domain {domain}"
+
+
+def _how_often(difference: Difference) -> str:
+    """Return in how many seeds the method is above; nothing for a single seed."""
+    n, wins = difference.stat.n, difference.wins
+    if n == 1:
+        return ""
+    share = {n: f"all {n}", 0: f"none of {n}"}.get(wins, f"{wins} of {n}")
+    return f", better in {share} seeds"
+
+
+def _change(row: SummaryRow, rows: Sequence[SummaryRow]) -> str:
+    """Return the change of one method against the baseline on the targets and on the source."""
+    difference = row.difference
+    text = (
+        f"{row.method}: {number(difference.baseline_mean)} to {number(difference.method_mean)} "
+        f"({difference_text(row)})"
+    )
+    if row.primary.role == "source" or row.scores[0].role != "source":
+        return text + "."
+    base = next(other for other in rows if other.method == difference.baseline)
+    # The seeds may differ between the two, so the source is given as the two means.
+    mine, theirs = row.scores[0].stat.mean, base.scores[0].stat.mean
+    return f"{text}; on the source {row.scores[0].domain} {number(theirs)} to {number(mine)}."
+
+
+def _headline_without_baseline(rows: Sequence[SummaryRow]) -> Headline:
+    top = max(rows, key=lambda row: row.primary.stat.mean)
+    score, where = number(top.primary.stat.mean), _where(top)
+    if len(rows) > 1:
+        details = tuple(
+            f"{row.method}: {stat_text(row.primary.stat)} {where}."
+            for row in rows
+            if row is not top
+        )
+        return Headline(f"{top.method} reads highest {where}: {score} % mIoU.", details)
+    text = f"{top.method} reaches {score} % mIoU {where}"
+    if top.gap is None:
+        return Headline(f"{text}.", ())
+    side = "below" if top.gap.mean >= 0 else "above"
+    return Headline(
+        f"{text}, {number(abs(top.gap.mean))} points {side} the source {top.scores[0].domain}.", ()
+    )
+
+
+def _role(run: Run, domain: str) -> str:
+    return "held out from the source" if domain == run.source else "never seen in training"
+
+
+def _total_time(runs: Sequence[Run]) -> str:
+    times = [run.record.get("wall_time_s") for run in runs]
+    return duration(None if None in times else sum(times))
+
+
+def _peak_memory(runs: Sequence[Run]) -> str:
+    peaks = [run.record.get("peak_memory_mib") for run in runs]
+    return memory(None if None in peaks else max(peaks))
+
+
+def _dates(runs: Sequence[Run]) -> str:
+    dates = sorted(str(run.record["date"]) for run in runs if run.record.get("date"))
+    return " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "not recorded"
+
+
+def _values(runs: Sequence[Run], key: str) -> str:
+    return _unique(run.record.get(key) for run in runs)
+
+
+def _unique(values: Iterable[object]) -> str:
+    texts = ("not recorded" if value is None else str(value) for value in values)
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _join(names: Sequence[str]) -> str:
+    """Return 'a', 'a and b' or 'a, b and c'."""
+    *rest, last = names or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last

@@ -1,0 +1,86 @@
+"""The drawings, measured in their SVG."""
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibn_seg.report import plots
+from ibn_seg.report.runs import Curve
+from ibn_seg.report.tables import ClassRow, Stat
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _paths(svg: str, variable: str) -> list[np.ndarray]:
+    """Return the points, (N, 2), of each path drawn in a CSS variable's colour."""
+    root = ElementTree.fromstring(svg)
+    paths = [p for p in root.iter(f"{SVG}path") if f"var({variable})" in p.get("style", "")]
+    numbers = [re.findall(r"-?\d+(?:\.\d+)?", path.get("d")) for path in paths]
+    return [np.array(list(map(float, found))).reshape(-1, 2) for found in numbers]
+
+
+def _words(svg: str) -> list[str]:
+    return [text.text for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_bars_are_as_long_as_the_values_and_absent_classes_have_none():
+    rows = [
+        ClassRow("road", {"BN": Stat((80.0,)), "IBN-a": Stat((40.0,))}),
+        ClassRow("train", None),
+        ClassRow("sky", {"BN": Stat((10.0, 30.0)), "IBN-a": Stat((0.0, 0.0))}),
+    ]
+    svg = plots.class_bars(rows, "x", "bars")
+    lengths = [
+        [float(np.ptp(points[:, 0])) for points in _paths(svg, f"--series-{k}")] for k in (0, 1)
+    ]
+    assert [len(one) for one in lengths] == [2, 2]
+    scale = lengths[0][0] / 80
+    np.testing.assert_allclose(lengths, [[80 * scale, 20 * scale], [40 * scale, 0]], atol=0.01)
+    (spread,) = _paths(svg, "--ink")
+    assert np.ptp(spread[:, 0]) == pytest.approx(2 * math.sqrt(200) * scale, abs=0.01)
+    assert {"road", "train", "sky", "absent"} <= set(_words(svg))
+
+
+def test_curves_draw_each_seed_and_their_mean():
+    at = (100, 200, 300)
+    one = plots.Series(0, (Curve(at, (1.0, 2.0, 3.0)), Curve(at, (3.0, 4.0, 5.0))))
+    lines = _paths(plots.curves([one], "x", "curves", quantity="mIoU"), "--series-0")
+    lines = [points for points in lines if len(points) == 3]
+    assert len(lines) == 3
+    np.testing.assert_allclose(lines[2][:, 1], (lines[0][:, 1] + lines[1][:, 1]) / 2, atol=1e-3)
+
+
+def test_seeds_logged_at_different_iterations_have_no_mean():
+    one = plots.Series(0, (Curve((1, 2, 3), (1.0, 2.0, 3.0)), Curve((1, 2), (3.0, 4.0))))
+    lines = _paths(plots.curves([one], "x", "curves", quantity="loss"), "--series-0")
+    assert sorted(len(points) for points in lines if len(points) < 4) == [2, 3]
+
+
+def test_label_is_escaped():
+    svg = plots.curves([plots.Series(0, (Curve((1,), (1.0,)),))], "x", '"><b>', quantity="loss")
+    assert ElementTree.fromstring(svg).get("aria-label") == '"><b>'
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=300), st.integers(1, 60))
+def test_thinning_keeps_the_end_and_averages_neighbours(values, points):
+    curve = Curve(tuple(range(1, len(values) + 1)), tuple(values))
+    thin = plots.thinned(curve, points)
+    assert len(thin.values) == len(thin.iterations) <= points
+    assert thin.iterations[-1] == len(values)
+    first = thin.iterations[0]
+    assert thin.values[0] == pytest.approx(np.mean(values[:first]))
+    if len(values) <= points:
+        assert thin == curve
+
+
+def test_axes_hold_everything():
+    rows = [ClassRow("road", {"BN": Stat((50.0, 70.0))}), ClassRow("bus", None)]
+    assert plots.bars_top(rows) == 80
+    assert plots.bars_top([ClassRow("road", {"BN": Stat((99.0, 80.0))})]) == 100
+    series = [plots.Series(0, (Curve((1, 2), (math.nan, 40.0)),))]
+    assert 40 < plots.common_limits(series)[1] < 45
