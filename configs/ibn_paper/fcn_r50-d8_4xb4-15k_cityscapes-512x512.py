@@ -18,7 +18,7 @@ _base_ = [
 experiment = dict(method='BN', backbone='ResNet-50', segmentor='FCN, output stride 8')
 
 train_pipeline = [
-    dict(type='LoadUrbanImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadUrbanLabels'),
     dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.7, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
@@ -26,7 +26,7 @@ train_pipeline = [
     {{_base_.pack}},
 ]
 gta5_test_pipeline = [
-    dict(type='LoadUrbanImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(1024, 563), keep_ratio=True),
     dict(type='LoadUrbanLabels'),
     {{_base_.pack}},
@@ -43,11 +43,7 @@ val_dataloader = dict(
                 data_root={{_base_.gta5_root}},
                 split='val',
                 pipeline=gta5_test_pipeline),
-            dict(
-                type='RawCityscapesDataset',
-                data_root={{_base_.cityscapes_root}},
-                split='val',
-                pipeline={{_base_.test_pipeline}}),
+            dict(type='RawCityscapesDataset', data_root={{_base_.cityscapes_root}}, split='val'),
         ]))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(weight_decay=1e-4))

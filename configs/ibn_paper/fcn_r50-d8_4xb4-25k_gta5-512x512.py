@@ -12,7 +12,7 @@ Settings, each marked as read in a source, recalled from the paper, or chosen by
   crop         512x512 (ours: the paper does not give its crop size)
   augmentation random scale 0.7-1.4 and mirroring, no colour jitter, no blur (recalled)
   optimiser    SGD, momentum 0.9, weight decay 1e-4, lr 0.01, poly 0.9, batch 16 (recalled)
-  schedule     80 epochs of 4,990 frames = 25,000 iterations (80 epochs recalled)
+  schedule     80 epochs of 4,998 frames = 25,000 iterations (80 epochs recalled)
   checkpoint   the last one (ours)
   scoring      at native label size, whole image (ours)
 """
@@ -24,9 +24,8 @@ _base_ = [
 ]
 experiment = dict(method='BN', backbone='ResNet-50', segmentor='FCN, output stride 8')
 
-gta5_input = dict(type='Resize', scale=(1024, 563), keep_ratio=True)
 train_pipeline = [
-    dict(type='LoadUrbanImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadUrbanLabels'),
     dict(type='RandomResize', scale=(1024, 563), ratio_range=(0.7, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
@@ -35,8 +34,8 @@ train_pipeline = [
 ]
 # The labels are loaded after resizing: predictions are scored at the labels' own size.
 gta5_test_pipeline = [
-    dict(type='LoadUrbanImage'),
-    gta5_input,
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(1024, 563), keep_ratio=True),
     dict(type='LoadUrbanLabels'),
     {{_base_.pack}},
 ]
@@ -52,11 +51,7 @@ val_dataloader = dict(
                 data_root={{_base_.gta5_root}},
                 split='val',
                 pipeline=gta5_test_pipeline),
-            dict(
-                type='RawCityscapesDataset',
-                data_root={{_base_.cityscapes_root}},
-                split='val',
-                pipeline={{_base_.test_pipeline}}),
+            dict(type='RawCityscapesDataset', data_root={{_base_.cityscapes_root}}, split='val'),
         ]))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(weight_decay=1e-4))

@@ -3,7 +3,7 @@
 _base_ = './gta5_to_cityscapes.py'
 
 train_pipeline = [
-    dict(type='LoadUrbanImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadUrbanLabels'),
     dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(768, 768), cat_max_ratio=0.75),

@@ -8,7 +8,7 @@ meta_keys = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 
 pack = dict(type='PackSegInputs', meta_keys=meta_keys)
 
 train_pipeline = [
-    dict(type='LoadUrbanImage'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadUrbanLabels'),
     dict(type='RandomResize', scale=(1914, 1052), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(768, 768), cat_max_ratio=0.75),
@@ -18,7 +18,7 @@ train_pipeline = [
     pack,
 ]
 # No resizing: the network sees the native size and is scored at it.
-test_pipeline = [dict(type='LoadUrbanImage'), dict(type='LoadUrbanLabels'), pack]
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadUrbanLabels'), pack]
 
 train_dataloader = dict(
     batch_size=4,
@@ -33,14 +33,11 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='ConcatDataset',
+        type='MultiDomainDataset',
+        pipeline=test_pipeline,
         datasets=[
-            dict(type='GTA5Dataset', data_root=gta5_root, split='val', pipeline=test_pipeline),
-            dict(
-                type='RawCityscapesDataset',
-                data_root=cityscapes_root,
-                split='val',
-                pipeline=test_pipeline),
+            dict(type='GTA5Dataset', data_root=gta5_root, split='val'),
+            dict(type='RawCityscapesDataset', data_root=cityscapes_root, split='val'),
         ]))
 test_dataloader = val_dataloader
 experiment = dict(source='gta5')

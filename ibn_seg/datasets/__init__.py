@@ -1,0 +1,1 @@
+"""Urban-scene data sets read from the raw downloads, and the label table that they share."""

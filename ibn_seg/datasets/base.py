@@ -1,0 +1,239 @@
+"""What all urban-scene data sets share: pairing, label tables, and names of domains."""
+
+import abc
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset, ConcatDataset
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
+from ibn_seg.errors import UserError
+
+
+class UrbanSceneDataset(BaseSegDataset, abc.ABC):
+    """Base of the data sets with the 19 Cityscapes classes that read raw downloads.
+
+    A subclass names its domain (`TARGET`) and the environment variable of its root
+    (`ROOT_VARIABLE`), returns its images and labels by a common key (`list_images`, `list_labels`),
+    and has set `table` by then. Every image must have a label and every label an image.
+
+    Each sample's info carries `target`, by which the metric tells domains apart, and `label_table`,
+    by which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` says the same to
+    mmseg's own `LoadAnnotations`, which is slower and does not check values and sizes.
+
+    Args:
+        data_root: The folder of the download; `~` is expanded.
+        target: The domain's short name in every result. Defaults to the class's `TARGET`.
+        pipeline: Transforms of each sample, as in mmseg.
+        metainfo: As in mmseg; `classes` may select a subset, other classes become ignored.
+        indices: As in mmseg, a number of samples or a list of indices.
+        test_mode: As in mmseg.
+        serialize_data: As in mmseg.
+        lazy_init: As in mmseg; put off listing and checking the files until first use.
+        max_refetch: As in mmseg.
+
+    Raises:
+        UserError: The root or a folder is missing, an image has no label or a label no image, there
+            is no image, or the name is not usable.
+    """
+
+    METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
+    TARGET = ""
+    ROOT_VARIABLE = ""
+    table: LabelTable
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike,
+        *,
+        target: str | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        metainfo: Mapping[str, Any] | None = None,
+        indices: int | Sequence[int] | None = None,
+        test_mode: bool = False,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
+        self.target = target or self.TARGET
+        # The name is part of metric keys and file names; "targets" is the mean over domains.
+        if not re.fullmatch(r"[\w.-]+", self.target) or self.target == "targets":
+            raise UserError(
+                f"{type(self).__name__}: target {self.target!r} cannot name a domain",
+                "use letters, digits, '.', '_' and '-', but not 'targets'",
+            )
+        super().__init__(
+            data_root=os.path.expanduser(data_root),
+            # Paths come from the listing, not from mmseg's join of prefixes and suffixes.
+            data_prefix={},
+            pipeline=list(pipeline),
+            metainfo=metainfo,
+            indices=indices,
+            test_mode=test_mode,
+            serialize_data=serialize_data,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch,
+            ignore_index=IGNORE_INDEX,
+        )
+
+    @abc.abstractmethod
+    def list_images(self) -> dict[str, Path]:
+        """Return the image files by key, in the data set's order."""
+
+    @abc.abstractmethod
+    def list_labels(self) -> dict[str, Path]:
+        """Return the label files by the same keys."""
+
+    def select(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return the keys that belong to the data set out of all that are paired."""
+        return keys
+
+    def load_data_list(self) -> list[dict]:
+        """Return one info per sample, in the order of `list_images`."""
+        if not Path(self.data_root).is_dir():
+            raise UserError(
+                f"{type(self).__name__}: data root {str(self.data_root)!r} does not exist",
+                f"put the download there, link it there, or set {self.ROOT_VARIABLE} to where it "
+                "is (data/README.md)",
+            )
+        images, labels = self.list_images(), self.list_labels()
+        _check_partners(images, labels, "image", "label")
+        _check_partners(labels, images, "label", "image")
+        return [
+            {
+                "img_path": str(images[key]),
+                "seg_map_path": str(labels[key]),
+                "target": self.target,
+                "reduce_zero_label": False,
+                "seg_fields": [],
+            }
+            for key in self.select(list(images))
+        ]
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return the info of one sample; the tables are shared, not stored per sample."""
+        info = super().get_data_info(idx)
+        info["label_table"], info["label_map"] = self._tables
+        return info
+
+    def full_init(self) -> None:
+        """List and check the files, then build the mapping to the data set's classes."""
+        super().full_init()
+        self._tables = self._compose_tables()
+
+    def prepare_data(self, idx: int) -> Any:
+        """Return one sample through the pipeline, after checking that its files are whole.
+
+        Raises:
+            UserError: A file is missing, truncated or damaged.
+        """
+        info = self.get_data_info(idx)
+        check_image_file(info["img_path"])
+        check_image_file(info["seg_map_path"])
+        return self.pipeline(info)
+
+    def _compose_tables(self) -> tuple[LabelTable, dict[int, int]]:
+        """Return the mapping from file values to classes, in our form and in mmseg's."""
+        train_ids = self.table.train_ids
+        if self.label_map is not None:
+            train_ids = train_ids.copy()
+            for old, new in self.label_map.items():
+                train_ids[self.table.train_ids == old] = new
+            train_ids.setflags(write=False)
+        table = LabelTable(self.table.kind, self.table.allowed, train_ids, self.table.known)
+        return table, {value: int(new) for value, new in enumerate(train_ids)}
+
+
+@DATASETS.register_module()
+class MultiDomainDataset(ConcatDataset):
+    """Several domains in one dataloader, each told apart by its own data-set object.
+
+    Args:
+        datasets: Data sets, or their configs.
+        pipeline: The pipeline of those configs that give none. mmseg's inferencers read the
+            pipeline for single pictures here.
+        lazy_init: As in `mmengine.dataset.ConcatDataset`.
+        ignore_keys: As in `mmengine.dataset.ConcatDataset`.
+
+    Raises:
+        UserError: Two data sets have the same name of their domain, so that their scores would be
+            pooled.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[BaseDataset | dict],
+        pipeline: Sequence[dict | Callable] | None = None,
+        lazy_init: bool = False,
+        ignore_keys: str | list[str] | None = None,
+    ) -> None:
+        shared = {} if pipeline is None else {"pipeline": pipeline}
+        built = [
+            DATASETS.build({**shared, **dataset}) if isinstance(dataset, dict) else dataset
+            for dataset in datasets
+        ]
+        names = [getattr(dataset, "target", None) for dataset in built]
+        for name in filter(None, names):
+            if names.count(name) > 1:
+                raise UserError(
+                    f"{names.count(name)} data sets are named {name!r}",
+                    "give each a name of its own by target='NAME'",
+                )
+        super().__init__(built, lazy_init=lazy_init, ignore_keys=ignore_keys)
+
+
+def list_files(folder: Path, pattern: str, owner: str) -> list[Path]:
+    """Return the files in `folder` that match a glob pattern, sorted.
+
+    Hidden files are left out: archivers leave `._NAME.png` files that are no pictures.
+
+    Raises:
+        UserError: The folder does not exist; `owner` names the data set that wanted it.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{owner}: folder {str(folder)!r} does not exist",
+            "unpack the whole download (layout: data/README.md)",
+        )
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
+def check_image_file(path: str | os.PathLike) -> None:
+    """Check a picture file's structure and, for PNG, the checksum of every chunk.
+
+    The decoders disagree on damaged files: some return the part that they could read, some print to
+    the terminal and return nothing. At 2048x1024 this takes 1.6 ms for an image and 0.04 ms for a
+    label, where decoding the image takes 44 ms (one core).
+
+    Raises:
+        UserError: The file is missing, truncated or damaged.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, ValueError) as error:
+        errno = getattr(error, "errno", None)
+        reason = error.strerror if errno else " ".join(str(error).split())
+        problem = "cannot be read" if errno else "truncated or damaged picture"
+        raise UserError(
+            f"{path}: {problem} ({reason})", "unpack or download this file again"
+        ) from error
+
+
+def _check_partners(
+    files: Mapping[str, Path], partners: Mapping[str, Path], kind: str, partner: str
+) -> None:
+    """Raise the error that names the first file without partner and how many there are."""
+    lonely = [path for key, path in files.items() if key not in partners]
+    if lonely:
+        more = f" and {len(lonely) - 1} more" if len(lonely) > 1 else ""
+        raise UserError(
+            f"{lonely[0]}{more}: {kind} without {partner}",
+            f"every {kind} needs its {partner}; unpack what is missing or move these away",
+        )

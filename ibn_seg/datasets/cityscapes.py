@@ -1,0 +1,75 @@
+"""Cityscapes (Cordts et al., CVPR 2016), read as it is downloaded."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, list_files
+from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
+from ibn_seg.errors import UserError, unknown
+
+_IMAGE = "_leftImg8bit.png"
+_TRAIN_IDS = "_gtFine_labelTrainIds.png"
+_RAW_IDS = "_gtFine_labelIds.png"
+_SPLITS = ("train", "val")
+
+
+@DATASETS.register_module()
+class RawCityscapesDataset(UrbanSceneDataset):
+    """Cityscapes' fine annotations as they come out of the two zip files.
+
+    Images are `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png`. Labels are
+    `gtFine/SPLIT/CITY/*_gtFine_labelTrainIds.png` where csCreateTrainIdLabelImgs has made them, and
+    else the download's `*_gtFine_labelIds.png`; one kind for the whole split, never a mixture.
+    A value that is in neither table is an error.
+
+    Args:
+        data_root: The folder that holds `leftImg8bit` and `gtFine`.
+        split: 'train' or 'val'. The labels of 'test' are not public.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'cityscapes'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+    """
+
+    TARGET = "cityscapes"
+    ROOT_VARIABLE = "IBN_SEG_CITYSCAPES"
+
+    def __init__(self, data_root: str | os.PathLike, split: str = "train", **kwargs: Any) -> None:
+        if split not in _SPLITS:
+            raise unknown("split of RawCityscapesDataset", split, _SPLITS)
+        self.split = split
+        super().__init__(data_root, **kwargs)
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by CITY/CITY_SEQUENCE_FRAME."""
+        images = self._files("leftImg8bit", _IMAGE)
+        if not images:
+            folder = Path(self.data_root) / "leftImg8bit" / self.split
+            raise UserError(
+                f"RawCityscapesDataset: no CITY/*{_IMAGE} in {str(folder)!r}",
+                "unpack leftImg8bit_trainvaltest.zip there (data/README.md)",
+            )
+        return images
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same keys, trainIds if there are any, and choose the table."""
+        train_ids = self._files("gtFine", _TRAIN_IDS)
+        raw_ids = self._files("gtFine", _RAW_IDS)
+        if train_ids and len(train_ids) < len(raw_ids):
+            folder = Path(self.data_root) / "gtFine" / self.split
+            raise UserError(
+                f"RawCityscapesDataset: {str(folder)!r} has {len(train_ids)} *{_TRAIN_IDS} for "
+                f"{len(raw_ids)} *{_RAW_IDS}",
+                "finish csCreateTrainIdLabelImgs, or delete the labelTrainIds files: they are not "
+                "needed",
+            )
+        self.table = TRAIN_IDS if train_ids else CITYSCAPES_RAW_IDS
+        return train_ids or raw_ids
+
+    def _files(self, kind: str, suffix: str) -> dict[str, Path]:
+        folder = Path(self.data_root) / kind / self.split
+        paths = list_files(folder, f"*/*{suffix}", "RawCityscapesDataset")
+        return {f"{path.parent.name}/{path.name.removesuffix(suffix)}": path for path in paths}

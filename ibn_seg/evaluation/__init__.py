@@ -1,0 +1,1 @@
+"""Scores of semantic segmentation, per domain."""

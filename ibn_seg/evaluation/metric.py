@@ -1,0 +1,149 @@
+"""The metric that scores several domains in one pass over one dataloader."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.registry import METRICS
+from prettytable import PrettyTable
+
+from ibn_seg.errors import UserError
+from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, scores
+
+
+@METRICS.register_module()
+class MultiDomainIoU(BaseMetric):
+    """mIoU, mAcc, aAcc and per-class IoU of every domain, their mean and the gap to the source.
+
+    Domains are told apart by `target` in a sample's metainfo, which the data-set object puts there
+    and `PackSegInputs(meta_keys=(..., 'target'))` passes on; several data sets go into one
+    dataloader through `MultiDomainDataset` or mmengine's `ConcatDataset`. Scores follow Cityscapes'
+    official evaluation, see `ibn_seg.evaluation.confusion.scores`.
+
+    The returned values are percentages (0..100) and unrounded:
+    `DOMAIN/mIoU`, `DOMAIN/mAcc`, `DOMAIN/aAcc`, `DOMAIN/IoU.CLASS` (absent classes left out),
+    `targets/mIoU` (unweighted mean over the domains other than `source`, if there are any) and
+    `gap` (mIoU of the source minus `targets/mIoU`, if both exist). `domain_results` keeps the same
+    per domain, with the confusion matrix; it is empty on all ranks but the first.
+
+    Args:
+        source: The name of the source domain; None where every domain is a target.
+        domain: The name for samples without `target`, as from mmseg's own data sets. None makes
+            such a sample an error.
+        ignore_index: The label of pixels that do not count.
+        collect_device: As in `mmengine.evaluator.BaseMetric`.
+        collect_dir: As in `mmengine.evaluator.BaseMetric`.
+
+    Raises:
+        UserError: A sample has no `target` and `domain` is not given, a label holds a value that is
+            neither a class nor ignored, or no pixel of a domain counts.
+    """
+
+    # Not None, so that mmengine neither warns of a missing prefix nor adds one.
+    default_prefix = ""
+
+    def __init__(
+        self,
+        source: str | None = None,
+        domain: str | None = None,
+        ignore_index: int = 255,
+        collect_device: str = "cpu",
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, collect_dir=collect_dir)
+        self.source = source
+        self.domain = domain
+        self.ignore_index = ignore_index
+        self.domain_results: dict[str, dict[str, Any]] = {}
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Append (domain, confusion matrix) for each sample.
+
+        One entry per sample lets mmengine drop what a distributed sampler added as padding.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Per image `pred_sem_seg.data` and `gt_sem_seg.data`, both (1, H, W), and
+                `target`.
+        """
+        num_classes = len(self.dataset_meta["classes"])
+        for sample in data_samples:
+            domain = sample.get("target", self.domain)
+            if domain is None:
+                raise UserError(
+                    "a sample does not say which domain it is from ('target' is missing)",
+                    "add 'target' to meta_keys of PackSegInputs, or name the domain of a data set "
+                    "of mmseg's own by MultiDomainIoU(domain='NAME')",
+                )
+            if "gt_sem_seg" not in sample:
+                raise UserError(
+                    f"a sample of {domain!r} has no ground truth",
+                    "add LoadUrbanLabels to the pipeline",
+                )
+            pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
+            confusion = confusion_matrix(pred, label, num_classes, self.ignore_index)
+            self.results.append((domain, confusion))
+
+    def compute_metrics(self, results: list[tuple[str, np.ndarray]]) -> dict[str, float]:
+        """Score every domain, print one table for each, and return the flat dictionary."""
+        classes = self.dataset_meta["classes"]
+        metrics: dict[str, float] = {}
+        self.domain_results = {}
+        for domain in dict.fromkeys(name for name, _ in results):
+            matrices = [confusion for name, confusion in results if name == domain]
+            result = _domain_scores(domain, matrices, classes)
+            self.domain_results[domain] = result.to_dict()
+            metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
+            metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
+            print_log(_table(domain, result, classes), logger="current")
+        return metrics | self._means(metrics)
+
+    def _means(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the mean over the targets and the gap, as far as they exist."""
+        domains = list(self.domain_results)
+        targets = [metrics[f"{domain}/mIoU"] for domain in domains if domain != self.source]
+        means: dict[str, float] = {}
+        if targets:
+            means["targets/mIoU"] = float(np.mean(targets))
+        if self.source is not None and self.source not in domains:
+            print_log(
+                f"no gap: source {self.source!r} is not among the evaluated domains "
+                f"({', '.join(domains)})",
+                logger="current",
+            )
+        elif self.source is not None and targets:
+            means["gap"] = metrics[f"{self.source}/mIoU"] - means["targets/mIoU"]
+        return means
+
+
+def _domain_scores(
+    domain: str, matrices: Sequence[np.ndarray], classes: Sequence[str]
+) -> DomainResult:
+    """Return the scores of one domain's summed matrices; its name leads any error."""
+    try:
+        return scores(np.sum(matrices, axis=0), classes, len(matrices))
+    except UserError as error:
+        raise UserError(f"domain {domain!r}: {error.line}") from error
+
+
+def _table(domain: str, result: DomainResult, classes: Sequence[str]) -> str:
+    """Return the printed table of one domain; numbers are rounded here and nowhere else."""
+    table = PrettyTable(["class", "IoU", "Acc"], align="r")
+    table.align["class"] = "l"
+    for name in classes:
+        values = (scored.get(name) for scored in (result.IoU, result.Acc))
+        table.add_row([name, *("-" if value is None else f"{value:.2f}" for value in values)])
+    lines = [
+        f"{domain}, {result.images} images: mIoU {result.mIoU:.2f}, mAcc {result.mAcc:.2f}, "
+        f"aAcc {result.aAcc:.2f} (percent)",
+        table.get_string(),
+    ]
+    if result.absent:
+        lines.append(f"absent, not in the mean: {', '.join(result.absent)}")
+    if result.unlabelled:
+        lines.append(
+            f"predicted but in no label, IoU 0 in the mean: {', '.join(result.unlabelled)}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Pipeline steps for urban scenes; importing a module here registers its transforms."""
