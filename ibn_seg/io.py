@@ -111,7 +111,7 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
             f"{path}: refused, it holds more than tensors and plain values",
             "loading it could execute code; save the state dict alone and use that file",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"

@@ -1,0 +1,222 @@
+"""The residual blocks of ResNet, with the norms that a placement asks for."""
+
+import abc
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from ibn_seg.errors import UserError
+
+ConvFactory = Callable[..., nn.Module]
+NormFactory = Callable[[int], nn.Module]
+# (position, channels) -> modules to run at that position, each with its attribute name.
+PluginFactory = Callable[[str, int], Iterable[tuple[str, nn.Module]]]
+
+PLUGIN_POSITIONS = ("after_conv1", "after_conv2", "after_conv3")
+
+
+@dataclass(frozen=True)
+class BlockLayers:
+    """What the blocks of one stage are made of.
+
+    Attributes:
+        conv: Convolution, called like `nn.Conv2d`.
+        spatial_conv: The same for the 3x3 convolution of `Bottleneck` (deformable where asked).
+        norm: Batch norm from a number of channels.
+        first_norm: The norm after a block's first convolution.
+        plugins: Extra modules inside `Bottleneck`, or None.
+        style: 'pytorch' strides in the 3x3 convolution, 'caffe' in the first 1x1.
+        with_cp: Recompute the block in the backward pass instead of keeping its activations.
+    """
+
+    conv: ConvFactory
+    spatial_conv: ConvFactory
+    norm: NormFactory
+    first_norm: NormFactory
+    plugins: PluginFactory | None = None
+    style: str = "pytorch"
+    with_cp: bool = False
+
+
+class ResidualBlock(nn.Module, abc.ABC):
+    """What both blocks share: the addition, the norm after it, and recomputation.
+
+    Attributes:
+        expansion: Output channels over `planes`.
+        last_norm: Name of the norm that `zero_init_residual` sets to zero.
+        IN: The instance norm of variant b, after the addition and before the last ReLU; present
+            only where the placement has one.
+    """
+
+    expansion: int
+    last_norm: str
+
+    def __init__(self, with_cp: bool) -> None:
+        super().__init__()
+        self.with_cp = with_cp
+        self.relu = nn.ReLU(inplace=True)
+
+    def _add_shortcut(
+        self, downsample: nn.Module | None, channels: int, instance_norm: bool
+    ) -> None:
+        """Register the modules that follow the convolutions, in the order of the state dict."""
+        self.downsample = downsample
+        if instance_norm:
+            self.IN = nn.InstanceNorm2d(channels, affine=True)
+
+    @abc.abstractmethod
+    def _residual(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what is added to the shortcut."""
+
+    def _sum(self, x: torch.Tensor) -> torch.Tensor:
+        out = self._residual(x)
+        out += x if self.downsample is None else self.downsample(x)
+        return out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the block's output, shape (N, planes * expansion, H / stride, W / stride)."""
+        if self.with_cp and x.requires_grad:
+            out = checkpoint(
+                self._sum,
+                x,
+                use_reentrant=False,
+                context_fn=lambda: (contextlib.nullcontext(), _statistics_kept(self)),
+            )
+        else:
+            out = self._sum(x)
+        if hasattr(self, "IN"):
+            out = self.IN(out)
+        return self.relu(out)
+
+
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions; the first has the stride and the dilation.
+
+    Args:
+        in_channels: Channels of the input.
+        planes: Channels of both convolutions.
+        layers: What the block is made of.
+        stride: Stride of the first convolution.
+        dilation: Dilation of the first convolution.
+        downsample: The shortcut, or None for the identity.
+        instance_norm: Whether an instance norm follows the addition (variant b).
+    """
+
+    expansion = 1
+    last_norm = "bn2"
+
+    def __init__(
+        self,
+        in_channels: int,
+        planes: int,
+        layers: BlockLayers,
+        stride: int = 1,
+        dilation: int = 1,
+        downsample: nn.Module | None = None,
+        instance_norm: bool = False,
+    ) -> None:
+        if layers.plugins is not None or layers.spatial_conv is not layers.conv:
+            raise UserError(
+                "plugins and dcn need bottleneck blocks, depths 18 and 34 have none",
+                "use depth 50, 101 or 152",
+            )
+        super().__init__(layers.with_cp)
+        self.conv1 = layers.conv(
+            in_channels, planes, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+        )
+        self.bn1 = layers.first_norm(planes)
+        self.conv2 = layers.conv(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = layers.norm(planes)
+        self._add_shortcut(downsample, planes, instance_norm)
+
+    def _residual(self, x: torch.Tensor) -> torch.Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(out))
+
+
+class Bottleneck(ResidualBlock):
+    """1x1, 3x3 and 1x1 convolutions; the 3x3 has the dilation.
+
+    Args:
+        in_channels: Channels of the input.
+        planes: Channels of the 3x3 convolution; the output has four times as many.
+        layers: What the block is made of.
+        stride: Stride of the convolution that `layers.style` names.
+        dilation: Dilation of the 3x3 convolution.
+        downsample: The shortcut, or None for the identity.
+        instance_norm: Whether an instance norm follows the addition (variant b).
+    """
+
+    expansion = 4
+    last_norm = "bn3"
+
+    def __init__(
+        self,
+        in_channels: int,
+        planes: int,
+        layers: BlockLayers,
+        stride: int = 1,
+        dilation: int = 1,
+        downsample: nn.Module | None = None,
+        instance_norm: bool = False,
+    ) -> None:
+        super().__init__(layers.with_cp)
+        strides = (1, stride) if layers.style == "pytorch" else (stride, 1)
+        channels = planes * self.expansion
+        self.conv1 = layers.conv(in_channels, planes, 1, stride=strides[0], bias=False)
+        self.bn1 = layers.first_norm(planes)
+        self.conv2 = layers.spatial_conv(
+            planes, planes, 3, stride=strides[1], padding=dilation, dilation=dilation, bias=False
+        )
+        self.bn2 = layers.norm(planes)
+        self.conv3 = layers.conv(planes, channels, 1, bias=False)
+        self.bn3 = layers.norm(channels)
+        self._add_shortcut(downsample, channels, instance_norm)
+        self.plugin_names = {
+            position: self._add_plugins(layers.plugins, position, width)
+            for position, width in zip(PLUGIN_POSITIONS, (planes, planes, channels), strict=True)
+        }
+
+    def _add_plugins(
+        self, plugins: PluginFactory | None, position: str, channels: int
+    ) -> tuple[str, ...]:
+        """Register the extra modules of one position and return their names."""
+        names = []
+        for name, module in plugins(position, channels) if plugins else ():
+            if hasattr(self, name):
+                raise UserError(
+                    f"two plugins of a block are named {name!r}", "give each its own postfix"
+                )
+            self.add_module(name, module)
+            names.append(name)
+        return tuple(names)
+
+    def _run_plugins(self, x: torch.Tensor, position: str) -> torch.Tensor:
+        for name in self.plugin_names[position]:
+            x = getattr(self, name)(x)
+        return x
+
+    def _residual(self, x: torch.Tensor) -> torch.Tensor:
+        out = self._run_plugins(self.relu(self.bn1(self.conv1(x))), "after_conv1")
+        out = self._run_plugins(self.relu(self.bn2(self.conv2(out))), "after_conv2")
+        return self._run_plugins(self.bn3(self.conv3(out)), "after_conv3")
+
+
+@contextlib.contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Run a recomputation without counting the batch in the running statistics twice."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(batches)

@@ -1,0 +1,378 @@
+"""ResNet with batch norm, IBN-a, IBN-b or any other placement of instance norms."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.placement import Placement
+from ibn_seg.models.blocks import (
+    BasicBlock,
+    BlockLayers,
+    Bottleneck,
+    ConvFactory,
+    NormFactory,
+    PluginFactory,
+    ResidualBlock,
+)
+
+# Depth -> block, number of blocks per stage (He et al., CVPR 2016, table 1).
+ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+
+# Output stride -> strides, dilations of the four stages (Chen et al., arXiv:1706.05587).
+OUTPUT_STRIDES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    32: ((1, 2, 2, 2), (1, 1, 1, 1)),
+    16: ((1, 2, 2, 1), (1, 1, 1, 2)),
+    8: ((1, 2, 1, 1), (1, 1, 2, 4)),
+}
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """One feature map that a backbone returns: its channels, stride and module path."""
+
+    channels: int
+    stride: int
+    module: str
+
+
+@dataclass(frozen=True)
+class StageHooks:
+    """Replacements inside the blocks of single stages, each called with the stage (from 0).
+
+    Attributes:
+        spatial_conv: Returns what builds the 3x3 convolutions of the stage's bottlenecks, or None
+            for the network's own convolution.
+        plugins: Returns what builds extra modules inside the stage's bottlenecks, or None.
+    """
+
+    spatial_conv: Callable[[int], ConvFactory | None] = lambda stage: None
+    plugins: Callable[[int], PluginFactory | None] = lambda stage: None
+
+
+class ResNet(nn.Module):
+    """ResNet (He et al., CVPR 2016) with instance norms where a placement has them.
+
+    With `num_classes` the network is a classifier and returns logits, shape (N, num_classes);
+    without, it returns a tuple with the output of every stage in `out_indices`, stage i having
+    shape (N, base_channels * 2**i * expansion, H / stride, W / stride).
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        in_channels: Channels of the image.
+        stem_channels: Channels of the stem's output.
+        base_channels: Width of the first stage's blocks.
+        num_stages: Number of stages, 1 to 4.
+        strides: Stride of each stage's first block.
+        dilations: Dilation of each stage.
+        out_indices: Stages (from 0) whose outputs are returned.
+        style: 'pytorch' strides in the 3x3 convolution, 'caffe' in the first 1x1.
+        deep_stem: Three 3x3 convolutions instead of one 7x7 (He et al., CVPR 2019, ResNet-C).
+        avg_down: Average pooling in the shortcut instead of a stride (the same, ResNet-D).
+        multi_grid: Dilation of each block of the last stage, instead of `dilations`.
+        contract_dilation: Halve the dilation of the first block of a dilated stage.
+        frozen_stages: Freeze the stem (0) and the first stages (1 to 4); -1 freezes nothing.
+        norm_eval: Keep batch norms in eval mode while training.
+        with_cp: Recompute blocks in the backward pass to save memory.
+        zero_init_residual: Start each block's last norm from zero.
+        ibn: 'a', 'b' or None; shorthand for `ibn_stages` and `ibn_stem`.
+        ibn_stages: 'a', 'b' or None for each stage.
+        ibn_stem: Instance norm in the stem; with `deep_stem` as its third norm.
+        num_classes: Classes of the classifier, or None for a backbone.
+        conv: Builds every convolution, called like `nn.Conv2d`.
+        norm: Builds every batch norm, also inside `IBN`.
+        hooks: Replacements in single stages. Default: none.
+
+    Attributes:
+        placement: Where the instance norms are.
+        feature_info: Channels, stride and module path of each returned feature map.
+
+    Raises:
+        UserError: An argument is unknown or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        in_channels: int = 3,
+        stem_channels: int = 64,
+        base_channels: int = 64,
+        num_stages: int = 4,
+        strides: Sequence[int] = (1, 2, 2, 2),
+        dilations: Sequence[int] = (1, 1, 1, 1),
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        style: str = "pytorch",
+        deep_stem: bool = False,
+        avg_down: bool = False,
+        multi_grid: Sequence[int] | None = None,
+        contract_dilation: bool = False,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        zero_init_residual: bool = True,
+        ibn: str | None = None,
+        ibn_stages: Sequence[str | None] | None = None,
+        ibn_stem: bool | None = None,
+        num_classes: int | None = None,
+        conv: ConvFactory = nn.Conv2d,
+        norm: NormFactory = nn.BatchNorm2d,
+        hooks: StageHooks | None = None,
+    ) -> None:
+        super().__init__()
+        self.block, self.stage_blocks = _architecture(depth, num_stages)
+        _check_stages(num_stages, strides, dilations, out_indices, frozen_stages)
+        _check_dilation(style, multi_grid, self.stage_blocks[-1])
+        self.placement = Placement.resolve(ibn, ibn_stages, ibn_stem, num_stages)
+        self.depth = depth
+        self.out_indices = tuple(out_indices)
+        self.deep_stem = deep_stem
+        self.avg_down = avg_down
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.zero_init_residual = zero_init_residual
+
+        self._add_stem(in_channels, stem_channels, conv, norm)
+        self.stage_names = tuple(f"layer{i + 1}" for i in range(num_stages))
+        channels = stem_channels
+        for stage, name in enumerate(self.stage_names):
+            planes = base_channels * 2**stage
+            layers = self._block_layers(stage, conv, norm, hooks or StageHooks(), style, with_cp)
+            grid = _block_dilations(
+                self.stage_blocks[stage],
+                dilations[stage],
+                multi_grid if stage == num_stages - 1 else None,
+                contract_dilation,
+            )
+            blocks = self._stage(stage, channels, planes, strides[stage], grid, layers)
+            self.add_module(name, blocks)
+            channels = planes * self.block.expansion
+        self.feature_info = self._describe_features(base_channels, strides)
+        if num_classes is not None:
+            self.fc = nn.Linear(channels, num_classes)
+        self.reset_parameters()
+        self._freeze_stages()
+
+    def reset_parameters(self) -> None:
+        """Start the convolutions from Kaiming's normal (fan-out), the norms from identity."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, _BatchNorm):
+                module.reset_parameters()
+        if self.zero_init_residual:
+            self.zero_last_norms()
+
+    def zero_last_norms(self) -> None:
+        """Set the last norm of every block to zero: each block starts as its shortcut."""
+        for block in self.blocks():
+            norm = getattr(block, block.last_norm)
+            nn.init.zeros_(norm.weight)
+            nn.init.zeros_(norm.bias)
+
+    def blocks(self) -> list[ResidualBlock]:
+        """Return all residual blocks in order."""
+        return [block for name in self.stage_names for block in getattr(self, name)]
+
+    def train(self, mode: bool = True) -> "ResNet":
+        """Set the mode; frozen stages and, with `norm_eval`, batch norms stay in eval mode."""
+        super().train(mode)
+        self._freeze_stages()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
+        x = self.stem(x) if self.deep_stem else self.relu(self.bn1(self.conv1(x)))
+        x = self.maxpool(x)
+        features = []
+        for stage, name in enumerate(self.stage_names):
+            x = getattr(self, name)(x)
+            if stage in self.out_indices:
+                features.append(x)
+        if hasattr(self, "fc"):
+            return self.fc(x.mean(dim=(2, 3)))
+        return tuple(features)
+
+    def _add_stem(
+        self, in_channels: int, channels: int, conv: ConvFactory, norm: NormFactory
+    ) -> None:
+        """Register the stem under mmseg's names: `stem`, or `conv1` and `bn1`."""
+        last_norm = _instance_norm if self.placement.stem else norm
+        if self.deep_stem:
+            half = channels // 2
+            self.stem = nn.Sequential(
+                conv(in_channels, half, 3, stride=2, padding=1, bias=False),
+                norm(half),
+                nn.ReLU(inplace=True),
+                conv(half, half, 3, stride=1, padding=1, bias=False),
+                norm(half),
+                nn.ReLU(inplace=True),
+                conv(half, channels, 3, stride=1, padding=1, bias=False),
+                last_norm(channels),
+                nn.ReLU(inplace=True),
+            )
+        else:
+            self.conv1 = conv(in_channels, channels, 7, stride=2, padding=3, bias=False)
+            self.bn1 = last_norm(channels)
+            self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+
+    def _block_layers(
+        self,
+        stage: int,
+        conv: ConvFactory,
+        norm: NormFactory,
+        hooks: StageHooks,
+        style: str,
+        with_cp: bool,
+    ) -> BlockLayers:
+        """Return what the blocks of one stage are made of."""
+        replaced = self.placement.replaces_first_norm(stage)
+        return BlockLayers(
+            conv=conv,
+            spatial_conv=hooks.spatial_conv(stage) or conv,
+            norm=norm,
+            first_norm=functools.partial(IBN, norm_layer=norm) if replaced else norm,
+            plugins=hooks.plugins(stage),
+            style=style,
+            with_cp=with_cp,
+        )
+
+    def _stage(
+        self,
+        stage: int,
+        in_channels: int,
+        planes: int,
+        stride: int,
+        dilations: Sequence[int],
+        layers: BlockLayers,
+    ) -> nn.Sequential:
+        """Return the blocks of one stage; only the first has the stride and a projection."""
+        channels = planes * self.block.expansion
+        downsample = None
+        if stride != 1 or in_channels != channels:
+            downsample = _projection(in_channels, channels, stride, self.avg_down, layers)
+        blocks = []
+        for index, dilation in enumerate(dilations):
+            block = self.block(
+                in_channels if index == 0 else channels,
+                planes,
+                layers,
+                stride=stride if index == 0 else 1,
+                dilation=dilation,
+                downsample=downsample if index == 0 else None,
+                instance_norm=self.placement.follows_addition(stage, index, len(dilations)),
+            )
+            blocks.append(block)
+        return nn.Sequential(*blocks)
+
+    def _describe_features(
+        self, base_channels: int, strides: Sequence[int]
+    ) -> tuple[FeatureInfo, ...]:
+        info = []
+        stride = 4
+        for stage, name in enumerate(self.stage_names):
+            stride *= strides[stage]
+            if stage in self.out_indices:
+                width = base_channels * 2**stage * self.block.expansion
+                info.append(FeatureInfo(width, stride, name))
+        return tuple(info)
+
+    def _freeze_stages(self) -> None:
+        """Put the frozen part in eval mode and stop its gradients."""
+        if self.frozen_stages < 0:
+            return
+        frozen = [self.stem] if self.deep_stem else [self.conv1, self.bn1]
+        frozen += [getattr(self, name) for name in self.stage_names[: self.frozen_stages]]
+        for module in frozen:
+            module.eval()
+            module.requires_grad_(False)
+
+
+def _instance_norm(channels: int) -> nn.InstanceNorm2d:
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+def _projection(
+    in_channels: int, channels: int, stride: int, avg_down: bool, layers: BlockLayers
+) -> nn.Sequential:
+    """Return the shortcut of a stage's first block."""
+    pool = []
+    if avg_down:
+        pool = [nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)]
+    conv_stride = 1 if avg_down else stride
+    return nn.Sequential(
+        *pool,
+        layers.conv(in_channels, channels, 1, stride=conv_stride, bias=False),
+        layers.norm(channels),
+    )
+
+
+def _block_dilations(
+    num_blocks: int, dilation: int, multi_grid: Sequence[int] | None, contract: bool
+) -> list[int]:
+    """Return the dilation of each block of a stage."""
+    if multi_grid is not None:
+        return list(multi_grid[:num_blocks])
+    first = dilation // 2 if contract and dilation > 1 else dilation
+    return [first] + [dilation] * (num_blocks - 1)
+
+
+def _architecture(depth: int, num_stages: int) -> tuple[type[ResidualBlock], tuple[int, ...]]:
+    if depth not in ARCHITECTURES:
+        raise unknown("ResNet depth", depth, ARCHITECTURES)
+    if num_stages not in (1, 2, 3, 4):
+        raise UserError(f"num_stages={num_stages!r} is out of range", "allowed: 1, 2, 3 or 4")
+    block, stage_blocks = ARCHITECTURES[depth]
+    return block, stage_blocks[:num_stages]
+
+
+def _check_stages(
+    num_stages: int,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    out_indices: Sequence[int],
+    frozen_stages: int,
+) -> None:
+    for name, values in (("strides", strides), ("dilations", dilations)):
+        if len(values) != num_stages:
+            raise UserError(
+                f"{name}={tuple(values)} does not describe {num_stages} stages",
+                f"give {num_stages} numbers, one per stage",
+            )
+    if not out_indices or not all(0 <= index < num_stages for index in out_indices):
+        raise UserError(
+            f"out_indices={tuple(out_indices)} names stages that are not there",
+            f"allowed: 0 to {num_stages - 1}",
+        )
+    if not -1 <= frozen_stages <= num_stages:
+        raise UserError(
+            f"frozen_stages={frozen_stages} is out of range",
+            f"allowed: -1 (none), 0 (the stem) to {num_stages} (all stages)",
+        )
+
+
+def _check_dilation(style: str, multi_grid: Sequence[int] | None, last_blocks: int) -> None:
+    if style not in ("pytorch", "caffe"):
+        raise unknown("ResNet style", style, ("pytorch", "caffe"))
+    if multi_grid is not None and len(multi_grid) < last_blocks:
+        raise UserError(
+            f"multi_grid={tuple(multi_grid)} is too short",
+            f"give the dilation of each of the last stage's {last_blocks} blocks",
+        )

@@ -1,0 +1,163 @@
+"""Where weights come from: local files and URLs, and the wrappings that others put around them."""
+
+import re
+import sys
+import urllib.error
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import load_checkpoint, sha256, write_error
+
+# The keys under which training scripts keep the weights; the first that is there counts.
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+# What stands beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
+_HEADS = {
+    *("decode_head", "auxiliary_head", "data_preprocessor", "head"),  # mmseg, mmpretrain
+    *("neck", "rpn_head", "bbox_head", "roi_head", "mask_head"),  # mmdet
+    *("classifier", "aux_classifier"),  # torchvision
+}
+# timm names the deep stem after the convolution that it replaces.
+_TIMM_DEEP_STEM = "conv1.0.weight"
+# The published convention: the first digits of the file's SHA-256 end its name.
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^.]+$")
+
+
+def read_checkpoint(source: str | Path) -> Mapping:
+    """Return the content of a checkpoint, tensors on the CPU.
+
+    Args:
+        source: A local path, or an http(s) URL. Downloads are kept in PyTorch's hub folder; where
+            the file's name ends in its hash (`resnet50-0676ba61.pth`) they are checked against it.
+
+    Raises:
+        UserError: No such file, not a checkpoint, or not only tensors and plain values.
+        EnvError: The URL cannot be reached, or the disk is full.
+    """
+    source = str(source)
+    if not source.startswith(("http://", "https://")):
+        return load_checkpoint(Path(source).expanduser())
+    path = _download(source)
+    try:
+        return load_checkpoint(path)
+    except UserError as error:
+        path.unlink(missing_ok=True)
+        raise UserError(f"{source}: {error}") from error
+
+
+def bare_weights(
+    checkpoint: Mapping, prefix: str | None = None
+) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Return a backbone's tensors by their bare names, and what was left out.
+
+    Wrapping dictionaries (`state_dict`, `model`, ...), `module.` and `backbone.` are taken off;
+    the heads beside a `backbone.` are left out; timm's deep stem gets mmseg's names.
+
+    Args:
+        checkpoint: What a checkpoint file holds.
+        prefix: Take only the tensors below this name, for example 'backbone'.
+
+    Raises:
+        UserError: There are no weights in it, or none below `prefix`.
+    """
+    weights = _unwrap(checkpoint)
+    if all(key.startswith("module.") for key in weights):
+        weights = _below("module.", weights)
+    dropped = []
+    if prefix:
+        everything = len(weights)
+        weights = _select(weights, prefix.removeprefix("module.").rstrip(".") + ".")
+        if everything > len(weights):
+            dropped.append(f"everything outside {prefix} ({everything - len(weights)} keys)")
+    if any(key.startswith("backbone.") for key in weights):
+        heads = Counter(key.partition(".")[0] for key in weights if _is_head(key))
+        dropped += [f"{head}.* ({count} keys)" for head, count in heads.items()]
+        weights = {
+            key.removeprefix("backbone."): value
+            for key, value in weights.items()
+            if not _is_head(key)
+        }
+    if _TIMM_DEEP_STEM in weights:
+        weights = {_from_timm(key): value for key, value in weights.items()}
+    return weights, dropped
+
+
+def _unwrap(checkpoint: object) -> dict[str, torch.Tensor]:
+    """Return the innermost mapping from names to tensors."""
+    content = checkpoint
+    while isinstance(content, Mapping) and content:
+        if all(isinstance(value, torch.Tensor) for value in content.values()):
+            return dict(content)
+        content = next(
+            (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None
+        )
+    found = (
+        f"keys {', '.join(map(str, list(checkpoint)[:5]))}"
+        if isinstance(checkpoint, Mapping)
+        else type(checkpoint).__name__
+    )
+    raise UserError(
+        f"no weights in it ({found})",
+        f"expected tensors by name, bare or under one of {', '.join(_WRAPPERS)}",
+    )
+
+
+def _below(prefix: str, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {
+        key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
+    }
+
+
+def _select(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return what is below a prefix that must be there."""
+    selected = _below(prefix, weights)
+    if not selected:
+        names = sorted({key.partition(".")[0] for key in weights})
+        raise UserError(f"no key starts with {prefix!r}", f"there are: {', '.join(names)}")
+    return selected
+
+
+def _is_head(key: str) -> bool:
+    return key.partition(".")[0] in _HEADS
+
+
+def _from_timm(key: str) -> str:
+    """Return mmseg's name of a key of timm's deep-stem networks."""
+    for theirs, ours in (("conv1.", "stem."), ("bn1.", "stem.7.")):
+        if key.startswith(theirs):
+            return ours + key.removeprefix(theirs)
+    return key
+
+
+def _download(url: str) -> Path:
+    """Fetch `url` into PyTorch's hub folder, unless it is there, and return the file."""
+    name = Path(urlparse(url).path).name
+    if not name:
+        raise UserError(f"{url}: names no file", "give the full URL of a .pth file")
+    match = _HASH_IN_NAME.search(name)
+    prefix = match.group(1) if match else None
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    # Only a name that holds a hash says which file it is: others are told apart by their URL.
+    path = folder / (name if prefix else f"{zlib.crc32(url.encode()):08x}_{name}")
+    if path.is_file() and (prefix is None or sha256(path).startswith(prefix)):
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), prefix, progress=sys.stderr.isatty())
+    except urllib.error.HTTPError as error:
+        raise UserError(f"{url}: the server says {error.code} {error.reason}") from error
+    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        reason = getattr(error, "reason", error)
+        raise EnvError(
+            f"{url}: cannot be reached ({reason})", f"download it by other means to {path}"
+        ) from error
+    except OSError as error:
+        raise write_error(path, error) from error
+    except RuntimeError as error:
+        raise UserError(f"{url}: does not match the hash in its name", str(error)) from error
+    return path

@@ -1,0 +1,1 @@
+"""Registration with host frameworks: importing a module here is what registers."""

@@ -1,0 +1,389 @@
+"""Checkpoints of the batch-norm twin, in all their wrappings, into every placement."""
+
+import pytest
+import torch
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.models import ResNet
+from ibn_seg.models.weights import adapt_state_dict, load_backbone_weights
+from tests.models.local_server import serve
+
+SMALL = {"stem_channels": 8, "base_channels": 4}
+PLACEMENTS = {
+    "none": {},
+    "a": {"ibn": "a"},
+    "b": {"ibn": "b"},
+    "mixed": {"ibn_stages": ["a", "b", "a", "b"], "ibn_stem": True},
+}
+STEMS = [{}, {"deep_stem": True}, {"deep_stem": True, "avg_down": True}]
+
+
+def twin(depth=18, seed=0, **settings):
+    """Return the state dict of a batch-norm network, every tensor different."""
+    network = ResNet(depth, **SMALL, **settings)
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        key: torch.rand(value.shape, generator=generator)
+        if value.is_floating_point()
+        else torch.tensor(100 + place)
+        for place, (key, value) in enumerate(network.state_dict().items())
+    }
+
+
+def split_by_hand(weights, split, dropped):
+    """Return `weights` with the norms of `split` split in halves, by the letter of the rule."""
+    result = {}
+    for key, value in weights.items():
+        norm, _, tensor = key.rpartition(".")
+        if norm in split and tensor in ("weight", "bias"):
+            half = len(value) // 2
+            result[f"{norm}.IN.{tensor}"] = value[:half]
+            result[f"{norm}.BN.{tensor}"] = value[half:]
+        elif norm in split:
+            result[f"{norm}.BN.{tensor}"] = value[len(value) // 2 :] if value.dim() else value
+        elif norm not in dropped or tensor in ("weight", "bias"):
+            result[key] = value
+    return result
+
+
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("name", PLACEMENTS)
+@pytest.mark.parametrize("depth", [18, 50])
+def test_split_equals_the_split_by_hand(depth, name, stem):
+    placement = PLACEMENTS[name]
+    counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]
+    stages = {"none": "----", "a": "aaa-", "b": "bb--", "mixed": "abab"}[name]
+    split = {
+        f"layer{stage + 1}.{block}.bn1"
+        for stage, count in enumerate(counts)
+        for block in range(count)
+        if stages[stage] == "a"
+    }
+    added = {
+        f"layer{stage + 1}.{count - 1}.IN"
+        for stage, count in enumerate(counts)
+        if stages[stage] == "b"
+    }
+    stem_norm = "stem.7" if stem else "bn1"
+    dropped = {stem_norm} if name in ("b", "mixed") else set()
+
+    weights = twin(depth, **stem)
+    kept = {key: value.clone() for key, value in weights.items()}
+    network = ResNet(depth, **SMALL, **stem, **placement)
+    adapted, report = adapt_state_dict(network, weights)
+    expected = split_by_hand(weights, split, dropped)
+    for norm in added:
+        channels = network.get_submodule(norm).num_features
+        expected |= {f"{norm}.weight": torch.ones(channels), f"{norm}.bias": torch.zeros(channels)}
+
+    assert list(adapted) == list(network.state_dict())
+    assert adapted.keys() == expected.keys()
+    assert all(torch.equal(adapted[key], expected[key]) for key in expected)
+    network.load_state_dict(adapted, strict=True)
+    assert (set(report.split), set(report.added)) == (split, added)
+    assert bool(report.dropped) == bool(dropped)
+    # What was given is left as it was.
+    assert weights.keys() == kept.keys()
+    assert all(torch.equal(weights[key], kept[key]) for key in kept)
+
+
+def test_report_is_one_line():
+    network = ResNet(50, **SMALL, ibn_stages=["a", "b", None, None], ibn_stem=True)
+    _, report = adapt_state_dict(network, {**twin(50), "fc.weight": torch.zeros(2, 2)})
+    assert str(report) == (
+        "split 3 batch norms into IN and BN: layer1.0.bn1, layer1.1.bn1, layer1.2.bn1; "
+        "added from their defaults 1: layer2.3.IN; "
+        "dropped fc.* (1 keys), the running statistics of bn1 (an instance norm here)"
+    )
+    _, report = adapt_state_dict(ResNet(18, **SMALL), twin())
+    assert str(report) == "loaded key for key: nothing split, added or dropped"
+
+
+def wrapped(weights):
+    heads = {
+        "decode_head.conv_seg.weight": torch.zeros(1),
+        "auxiliary_head.0.conv_seg.bias": torch.zeros(1),
+    }
+    prefixed = {f"backbone.{key}": value for key, value in weights.items()}
+    return {
+        "bare": weights,
+        "state_dict": {"state_dict": weights, "meta": {"epoch": 3}},
+        "model": {"model": weights, "optimizer": {"lr": 0.1}, "epoch": 1},
+        "ema": {"state_dict_ema": weights, "args": None},
+        "nested": {"model": {"state_dict": weights}},
+        "module": {f"module.{key}": value for key, value in weights.items()},
+        "backbone": prefixed,
+        "segmentor": {"state_dict": {**prefixed, **heads}, "message_hub": {}},
+        "distributed": {
+            "state_dict": {f"module.{key}": value for key, value in {**prefixed, **heads}.items()}
+        },
+        "with classifier": {**weights, "fc.weight": torch.zeros(3, 32), "fc.bias": torch.zeros(3)},
+        "without counters": {
+            key: value for key, value in weights.items() if "num_batches" not in key
+        },
+    }
+
+
+@pytest.mark.parametrize("ibn", [None, "a", "b"])
+@pytest.mark.parametrize("wrapping", wrapped({"key": torch.zeros(1)}))
+def test_wrappings_come_off(wrapping, ibn):
+    network = ResNet(18, **SMALL, ibn=ibn)
+    weights = twin()
+    expected, _ = adapt_state_dict(network, weights)
+    adapted, report = adapt_state_dict(network, wrapped(weights)[wrapping])
+    counters = wrapping == "without counters"
+    assert adapted.keys() == expected.keys()
+    for key, value in expected.items():
+        is_counter = counters and key.endswith("num_batches_tracked")
+        assert torch.equal(adapted[key], torch.tensor(0) if is_counter else value)
+    if wrapping in ("segmentor", "distributed"):
+        assert "decode_head.* (1 keys)" in str(report)
+        assert "auxiliary_head.* (1 keys)" in str(report)
+    if wrapping == "with classifier":
+        assert "fc.* (2 keys)" in str(report)
+
+
+@pytest.mark.parametrize("prefix", ["teacher.backbone", "teacher.backbone.", "teacher"])
+def test_a_prefix_selects(prefix):
+    network = ResNet(18, **SMALL, ibn="a")
+    weights, other = twin(), twin(seed=1)
+    both = {f"teacher.backbone.{key}": value for key, value in weights.items()}
+    both |= {f"student.backbone.{key}": value for key, value in other.items()}
+    adapted, report = adapt_state_dict(network, both, prefix=prefix)
+    expected, _ = adapt_state_dict(network, weights)
+    assert all(torch.equal(adapted[key], expected[key]) for key in expected)
+    assert f"everything outside {prefix}" in str(report)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "mixed"])
+def test_own_checkpoints_load_key_for_key(name):
+    network = ResNet(18, **SMALL, **PLACEMENTS[name])
+    own = {key: torch.rand(v.shape) if v.dim() else v for key, v in network.state_dict().items()}
+    adapted, report = adapt_state_dict(network, own)
+    assert all(torch.equal(adapted[key], own[key]) for key in own)
+    assert str(report).startswith("loaded key for key")
+
+
+def test_a_network_with_classifier_takes_it():
+    network = ResNet(18, **SMALL, ibn="a", num_classes=3)
+    weights = {**twin(), "fc.weight": torch.rand(3, 32), "fc.bias": torch.rand(3)}
+    adapted, _ = adapt_state_dict(network, weights)
+    assert torch.equal(adapted["fc.weight"], weights["fc.weight"])
+    with pytest.raises(UserError, match=r"2 missing: fc\.weight, fc\.bias"):
+        adapt_state_dict(network, twin())
+
+
+def test_stages_after_the_last_are_dropped():
+    network = ResNet(
+        18, **SMALL, ibn="b", num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,)
+    )
+    adapted, report = adapt_state_dict(network, twin())
+    assert list(adapted) == list(network.state_dict())
+    assert "layer3.* (30 keys), layer4.* (30 keys)" in str(report)
+
+
+@pytest.mark.parametrize(("depth", "ibn"), [(18, None), (18, "a"), (18, "b"), (50, "a")])
+def test_torchvision(depth, ibn):
+    models = pytest.importorskip("torchvision.models")
+    weights = getattr(models, f"resnet{depth}")().state_dict()
+    network = ResNet(depth, ibn=ibn)
+    adapted, report = adapt_state_dict(network, weights)
+    network.load_state_dict(adapted, strict=True)
+    assert torch.equal(network.conv1.weight, weights["conv1.weight"])
+    assert "fc.* (2 keys)" in str(report)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18d", "resnet50d", "resnet50c"])
+def test_timm(name):
+    timm = pytest.importorskip("timm")
+    theirs = timm.create_model(name, pretrained=False, features_only=False).eval()
+    settings = {
+        "deep_stem": name[-1] in "cd",
+        "avg_down": name[-1] == "d",
+    }
+    depth = int(name[6:8])
+    network = ResNet(depth, **settings).eval()
+    load, _ = adapt_state_dict(network, theirs.state_dict())
+    network.load_state_dict(load, strict=True)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(network(image)[-1], theirs.forward_features(image))
+    adapt_state_dict(ResNet(depth, ibn="b", **settings), theirs.state_dict())
+
+
+@pytest.mark.parametrize("ibn", [None, "a", "b"])
+@pytest.mark.parametrize("name", ["ResNetV1c", "ResNetV1d"])
+def test_open_mmlab(name, ibn):
+    backbones = pytest.importorskip("mmseg.models.backbones")
+    theirs = getattr(backbones, name)(depth=50, **SMALL).state_dict()
+    network = ResNet(50, **SMALL, deep_stem=True, avg_down=name == "ResNetV1d", ibn=ibn)
+    adapted, _ = adapt_state_dict(network, {"state_dict": dict(theirs), "meta": {}})
+    network.load_state_dict(adapted, strict=True)
+
+
+def without(weights, *keys):
+    return {key: value for key, value in weights.items() if key not in keys}
+
+
+BAD = {
+    "missing": (
+        {"ibn": "a"},
+        lambda: without(twin(), "layer1.0.bn1.weight", "conv1.weight"),
+        r"3 missing: conv1\.weight, layer1\.0\.bn1\.IN\.weight, layer1\.0\.bn1\.BN\.weight",
+    ),
+    "unexpected": (
+        {"ibn": "a"},
+        lambda: {**twin(), "layer1.0.se.weight": torch.zeros(1)},
+        "1 unexpected: layer1.0.se.weight",
+    ),
+    "unknown head": (
+        {},
+        lambda: {**{f"backbone.{k}": v for k, v in twin().items()}, "other.x": torch.zeros(1)},
+        "1 unexpected: other.x",
+    ),
+    "another shape": (
+        {"in_channels": 4},
+        twin,
+        r"conv1.weight is \[8, 3, 7, 7\], here \[8, 4, 7, 7\]",
+    ),
+    "another depth": (
+        {"depth": 18},
+        lambda: twin(50),
+        "looks like ResNet-50, the config asks for depth 18: set depth=50",
+    ),
+    "same blocks, other kind": (
+        {"depth": 50},
+        lambda: twin(34),
+        "looks like ResNet-34, the config asks for depth 50",
+    ),
+    "deep stem": ({}, lambda: twin(deep_stem=True), "set deep_stem=True"),
+    "plain stem": ({"deep_stem": True}, twin, "set deep_stem=False"),
+    "pooled shortcut": ({}, lambda: twin(avg_down=True), "set avg_down=True"),
+    "layout": (
+        {"ibn": "b"},
+        lambda: twin(ibn="a"),
+        r"layout is ibn_stages=\['a', 'a', 'a', None\], ibn_stem=False",
+    ),
+    "layout without": (
+        {},
+        lambda: twin(ibn="b"),
+        r"layout is ibn_stages=\['b', 'b', None, None\], ibn_stem=True",
+    ),
+    "own but incomplete": (
+        {"ibn": "b"},
+        lambda: without(twin(ibn="b"), "layer2.1.IN.weight", "layer2.1.IN.bias"),
+        "2 missing: layer2.1.IN.weight, layer2.1.IN.bias",
+    ),
+    "another network": ({}, lambda: {"features.0.weight": torch.zeros(1)}, "no ResNet backbone"),
+    "no weights": ({}, lambda: {"epoch": 3}, "no weights in it .keys epoch."),
+    "a list": ({}, lambda: [1, 2], "no weights in it .list."),
+    "empty": ({}, dict, "no weights in it"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_does_not_fit_is_one_line_and_changes_nothing(case, tmp_path):
+    settings, checkpoint, message = BAD[case]
+    path = tmp_path / "weights.pth"
+    torch.save(checkpoint(), path)
+    network = ResNet(**{"depth": 18, **SMALL, **settings})
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(UserError, match=message) as caught:
+        load_backbone_weights(network, path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_a_prefix_that_is_not_there():
+    with pytest.raises(UserError, match=r"no key starts with 'student\.': there are: teacher"):
+        adapt_state_dict(
+            ResNet(18, **SMALL), {f"teacher.{k}": v for k, v in twin().items()}, "student"
+        )
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match=r"none.pth: no such checkpoint"):
+        load_backbone_weights(ResNet(18, **SMALL), tmp_path / "none.pth")
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """PyTorch's hub folder, in a place of its own."""
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder and the address at which a real server serves it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with serve(folder) as address:
+        yield folder, address
+
+
+def test_url_with_a_hash_is_checked_and_kept(hub, served):
+    from ibn_seg.io import sha256
+
+    folder, address = served
+    torch.save(twin(), folder / "plain.pth")
+    name = f"resnet18-{sha256(folder / 'plain.pth')[:8]}.pth"
+    (folder / "plain.pth").rename(folder / name)
+    network = ResNet(18, **SMALL, ibn="a")
+    load_backbone_weights(network, f"{address}/{name}")
+    assert torch.equal(network.conv1.weight, twin()["conv1.weight"])
+    assert [path.name for path in hub.iterdir()] == [name]
+
+    # From then on the server is not asked, unless the kept file is damaged.
+    (folder / name).rename(folder / "away")
+    load_backbone_weights(network, f"{address}/{name}")
+    (hub / name).write_bytes(b"damaged")
+    with pytest.raises(UserError, match="404"):
+        load_backbone_weights(network, f"{address}/{name}")
+
+
+def test_url_with_a_wrong_hash_is_refused(hub, served):
+    folder, address = served
+    torch.save(twin(), folder / "resnet18-0123abcd.pth")
+    with pytest.raises(UserError, match="does not match the hash in its name"):
+        load_backbone_weights(ResNet(18, **SMALL), f"{address}/resnet18-0123abcd.pth")
+    assert list(hub.iterdir()) == []
+
+
+def test_files_of_one_name_are_told_apart_by_their_url(hub, served):
+    folder, address = served
+    for seed in (0, 1):
+        (folder / str(seed)).mkdir()
+        torch.save(twin(seed=seed), folder / str(seed) / "latest.pth")
+    for seed in (0, 1):
+        network = ResNet(18, **SMALL)
+        load_backbone_weights(network, f"{address}/{seed}/latest.pth")
+        assert torch.equal(network.conv1.weight, twin(seed=seed)["conv1.weight"])
+
+
+def test_url_of_a_malicious_pickle_does_not_execute(hub, served, tmp_path):
+    folder, address = served
+    torch.save({"state_dict": Malicious(tmp_path / "executed")}, folder / "bad.pth")
+    with pytest.raises(UserError, match=r"bad.pth: .*refused"):
+        load_backbone_weights(ResNet(18, **SMALL), f"{address}/bad.pth")
+    assert not (tmp_path / "executed").exists()
+    assert list(hub.iterdir()) == []
+
+
+def test_addresses_that_do_not_answer(hub, served):
+    _, address = served
+    with pytest.raises(UserError, match=r"absent.pth: the server says 404"):
+        load_backbone_weights(ResNet(18, **SMALL), f"{address}/absent.pth")
+    with pytest.raises(EnvError, match="cannot be reached"):
+        load_backbone_weights(ResNet(18, **SMALL), "http://127.0.0.1:9/x.pth")
+    with pytest.raises(UserError, match="names no file"):
+        load_backbone_weights(ResNet(18, **SMALL), f"{address}/")
