@@ -2,13 +2,13 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE
+from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, colorize
 from ibn_seg.errors import UserError
 
 # Shown at no more than a third of a wide page: more pixels would only weigh.
@@ -72,6 +72,36 @@ def label_map(train_ids: np.ndarray) -> InlineImage:
     colours[: len(PALETTE)] = PALETTE
     picture.putpalette(colours.tobytes())
     return _inline(picture, "png", optimize=True)
+
+
+def contact_sheet(panels: Sequence[Panel]) -> Image.Image:
+    """Return one picture of scenes in rows: image, ground truth and each prediction, with titles.
+
+    Args:
+        panels: The scenes, all of the same methods and all at least one pixel high.
+
+    Raises:
+        UserError: There is no panel, or they differ in their methods.
+    """
+    if len({tuple(panel.predictions) for panel in panels}) != 1:
+        raise UserError("the panels differ in their methods, or there is none")
+    titles = ["image", "ground truth", *panels[0].predictions]
+    rows = [
+        [panel.image, *(colorize(m) for m in (panel.label, *panel.predictions.values()))]
+        for panel in panels
+    ]
+    height, width = rows[0][0].shape[:2]
+    margin, header = 4, 18
+    size = (len(titles) * (width + margin) + margin, header + len(rows) * (height + margin))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        left = margin + column * (width + margin)
+        draw.text((left + width // 2, header // 2), title, fill="black", anchor="mm")
+        for row, pictures in enumerate(rows):
+            picture = Image.fromarray(pictures[column]).resize((width, height))
+            sheet.paste(picture, (left, header + row * (height + margin)))
+    return sheet
 
 
 def pixel_accuracy(prediction: np.ndarray, label: np.ndarray) -> float | None:

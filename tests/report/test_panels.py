@@ -98,3 +98,28 @@ def test_wrong_sizes_and_types_are_named(change, said):
     with pytest.raises(UserError, match="panel 'frame 7'") as caught:
         Panel(**(good | change), caption="frame 7", domain="gta5")
     assert said in str(caught.value)
+
+
+def test_contact_sheet_shows_every_picture_under_its_title():
+    image = np.full((8, 40, 3), 200, np.uint8)
+    panel = Panel(
+        image=image,
+        label=np.full((8, 40), 10, np.uint8),
+        predictions={"BN": np.full((8, 40), 2, np.uint8), "IBN-a": np.full((8, 40), 10, np.uint8)},
+        caption="x",
+        domain="d",
+    )
+    sheet = np.asarray(pictures.contact_sheet([panel, panel]))
+    assert sheet.shape == (18 + 2 * 12, 4 + 4 * 44, 3)
+    columns = [sheet[18 : 18 + 8, 4 + k * 44 : 44 + k * 44] for k in range(4)]
+    for shown, expected in zip(
+        columns,
+        [image, *(colorize(m) for m in (panel.label, *panel.predictions.values()))],
+        strict=True,
+    ):
+        assert np.array_equal(shown, expected)
+
+
+def test_contact_sheet_of_nothing():
+    with pytest.raises(UserError, match="there is none"):
+        pictures.contact_sheet([])

@@ -1,0 +1,33 @@
+"""The `ibn-seg` command, also `python -m ibn_seg`: says in one line which packages it lacks.
+
+PyTorch and numpy are all that ibn_seg requires; the commands need one of its extras.
+"""
+
+import sys
+
+# Packages of the extras. Anything else that is missing is a bug, with its traceback.
+_EXTRAS = frozenset(
+    ("click", "cv2", "jinja2", "matplotlib", "mmcv", "mmengine", "mmseg", "PIL", "pkg_resources",
+     "prettytable", "rich")
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        from ibn_seg.cli import main as run
+
+        run()
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        print(
+            f"error: the package {error.name!r} is not installed: pip install 'ibn_seg[mmseg]'; "
+            "beside an mmsegmentation of your own, pip install 'ibn_seg[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
