@@ -77,9 +77,7 @@ def load_config(
     from mmengine.config import Config
 
     if isinstance(source, Config):
-        config = Config(
-            source._cfg_dict.to_dict(), cfg_text=source.text, filename=source.filename
-        )
+        config = Config(source._cfg_dict.to_dict(), cfg_text=source.text, filename=source.filename)
     else:
         config = _read(find_config(source))
     if cfg_options:

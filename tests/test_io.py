@@ -32,9 +32,14 @@ def test_json_round_trip_keeps_every_digit(tmp_path):
 def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.txt"
     io.write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), io.atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with io.atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
@@ -109,5 +114,3 @@ def test_damaged_and_missing_checkpoints(tmp_path):
 def test_sha256(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert io.sha256(tmp_path / "x").startswith("ba7816bf8f01cfea")
-
-

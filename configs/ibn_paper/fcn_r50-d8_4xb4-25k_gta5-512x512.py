@@ -5,9 +5,10 @@ Command     tools/dist_train.sh configs/ibn_paper/fcn_r50-d8_4xb4-25k_gta5-512x5
 Expected    no run on the real data sets has been made with this code yet
 
 Settings, each marked as read in a source, recalled from the paper, or chosen by us:
-  network      dilated ResNet-50, output stride 8, one convolutional classifier, x8 upsampling (read)
+  network      dilated ResNet-50, output stride 8, one convolutional classifier, bilinear
+               upsampling x8 (read)
   weights      ImageNet weights of the same variant; here torchvision's ResNet-50 (recalled)
-  source       a quarter of the GTA5 training frames (recalled); held-out rule: data/README.md (ours)
+  source       a quarter of the GTA5 training frames (recalled); split as data/README.md (ours)
   input        GTA5 frames resized to 1024x563, then random crops (read)
   crop         512x512 (ours: the paper does not give its crop size)
   augmentation random scale 0.7-1.4 and mirroring, no colour jitter, no blur (recalled)
