@@ -1,0 +1,125 @@
+"""The `ibn-seg` command: lazily loaded subcommands, one-line errors, exit codes for scripts."""
+
+import errno
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from ibn_seg import __version__
+from ibn_seg.errors import EnvError, UserError
+
+# name -> (where the command is, what the overview says)
+COMMANDS = {
+    "demo": ("ibn_seg.cli.demo:demo", "Train and compare BN, IBN-a and IBN-b on embedded scenes."),
+    "train": ("ibn_seg.cli.train:train", "Train a network from a config."),
+    "test": ("ibn_seg.cli.test:test", "Evaluate a checkpoint on the config's data sets."),
+    "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
+    "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
+    "models": ("ibn_seg.cli.models:models", "List the backbones."),
+}
+INTERRUPTED = 130
+_ENVIRONMENT = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR
+)  # fmt: skip
+# Their warnings are for developers; what matters to a user is said in errors.
+_CHATTY = r"(mmcv|mmengine|mmseg|torch)(\.|$)"
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import one subcommand."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
+        """Find a subcommand; name the nearest for one that does not exist."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from ibn_seg.errors import unknown
+
+            raise unknown("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ibn-seg")
+def cli() -> None:
+    r"""IBN-Net for domain-generalised semantic segmentation.
+
+    \b
+    Examples:
+      ibn-seg demo                                   # everything, on embedded scenes
+      ibn-seg train configs/demo/NAME.py             # train from a config file
+      ibn-seg train ibn_seg::demo/NAME --seed 1      # ... or from one in the package
+      ibn-seg test CONFIG work_dirs/NAME/iter_600.pth
+      ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/
+
+    `ibn-seg COMMAND --help` explains each command.
+
+    \b
+    Exit codes: 0 success, 1 a bug in ibn-seg (with traceback), 2 wrong input or usage,
+    3 the environment cannot do it (disk full, not writable, package missing), 130 interrupted.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if args is None else list(args)))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line and return its exit code; errors are one line on stderr."""
+    warnings.filterwarnings("ignore", module=_CHATTY)
+    try:
+        cli.main(args=list(args), prog_name="ibn-seg", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except UserError as error:
+        return _report(error)
+    except OSError as error:
+        explanation = environment_error(error)
+        if explanation is None:
+            raise
+        return _report(explanation)
+    return 0
+
+
+def environment_error(error: OSError) -> EnvError | None:
+    """Return the one-line error if it is the environment's fault: full, read-only, forbidden.
+
+    A data worker's error arrives as text around its original message, so its number is read there.
+    """
+    match = _ERRNO.findall(str(error))
+    number = error.errno or (int(match[-1]) if match else None)
+    if number not in _ENVIRONMENT and not isinstance(error, PermissionError):
+        return None
+    last = str(error).strip().splitlines()[-1]
+    reason = error.strerror or last.partition("] ")[2] or last
+    where = f"{error.filename}: " if error.filename else ""
+    return EnvError(f"{where}{reason}", "free space, or choose another folder")
+
+
+def _report(error: UserError) -> int:
+    click.echo(f"error: {error.line}", err=True)
+    return error.exit_code

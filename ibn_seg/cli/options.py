@@ -1,0 +1,75 @@
+"""Options that commands share, and mmseg's way to write `--cfg-options`."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+
+import click
+
+from ibn_seg.tasks.setup import LAUNCHERS, PAIR
+
+_FLAG = "--cfg-options"
+
+
+class ConfigCommand(click.Command):
+    """A command that takes several values after one `--cfg-options`, as mmseg's tools do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the flag before every KEY=VALUE that follows it."""
+        return super().parse_args(ctx, fold_pairs(args))
+
+
+def fold_pairs(args: Iterable[str]) -> list[str]:
+    """Return `--cfg-options a=1 b=2` as `--cfg-options a=1 --cfg-options b=2`."""
+    folded: list[str] = []
+    inside = False
+    for arg in args:
+        if arg == _FLAG:
+            inside = True
+            folded.append(arg)
+            continue
+        inside = inside and PAIR.match(arg) is not None
+        if inside and folded[-1] != _FLAG:
+            folded.append(_FLAG)
+        folded.append(arg)
+    return folded
+
+
+def config_options(function: Callable) -> Callable:
+    """Add `--cfg-options`."""
+    return click.option(
+        _FLAG,
+        multiple=True,
+        metavar="KEY=VALUE ...",
+        help="Replace settings of the config, several after one flag: "
+        'a.b=1 c=[1,2] d="[(1,2),(3,4)]".',
+    )(function)
+
+
+def launch_options(function: Callable) -> Callable:
+    """Add `--launcher`, `--local_rank` and `--verbose`."""
+    for option in (
+        click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress."),
+        click.option("--local_rank", "--local-rank", type=int, default=None, hidden=True),
+        click.option(
+            "--launcher",
+            type=click.Choice(LAUNCHERS),
+            default="none",
+            show_default=True,
+            help="What started the processes; pytorch is torchrun.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def set_local_rank(local_rank: int | None) -> None:
+    """Pass on the rank that older launchers give as an argument."""
+    if local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(local_rank))
+
+
+def command_line() -> str:
+    """Return the command that runs, for the record of its result."""
+    return shlex.join(["ibn-seg", *sys.argv[1:]])

@@ -1,0 +1,49 @@
+"""`ibn-seg predict`."""
+
+import click
+
+from ibn_seg.cli.options import ConfigCommand, config_options
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@click.argument("source", metavar="IMAGE|FOLDER|VIDEO")
+@click.option("--out", metavar="DIR", required=True, help="Where the results go.")
+@click.option("--device", help="Such as cpu or cuda:1. Default: the GPU if there is one.")
+@click.option(
+    "--opacity",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Share of the class colours in the overlays.",
+)
+@config_options
+def predict(
+    config: str,
+    checkpoint: str,
+    source: str,
+    out: str,
+    device: str | None,
+    opacity: float,
+    cfg_options: tuple[str, ...],
+) -> None:
+    r"""Segment a picture, every picture of a folder and its subfolders, or a video.
+
+    For each picture NAME_trainIds.png (8-bit grey, 0 road ... 18 bicycle, at the picture's size)
+    and NAME_overlay.png; for a video a folder NAME_trainIds/ of frames and NAME_overlay.mp4.
+
+    \b
+    Examples:
+      ibn-seg predict CONFIG CHECKPOINT street.jpg --out predictions/
+      ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/ --opacity 0.7
+      ibn-seg predict CONFIG CHECKPOINT drive.mp4 --out predictions/ --device cuda:0
+    """
+    from ibn_seg.tasks.predict import predict as run
+    from ibn_seg.tasks.setup import read_options
+
+    options = read_options(cfg_options)
+    written = run(
+        config, checkpoint, source, out, device=device, cfg_options=options, opacity=opacity
+    )
+    click.echo(f"{len(written)} files in {out}")

@@ -1,0 +1,72 @@
+"""`ibn-seg scenes`."""
+
+import re
+from typing import Any
+
+import click
+
+
+class Size(click.ParamType):
+    """A picture size as WIDTHxHEIGHT."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[xX](\d+)", value)
+        if match is None or not min(int(match[1]), int(match[2])):
+            self.fail(f"{value!r} is not a size such as 256x128", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+@click.command()
+@click.argument("out_dir")
+@click.option("--size", type=Size(), default="256x128", show_default=True)
+@click.option("--source", type=click.IntRange(1), default=300, show_default=True,
+              help="Frames of the source, in GTA5's layout.")  # fmt: skip
+@click.option("--target-train", type=click.IntRange(0), default=60, show_default=True,
+              help="Training frames of the target, in Cityscapes' layout.")  # fmt: skip
+@click.option("--target-val", type=click.IntRange(0), default=60, show_default=True,
+              help="Validation frames of the target.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
+              help="Processes; the files are the same for any number.")  # fmt: skip
+def scenes(
+    out_dir: str,
+    size: tuple[int, int],
+    source: int,
+    target_train: int,
+    target_val: int,
+    seed: int,
+    workers: int,
+) -> None:
+    r"""Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
+
+    The layouts are those of the real downloads, so every config reads them: set the data_root.
+    An interrupted rendering goes on where it was.
+
+    \b
+    Examples:
+      ibn-seg scenes data/scenes
+      ibn-seg scenes data/large --size 2048x1024 --source 8 --target-train 4 --target-val 4
+    """
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.scenes import write_pair
+
+    with progress_callback("render") as progress:
+        written = write_pair(
+            out_dir,
+            size=size,
+            source_frames=source,
+            target_train=target_train,
+            target_val=target_val,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+    summary = ", ".join(f"{key} {value}" for key, value in written.items())
+    click.echo(f"{out_dir}: {summary}")

@@ -1,0 +1,70 @@
+"""`ibn-seg test`."""
+
+import click
+
+from ibn_seg.cli.options import (
+    ConfigCommand,
+    command_line,
+    config_options,
+    launch_options,
+    set_local_rank,
+)
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/test.")
+@click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
+@click.option("--show", is_flag=True, help="Show the predictions in a window.")
+@click.option("--show-dir", metavar="DIR", help="Write pictures of the predictions.")
+@click.option("--wait-time", type=float, default=2.0, show_default=True, help="Seconds per window.")
+@click.option("--tta", is_flag=True, help="Test with the config's tta_pipeline.")
+@config_options
+@launch_options
+def test(
+    config: str,
+    checkpoint: str,
+    work_dir: str | None,
+    out: str | None,
+    show: bool,
+    show_dir: str | None,
+    wait_time: float,
+    tta: bool,
+    cfg_options: tuple[str, ...],
+    launcher: str,
+    local_rank: int | None,
+    verbose: bool,
+) -> None:
+    r"""Evaluate CHECKPOINT on every data set that CONFIG tests on.
+
+    Prints mIoU, mAcc and aAcc of each domain, and writes test.json with the classes too.
+
+    \b
+    Examples:
+      ibn-seg test CONFIG work_dirs/NAME/iter_40000.pth
+      ibn-seg test CONFIG CHECKPOINT --out predictions/ --show-dir pictures/
+      ibn-seg test CONFIG CHECKPOINT --cfg-options test_dataloader.num_workers=4
+      torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
+    """
+    from ibn_seg.tasks.segmentation import test as run
+    from ibn_seg.tasks.setup import read_options
+
+    set_local_rank(local_rank)
+    result = run(
+        config,
+        checkpoint,
+        work_dir=work_dir,
+        out=out,
+        show=show,
+        show_dir=show_dir,
+        wait_time=wait_time,
+        tta=tta,
+        cfg_options=read_options(cfg_options),
+        launcher=launcher,
+        quiet=not verbose,
+        command=command_line(),
+    )
+    from ibn_seg.cli.tables import print_domains
+
+    print_domains(result)

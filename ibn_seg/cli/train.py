@@ -1,0 +1,62 @@
+"""`ibn-seg train`."""
+
+import click
+
+from ibn_seg.cli.options import (
+    ConfigCommand,
+    command_line,
+    config_options,
+    launch_options,
+    set_local_rank,
+)
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
+@click.option("--amp", is_flag=True, help="Mixed precision; needs a GPU.")
+@click.option("--seed", type=click.IntRange(min=0), help="Default: the config's, else 0.")
+@config_options
+@launch_options
+def train(
+    config: str,
+    work_dir: str | None,
+    resume: bool,
+    amp: bool,
+    seed: int | None,
+    cfg_options: tuple[str, ...],
+    launcher: str,
+    local_rank: int | None,
+    verbose: bool,
+) -> None:
+    r"""Train a network from CONFIG: a file, or `ibn_seg::FOLDER/NAME` from the package.
+
+    The work dir receives checkpoints, the log, and result.json with all metrics and curves.
+    Interrupt at any time; `--resume` goes on and ends with the same weights.
+
+    \b
+    Examples:
+      ibn-seg train configs/demo/NAME.py --work-dir work_dirs/first --seed 1
+      ibn-seg train CONFIG --resume
+      ibn-seg train CONFIG --cfg-options train_cfg.max_iters=2000 train_dataloader.batch_size=4
+      torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch
+    """
+    from ibn_seg.tasks.segmentation import train as run
+    from ibn_seg.tasks.setup import read_options
+
+    set_local_rank(local_rank)
+    result = run(
+        config,
+        work_dir=work_dir,
+        resume=resume,
+        amp=amp,
+        seed=seed,
+        cfg_options=read_options(cfg_options),
+        launcher=launcher,
+        quiet=not verbose,
+        command=command_line(),
+    )
+    from ibn_seg.cli.tables import print_domains
+
+    print_domains(result)

@@ -1,0 +1,35 @@
+"""Training machinery on top of mmengine: loops, hooks and checkpoints that resume exactly.
+
+Importing this package registers its components with mmengine and allow-lists the classes that
+mmengine's own checkpoints hold; it needs torch and mmengine, not mmseg.
+"""
+
+from ibn_seg.engine.checkpoint import (
+    AtomicBackend,
+    AtomicCheckpointHook,
+    find_checkpoint,
+)
+from ibn_seg.engine.history import allow_checkpoint_classes
+from ibn_seg.engine.loop import SeededIterLoop
+from ibn_seg.engine.predictions import SavePredictionsHook
+from ibn_seg.engine.progress import ProgressHook
+from ibn_seg.engine.random_state import RandomStateHook
+from ibn_seg.engine.record import RunRecordHook
+from ibn_seg.engine.runner import SegmentationRunner
+from ibn_seg.engine.sampling import PositionSampler, SeededDataset
+
+__all__ = [
+    "AtomicBackend",
+    "AtomicCheckpointHook",
+    "PositionSampler",
+    "ProgressHook",
+    "RandomStateHook",
+    "RunRecordHook",
+    "SavePredictionsHook",
+    "SeededDataset",
+    "SeededIterLoop",
+    "SegmentationRunner",
+    "find_checkpoint",
+]
+
+allow_checkpoint_classes()

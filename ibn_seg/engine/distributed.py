@@ -1,0 +1,107 @@
+"""Process groups for the launchers of mmseg, on GPUs and on CPUs."""
+
+import contextlib
+import datetime
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce_params, get_world_size
+from torch import distributed, nn
+
+from ibn_seg.errors import EnvError, UserError
+
+_DEFAULT_PORT = "29500"
+# Where each launcher leaves rank, number of processes and rank on the node.
+_VARIABLES = {
+    "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+}
+
+
+@contextlib.contextmanager
+def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Join the launcher's process group for the block and leave it afterwards.
+
+    mmengine 0.10.7 selects a CUDA device in every launcher, so a group of CPU processes is made
+    here, by gloo; on GPUs the backend is that of `dist_cfg`. A group that exists already is used
+    and left alone.
+
+    Args:
+        launcher: 'pytorch' (torchrun), 'slurm' or 'mpi'; 'none' does nothing.
+        dist_cfg: mmengine's `env_cfg.dist_cfg`: `backend`, and `timeout` in seconds.
+
+    Raises:
+        UserError: The process was not started by that launcher.
+    """
+    if launcher == "none" or (distributed.is_available() and distributed.is_initialized()):
+        yield
+        return
+    if not distributed.is_available():
+        raise EnvError("this build of PyTorch has no torch.distributed", "use --launcher none")
+    _export_ranks(launcher)
+    options: dict[str, Any] = dict(dist_cfg or {})
+    backend = options.get("backend", "nccl") if torch.cuda.is_available() else "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    timeout = options.get("timeout")
+    limit = {"timeout": datetime.timedelta(seconds=timeout)} if timeout else {}
+    distributed.init_process_group(backend=backend, **limit)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def average_buffers(model: nn.Module) -> None:
+    """Replace the running statistics of every rank by their mean over the ranks.
+
+    Plain BN gives each rank its own. Averaged before each checkpoint and each validation, what is
+    validated is what is saved; the updates are linear, so when it is done changes nothing else.
+    """
+    if get_world_size() > 1:
+        floating = (buffer for buffer in model.buffers() if buffer.is_floating_point())
+        all_reduce_params(floating, op="mean")
+
+
+@contextlib.contextmanager
+def kept_thread_settings() -> Iterator[None]:
+    """Put the thread variables back, which mmengine sets to 1 in distributed runs."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _export_ranks(launcher: str) -> None:
+    """Give PyTorch the launcher's ranks under the names that it reads."""
+    for name, source in zip(_VARIABLES["pytorch"], _VARIABLES[launcher], strict=True):
+        value = os.environ.get(source)
+        if value is None:
+            raise UserError(
+                f"--launcher {launcher}: {source} is not set",
+                "start through torchrun, srun or mpirun (tools/dist_train.sh), or leave it out",
+            )
+        os.environ[name] = value
+    os.environ.setdefault("MASTER_PORT", _DEFAULT_PORT)
+    if "MASTER_ADDR" not in os.environ:
+        os.environ["MASTER_ADDR"] = _first_host() if launcher == "slurm" else "127.0.0.1"
+
+
+def _first_host() -> str:
+    """Return the first node of a slurm job."""
+    command = ["scontrol", "show", "hostnames", os.environ.get("SLURM_NODELIST", "")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EnvError("the first slurm node is not known", "set MASTER_ADDR") from error
+    return done.stdout.split()[0]

@@ -1,0 +1,116 @@
+"""Does a checkpoint fit a model? If not: one line that says why."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ibn_seg.errors import UserError
+
+# Blocks per stage and whether they are bottlenecks, of the standard residual networks.
+_DEPTHS = {
+    ((2, 2, 2, 2), False): "ResNet-18",
+    ((3, 4, 6, 3), False): "ResNet-34",
+    ((3, 4, 6, 3), True): "ResNet-50",
+    ((3, 4, 23, 3), True): "ResNet-101",
+    ((3, 8, 36, 3), True): "ResNet-152",
+}
+_BLOCK = re.compile(r"(?:^|\.)layer([1-4])\.(\d+)\.")
+_COUNTER = "num_batches_tracked"
+
+
+def state_of(checkpoint: Any, path: object) -> dict[str, torch.Tensor]:
+    """Return the model's state dict in a checkpoint, bare or under `state_dict`.
+
+    Raises:
+        UserError: There is none.
+    """
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path}: holds no model weights", "give a checkpoint made by training")
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
+    """Load the weights of a checkpoint; every parameter and buffer must fit.
+
+    Args:
+        model: The model, changed in place.
+        checkpoint: What `ibn_seg.io.load_checkpoint` returned.
+        path: Its file, for the message.
+
+    Raises:
+        UserError: Something does not fit; the line says what, and where it can be told, which
+            depth or which placement of IBN the checkpoint and the config have.
+    """
+    given = state_of(checkpoint, path)
+    wanted = model.state_dict()
+    # Old versions of PyTorch did not store the counters of batch norm, and nothing reads them.
+    missing = [key for key in wanted if key not in given and not key.endswith(_COUNTER)]
+    unexpected = [key for key in given if key not in wanted]
+    reshaped = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]
+    if missing or unexpected or reshaped:
+        reason = _kinds_differ(given, wanted) or _keys_differ(
+            missing, unexpected, reshaped, given, wanted
+        )
+        raise UserError(
+            f"{path}: does not fit the config: {reason}", "give the config it was trained with"
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def describe_backbone(state: Mapping[str, torch.Tensor]) -> tuple[str, str] | None:
+    """Return depth and placement of IBN of a residual network, as its keys tell them.
+
+    Returns:
+        Such as ('ResNet-50', 'IBN-a'), or None if the keys are not of a residual network.
+    """
+    keys = [key for key in state if not key.startswith(("decode_head", "auxiliary_head"))]
+    blocks: dict[int, set[int]] = {}
+    for key in keys:
+        if match := _BLOCK.search(key):
+            blocks.setdefault(int(match[1]), set()).add(int(match[2]))
+    if not blocks:
+        return None
+    counts = tuple(len(blocks[stage]) for stage in sorted(blocks))
+    bottleneck = any(re.search(r"layer1\.0\.conv3\.", key) for key in keys)
+    kind = "bottleneck" if bottleneck else "basic"
+    depth = _DEPTHS.get((counts, bottleneck), f"a residual network of {counts} {kind} blocks")
+    return depth, _placement(state, keys)
+
+
+def _placement(state: Mapping[str, torch.Tensor], keys: list[str]) -> str:
+    """Tell IBN-a, IBN-b and plain BN apart: b adds norms without running statistics."""
+    if any(re.search(r"layer\d\.\d+\.\w+\.IN\.weight$", key) for key in keys):
+        return "IBN-a"
+    norms = [key for key in keys if state[key].dim() == 1 and key.endswith(".weight")]
+    plain = [key for key in norms if f"{key.removesuffix('weight')}running_mean" not in state]
+    return "IBN-b" if plain else "BN"
+
+
+def _kinds_differ(given: Mapping, wanted: Mapping) -> str | None:
+    """Say which depth or placement the checkpoint has, if that explains the difference."""
+    have, need = describe_backbone(given), describe_backbone(wanted)
+    if have is None or need is None or have == need:
+        return None
+    both = zip(("backbone", "norm placement"), have, need, strict=True)
+    parts = [f"its {name} is {a}, the config's is {b}" for name, a, b in both if a != b]
+    return "; ".join(parts)
+
+
+def _keys_differ(
+    missing: list[str], unexpected: list[str], reshaped: list[str], given: Mapping, wanted: Mapping
+) -> str:
+    """Count the differences and give an example of each."""
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} parameters missing, such as {missing[0]}")
+    if unexpected:
+        parts.append(f"{len(unexpected)} unexpected, such as {unexpected[0]}")
+    if reshaped:
+        key = reshaped[0]
+        shapes = f"{tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
+        parts.append(f"{len(reshaped)} of another shape, such as {key}: {shapes}")
+    return "; ".join(parts)

@@ -1,0 +1,145 @@
+"""The training loop: iterations numbered from the seed, exact and immediate resume."""
+
+import bisect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from mmengine.registry import LOOPS
+from mmengine.runner import BaseLoop, Runner
+from mmengine.runner.utils import calc_dynamic_intervals
+
+from ibn_seg.engine.distributed import average_buffers
+from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.errors import UserError
+
+
+@LOOPS.register_module()
+class SeededIterLoop(BaseLoop):
+    """Iteration-based training whose data is a function of (seed, iteration, place in the batch).
+
+    In a config: `train_cfg = dict(type='SeededIterLoop', max_iters=40000, val_interval=4000)`.
+    mmengine's `IterBasedTrainLoop` reads and throws away every batch up to the iteration that it
+    resumes at; here the sampler starts there. The sampler of `train_dataloader` is replaced by
+    `PositionSampler`; only its `shuffle` is kept.
+
+    Validation leaves the random states alone, so it may happen, or be repeated after an
+    interruption, without any effect on training.
+
+    Args:
+        runner: The runner.
+        dataloader: The config of the training data loader.
+        max_iters: Iterations to train.
+        val_begin: The first iteration after which there may be a validation.
+        val_interval: Iterations between validations; the last iteration is always validated.
+        dynamic_intervals: (iteration, val_interval) pairs that apply from that iteration on.
+
+    Raises:
+        UserError: The data loader is configured in a way that cannot be resumed by position.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: dict,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, _by_position(dataloader, runner.seed))
+        self._max_iters = int(max_iters)
+        self._epoch = 0
+        self._iter = 0
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False
+        self.runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
+        self._milestones, self._intervals = calc_dynamic_intervals(val_interval, dynamic_intervals)
+
+    @property
+    def max_epochs(self) -> int:
+        """One: the whole training counts as an epoch for mmengine's hooks."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations to train."""
+        return self._max_iters
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch: 0."""
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    def run(self) -> torch.nn.Module:
+        """Train from the current iteration to the last."""
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        # A run killed during a validation has that iteration's checkpoint but not its result.
+        validated = self.runner.message_hub.get_info("validated_iter", 0)
+        if self._iter > validated and self._validation_due():
+            self._validate()
+        if self._iter < self._max_iters:
+            self._train(self._batches())
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def _train(self, batches: Iterator[Any]) -> None:
+        self.runner.model.train()
+        while self._iter < self._max_iters and not self.stop_training:
+            self._run_iter(next(batches))
+            if self._validation_due():
+                self._validate()
+                self.runner.model.train()
+
+    def _batches(self) -> Iterator[Any]:
+        """Start reading at the current iteration."""
+        sampler, dataset = self.dataloader.sampler, self.dataloader.dataset
+        # Resuming takes the seed over from the checkpoint, after this loop was built.
+        sampler.seed = dataset.seed = self.runner.seed
+        sampler.start = self._iter * self.dataloader.batch_size
+        # Starting data workers draws from the global generator.
+        with preserved_random_state():
+            return iter(self.dataloader)
+
+    def _run_iter(self, batch: Sequence[dict]) -> None:
+        self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
+        outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+        self.runner.call_hook(
+            "after_train_iter", batch_idx=self._iter, data_batch=batch, outputs=outputs
+        )
+        self._iter += 1
+        step = bisect.bisect(self._milestones, self._iter + 1)
+        self.val_interval = self._intervals[step - 1]
+
+    def _validation_due(self) -> bool:
+        if self.runner.val_loop is None or self._iter < self.val_begin:
+            return False
+        return self._iter % self.val_interval == 0 or self._iter == self._max_iters
+
+    def _validate(self) -> None:
+        average_buffers(self.runner.model)
+        with preserved_random_state():
+            self.runner.val_loop.run()
+
+
+def _by_position(dataloader: dict, seed: int) -> dict:
+    """Return the data loader's config with seeded augmentation and a sampler by position."""
+    given = dict(dataloader)
+    for key in ("batch_sampler", "num_batch_per_epoch"):
+        if given.pop(key, None) is not None:
+            raise UserError(
+                f"train_dataloader.{key} cannot be used with SeededIterLoop",
+                f"remove {key}, or use train_cfg.type='IterBasedTrainLoop'",
+            )
+    shuffle = (given.get("sampler") or {}).get("shuffle", True)
+    given["dataset"] = dict(type="SeededDataset", dataset=given["dataset"], seed=seed)
+    given["sampler"] = dict(type="PositionSampler", seed=seed, shuffle=shuffle)
+    return given

@@ -1,0 +1,142 @@
+"""Progress of training, validation and testing on the terminal, with the time that is left."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ibn_seg.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Show bars with loss and ETA on stderr; plain lines where that is not a terminal.
+
+    Args:
+        label: What is trained or tested, shown before the bar.
+        interval_s: Seconds between two plain lines.
+    """
+
+    # After the hook that takes the loss from the model's outputs.
+    priority = "LOWEST"
+
+    def __init__(self, label: str = "", interval_s: float = 10.0) -> None:
+        self.label = label
+        self.interval_s = interval_s
+        self._bar: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._last_line = 0.0
+        self._shown = is_main_process()
+
+    def before_train(self, runner: Runner) -> None:
+        """Show the bar, from the iteration that a resumed run begins with."""
+        self._begin("train", runner.max_iters, runner.iter)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Advance the bar and show the loss."""
+        loss = (outputs or {}).get("loss")
+        detail = "" if loss is None else f"loss {loss.item():.3f}"
+        self._advance("train", runner.iter + 1, runner.max_iters, detail)
+
+    def after_train(self, runner: Runner) -> None:
+        """Take the bar down."""
+        self._end("train")
+
+    def before_val(self, runner: Runner) -> None:
+        """Show a bar for the validation."""
+        self._begin("val", len(runner.val_dataloader))
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Advance the bar."""
+        self._advance("val", batch_idx + 1, len(runner.val_dataloader))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Say the mIoU of each domain."""
+        self._end("val")
+        self._say(f"val at {runner.iter}: {_miou(metrics)}")
+
+    def before_test(self, runner: Runner) -> None:
+        """Show the bar."""
+        self._begin("test", len(runner.test_dataloader))
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
+    ) -> None:
+        """Advance the bar."""
+        self._advance("test", batch_idx + 1, len(runner.test_dataloader))
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Take the bar down and say the mIoU of each domain."""
+        self._end("test")
+        self._say(f"test: {_miou(metrics)}")
+
+    def close(self) -> None:
+        """Take everything down, also when the run was interrupted."""
+        for stage in list(self._begun):
+            self._end(stage)
+
+    def _begin(self, stage: str, total: int, done: int = 0) -> None:
+        self._begun[stage] = (time.monotonic(), done)
+        self._last_line = time.monotonic()
+        if not self._shown or not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            self._bar = progress_bar()
+            self._bar.start()
+        name = f"{self.label} {stage}".strip()
+        self._tasks[stage] = self._bar.add_task(name, total=total, completed=done, detail="")
+
+    def _advance(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        if stage in self._tasks:
+            self._bar.update(self._tasks[stage], completed=done, detail=detail)
+            return
+        now = time.monotonic()
+        if now - self._last_line < self.interval_s or stage not in self._begun:
+            return
+        self._last_line = now
+        since, first = self._begun[stage]
+        left = (now - since) / max(1, done - first) * (total - done)
+        self._say(f"{stage} {done}/{total}  {detail}  ETA {_clock(left)}")
+
+    def _end(self, stage: str) -> None:
+        self._begun.pop(stage, None)
+        task = self._tasks.pop(stage, None)
+        if task is not None and stage == "val":
+            self._bar.remove_task(task)
+        if self._bar is not None and not self._tasks:
+            self._bar.stop()
+            self._bar = None
+
+    def _say(self, line: str) -> None:
+        if not self._shown:
+            return
+        line = " ".join(f"{self.label} {line}".split())
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False, markup=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _miou(metrics: dict[str, float] | None) -> str:
+    """Return the mIoU of each domain, or whatever was measured if there is none."""
+    found = {key: value for key, value in (metrics or {}).items() if key.endswith("mIoU")}
+    shown = found or {k: v for k, v in (metrics or {}).items() if isinstance(v, float)}
+    return "  ".join(f"{key} {value:.2f}" for key, value in shown.items())
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,152 @@
+"""What a run measured, kept so that an interrupted run ends with the same record."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ibn_seg.errors import UserError
+from ibn_seg.io import read_json, write_json
+from ibn_seg.provenance import peak_memory_mib
+
+VALIDATIONS = "validations.json"
+_CURVE_POINTS = 1000
+
+
+@HOOKS.register_module()
+class RunRecordHook(Hook):
+    """Keep all validations, the time and the memory of a run over interruptions.
+
+    Every validation is written to `WORK_DIR/validations.json` when it ends, so that none is
+    repeated or lost whenever the process is killed. Time and memory travel in the checkpoints;
+    what was spent after the last checkpoint of an interrupted part is not known and not counted.
+
+    Attributes:
+        validations: One dict per validation: "iter", "metrics" (flat, unrounded) and "domains"
+            (nested results per domain, as the metric gives them).
+        resumed_at: The iterations at which the run was resumed.
+    """
+
+    # Before checkpoints and before progress.
+    priority = "BELOW_NORMAL"
+
+    def __init__(self) -> None:
+        self.validations: list[dict] = []
+        self.resumed_at: list[int] = []
+        self._started = time.monotonic()
+        self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
+        self._loaded: dict = {}
+
+    @property
+    def wall_time_s(self) -> float:
+        """Seconds of this process and of the earlier ones that the run was resumed from."""
+        return self._earlier["wall_time_s"] + time.monotonic() - self._started
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """The largest resident memory of any of these processes."""
+        return max(self._earlier["peak_memory_mib"], peak_memory_mib())
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep the record until it is known whether the run is resumed."""
+        self._loaded = checkpoint.get("meta", {}).get("run", {})
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on with the record of the run, or begin a new one."""
+        path = Path(runner.work_dir) / VALIDATIONS
+        if runner.iter == 0:
+            self.validations = []
+        else:
+            self._earlier.update({key: self._loaded.get(key, 0.0) for key in self._earlier})
+            self.resumed_at = [*self._loaded.get("resumed_at", []), runner.iter]
+            self.validations = [v for v in _read(path) if v["iter"] <= runner.iter]
+        last = self.validations[-1]["iter"] if self.validations else 0
+        runner.message_hub.update_info("validated_iter", last)
+        if is_main_process():
+            write_json(path, self.validations)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put the record into the checkpoint."""
+        checkpoint["meta"]["run"] = {
+            "wall_time_s": self.wall_time_s,
+            "peak_memory_mib": self.peak_memory_mib,
+            "resumed_at": self.resumed_at,
+        }
+
+    def before_val(self, runner: Runner) -> None:
+        """Let the ranks exchange results in the work dir, not in the current folder."""
+        _collect_in_work_dir(runner, runner.val_evaluator.metrics)
+
+    def before_test(self, runner: Runner) -> None:
+        """Let the ranks exchange results in the work dir, not in the current folder."""
+        _collect_in_work_dir(runner, runner.test_evaluator.metrics)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Record a validation."""
+        self._record(runner, metrics, runner.val_evaluator.metrics, runner.iter)
+        runner.message_hub.update_info("validated_iter", runner.iter)
+        if is_main_process():
+            write_json(Path(runner.work_dir) / VALIDATIONS, self.validations)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Record a test."""
+        self._record(runner, metrics, runner.test_evaluator.metrics, 0)
+
+    def _record(self, runner: Runner, metrics: dict | None, evaluators: list, step: int) -> None:
+        domains: dict[str, dict] = {}
+        for metric in evaluators:
+            domains.update(getattr(metric, "domain_results", None) or {})
+        flat = {key: plain_number(value) for key, value in (metrics or {}).items()}
+        kept = [v for v in self.validations if v["iter"] < step]
+        self.validations = [*kept, {"iter": step, "metrics": flat, "domains": domains}]
+
+
+def curves(runner: Runner, validations: list[dict]) -> dict:
+    """Return the training curves.
+
+    Returns:
+        "iter", "loss" and "lr" of equal length, at most a thousand points: each is the mean loss
+        of the `every` iterations that end at `iter`, and the learning rate at `iter`; and "val",
+        the flat metrics of each validation with its "iter".
+    """
+    scalars = runner.message_hub.log_scalars
+    loss = scalars["train/loss"].data[0] if "train/loss" in scalars else []
+    rate = scalars["train/lr"].data[0] if "train/lr" in scalars else [0.0] * len(loss)
+    every = max(1, -(-len(loss) // _CURVE_POINTS))
+    ends = [*range(every, len(loss), every), len(loss)] if len(loss) else []
+    starts = [0, *ends[:-1]]
+    return {
+        "every": every,
+        "iter": ends,
+        "loss": [plain_number(loss[a:b].mean()) for a, b in zip(starts, ends, strict=True)],
+        "lr": [plain_number(rate[end - 1]) for end in ends],
+        "val": [{"iter": v["iter"], **v["metrics"]} for v in validations],
+    }
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number as JSON can hold it: NumPy's as Python's, not-a-number as None."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    return value
+
+
+def _collect_in_work_dir(runner: Runner, metrics: list) -> None:
+    if runner.world_size > 1:
+        for metric in metrics:
+            if getattr(metric, "collect_device", None) == "cpu":
+                metric.collect_dir = str(Path(runner.work_dir) / ".collected")
+
+
+def _read(path: Path) -> list[dict]:
+    """Return the recorded validations; a missing record is empty: they are then repeated."""
+    try:
+        return read_json(path)
+    except UserError:
+        return []

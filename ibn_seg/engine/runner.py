@@ -1,0 +1,77 @@
+"""mmengine's Runner, made to work on CPU process groups and to keep the console for progress."""
+
+import gc
+import logging
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import is_main_process, master_only
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.runner import Runner
+from torch import nn
+from torch.nn.modules.batchnorm import SyncBatchNorm
+
+from ibn_seg.io import write_text
+
+
+class SegmentationRunner(Runner):
+    """A Runner for one run among several in a process.
+
+    `cfg.channels_last` keeps weights, and so activations, in that memory format.
+    `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
+    GPU, replicas are made without `device_ids`, and SyncBN becomes BN, which is said in one line.
+    """
+
+    def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
+        """Build the logger; with `cfg.quiet` the console shows errors only."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = _reraise
+            elif self.cfg.get("quiet", False):
+                handler.setLevel(logging.ERROR)
+        return logger
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config to the work dir, whole or not at all."""
+        name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
+        write_text(Path(self.work_dir) / name, self.cfg.pretty_text)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Replicate the model over the ranks, in the memory format that the config asks for."""
+        if self.cfg.get("channels_last", False):
+            model = model.to(memory_format=torch.channels_last)
+        if get_device() != "cpu":
+            return super().wrap_model(model_wrapper_cfg, model)
+        if any(isinstance(module, SyncBatchNorm) for module in model.modules()):
+            model = revert_sync_batchnorm(model)
+            if is_main_process():
+                print("SyncBN needs GPUs: BN is used instead, per process", file=sys.stderr)
+        if not self.distributed:
+            return super().wrap_model(model_wrapper_cfg, model)
+        unused = self.cfg.get("find_unused_parameters", False)
+        return MMDistributedDataParallel(
+            module=model, broadcast_buffers=False, find_unused_parameters=unused
+        )
+
+    def close(self) -> None:
+        """Close files and end data workers, so that another run can follow in this process."""
+        for hook in self.hooks:
+            if hasattr(hook, "close"):
+                hook.close()
+        self.visualizer.close()
+        for handler in list(self.logger.handlers):
+            handler.close()
+            self.logger.handlers.remove(handler)
+        # Persistent data workers end when their loader goes, and runner and hooks form cycles.
+        self._train_loop = self._val_loop = self._test_loop = None
+        gc.collect()
+
+
+def _reraise(record: logging.LogRecord) -> None:
+    """Stop at a log file that cannot be written; Python's default prints a traceback per line."""
+    raise

@@ -1,0 +1,43 @@
+"""The one look of progress on the terminal: label, bar, count, detail, elapsed time, time left."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def progress_bar() -> "Progress":
+    """Return a bar on stderr, to be used as a context manager; tasks take a field `detail`.
+
+    Where stderr is not a terminal, only the final state is printed.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+@contextlib.contextmanager
+def progress_callback(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the block, moved by a callback that takes (done, total)."""
+    with progress_bar() as bar:
+        task = bar.add_task(label, total=None, detail="")
+        yield lambda done, total: bar.update(task, completed=done, total=total)

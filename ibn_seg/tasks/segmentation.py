@@ -1,0 +1,290 @@
+"""Train and test segmentation networks: build mmengine's Runner from a config and run it."""
+
+# ruff: noqa: PT028 - `test` is a task here, not a test
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import load_checkpoint, read_json, write_json
+from ibn_seg.provenance import record
+from ibn_seg.tasks import setup
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.engine import RunRecordHook, SegmentationRunner
+
+SCHEMA = 1
+# A test never overwrites the record of a training in the same folder.
+RESULT_FILES = {"train": "result.json", "test": "test.json"}
+
+
+def train(
+    config: "str | os.PathLike | Config",
+    *,
+    work_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    amp: bool = False,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    seed: int | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict:
+    """Train a network, validate it, and write `WORK_DIR/result.json`.
+
+    A resumed run continues as if it had never been interrupted: on CPU, at the same number of
+    threads, weights and losses are the same bit for bit.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        work_dir: The folder for checkpoints, log and result; default `work_dirs/CONFIG_NAME`.
+        resume: Go on from the newest complete checkpoint in the work dir; if there is none,
+            begin.
+        amp: Train in mixed precision; needs a GPU.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        seed: The seed; default the config's `randomness.seed`, else 0.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: The config, the data or a checkpoint is wrong.
+        EnvError: The work dir cannot be written, or the disk is full.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.engine.explain import explained
+
+    setup.register()
+    cfg = setup.prepare(
+        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
+    )
+    setup.set_training(cfg, seed=seed, amp=amp)
+    setup.set_progress(cfg)
+    with (
+        distributed.kept_thread_settings(),
+        distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        explained(cfg),
+    ):
+        setup.set_resume(cfg, resume)
+        runner = _build_runner(cfg)
+        try:
+            runner.train()
+            run = _recorder(runner)
+            if cfg.get("val_dataloader") and not _validated(run, runner):
+                runner.val()
+            return _finish(runner, run, "train", command, _last_checkpoint(cfg.work_dir))
+        finally:
+            runner.close()
+
+
+def test(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    work_dir: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+    show: bool = False,
+    show_dir: str | os.PathLike | None = None,
+    wait_time: float = 2.0,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    tta: bool = False,
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict:
+    """Evaluate a checkpoint on every data set of `test_dataloader`; write `WORK_DIR/test.json`.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/test`.
+        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        show: Show each prediction in a window.
+        show_dir: A folder for pictures of the predictions.
+        wait_time: Seconds for which each prediction is shown.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        tta: Test with the augmentation of the config's `tta_pipeline`.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong.
+        EnvError: Something cannot be written or shown.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.engine.explain import explained
+    from ibn_seg.engine.fit import load_strictly
+
+    weights = load_checkpoint(checkpoint)
+    setup.register()
+    cfg = setup.prepare(
+        config,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        quiet=quiet,
+        default_folder="test",
+    )
+    setup.for_testing(cfg)
+    if out is not None:
+        setup.check_writable(out)
+        setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+    if show or show_dir:
+        _draw(cfg, show, show_dir, wait_time)
+    if tta:
+        _augment(cfg)
+    setup.set_progress(cfg)
+    with (
+        distributed.kept_thread_settings(),
+        distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        explained(cfg),
+    ):
+        runner = _build_runner(cfg)
+        try:
+            load_strictly(_network(runner.model), weights, checkpoint)
+            del weights
+            runner.test()
+            return _finish(runner, _recorder(runner), "test", command, str(checkpoint))
+        finally:
+            runner.close()
+
+
+def _build_runner(cfg: "Config") -> "SegmentationRunner":
+    from ibn_seg.engine import SegmentationRunner
+
+    return SegmentationRunner.from_cfg(cfg)
+
+
+def _recorder(runner: "SegmentationRunner") -> "RunRecordHook":
+    from ibn_seg.engine import RunRecordHook
+
+    return next(hook for hook in runner.hooks if isinstance(hook, RunRecordHook))
+
+
+def _network(model: Any) -> Any:
+    """Return the network inside wrappers for replicas and test-time augmentation."""
+    from mmengine.model import BaseTTAModel, is_model_wrapper
+
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def _validated(run: "RunRecordHook", runner: "SegmentationRunner") -> bool:
+    """Tell whether the last validation saw the last weights."""
+    return bool(run.validations) and run.validations[-1]["iter"] == runner.iter
+
+
+def _last_checkpoint(work_dir: str) -> str | None:
+    note = Path(work_dir) / "last_checkpoint"
+    return note.read_text(encoding="utf-8").strip() if note.is_file() else None
+
+
+def _finish(
+    runner: "SegmentationRunner",
+    run: "RunRecordHook",
+    kind: str,
+    command: str | None,
+    checkpoint: str | None,
+) -> dict:
+    """Put the record of a run together, write it, and return it on every rank."""
+    from mmengine.dist import broadcast_object_list, is_main_process
+
+    shared: list[dict | None] = [None]
+    if is_main_process():
+        shared = [_result(runner, run, kind, command, checkpoint)]
+        write_json(Path(runner.work_dir) / RESULT_FILES[kind], shared[0])
+    broadcast_object_list(shared)
+    return shared[0]
+
+
+def _result(
+    runner: "SegmentationRunner",
+    run: "RunRecordHook",
+    kind: str,
+    command: str | None,
+    checkpoint: str | None,
+) -> dict:
+    """Return the record of a run: what it was, how to repeat it, what it measured."""
+    import torch
+    from mmengine.device import get_device
+
+    from ibn_seg.engine.record import curves
+
+    cfg = runner.cfg
+    experiment = dict(cfg.get("experiment") or {})
+    last = run.validations[-1] if run.validations else {"metrics": {}, "domains": {}}
+    result = {
+        "schema": SCHEMA,
+        "kind": kind,
+        "name": Path(runner.work_dir).name,
+        "method": experiment.get("method"),
+        "backbone": experiment.get("backbone"),
+        "seed": runner.seed,
+        "threads": torch.get_num_threads(),
+        "processes": runner.world_size,
+        "device": str(get_device()),
+        "command": command,
+        "config": cfg.pretty_text,
+        "config_file": str(cfg.filename) if cfg.filename else None,
+        "checkpoint": checkpoint,
+        **record(),
+        "wall_time_s": run.wall_time_s,
+        "peak_memory_mib": run.peak_memory_mib,
+        "source": experiment.get("source"),
+        "domains": last["domains"],
+        "targets_mIoU": last["metrics"].get("targets/mIoU"),
+        "gap": last["metrics"].get("gap"),
+        "metrics": last["metrics"],
+    }
+    if kind == "train":
+        result["iterations"] = runner.iter
+        result["resumed_at"] = run.resumed_at
+        result["curves"] = curves(runner, run.validations)
+    return result
+
+
+def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
+    """Return the record of a finished run, or None if it has not finished."""
+    path = Path(work_dir) / RESULT_FILES[kind]
+    return read_json(path) if path.is_file() else None
+
+
+def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:
+    """Let mmseg draw the predictions."""
+    import sys
+
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if show and sys.platform == "linux" and not any(os.environ.get(d) for d in displays):
+        raise EnvError("--show: there is no display", "use --show-dir")
+    if not cfg.get("visualizer"):
+        cfg.visualizer = {"type": "SegLocalVisualizer", "vis_backends": [_LOCAL_BACKEND]}
+    if show_dir is not None:
+        setup.check_writable(show_dir)
+        cfg.visualizer["save_dir"] = str(show_dir)
+        cfg.visualizer["vis_backends"] = [_LOCAL_BACKEND]
+    hook = {"type": "SegVisualizationHook", "draw": True, "show": show, "wait_time": wait}
+    cfg.default_hooks["visualization"] = {**hook, "interval": 1}
+
+
+_LOCAL_BACKEND = {"type": "LocalVisBackend"}
+
+
+def _augment(cfg: "Config") -> None:
+    """Put the network into mmseg's wrapper for test-time augmentation."""
+    for key in ("tta_pipeline", "tta_model"):
+        if not cfg.get(key):
+            raise UserError(f"--tta: the config has no {key}", "add it, or leave --tta out")
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = {**cfg.tta_model, "module": cfg.model}

@@ -1,0 +1,222 @@
+"""What every task does to a config before a Runner is built from it."""
+
+import argparse
+import contextlib
+import io
+import itertools
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.config import load_config
+from ibn_seg.errors import EnvError, UserError, unknown
+from ibn_seg.io import load_checkpoint, write_text
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+DEFAULT_SEED = 0
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+PAIR = re.compile(r"[\w.]+=")
+_run_numbers = itertools.count()
+
+
+def register() -> None:
+    """Register backbones, data sets, transforms, metric and engine with mmengine and mmseg."""
+    # The maintained fork of mmseg prints at import what it could not import.
+    with contextlib.redirect_stdout(io.StringIO()):
+        import ibn_seg.plugins.mmseg  # noqa: F401
+
+
+def read_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
+
+    Args:
+        pairs: KEY=VALUE each.
+
+    Raises:
+        UserError: An item is not KEY=VALUE, or its brackets do not match.
+    """
+    pairs = list(pairs)
+    if not pairs:
+        return {}
+    from mmengine.config import DictAction
+
+    for pair in pairs:
+        if not PAIR.match(pair):
+            raise UserError(
+                f"--cfg-options {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100"
+            )
+        opened, closed = ([pair.count(bracket) for bracket in kind] for kind in ("([", ")]"))
+        if opened != closed:
+            raise UserError(f"--cfg-options {pair!r}: brackets do not match", 'write key="[a,b]"')
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    return parser.parse_args(["--options", *pairs]).options
+
+
+def prepare(
+    config: "str | os.PathLike | Config",
+    *,
+    work_dir: str | os.PathLike | None,
+    cfg_options: Mapping[str, Any] | None,
+    launcher: str,
+    quiet: bool,
+    default_folder: str = "",
+) -> "Config":
+    """Load a config and set what a run needs: work dir, launcher, names, our hooks.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is copied.
+        work_dir: The folder of the run; by default that of the config, else
+            `work_dirs/CONFIG_NAME`.
+        cfg_options: Values by dotted key.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        quiet: Keep mmengine's log lines off the console.
+        default_folder: A folder appended to the default work dir.
+
+    Raises:
+        UserError: The config is wrong.
+        EnvError: The work dir cannot be written.
+    """
+    if launcher not in LAUNCHERS:
+        raise unknown("launcher", launcher, LAUNCHERS)
+    cfg = load_config(config, cfg_options)
+    stem = Path(cfg.filename).stem if cfg.filename else "run"
+    default = Path(cfg.get("work_dir") or Path("work_dirs") / stem) / default_folder
+    cfg.work_dir = str(Path(work_dir) if work_dir is not None else default)
+    cfg.launcher = launcher
+    cfg.quiet = quiet
+    cfg.setdefault("default_scope", "mmseg")
+    # mmengine finds loggers, message hubs and visualizers by name: each run needs its own.
+    cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
+    if cfg.get("visualizer"):
+        cfg.visualizer.pop("name", None)
+    check_writable(cfg.work_dir)
+    return cfg
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Check that files can be written to a folder, which is made.
+
+    Raises:
+        EnvError: They cannot.
+    """
+    probe = Path(folder) / f".writable_{os.getpid()}"
+    try:
+        write_text(probe, "")
+    finally:
+        if probe.parent.is_dir():
+            probe.unlink(missing_ok=True)
+
+
+def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
+    """Add hooks to a config, each type once."""
+    present = list(cfg.get("custom_hooks") or [])
+    given = {hook.get("type") for hook in present}
+    cfg.custom_hooks = present + [dict(h) for h in hooks if h["type"] not in given]
+
+
+def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
+    """Set the seed and mixed precision, and make the checkpoints safe and resumable.
+
+    Raises:
+        UserError: The config has no training part, or the optimiser wrapper cannot do `amp`.
+        EnvError: `amp` without a GPU.
+    """
+    for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
+        if not cfg.get(key):
+            raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
+    randomness = dict(cfg.get("randomness") or {})
+    randomness["seed"] = seed if seed is not None else randomness.get("seed")
+    if randomness["seed"] is None:
+        randomness["seed"] = DEFAULT_SEED
+    cfg.randomness = randomness
+    if amp:
+        _set_amp(cfg)
+    hooks = dict(cfg.get("default_hooks") or {})
+    # Drawing is for tests; while training the hook only warns that it does nothing.
+    hooks.pop("visualization", None)
+    checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
+    if checkpoint.get("type", "CheckpointHook") == "CheckpointHook":
+        checkpoint["type"] = "AtomicCheckpointHook"
+    hooks["checkpoint"] = checkpoint
+    cfg.default_hooks = hooks
+    add_hooks(cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"})
+
+
+def set_progress(cfg: "Config") -> None:
+    """Show progress in place of mmengine's lines where the config asks for quiet."""
+    if cfg.quiet:
+        label = (cfg.get("experiment") or {}).get("method", "")
+        add_hooks(cfg, {"type": "ProgressHook", "label": label})
+
+
+def set_resume(cfg: "Config", resume: bool) -> None:
+    """Name the checkpoint that training starts from, checked to be complete and harmless.
+
+    Raises:
+        UserError: `load_from` is not a readable checkpoint of plain values.
+    """
+    from mmengine.dist import broadcast_object_list, is_main_process
+
+    from ibn_seg.engine import find_checkpoint
+
+    cfg.resume = bool(resume or cfg.get("resume"))
+    if cfg.get("load_from"):
+        if "://" not in cfg.load_from:
+            load_checkpoint(cfg.load_from)
+        return
+    found = [None]
+    if cfg.resume:
+        if is_main_process():
+            found = [find_checkpoint(cfg.work_dir)]
+        broadcast_object_list(found)
+    cfg.resume = found[0] is not None
+    cfg.load_from = str(found[0]) if found[0] else None
+
+
+def for_testing(cfg: "Config") -> None:
+    """Take the training part out of a config and everything that would load other weights.
+
+    Raises:
+        UserError: The config has no test part.
+    """
+    for key in ("model", "test_dataloader", "test_evaluator"):
+        if not cfg.get(key):
+            raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "testing needs it")
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        cfg.pop(key, None)
+    for key in ("val_dataloader", "val_cfg", "val_evaluator"):
+        cfg.pop(key, None)
+    cfg.setdefault("test_cfg", {"type": "TestLoop"})
+    cfg.load_from, cfg.resume = None, False
+    hooks = dict(cfg.get("default_hooks") or {})
+    for name in ("checkpoint", "param_scheduler", "visualization"):
+        hooks.pop(name, None)
+    # mmengine puts these two back unless they are named as absent.
+    cfg.default_hooks = {**hooks, "checkpoint": None, "param_scheduler": None}
+    without_pretraining(cfg.model)
+    add_hooks(cfg, {"type": "RunRecordHook"})
+
+
+def without_pretraining(model: Any) -> None:
+    """Remove the references to initial weights from a model's config; a checkpoint follows."""
+    model["pretrained"] = None
+    for part in model.values():
+        if isinstance(part, dict) and "init_cfg" in part:
+            part["init_cfg"] = None
+
+
+def _set_amp(cfg: "Config") -> None:
+    import torch
+
+    wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
+    if wrapper not in ("OptimWrapper", "AmpOptimWrapper"):
+        raise UserError(f"--amp: optim_wrapper is {wrapper}", "it needs OptimWrapper")
+    if not torch.cuda.is_available():
+        raise EnvError("--amp needs a GPU, and PyTorch sees none", "leave --amp out")
+    cfg.optim_wrapper.type = "AmpOptimWrapper"
+    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")

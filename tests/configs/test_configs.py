@@ -1,0 +1,91 @@
+"""Every config of the package builds, trains two iterations and evaluates, on a tiny set."""
+
+import ast
+
+import pytest
+
+pytest.importorskip("mmseg")
+
+from ibn_seg.config import SCHEME, config_folder, list_configs, load_config
+from tests.helpers import write_cityscapes, write_gta5
+
+SIZE = (32, 32)
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Tiny data sets in the real layouts, where the configs find them."""
+    folder = tmp_path_factory.mktemp("data")
+    # `every=4` keeps frame 1 and 5 of the first six.
+    write_gta5(folder / "gta5", frames=(1, 2, 3, 4, 5, 6, 201))
+    write_cityscapes(folder / "cityscapes", {"train": 2, "val": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IBN_SEG_GTA5", str(folder / "gta5"))
+        patch.setenv("IBN_SEG_CITYSCAPES", str(folder / "cityscapes"))
+        patch.setenv("IBN_SEG_SCENES", str(folder))
+        yield folder
+
+
+def shrink(node) -> None:
+    """Make every size in a config tiny; nothing else changes."""
+    if isinstance(node, dict):
+        for key in ("scale", "crop_size", "size"):
+            if isinstance(node.get(key), (tuple, list)):
+                node[key] = SIZE
+        for value in node.values():
+            shrink(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            shrink(value)
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_config_trains_two_iterations_and_evaluates(name, roots, tmp_path):
+    from ibn_seg.tasks.segmentation import train
+
+    config = load_config(
+        SCHEME + name,
+        {
+            "model.backbone.init_cfg": None,
+            "train_dataloader.batch_size": 2,
+            "train_dataloader.num_workers": 0,
+            "train_dataloader.persistent_workers": False,
+            "val_dataloader.num_workers": 0,
+            "val_dataloader.persistent_workers": False,
+            "train_cfg.max_iters": 2,
+        },
+    )
+    shrink(config._cfg_dict)
+    result = train(config, work_dir=tmp_path, quiet=True)
+    assert result["iterations"] == 2
+    assert result["method"] in ("BN", "IBN-a", "IBN-b")
+    assert result["backbone"] == f"ResNet-{config.model.backbone.depth}"
+    assert len(result["domains"]) == 2
+    assert result["source"] in result["domains"]
+    placement = {"BN": None, "IBN-a": "a", "IBN-b": "b"}[result["method"]]
+    assert config.model.backbone.ibn == placement
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_header_says_what_it_reproduces_and_how_to_run_it(name):
+    text = (config_folder() / f"{name}.py").read_text(encoding="utf-8")
+    header = ast.get_docstring(ast.parse(text.replace("{{", "").replace("}}", "")))
+    assert header is not None
+    assert name.rpartition("/")[2] in header
+    if not name.startswith("demo/"):
+        assert "no run on the real data sets has been made" in header
+
+
+def test_variants_differ_from_their_baseline_in_the_layout_alone():
+    for name in list_configs():
+        config = load_config(SCHEME + name)
+        method = config.experiment.method
+        if method == "BN":
+            continue
+        baseline = load_config(SCHEME + name.replace(f"-ibn-{method[-1]}", ""))
+        for each in (config, baseline):
+            each.model.backbone.pop("ibn", None)
+            # The paper starts each variant from the ImageNet weights of that variant.
+            each.model.backbone.pop("init_cfg", None)
+            each.experiment.pop("method")
+        assert config.to_dict() == baseline.to_dict(), name

@@ -1,0 +1,175 @@
+import os
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from ibn_seg.engine import find_checkpoint
+from ibn_seg.engine.checkpoint import AtomicBackend
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import load_checkpoint
+from tests.engine.toys import run_toy
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    hook = {"default_hooks.checkpoint.max_keep_ckpts": 2, "default_hooks.checkpoint.interval": 3}
+    run_toy(folder, **hook)
+    return folder
+
+
+@pytest.fixture
+def work_dir(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "run")
+
+
+def test_only_the_newest_are_kept(run):
+    assert sorted(path.name for path in run.glob("*.pth")) == ["iter_12.pth", "iter_9.pth"]
+    assert (run / "last_checkpoint").read_text().endswith("iter_12.pth")
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(run):
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(run / "iter_12.pth") == []
+    hub = load_checkpoint(run / "iter_12.pth")["message_hub"]
+    assert len(hub["history"]["train/loss"]["values"]) == 12
+
+
+def test_mmengines_own_checkpoints_resume(tmp_path):
+    """mmengine issue 1655: torch >= 2.6 refuses what mmengine's hook writes."""
+    plain = {"default_hooks.checkpoint.type": "CheckpointHook", "train_cfg.max_iters": 8}
+    run_toy(tmp_path / "first", **plain)
+    file = tmp_path / "first" / "iter_8.pth"
+    assert isinstance(
+        load_checkpoint(file)["message_hub"]["log_scalars"]["train/loss"], HistoryBuffer
+    )
+    resumed = run_toy(tmp_path / "second", resume=file)
+    assert len(resumed["loss"]) == 12
+
+
+def test_a_lookup_of_anything_else_is_refused(tmp_path):
+    class Lookup:
+        def __reduce__(self):
+            return (getattr, (HistoryBuffer, "__init__"))
+
+    torch.save({"state_dict": {}, "x": Lookup()}, tmp_path / "a.pth")
+    with pytest.raises(UserError):
+        load_checkpoint(tmp_path / "a.pth")
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+def test_classes_that_call_are_still_refused(tmp_path):
+    trap = str(tmp_path / "executed")
+    history = HistoryBuffer([1.0], [1])
+    history._log_history = Malicious(trap)
+    for index, payload in enumerate((Malicious(trap), history)):
+        torch.save({"state_dict": {}, "x": payload}, tmp_path / f"{index}.pth")
+        with pytest.raises(UserError, match="refused"):
+            load_checkpoint(tmp_path / f"{index}.pth")
+    assert not os.path.exists(trap)
+
+
+def test_an_array_of_objects_is_refused(tmp_path):
+    """Rebuilding arrays is allowed for numbers only."""
+    torch.save({"x": np.array([{"a": 1}], dtype=object)}, tmp_path / "objects.pth")
+    with pytest.raises(UserError, match="refused"):
+        load_checkpoint(tmp_path / "objects.pth")
+
+
+@pytest.mark.parametrize("note", [None, "", "\0\xff", "/nowhere/iter_99.pth", "iter_12"])
+def test_a_missing_or_damaged_note_does_not_matter(work_dir, note):
+    (work_dir / "last_checkpoint").unlink()
+    if note is not None:
+        (work_dir / "last_checkpoint").write_bytes(note.encode("latin1"))
+    assert find_checkpoint(work_dir) == work_dir / "iter_12.pth"
+
+
+def test_damaged_checkpoints_are_passed_over(work_dir, capfd):
+    data = (work_dir / "iter_12.pth").read_bytes()
+    (work_dir / "iter_12.pth").write_bytes(data[: len(data) // 2])
+    (work_dir / "iter_13.pth").write_bytes(b"")
+    torch.save({"state_dict": {}}, work_dir / "iter_14.pth")
+    assert find_checkpoint(work_dir) == work_dir / "iter_9.pth"
+    assert "iter_12.pth" in capfd.readouterr().err
+
+
+def test_a_newer_checkpoint_than_noted_wins(work_dir):
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_9.pth"))
+    os.utime(work_dir / "iter_9.pth", (1, 1))
+    assert find_checkpoint(work_dir) == work_dir / "iter_12.pth"
+
+
+def test_a_higher_number_of_an_earlier_run_does_not(work_dir):
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_9.pth"))
+    os.utime(work_dir / "iter_12.pth", (1, 1))
+    assert find_checkpoint(work_dir) == work_dir / "iter_9.pth"
+
+
+def test_an_empty_work_dir_has_none(tmp_path):
+    assert find_checkpoint(tmp_path) is None
+    assert find_checkpoint(tmp_path / "missing") is None
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    file = tmp_path / "a.pth"
+    file.write_bytes(b"old")
+    with pytest.raises(EnvError, match="cannot be written"):
+        AtomicBackend().put(b"new", tmp_path / "a.pth" / "below")
+    assert file.read_bytes() == b"old"
+    AtomicBackend().put(b"new", file)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+    assert file.read_bytes() == b"new"
+
+
+def test_a_failed_checkpoint_leaves_the_previous_one(tmp_path, monkeypatch):
+    """With one kept, mmengine's hook would have removed it before the write failed."""
+    from ibn_seg.engine import checkpoint
+
+    written = []
+
+    def full(path, data):
+        if len(written) == 1:
+            raise EnvError(f"{path}: cannot be written (no space left on device)")
+        written.append(path)
+        path = os.fspath(path)
+        with open(path, "wb") as file:
+            file.write(data)
+
+    monkeypatch.setattr(checkpoint, "write_bytes", full)
+    with pytest.raises(EnvError, match="no space left"):
+        run_toy(tmp_path, **{"default_hooks.checkpoint.max_keep_ckpts": 1})
+    assert find_checkpoint(tmp_path) == tmp_path / "iter_4.pth"
+
+
+def test_leftovers_of_a_kill_are_removed(tmp_path):
+    (tmp_path / ".iter_4.abc.tmp.pth").write_bytes(b"half")
+    run_toy(tmp_path)
+    assert list(tmp_path.glob(".*.pth")) == []
+
+
+def test_the_best_checkpoint_replaces_the_previous_best(tmp_path):
+    hook = {
+        "default_hooks.checkpoint.save_best": "toy/mIoU",
+        "default_hooks.checkpoint.rule": "less",
+        "train_cfg.val_interval": 1,
+    }
+    run = run_toy(tmp_path, **hook)
+    best = min(run["validations"], key=lambda v: v["metrics"]["toy/mIoU"])["iter"]
+    assert [p.name for p in tmp_path.glob("best*")] == [f"best_toy_mIoU_iter_{best}.pth"]
+
+
+def test_pickle_files_in_a_work_dir_are_not_executed(tmp_path):
+    with open(tmp_path / "iter_1.pth", "wb") as file:
+        pickle.dump(Malicious(str(tmp_path / "executed")), file)
+    assert find_checkpoint(tmp_path) is None
+    assert not (tmp_path / "executed").exists()

@@ -1,0 +1,107 @@
+"""Real processes: torchrun on CPU, data workers, full disks."""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+from ibn_seg.cli import run as run_cli
+from tests.helpers import truncate
+from tests.tasks.tiny import ROOT, environment, run, write_experiment
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def launch(script, *args, cwd):
+    """Run one of the dist_*.sh scripts on two CPU processes."""
+    import sys
+
+    env = {**environment(), "PORT": str(free_port()), "PYTHON": sys.executable}
+    return subprocess.run(
+        ["bash", str(ROOT / "tools" / script), *map(str, args)], cwd=cwd,
+        capture_output=True, text=True, check=False, env=env, timeout=240,
+    )  # fmt: skip
+
+
+def test_two_processes_by_torchrun(tiny, trained, tmp_path):
+    """SyncBN becomes BN, the ranks share the samples of one run, and the metric is complete."""
+    options = ["model.backbone.norm_cfg.type=SyncBN"]
+    done = launch(
+        "dist_train.sh", tiny, 2, "--work-dir", tmp_path / "run", "--cfg-options", *options,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("SyncBN needs GPUs") == 1
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["processes"] == 2
+    assert result["iterations"] == 6
+    whole = trained[1]
+    for domain, scores in result["domains"].items():
+        assert scores["images"] == whole["domains"][domain]["images"]
+        # Every labelled pixel of every image is counted once.
+        expected = np.sum(whole["domains"][domain]["confusion"], axis=1)
+        assert np.array_equal(np.sum(scores["confusion"], axis=1), expected)
+    states = torch.load(tmp_path / "run" / "iter_6.pth", weights_only=True)["random_states"]
+    assert len(states) == 2
+    # Nothing but the run is left in the folder in which it was started.
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    tested = launch(
+        "dist_test.sh", tiny, tmp_path / "run" / "iter_6.pth", 2, "--work-dir", tmp_path / "test",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert tested.returncode == 0, tested.stderr
+    assert json.loads((tmp_path / "test" / "test.json").read_text())["domains"] == result["domains"]
+
+
+def test_a_launcher_that_did_not_launch(tiny, tmp_path, monkeypatch, capsys):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert run_cli(["train", str(tiny), "--work-dir", str(tmp_path), "--launcher", "pytorch"]) == 2
+    assert "--launcher pytorch: RANK is not set" in capsys.readouterr().err
+
+
+def test_an_error_in_a_data_worker_is_one_line(tmp_path, capsys):
+    config = write_experiment(tmp_path)
+    for file in sorted((tmp_path / "gta5" / "images").glob("0000*.png")):
+        truncate(file)
+    args = ["train", str(config), "--work-dir", str(tmp_path / "run")]
+    assert run_cli([*args, "--cfg-options", "train_dataloader.num_workers=1"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: {tmp_path}/gta5/images/0000")
+    assert not list((tmp_path / "run").glob("*.pth"))
+
+
+def limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny, tmp_path):
+    """The checkpoint (about a megabyte) does not fit; the configs and logs do."""
+    done = run("train", tiny, "--work-dir", tmp_path, preexec_fn=limit_file_size)
+    assert done.returncode == 3, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "iter_2.pth: cannot be written (File too large)" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.pth"))
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder closed to root too")
+def test_an_unwritable_work_dir(tiny, capsys):
+    assert run_cli(["train", str(tiny), "--work-dir", "/proc/ibn_seg"]) == 3
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "error: /proc/ibn_seg" in lines[0]
+    assert "cannot be written" in lines[0]

@@ -1,0 +1,266 @@
+import gc
+import json
+import logging
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from PIL import Image
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.tasks import segmentation
+
+
+def weights(work_dir):
+    return torch.load(work_dir / "iter_6.pth", weights_only=True)["state_dict"]
+
+
+def assert_same_training(first, second):
+    """Compare (work dir, result) pairs bit for bit."""
+    for key in ("curves", "domains", "targets_mIoU", "gap"):
+        assert first[1][key] == second[1][key], key
+    a, b = weights(first[0]), weights(second[0])
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_result_says_everything(trained, tiny):
+    work_dir, result = trained
+    assert json.loads((work_dir / "result.json").read_text()) == result
+    assert result["schema"] == 1
+    assert result["kind"] == "train"
+    assert result["name"] == work_dir.name
+    assert (result["method"], result["backbone"]) == ("IBN-a", "ResNet-18")
+    assert result["seed"] == 0
+    assert result["threads"] == torch.get_num_threads()
+    assert result["device"] == "cpu"
+    assert result["iterations"] == 6
+    assert result["command"] == "ibn-seg train tiny"
+    assert result["config_file"] == str(tiny)
+    assert "IBNResNet" in result["config"]
+    assert result["checkpoint"].endswith("iter_6.pth")
+    assert result["versions"]["torch"]
+    assert result["wall_time_s"] > 0
+    assert result["peak_memory_mib"] > 50
+    assert set(result["domains"]) == {"gta5", "cityscapes"}
+    for scores in result["domains"].values():
+        assert np.array(scores["confusion"]).shape == (19, 19)
+        assert scores["images"] == 2
+        mean = np.mean(list(scores["IoU"].values()))
+        assert math.isclose(scores["mIoU"], mean, abs_tol=1e-9)
+    assert result["targets_mIoU"] == result["domains"]["cityscapes"]["mIoU"]
+    assert result["gap"] == result["domains"]["gta5"]["mIoU"] - result["targets_mIoU"]
+    curves = result["curves"]
+    assert curves["iter"] == [1, 2, 3, 4, 5, 6]
+    assert len(curves["loss"]) == len(curves["lr"]) == 6
+    assert curves["lr"][0] == 0.01 > curves["lr"][1] > curves["lr"][-1]
+    assert [point["iter"] for point in curves["val"]] == [3, 6]
+    assert curves["val"][-1]["gta5/mIoU"] == result["domains"]["gta5"]["mIoU"]
+
+
+def test_nothing_half_written_is_left(trained):
+    assert not list(trained[0].rglob(".*"))
+
+
+def test_the_log_file_is_complete(trained):
+    log = next(trained[0].glob("2*/*.log")).read_text()
+    for expected in ("System environment", "Config:", "Iter(train) [6/6]", "Saving checkpoint"):
+        assert expected in log
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_resumed_equals_undisturbed(trained, tiny, tmp_path, step):
+    """As after a kill: the checkpoint is there, and the validations that had ended."""
+    work_dir, _ = trained
+    shutil.copy(work_dir / f"iter_{step}.pth", tmp_path)
+    done = json.loads((work_dir / "validations.json").read_text())
+    (tmp_path / "validations.json").write_text(json.dumps([v for v in done if v["iter"] <= step]))
+    result = segmentation.train(tiny, work_dir=tmp_path, resume=True, quiet=True)
+    assert result["resumed_at"] == [step]
+    assert result["wall_time_s"] > 0
+    assert_same_training(trained, (tmp_path, result))
+
+
+def test_a_finished_run_resumes_to_the_same_result(trained, tiny, tmp_path):
+    """Also when the process was killed before it wrote the result."""
+    work_dir = shutil.copytree(trained[0], tmp_path / "copy")
+    (work_dir / "result.json").unlink()
+    (work_dir / "validations.json").unlink()
+    result = segmentation.train(tiny, work_dir=work_dir, resume=True, quiet=True)
+    assert result["domains"] == trained[1]["domains"]
+    assert result["curves"]["loss"] == trained[1]["curves"]["loss"]
+
+
+def test_resume_without_a_checkpoint_begins(trained, tiny, tmp_path):
+    """The second and third run of one process: equal to the first, and with their own logs."""
+    first = segmentation.train(tiny, work_dir=tmp_path / "a", resume=True, quiet=True)
+    assert first["resumed_at"] == []
+    assert_same_training(trained, (tmp_path / "a", first))
+    assert [p.name for p in (tmp_path / "a").glob("2*/*.log")]
+    other = segmentation.train(tiny, work_dir=tmp_path / "b", seed=1, quiet=True)
+    assert other["seed"] == 1
+    assert other["curves"]["loss"] != first["curves"]["loss"]
+    for logger in MMLogger._instance_dict.values():
+        assert not [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
+    gc.collect()
+
+
+def test_the_callers_config_is_not_changed(tiny, tmp_path):
+    from ibn_seg.config import load_config
+
+    cfg = load_config(tiny)
+    before = cfg.pretty_text
+    options = {"train_cfg.max_iters": 1}
+    segmentation.train(cfg, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert cfg.pretty_text == before
+
+
+def test_testing_gives_what_the_last_validation_gave(trained, tiny, tmp_path):
+    work_dir, result = trained
+    tested = segmentation.test(
+        tiny, work_dir / "iter_6.pth", work_dir=tmp_path, out=tmp_path / "out",
+        show_dir=tmp_path / "show", quiet=True,
+    )  # fmt: skip
+    assert tested["kind"] == "test"
+    assert tested["domains"] == result["domains"]
+    assert tested["gap"] == result["gap"]
+    assert json.loads((tmp_path / "test.json").read_text()) == tested
+    written = sorted(p.relative_to(tmp_path / "out").parts[0] for p in tmp_path.glob("out/*/*.png"))
+    assert written == ["cityscapes"] * 2 + ["gta5"] * 2
+    for file in tmp_path.glob("out/*/*.png"):
+        with Image.open(file) as picture:
+            assert picture.mode == "L"
+            assert picture.size == (64, 48)
+            assert np.asarray(picture).max() < 19
+    assert len(list((tmp_path / "show").rglob("*.png"))) == 4
+
+
+def test_test_time_augmentation(trained, tiny, tmp_path):
+    result = segmentation.test(
+        tiny, trained[0] / "iter_6.pth", work_dir=tmp_path, tta=True, quiet=True
+    )
+    assert set(result["domains"]) == {"gta5", "cityscapes"}
+    assert result["domains"] != trained[1]["domains"]
+
+
+def test_sync_bn_becomes_bn_without_gpus(trained, tiny, tmp_path):
+    options = {
+        "model.backbone.norm_cfg.type": "SyncBN",
+        "model.decode_head.norm_cfg.type": "SyncBN",
+    }
+    result = segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert_same_training(trained, (tmp_path, result))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"model.backbone.type": "IBNResNetX"}, r"unknown backbone .*did you mean 'IBNResNet'"),
+        ({"model.backbone.ibn": "c"}, r"ibn.*'c'"),
+        ({"train_dataloader.dataset.type": "GTA6Dataset"}, r"'GTA6Dataset'.*'GTA5Dataset'"),
+        ({"model.decode_head.type": "FCNHaed"}, r"model\.decode_head\.type.*'FCNHead'"),
+        ({"val_evaluator.type": "MultiDomainIou"}, r"'MultiDomainIou'.*'MultiDomainIoU'"),
+        ({"train_cfg.type": "SeedIterLoop"}, r"'SeededIterLoop'"),
+        ({"model.decode_head.chanels": 3}, r"model\.decode_head: FCNHead has no.*'chanels'"),
+        ({"train_dataloader.dataset.data_root": "/nowhere"}, "/nowhere"),
+    ],
+)
+def test_a_wrong_config_is_one_line(tiny, tmp_path, options, expected):
+    with pytest.raises(UserError, match=expected) as caught:
+        segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert "\n" not in caught.value.line
+    assert not list(tmp_path.rglob("*.pth"))
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_training_without_a_training_part(tiny, tmp_path):
+    from ibn_seg.config import load_config
+
+    cfg = load_config(tiny)
+    cfg.pop("train_dataloader")
+    with pytest.raises(UserError, match="train_dataloader is missing"):
+        segmentation.train(cfg, work_dir=tmp_path)
+
+
+def test_amp_without_a_gpu(tiny, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(EnvError, match="--amp needs a GPU"):
+        segmentation.train(tiny, work_dir=tmp_path, amp=True)
+
+
+def test_a_work_dir_that_cannot_be(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvError, match="cannot be written"):
+        segmentation.train(tiny, work_dir=tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"model.backbone.depth": 34}, "ResNet-18, the config's is ResNet-34"),
+        ({"model.backbone.ibn": None}, "norm placement is IBN-a, the config's is BN"),
+        ({"model.backbone.ibn": "b"}, "norm placement is IBN-a, the config's is IBN-b"),
+        ({"model.decode_head.num_classes": 5}, r"another shape.*\(19, .*instead of \(5, "),
+    ],
+)
+def test_a_checkpoint_of_another_network(trained, tiny, tmp_path, options, expected):
+    with pytest.raises(UserError, match=expected):
+        segmentation.test(
+            tiny, trained[0] / "iter_6.pth", work_dir=tmp_path, cfg_options=options, quiet=True
+        )
+    assert not (tmp_path / "test.json").exists()
+
+
+def test_a_checkpoint_of_something_else(tiny, tmp_path):
+    torch.save({"a": 1}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="holds no model weights"):
+        segmentation.test(tiny, tmp_path / "a.pth", work_dir=tmp_path, quiet=True)
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        import os
+
+        return (os.mkdir, (self.path,))
+
+
+def test_a_malicious_checkpoint_is_not_executed(tiny, tmp_path):
+    trap = tmp_path / "executed"
+    torch.save({"state_dict": {"a": Malicious(str(trap))}}, tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="refused"):
+        segmentation.test(tiny, tmp_path / "evil.pth", work_dir=tmp_path / "run")
+    options = {"load_from": str(tmp_path / "evil.pth")}
+    with pytest.raises(UserError, match="refused"):
+        segmentation.train(tiny, work_dir=tmp_path / "run", cfg_options=options, quiet=True)
+    assert not trap.exists()
+
+
+def test_other_metrics_are_recorded_too(trained, tiny, tmp_path):
+    """Such as mmseg's own, in any mmseg config."""
+    options = {"test_evaluator": dict(type="IoUMetric", iou_metrics=["mIoU"], _delete_=True)}
+    result = segmentation.test(
+        tiny, trained[0] / "iter_6.pth", work_dir=tmp_path, cfg_options=options, quiet=True
+    )
+    assert result["domains"] == {}
+    assert 0 <= result["metrics"]["aAcc"] <= 100
+
+
+def test_mmsegs_apis_take_config_and_checkpoint(trained, tiny):
+    from mmseg.apis import MMSegInferencer, inference_model, init_model
+
+    checkpoint = str(trained[0] / "iter_6.pth")
+    model = init_model(str(tiny), checkpoint, device="cpu")
+    picture = next(tiny.parent.glob("cityscapes/leftImg8bit/val/*/*.png"))
+    from_file = inference_model(model, str(picture)).pred_sem_seg.data
+    assert from_file.shape == (1, 48, 64)
+    assert model.dataset_meta["classes"][0] == "road"
+    inferencer = MMSegInferencer(str(tiny), checkpoint, device="cpu", scope="mmseg")
+    labels = inferencer(str(picture), return_datasamples=True).pred_sem_seg.data
+    assert torch.equal(labels, from_file)
