@@ -1,0 +1,26 @@
+"""Procedural street scenes with the 19 Cityscapes classes, in two domains.
+
+`render` makes one frame; `write_pair` writes a source data set in the GTA5 layout and a target
+data set in the Cityscapes layout; `gta5_frames`, `cityscapes_frames` and `write_frames` write one
+of them, of any size.
+"""
+
+from ibn_seg.scenes.render import render
+from ibn_seg.scenes.write import (
+    Frame,
+    cityscapes_frames,
+    gta5_frames,
+    write_frame,
+    write_frames,
+    write_pair,
+)
+
+__all__ = [
+    "Frame",
+    "cityscapes_frames",
+    "gta5_frames",
+    "render",
+    "write_frame",
+    "write_frames",
+    "write_pair",
+]

@@ -1,0 +1,276 @@
+"""Writes rendered frames as data sets on disk, in the layouts of GTA5 and Cityscapes."""
+
+import concurrent.futures
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
+from ibn_seg.errors import UserError
+from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
+from ibn_seg.scenes.render import check_size, render
+
+Progress = Callable[[int, int], None]
+
+# Scenes of the target begin here, so no scene is in both domains; and those of its validation
+# split here, so that the number of training frames does not change them.
+TARGET_TRAIN_START = 1_000_000
+TARGET_VAL_START = 2_000_000
+CITIES = {"train": "ibnstadt", "val": "normheim"}
+
+# Changes whenever the same parameters would give other frames.
+RENDERER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame to write: what to render and which files it becomes.
+
+    Attributes:
+        domain: 'source' or 'target'.
+        index: The scene's index.
+        image: Path of the RGB image.
+        labels: Paths of the labels by form: 'palette' and 'labelIds' hold raw ids, 'labelTrainIds'
+            trainIds.
+    """
+
+    domain: str
+    index: int
+    image: Path
+    labels: dict[str, Path]
+
+    def complete(self) -> bool:
+        """Return whether all of the frame's files are there."""
+        return self.image.is_file() and all(path.is_file() for path in self.labels.values())
+
+
+def gta5_frames(root: str | os.PathLike, count: int, start: int = 1) -> list[Frame]:
+    """Return the source frames of a data set in the GTA5 layout.
+
+    Args:
+        root: Folder that gets `images/` and `labels/`.
+        count: Number of frames.
+        start: Number of the first frame; also its scene index.
+    """
+    root = Path(root)
+    _check_count("source_frames", count)
+    return [
+        Frame(
+            "source",
+            number,
+            root / "images" / f"{number:05}.png",
+            {"palette": root / "labels" / f"{number:05}.png"},
+        )
+        for number in range(start, start + count)
+    ]
+
+
+def cityscapes_frames(root: str | os.PathLike, split: str, count: int) -> list[Frame]:
+    """Return the target frames of one split of a data set in the Cityscapes layout.
+
+    Args:
+        root: Folder that gets `leftImg8bit/` and `gtFine/`.
+        split: 'train' or 'val'.
+        count: Number of frames.
+    """
+    root = Path(root)
+    _check_count(f"target_{split}", count)
+    city = CITIES[split]
+    start = TARGET_TRAIN_START if split == "train" else TARGET_VAL_START
+    frames = []
+    for number in range(count):
+        stem = f"{city}_{number:06}_000019"
+        truth = root / "gtFine" / split / city / f"{stem}_gtFine"
+        frames.append(
+            Frame(
+                "target",
+                start + number,
+                root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png",
+                {
+                    "labelIds": Path(f"{truth}_labelIds.png"),
+                    "labelTrainIds": Path(f"{truth}_labelTrainIds.png"),
+                },
+            )
+        )
+    return frames
+
+
+def write_frame(frame: Frame, seed: int, size: tuple[int, int]) -> None:
+    """Render one frame and write its files, each of them whole or not at all.
+
+    Raises:
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    image, label = render(frame.domain, frame.index, seed=seed, size=size)
+    for form, path in frame.labels.items():
+        with atomic_path(path) as temporary:
+            _label_image(label, form).save(temporary, compress_level=1)
+    # The image comes last: a frame whose image is there has its labels too.
+    # Of OpenCV's strategies this one is about the fastest and makes the smallest files here.
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION,
+        1,
+        cv2.IMWRITE_PNG_STRATEGY,
+        cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
+    ]
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    write_bytes(frame.image, encoded.tobytes())
+
+
+def write_frames(
+    frames: list[Frame],
+    *,
+    seed: int = 0,
+    size: tuple[int, int] = (256, 128),
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> int:
+    """Write those of the frames whose files are not all there yet.
+
+    Args:
+        frames: What to write.
+        seed: Chooses the series of scenes.
+        size: Width and height in pixels.
+        workers: Number of processes; the files are the same for any number. With more than one,
+            the calling script needs the usual `if __name__ == "__main__":`.
+        progress: Called with (frames done, frames in all) after each.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        UserError: A size or a number of workers out of range.
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    _check(size, workers)
+    missing = [frame for frame in frames if not frame.complete()]
+    done = len(frames) - len(missing)
+    if progress:
+        progress(done, len(frames))
+    for _ in _written(missing, seed, size, min(workers, max(len(missing), 1))):
+        done += 1
+        if progress:
+            progress(done, len(frames))
+    return len(missing)
+
+
+def write_pair(
+    out_dir: str | os.PathLike,
+    *,
+    size: tuple[int, int] = (256, 128),
+    source_frames: int = 300,
+    target_train: int = 60,
+    target_val: int = 60,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Write a source and a target data set of the embedded scenes.
+
+    `out_dir/gta5` gets the source in the GTA5 layout, `out_dir/cityscapes` the target in the
+    Cityscapes layout. An interrupted call goes on where it was; a folder that is complete is left
+    as it is.
+
+    Args:
+        out_dir: Where to write.
+        size: Width and height of the frames in pixels.
+        source_frames: Number of source frames.
+        target_train: Number of target frames in the training split.
+        target_val: Number of target frames in the validation split.
+        seed: Chooses the series of scenes.
+        workers: Number of processes (see `write_frames`).
+        progress: Called with (frames done, frames in all) after each frame.
+
+    Returns:
+        Numbers of frames: 'source', 'target_train', 'target_val', and 'written' by this call.
+
+    Raises:
+        UserError: An argument out of range, or `out_dir` holds frames of other parameters.
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    out = Path(out_dir)
+    _check(size, workers)
+    frames = [
+        *gta5_frames(out / "gta5", source_frames),
+        *cityscapes_frames(out / "cityscapes", "train", target_train),
+        *cityscapes_frames(out / "cityscapes", "val", target_val),
+    ]
+    counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
+    _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **counts})
+    written = write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
+    return {**counts, "written": written}
+
+
+def _claim(out: Path, parameters: dict) -> None:
+    """Record the parameters of a folder, or raise UserError if it has other ones."""
+    manifest = out / "scenes.json"
+    if manifest.is_file():
+        known = read_json(manifest)
+        if not isinstance(known, dict):
+            known = {}
+        if known != parameters:
+            differing = [key for key in parameters if known.get(key) != parameters[key]]
+            change = ", ".join(
+                f"{key} {known.get(key)} instead of {parameters[key]}" for key in differing
+            )
+            raise UserError(
+                f"{out}: holds scenes of other parameters ({change})",
+                "choose another folder or delete this one",
+            )
+        return
+    write_json(manifest, parameters)
+
+
+def _written(frames: list[Frame], seed: int, size: tuple[int, int], workers: int) -> Iterator[None]:
+    """Write frames in this process or in several; yield after each."""
+    if workers == 1:
+        for frame in frames:
+            write_frame(frame, seed, size)
+            yield
+        return
+    # Forked copies of a process whose OpenCV threads run may hang; spawned ones start clean.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _one_thread) as pool:
+        pending = [pool.submit(write_frame, frame, seed, size) for frame in frames]
+        try:
+            for future in concurrent.futures.as_completed(pending):
+                future.result()
+                yield
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _one_thread() -> None:
+    """Keep OpenCV to one thread in a worker: the workers already use the cores."""
+    cv2.setNumThreads(1)
+
+
+def _check(size: tuple[int, int], workers: int) -> None:
+    """Raise UserError for a size or a number of workers out of range."""
+    check_size(size)
+    if workers < 1:
+        raise UserError(f"workers = {workers}", "give 1 or more")
+
+
+def _check_count(name: str, count: int) -> None:
+    """Raise UserError for a negative number of frames."""
+    if count < 0:
+        raise UserError(f"{name} = {count}", "give 0 or more")
+
+
+def _label_image(label: np.ndarray, form: str) -> Image.Image:
+    """Return a label of raw ids as a palette image, as raw ids in grey, or as trainIds in grey."""
+    if form == "palette":
+        picture = Image.frombytes("P", label.shape[::-1], label.tobytes())
+        picture.putpalette(raw_id_palette().tobytes())
+        return picture
+    return Image.fromarray(
+        CITYSCAPES_RAW_IDS.train_ids[label] if form == "labelTrainIds" else label
+    )
