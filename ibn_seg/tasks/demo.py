@@ -38,14 +38,15 @@ class DemoPlan:
         source_frames: Rendered frames of the source; a fifth is held out (see `GTA5Dataset`).
         target_train: Rendered training frames of the target; never trained on here.
         target_val: Rendered validation frames of the target.
-        scenes_seed: Seed of the rendered scenes; the same for every network.
+        scenes_seed: Seed of the rendered scenes, the same for every network; not the one whose
+            frames were looked at when the styles were chosen.
     """
 
     iterations: int = 400
     source_frames: int = 500
     target_train: int = 20
     target_val: int = 100
-    scenes_seed: int = 0
+    scenes_seed: int = 1
 
     def cfg_options(self, seed: int) -> dict:
         """Return the differences to the shipped configs; none for the full demo but the seed."""
