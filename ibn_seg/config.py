@@ -20,8 +20,8 @@ SCHEME = "ibn_seg::"
 def config_folder() -> Path:
     """Return the folder of the configs that come with the package.
 
-    In an installed wheel it is `ibn_seg/.mim/configs` (mim's convention, which mmengine's own
-    `package::` bases rely on); in a checkout it is `configs` beside the package.
+    In an installed wheel it is `ibn_seg/.mim/configs` (mim's convention), in a checkout `configs`
+    beside the package.
 
     Raises:
         EnvError: Neither exists.
@@ -99,7 +99,7 @@ def _read(path: Path) -> "Config":
         AttributeError, ImportError, FileNotFoundError, AssertionError,
     )  # fmt: skip
     try:
-        with _installed_packages():
+        with _installed_packages(), _no_reports():
             return Config.fromfile(path)
     except UserError:
         raise
@@ -110,7 +110,7 @@ def _read(path: Path) -> "Config":
 
 @contextmanager
 def _installed_packages() -> Iterator[None]:
-    """Let `_base_ = 'mmseg::...'` and `'ibn_seg::...'` find their packages while a config loads.
+    """Let `_base_ = 'mmseg::...'` find its package while a config loads.
 
     mmengine looks a scope up as the *distribution* in its MODULE2PACKAGE table. The maintained
     continuation of mmsegmentation has another distribution name, so the scope is pointed at the
@@ -119,7 +119,6 @@ def _installed_packages() -> Iterator[None]:
     from mmengine.config.utils import MODULE2PACKAGE
 
     before = dict(MODULE2PACKAGE)
-    MODULE2PACKAGE["ibn_seg"] = "ibn_seg"
     if not _has_distribution("mmsegmentation") and importlib.util.find_spec("mmseg"):
         MODULE2PACKAGE["mmseg"] = "mmseg"
     try:
@@ -127,6 +126,22 @@ def _installed_packages() -> Iterator[None]:
     finally:
         MODULE2PACKAGE.clear()
         MODULE2PACKAGE.update(before)
+
+
+@contextmanager
+def _no_reports() -> Iterator[None]:
+    """Keep mmengine from reporting every environment variable that a config reads."""
+    import logging
+
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _has_distribution(name: str) -> bool:

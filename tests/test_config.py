@@ -40,12 +40,6 @@ def test_bases_of_mmseg_load_and_the_table_of_mmengine_is_put_back(tmp_path, bas
     assert before == MODULE2PACKAGE
 
 
-def test_bases_of_this_package_load(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text("_base_ = ['ibn_seg::_base_/models/fcn_r50-d8.py']\n")
-    assert load_config(path).model.backbone.type == "IBNResNet"
-
-
 def test_options_apply_to_a_copy(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("a = dict(b=[1, 2])\n")

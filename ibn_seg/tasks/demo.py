@@ -18,6 +18,7 @@ from ibn_seg.config import SCHEME, load_config
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_json
 from ibn_seg.progress import progress_callback
+from ibn_seg.tasks.setup import register
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from ibn_seg.report import Panel
 
 METHODS = {
-    "BN": "demo/r18_mlp_1xb8-400_scenes-128x256",
+    "BN": "demo/r18_mlp_1xb8-700_scenes-128x128",
+    "IBN-a": "demo/r18-ibn-a_mlp_1xb8-700_scenes-128x128",
+    "IBN-b": "demo/r18-ibn-b_mlp_1xb8-700_scenes-128x128",
 }
 
 
@@ -42,7 +45,7 @@ class DemoPlan:
             frames were looked at when the styles were chosen.
     """
 
-    iterations: int = 400
+    iterations: int = 700
     source_frames: int = 500
     target_train: int = 20
     target_val: int = 100
@@ -93,6 +96,7 @@ def demo(
 
     work_dir = Path(work_dir)
     _claim(work_dir, plan)
+    register()
     scenes = work_dir / "scenes"
     say(f"Rendering the street scenes into {scenes}")
     _render(scenes, plan, workers)

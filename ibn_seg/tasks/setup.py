@@ -25,9 +25,11 @@ _run_numbers = itertools.count()
 
 def register() -> None:
     """Register backbones, data sets, transforms, metric and engine with mmengine and mmseg."""
-    # The maintained fork of mmseg prints at import what it could not import.
+    # The maintained fork of mmseg prints at import what it could not import. Nothing else may be
+    # imported here: a logger made meanwhile would keep writing to the redirected stream.
     with contextlib.redirect_stdout(io.StringIO()):
-        import ibn_seg.plugins.mmseg  # noqa: F401
+        import mmseg.datasets  # noqa: F401
+    import ibn_seg.plugins.mmseg  # noqa: F401
 
 
 def read_options(pairs: Iterable[str]) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""The memory of a process and its children, as the system accounts for it."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run_measured(
+    command: Sequence[str], interval_s: float = 0.2, **options: object
+) -> tuple[subprocess.CompletedProcess, float]:
+    """Run a command and return what it did with the peak of its tree's summed PSS in MiB.
+
+    PSS (proportional set size) counts a page shared by n processes as 1/n in each.
+    """
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+    peak = 0
+    try:
+        while process.poll() is None:
+            peak = max(peak, sum(_pss_kib(pid) for pid in _tree(process.pid)))
+            time.sleep(interval_s)
+        output, _ = process.communicate()
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, output), peak / 1024
+
+
+def _tree(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += [int(word) for word in task.read_text().split()]
+            except OSError:
+                continue
+    return found
+
+
+def _pss_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
