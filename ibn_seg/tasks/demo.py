@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ibn_seg.report import Panel
 
 METHODS = {
-    "BN": "demo/r18_mlp_1xb8-700_scenes-128x128",
-    "IBN-a": "demo/r18-ibn-a_mlp_1xb8-700_scenes-128x128",
-    "IBN-b": "demo/r18-ibn-b_mlp_1xb8-700_scenes-128x128",
+    "BN": "demo/r18_mlp_1xb8-600_scenes-128x128",
+    "IBN-a": "demo/r18-ibn-a_mlp_1xb8-600_scenes-128x128",
+    "IBN-b": "demo/r18-ibn-b_mlp_1xb8-600_scenes-128x128",
 }
 
 
@@ -45,7 +45,7 @@ class DemoPlan:
             frames were looked at when the styles were chosen.
     """
 
-    iterations: int = 700
+    iterations: int = 600
     source_frames: int = 500
     target_train: int = 20
     target_val: int = 100
@@ -57,12 +57,15 @@ class DemoPlan:
         if self.iterations != DemoPlan.iterations:
             options["train_cfg.max_iters"] = self.iterations
             options["train_cfg.val_interval"] = self.iterations
+            warm_up = max(2, self.iterations // 20)
+            options["param_scheduler.0.end"] = warm_up
+            options["param_scheduler.1.begin"] = warm_up
             options["param_scheduler.1.end"] = self.iterations
         return options
 
 
 FULL = DemoPlan()
-QUICK = DemoPlan(iterations=120, source_frames=250, target_val=40)
+QUICK = DemoPlan(iterations=100, source_frames=250, target_val=40)
 
 Say = Callable[[str], None]
 

@@ -13,7 +13,7 @@ from tests.memory import run_measured
 from tests.tasks.tiny import environment, run
 
 # Frames 201 and 202 are the held-out part of the source.
-PLAN = DemoPlan(iterations=2, source_frames=202, target_train=0, target_val=4)
+PLAN = DemoPlan(iterations=4, source_frames=202, target_train=0, target_val=4)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_every_method_is_trained_and_scored_on_both_domains(finished):
     folder, results, _, lines = finished
     assert [result["method"] for result in results] == list(METHODS)
     for result in results:
-        assert result["iterations"] == 2
+        assert result["iterations"] == 4
         assert result["source"] == "game"
         assert result["domains"]["game"]["images"] == 2
         assert result["domains"]["dashcam"]["images"] == 4

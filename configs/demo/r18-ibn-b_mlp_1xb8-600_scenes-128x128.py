@@ -2,9 +2,9 @@
 
 Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 \\
                 --target-val 100 --seed 1
-            ibn-seg train ibn_seg::demo/r18-ibn-b_mlp_1xb8-700_scenes-128x128
-Time        about 4 minutes on two CPU cores
+            ibn-seg train ibn_seg::demo/r18-ibn-b_mlp_1xb8-600_scenes-128x128
+Time        about 3 minutes on two CPU cores
 """
-_base_ = './r18_mlp_1xb8-700_scenes-128x128.py'
+_base_ = './r18_mlp_1xb8-600_scenes-128x128.py'
 experiment = dict(method='IBN-b')
 model = dict(backbone=dict(ibn='b'))
