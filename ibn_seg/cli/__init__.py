@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ibn-seg")
 def cli() -> None:
-    r"""IBN-Net for domain-generalised semantic segmentation.
+    """IBN-Net for domain-generalised semantic segmentation.
 
     \b
     Examples:

@@ -34,7 +34,7 @@ def _parse_seeds(ctx: click.Context, param: click.Parameter, value: str) -> tupl
     help="Processes that render the scenes.",
 )
 def demo(quick: bool, work_dir: str | None, seeds: tuple[int, ...], workers: int) -> None:
-    r"""Render street scenes, train BN, IBN-a and IBN-b on the source, and report.
+    """Render street scenes, train BN, IBN-a and IBN-b on the source, and report.
 
     Everything runs on the CPU through the code that runs on the real data sets. Interrupt at any
     time; the same command goes on where it was. More seeds can be added to a finished demo.

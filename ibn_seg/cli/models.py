@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("pattern", required=False)
 def models(pattern: str | None) -> None:
-    r"""List the backbones: names, variants, parameters of the ImageNet classifier.
+    """List the backbones: names, variants, parameters of the ImageNet classifier.
 
     PATTERN keeps the names that contain it.
 

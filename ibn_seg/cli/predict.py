@@ -28,7 +28,7 @@ def predict(
     opacity: float,
     cfg_options: tuple[str, ...],
 ) -> None:
-    r"""Segment a picture, every picture of a folder and its subfolders, or a video.
+    """Segment a picture, every picture of a folder and its subfolders, or a video.
 
     For each picture NAME_trainIds.png (8-bit grey, 0 road ... 18 bicycle, at the picture's size)
     and NAME_overlay.png; for a video a folder NAME_trainIds/ of frames and NAME_overlay.mp4.

@@ -44,7 +44,7 @@ def scenes(
     seed: int,
     workers: int,
 ) -> None:
-    r"""Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
+    """Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
 
     The layouts are those of the real downloads, so every config reads them: set the data_root.
     An interrupted rendering goes on where it was.

@@ -36,7 +36,7 @@ def test(
     local_rank: int | None,
     verbose: bool,
 ) -> None:
-    r"""Evaluate CHECKPOINT on every data set that CONFIG tests on.
+    """Evaluate CHECKPOINT on every data set that CONFIG tests on.
 
     Prints mIoU, mAcc and aAcc of each domain, and writes test.json with the classes too.
 

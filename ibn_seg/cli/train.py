@@ -30,7 +30,7 @@ def train(
     local_rank: int | None,
     verbose: bool,
 ) -> None:
-    r"""Train a network from CONFIG: a file, or `ibn_seg::FOLDER/NAME` from the package.
+    """Train a network from CONFIG: a file, or `ibn_seg::FOLDER/NAME` from the package.
 
     The work dir receives checkpoints, the log, and result.json with all metrics and curves.
     Interrupt at any time; `--resume` goes on and ends with the same weights.
