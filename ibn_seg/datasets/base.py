@@ -100,7 +100,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             raise UserError(
                 f"{type(self).__name__}: data root {str(self.data_root)!r} does not exist",
                 f"put the download there, link it there, or set {self.ROOT_VARIABLE} to where it "
-                "is (data/README.md)",
+                "is (data/README.md); `ibn-seg scenes` renders data to try things on",
             )
         images, labels = self.list_images(), self.list_labels()
         _check_partners(images, labels, "image", "label")
