@@ -134,8 +134,11 @@ def test_printed_table(tmp_path):
     sample.gt_sem_seg.data[sample.gt_sem_seg.data == 4] = 0
     sample.pred_sem_seg.data[sample.pred_sem_seg.data == 4] = 0
     log = tmp_path / "run.log"
-    MMLogger.get_instance("table", log_file=str(log))
+    logger = MMLogger.get_instance("table", log_file=str(log))
     evaluate([sample], source="gta")
+    for handler in list(logger.handlers):
+        handler.close()
+        logger.removeHandler(handler)
     text = log.read_text()
     assert "gta5, 1 images: mIoU" in text
     assert "| fence         |      - |      - |" in text

@@ -10,6 +10,7 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.model import convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.registry import MODELS as ROOT
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -51,6 +52,13 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("MMENGINE_HOME", str(tmp_path / "mmengine"))
     (tmp_path / "mmengine").mkdir()
     return tmp_path / "mmengine"
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Whatever ran before, names are looked up as in a run of mmseg."""
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 @pytest.fixture
