@@ -65,7 +65,7 @@ class AtomicCheckpointHook(CheckpointHook):
         """Prepare the folder; remove what an interrupted write left."""
         super().before_train(runner)
         if is_main_process():
-            for leftover in Path(self.out_dir).glob(".*.tmp.pth"):
+            for leftover in Path(self.out_dir).glob(".*.tmp*"):
                 leftover.unlink(missing_ok=True)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
