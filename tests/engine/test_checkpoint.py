@@ -152,9 +152,10 @@ def test_a_failed_checkpoint_leaves_the_previous_one(tmp_path, monkeypatch):
 
 
 def test_leftovers_of_a_kill_are_removed(tmp_path):
-    (tmp_path / ".iter_4.abc.tmp.pth").write_bytes(b"half")
+    for name in (".iter_4.abc.tmp.pth", ".last_checkpoint.abc.tmp", ".validations.abc.tmp.json"):
+        (tmp_path / name).write_bytes(b"half")
     run_toy(tmp_path)
-    assert list(tmp_path.glob(".*.pth")) == []
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_the_best_checkpoint_replaces_the_previous_best(tmp_path):
