@@ -5,12 +5,22 @@ import hashlib
 import json
 import os
 import pickle
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import EnvError, UserError
+
+# What `torch.save` writes: a ZIP archive, and before PyTorch 1.6 a pickle.
+_CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80")
+
+# What reading damaged bytes ends in, in PyTorch's reader and restricted unpickler.
+_DAMAGE = (
+    RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
+    AssertionError, AttributeError, TypeError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -104,6 +114,10 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint", "give the path of a .pth file")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start.startswith(_CHECKPOINT_STARTS):
+        raise UserError(f"{path}: not a PyTorch checkpoint", "copy or download it again")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -111,7 +125,7 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
             f"{path}: refused, it holds more than tensors and plain values",
             "loading it could execute code; save the state dict alone and use that file",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"

@@ -1,5 +1,6 @@
 """What every result records, so that it can be explained and repeated: versions, commit, memory."""
 
+import contextlib
 import datetime
 import importlib.metadata
 import platform
@@ -36,12 +37,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git_commit() -> str | None:
-    """Return the commit of the checkout that runs, `-dirty` if it was changed; None outside one."""
-    root = Path(ibn_seg.__file__).resolve().parents[1]
+def git_commit(checkout: Path | None = None) -> str | None:
+    """Return the commit of a checkout, `-dirty` if it was changed; None if it is none.
+
+    Args:
+        checkout: Its folder. Default: the one that this package runs from.
+    """
+    root = checkout or Path(ibn_seg.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    # Without --exclude a tag would stand in place of the commit.
+    command.append("--exclude=*")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -49,8 +56,18 @@ def git_commit() -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
+def reset_peak_memory() -> None:
+    """Let `peak_memory_mib` count from now on, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory_mib() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
+    """Return the largest resident memory of this process, without children and GPUs, in MiB."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 

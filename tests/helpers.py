@@ -4,6 +4,7 @@ They share no code with the readers under test: ids are written out here, and th
 GTA5 labels is arbitrary on purpose, because only the indices count.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from PIL import Image
 RAW_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 IGNORED_RAW_IDS = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30)
 IGNORE = 255
+
+
+class Malicious:
+    """Pickles to a call that makes a folder when it is loaded."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = os.fspath(path)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.path,)
 
 
 def random_train_ids(

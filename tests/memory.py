@@ -1,6 +1,7 @@
 """The memory of a process and its children, as the system accounts for it."""
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +14,19 @@ def run_measured(
 
     PSS (proportional set size) counts a page shared by n processes as 1/n in each.
     """
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-    )
     peak = 0
-    try:
-        while process.poll() is None:
-            peak = max(peak, sum(_pss_kib(pid) for pid in _tree(process.pid)))
-            time.sleep(interval_s)
-        output, _ = process.communicate()
-    finally:
-        process.kill()
-    return subprocess.CompletedProcess(command, process.returncode, output), peak / 1024
+    # A file, not a pipe, which a child can fill while nobody reads.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
+        try:
+            while process.poll() is None:
+                peak = max(peak, sum(_pss_kib(pid) for pid in _tree(process.pid)))
+                time.sleep(interval_s)
+        finally:
+            process.kill()
+        output.seek(0)
+        text = output.read()
+    return subprocess.CompletedProcess(command, process.returncode, text), peak / 1024
 
 
 def _tree(pid: int) -> list[int]:

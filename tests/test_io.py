@@ -1,26 +1,21 @@
 """Files are whole or absent; checkpoints never execute anything."""
 
-import os
+import contextlib
 import pickle
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibn_seg import io
 from ibn_seg.errors import EnvError, UserError
-
-
-class Payload:
-    """Pickles to a command that leaves a file behind when it is loaded."""
-
-    def __init__(self, path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
+from tests.helpers import Malicious
 
 
 def test_json_round_trip_keeps_every_digit(tmp_path):
@@ -92,9 +87,9 @@ def test_checkpoint_round_trip(tmp_path):
 def test_malicious_checkpoint_is_refused_and_not_executed(tmp_path, writer):
     path, mark = tmp_path / "evil.pth", tmp_path / "executed"
     if writer == "torch":
-        torch.save({"state_dict": Payload(mark)}, path)
+        torch.save({"state_dict": Malicious(mark)}, path)
     else:
-        path.write_bytes(pickle.dumps(Payload(mark)))
+        path.write_bytes(pickle.dumps(Malicious(mark)))
     with pytest.raises(UserError, match=r"evil\.pth: "):
         io.load_checkpoint(path)
     assert not mark.exists()
@@ -109,6 +104,36 @@ def test_damaged_and_missing_checkpoints(tmp_path):
         with pytest.raises(UserError, match=name.replace(".", r"\.")) as caught:
             io.load_checkpoint(tmp_path / name)
         assert "\n" not in caught.value.line
+
+
+@given(
+    start=st.sampled_from([b"", b"<html>", b"version https://git-lfs", b"PK\x03\x04", b"\x80\x02"]),
+    rest=st.binary(max_size=40),
+)
+def test_any_other_bytes_are_one_line(start, rest):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.pth")
+        path.write_bytes(start + rest)
+        with pytest.raises(UserError, match=r"a\.pth: ") as caught:
+            io.load_checkpoint(path)
+        assert "\n" not in caught.value.line
+        if not start.startswith((b"PK", b"\x80")) and not rest.startswith((b"PK", b"\x80")):
+            assert "not a PyTorch checkpoint" in str(caught.value)
+
+
+def test_flipped_bytes_are_one_line_or_another_checkpoint(tmp_path):
+    for new_format in (True, False):
+        torch.save(
+            {"w": torch.ones(3), "name": "x"}, tmp_path / "a.pth",
+            _use_new_zipfile_serialization=new_format,
+        )  # fmt: skip
+        data = (tmp_path / "a.pth").read_bytes()
+        for at in range(0, min(len(data), 600), 3):
+            damaged = bytearray(data)
+            damaged[at] ^= 0xFF
+            (tmp_path / "b.pth").write_bytes(damaged)
+            with contextlib.suppress(UserError):
+                io.load_checkpoint(tmp_path / "b.pth")
 
 
 def test_sha256(tmp_path):

@@ -1,5 +1,7 @@
 """DeepLabV3+ with BN on ResNet-101, GTA5 -> Cityscapes.
 
+Reproduces  the protocol of RobustNet (Choi et al., CVPR 2021) on ResNet-101, which it ran with another
+            stem and output stride.
 Command     tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r101-d16_4xb4-40k_gta5-768x768.py 4
 Expected    no run on the real data sets has been made with this code yet
 

@@ -1,6 +1,7 @@
 """DeepLabV3+ with IBN-b on ResNet-101, GTA5 -> Cityscapes.
 
-Reproduces  the protocol of RobustNet (Choi et al., CVPR 2021), row "IBN-Net", ResNet-101.
+Reproduces  the protocol of RobustNet (Choi et al., CVPR 2021) with the layout of its row "IBN-Net" on
+            ResNet-101, which it ran with another stem and output stride.
 Command     tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r101-ibn-b-d16_4xb4-40k_gta5-768x768.py 4
 Expected    no run on the real data sets has been made with this code yet
 

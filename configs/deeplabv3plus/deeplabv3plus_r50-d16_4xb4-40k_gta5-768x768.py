@@ -4,19 +4,23 @@ Reproduces  the protocol of RobustNet (Choi et al., CVPR 2021), row "Baseline", 
 Command     tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r50-d16_4xb4-40k_gta5-768x768.py 4
 Expected    no run on the real data sets has been made with this code yet
 
-Settings, each marked as read in a source, recalled, or chosen by us:
-  network      DeepLabV3+, output stride 16, 48-channel low-level branch, auxiliary head 0.4 (read)
+Settings, each marked as read in a source, inferred from its code, recalled, or chosen by us:
+  network      DeepLabV3+, output stride 16, 48-channel low-level branch, auxiliary head 0.4 on the
+               third stage, SyncBN (read)
+  heads        256 channels, dilations 6/12/18, dropout 0.1 (recalled); separable convolutions, as in
+               mmseg's DeepLabV3+ (ours: RobustNet's are ordinary ones, recalled)
   layout       none: batch norm throughout (read)
   weights      plain ImageNet ResNet-50 of torchvision (read)
   optimiser    SGD, momentum 0.9, weight decay 5e-4, lr 0.01, poly 0.9, 40,000 iterations (read)
   batch        16 = 4 GPUs x 4 (read)
   geometry     random scale 0.5-2.0 of 1914x1052, crop 768, mirroring (read)
   colour       jitter 0.4/0.4/0.4/0.1 with probability 0.5, Gaussian blur 0.15-1.3 always (read)
-  sampling     uniform (ours: RobustNet draws half of its frames class-uniformly)
-  ASPP         256 channels, dilations 6/12/18 (recalled)
+  sampling     uniform (ours: RobustNet draws half of its frames class-uniformly); a crop with over
+               75 % of one class is drawn again (ours)
+  seed         0 (ours: RobustNet fixes 304)
   source       four fifths of GTA5 by frame number, data/README.md (ours: RobustNet uses the official
                training split)
-  checkpoint   the last one (read)
+  checkpoint   the last one (inferred: RobustNet evaluates once, at the end)
   scoring      native size, whole image, single scale (read)
 """
 _base_ = [

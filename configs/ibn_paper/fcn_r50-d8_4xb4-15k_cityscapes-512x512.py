@@ -5,9 +5,9 @@ Command     tools/dist_train.sh configs/ibn_paper/fcn_r50-d8_4xb4-15k_cityscapes
 Expected    no run on the real data sets has been made with this code yet
 
 As the GTA5 -> Cityscapes config, but for:
-  source       Cityscapes train, 2,975 frames (read)
+  source       all 2,975 frames of Cityscapes train (ours: how many the paper used is not known)
   input        random crops from the full 2048x1024 (recalled)
-  schedule     80 epochs of 2,975 frames at batch 16 = 15,000 iterations (80 epochs recalled)
+  schedule     80 epochs (recalled) of 2,975 frames, 14,875 iterations rounded to 15,000 (ours)
 """
 _base_ = [
     '../_base_/models/fcn_r50-d8.py',

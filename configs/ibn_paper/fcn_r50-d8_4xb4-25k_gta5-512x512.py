@@ -7,13 +7,16 @@ Expected    no run on the real data sets has been made with this code yet
 Settings, each marked as read in a source, recalled from the paper, or chosen by us:
   network      dilated ResNet-50, output stride 8, one convolutional classifier, bilinear
                upsampling x8 (read)
-  weights      ImageNet weights of the same variant; here torchvision's ResNet-50 (recalled)
+  norms        SyncBN; no auxiliary head, no dropout (ours)
+  weights      ImageNet weights of the same variant (recalled); for BN those of torchvision (ours)
   source       a quarter of the GTA5 training frames (recalled); split as data/README.md (ours)
   input        GTA5 frames resized to 1024x563, then random crops (read)
   crop         512x512 (ours: the paper does not give its crop size)
-  augmentation random scale 0.7-1.4 and mirroring, no colour jitter, no blur (recalled)
+  augmentation random scale 0.7-1.4 and mirroring, no colour jitter, no blur (recalled); a crop with
+               over 75 % of one class is drawn again (ours)
   optimiser    SGD, momentum 0.9, weight decay 1e-4, lr 0.01, poly 0.9, batch 16 (recalled)
-  schedule     80 epochs of 4,998 frames = 25,000 iterations (80 epochs recalled)
+  schedule     80 epochs (recalled) of 4,998 frames, 24,990 iterations rounded to 25,000 (ours)
+  seed         0 (ours)
   checkpoint   the last one (ours)
   scoring      at native label size, whole image (ours)
 """

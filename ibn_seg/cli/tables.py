@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def print_domains(result: dict) -> None:
-    """Print a result's scores per domain; the only place that rounds them.
+    """Print a result's scores per domain, rounded.
 
     In a distributed run the first process alone prints.
     """
@@ -21,6 +21,10 @@ def print_domains(result: dict) -> None:
     console = Console(file=sys.stdout)
     if result["domains"]:
         console.print(_domain_table(result))
+        for domain, scores in result["domains"].items():
+            if scores["absent"]:
+                classes = ", ".join(scores["absent"])
+                console.print(f"{domain}: absent, not in the mean: {classes}", highlight=False)
     else:
         for key, value in result["metrics"].items():
             console.print(f"{key}: {value}", highlight=False)

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_json
-from ibn_seg.provenance import peak_memory_mib
+from ibn_seg.provenance import peak_memory_mib, reset_peak_memory
 
 VALIDATIONS = "validations.json"
 _CURVE_POINTS = 1000
@@ -40,6 +40,8 @@ class RunRecordHook(Hook):
         self._started = time.monotonic()
         self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
         self._loaded: dict = {}
+        # One process may run several networks one after the other.
+        reset_peak_memory()
 
     @property
     def wall_time_s(self) -> float:

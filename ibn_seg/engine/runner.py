@@ -9,12 +9,14 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import SyncBatchNorm
 
+from ibn_seg.engine.fit import load_strictly
 from ibn_seg.io import write_text
+from ibn_seg.models.sources import read_checkpoint
 
 
 class SegmentationRunner(Runner):
@@ -26,14 +28,28 @@ class SegmentationRunner(Runner):
     """
 
     def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
-        """Build the logger; with `cfg.quiet` the console shows errors only."""
+        """Build the logger; with `cfg.quiet` the console shows errors and notices only."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = _reraise
             elif self.cfg.get("quiet", False):
-                handler.setLevel(logging.ERROR)
+                handler.addFilter(_for_the_user)
         return logger
+
+    def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
+        """Load the weights to start or to go on from; what does not fit is an error.
+
+        mmengine's own method skips such weights, and unpickles whatever a URL gives. Its further
+        arguments have no effect here.
+        """
+        checkpoint = read_checkpoint(filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_strictly(model, checkpoint, filename)
+        self._has_loaded = True
+        self.logger.info(f"Load checkpoint from {filename}")
+        return checkpoint
 
     @master_only
     def dump_config(self) -> None:
@@ -70,6 +86,11 @@ class SegmentationRunner(Runner):
         # Persistent data workers end when their loader goes, and runner and hooks form cycles.
         self._train_loop = self._val_loop = self._test_loop = None
         gc.collect()
+
+
+def _for_the_user(record: logging.LogRecord) -> bool:
+    """Whether a record is an error, or marked as a `notice` that a user has to see."""
+    return record.levelno >= logging.ERROR or getattr(record, "notice", False)
 
 
 def _reraise(record: logging.LogRecord) -> None:

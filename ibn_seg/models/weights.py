@@ -75,10 +75,11 @@ def adapt_state_dict(
 
     Where the model has an IBN and the checkpoint a batch norm, scale and shift are split between
     the two norms and the running statistics go to the batch norm. Where the stem has an instance
-    norm it gets scale and shift. Instance norms, block plugins and deformable offsets without a
-    counterpart keep their current values. A checkpoint that has instance norms itself is taken
-    key for key. The heads, the classifier where the model has none, and the stages after the
-    model's last are dropped; counters of batches may be absent.
+    norm it gets scale and shift. Instance norms without a counterpart start from the identity;
+    block plugins and deformable offsets keep their current values. A checkpoint that has instance
+    norms itself is taken key for key. A bias of the stem's convolution, as in the Caffe ResNet-50,
+    goes into the running mean. The heads, the classifier where the model has none, and the stages
+    after the model's last are dropped; counters of batches may be absent.
 
     Args:
         model: A ResNet of any placement.
@@ -94,6 +95,7 @@ def adapt_state_dict(
     report = LoadReport(dropped=dropped)
     _check_depth(model, weights)
     native = any("IN" in key.split(".") for key in weights)
+    _fold_stem_bias(weights, target, report)
     _drop_unused(model, weights, report)
     if not native:
         _fit_norms(model, weights, target, report)
@@ -118,6 +120,16 @@ def _drop_unused(model: ResNet, weights: dict[str, torch.Tensor], report: LoadRe
             report.dropped.append(f"{name}.* ({len(keys)} keys)")
 
 
+def _fold_stem_bias(
+    weights: dict[str, torch.Tensor], target: Mapping[str, torch.Tensor], report: LoadReport
+) -> None:
+    """Subtract a bias before the stem's batch norm from its mean, which has the same effect."""
+    bias, mean = "conv1.bias", "bn1.running_mean"
+    if bias in weights and bias not in target and mean in weights:
+        weights[mean] = weights[mean] - weights.pop(bias)
+        report.dropped.append(f"{bias} (subtracted from {mean})")
+
+
 def _fit_norms(
     model: ResNet,
     weights: dict[str, torch.Tensor],
@@ -132,7 +144,7 @@ def _fit_norms(
             _split(name, module.split[0], weights, report)
         elif isinstance(module, nn.InstanceNorm2d) and name not in inside:
             if name.endswith(".IN"):
-                _keep_default(name, weights, target, report)
+                _add_identity(name, weights, target, report)
             else:
                 _drop_statistics(name, weights, report)
 
@@ -168,6 +180,19 @@ def _optional_modules(model: ResNet) -> Iterator[str]:
             for names in getattr(block, "plugin_names", {}).values():
                 yield from (f"{stage}.{index}.{name}" for name in names)
             yield from (f"{stage}.{index}.conv2.{name}" for name, _ in block.conv2.named_children())
+
+
+def _add_identity(
+    name: str,
+    weights: dict[str, torch.Tensor],
+    target: Mapping[str, torch.Tensor],
+    report: LoadReport,
+) -> None:
+    """Let an instance norm that the checkpoint does not have start with scale 1 and shift 0."""
+    scale, shift = f"{name}.weight", f"{name}.bias"
+    weights[scale] = torch.ones_like(target[scale])
+    weights[shift] = torch.zeros_like(target[shift])
+    report.added.append(name)
 
 
 def _keep_default(

@@ -7,24 +7,21 @@ dict(imports=['ibn_seg.plugins.mmengine'])` is enough in any of their configs.
 import functools
 import importlib.util
 import inspect
-import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import mmengine
 from mmcv.cnn import build_conv_layer, build_norm_layer, build_plugin_layer
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.models.blocks import PLUGIN_POSITIONS, ConvFactory, PluginFactory
 from ibn_seg.models.resnet import ResNet, StageHooks
 from ibn_seg.models.weights import load_backbone_weights
+from ibn_seg.plugins.checkpoint_names import resolve
 
 _BATCH_NORMS = ("BN", "SyncBN", "MMSyncBN")
 _DEFORMABLE = ("DCN", "DCNv2")
@@ -124,9 +121,10 @@ class IBNResNet(ResNet, BaseModule):
             self.zero_last_norms()
         self._init_replacements()
         for step in pretrained:
-            source = _resolve(step["checkpoint"])
+            source = resolve(step["checkpoint"])
             report = load_backbone_weights(self, source, step.get("prefix"))
-            print_log(f"weights of {source}: {report}", logger="current")
+            line = f"weights of {source}: {report}"
+            MMLogger.get_current_instance().info(line, extra={"notice": True})
 
     def _init_replacements(self) -> None:
         """Let plugins and deformable convolutions start as they say themselves."""
@@ -228,43 +226,3 @@ def _build_plugins(
             cfg = dict(plugin["cfg"])
             postfix = cfg.pop("postfix", "")
             yield build_plugin_layer(cfg, postfix=postfix, in_channels=channels)
-
-
-def _resolve(checkpoint: str) -> str:
-    """Return the path or URL of a checkpoint's name, by mmengine's tables."""
-    scheme, separator, name = checkpoint.partition("://")
-    if not separator or scheme in ("http", "https"):
-        return checkpoint
-    if scheme not in _TABLES:
-        raise unknown("scheme of a checkpoint", scheme, ("http", "https", *_TABLES))
-    table = _TABLES[scheme]()
-    if name not in table:
-        raise unknown(f"{scheme} model", name, sorted(table))
-    location = table[name]
-    if location.startswith(("http://", "https://")):
-        return location
-    return str(Path(mmengine_checkpoint._get_mmengine_home()) / location)
-
-
-def _torchvision_table() -> Mapping[str, str]:
-    """Return mmengine's table of torchvision's weights; a shorter one without torchvision."""
-    if importlib.util.find_spec("torchvision"):
-        return mmengine_checkpoint.get_torchvision_models()
-    path = Path(mmengine.__file__).parent / "hub" / "torchvision_0.12.json"
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _openmmlab_table() -> Mapping[str, str]:
-    """Return mmengine's table of open-mmlab's weights, with the deprecated names."""
-    table = mmengine_checkpoint.get_external_models()
-    renamed = mmengine_checkpoint.get_deprecated_model_names()
-    return table | {old: table[new] for old, new in renamed.items() if new in table}
-
-
-_TABLES: Mapping[str, Callable[[], Mapping[str, str]]] = {
-    "torchvision": _torchvision_table,
-    "modelzoo": _torchvision_table,
-    "open-mmlab": _openmmlab_table,
-    "openmmlab": _openmmlab_table,
-    "mmcls": mmengine_checkpoint.get_mmcls_models,
-}

@@ -1,13 +1,13 @@
 """All our components for mmseg: `custom_imports = dict(imports=['ibn_seg.plugins.mmseg'])`.
 
 Importing this registers the backbones, data sets, transforms, metric and engine components, and
-says so in one line where two distributions of mmseg have been installed over each other.
+says so in one line where two distributions of one package are installed over each other.
 """
 
+import importlib
 import logging
 from importlib import metadata
 
-import mmseg
 from mmengine.logging import print_log
 
 import ibn_seg.datasets.base
@@ -19,25 +19,33 @@ import ibn_seg.plugins.mmengine
 import ibn_seg.transforms.loading
 import ibn_seg.transforms.photometric  # noqa: F401
 
-# The original and the maintained fork own the same folder `mmseg`.
-_DISTRIBUTIONS = ("mmsegmentation", "onedl-mmsegmentation")
+# Distributions that own the same folder.
+_SAME_FOLDER = {
+    "mmseg": ("mmsegmentation", "onedl-mmsegmentation"),
+    "mmcv": ("mmcv", "mmcv-lite", "onedl-mmcv"),
+    "mmengine": ("mmengine", "mmengine-lite", "onedl-mmengine"),
+}
 
 
 def overlap_warning() -> str | None:
-    """Return one line if files of both distributions of mmseg are installed, else None."""
-    installed = {}
-    for name in _DISTRIBUTIONS:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    if len(installed) < len(_DISTRIBUTIONS):
+    """Return one line if files of two distributions of one package are installed, else None."""
+    clashes = []
+    for package, names in _SAME_FOLDER.items():
+        installed = [f"{name} {version}" for name in names if (version := _version(name))]
+        if len(installed) > 1:
+            used = importlib.import_module(package)
+            clashes.append(
+                f"{' and '.join(installed)} are both installed and own the same files: {package} "
+                f"{used.__version__} is in use ({used.__path__[0]})"
+            )
+    return f"{'; '.join(clashes)}; uninstall both and install one" if clashes else None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
         return None
-    both = " and ".join(f"{name} {version}" for name, version in installed.items())
-    return (
-        f"{both} are both installed and own the same files: mmseg {mmseg.__version__} is in use "
-        f"({mmseg.__path__[0]}); uninstall both and install one"
-    )
 
 
 _line = overlap_warning()

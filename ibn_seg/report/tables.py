@@ -112,7 +112,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """IoU of one class on one domain, by method; `stats` is None if the class is absent."""
+    """IoU of one class on one domain, by method; `stats` is None if no label has the class."""
 
     name: str
     stats: Mapping[str, Stat] | None
@@ -212,7 +212,7 @@ def class_rows(runs: Sequence[Run], domain: str, classes: Sequence[str]) -> list
                 method: Stat(tuple(run.domains[domain].iou[name] for run in group))
                 for method, group in groups.items()
             }
-            if name in first.iou
+            if name in first.labelled
             else None,
         )
         for name in names

@@ -80,13 +80,26 @@ def methods_note(runs: Sequence[Run]) -> str:
 
 
 def absent_notes(runs: Sequence[Run]) -> list[str]:
-    """Return one sentence per domain that lacks classes."""
-    return [
-        f"Without a pixel in the ground truth of {name}, and so outside its means: "
-        f"{_join(scores.absent)}."
-        for name, scores in runs[0].domains.items()
-        if scores.absent
-    ]
+    """Return sentences on the classes that the labels of a domain lack."""
+    notes = []
+    for name, first in runs[0].domains.items():
+        known = [*first.iou, *first.absent]
+        predicted = [c for c in known if any(c in r.domains[name].unlabelled for r in runs)]
+        absent = [c for c in known if c not in first.labelled and c not in predicted]
+        if absent:
+            notes.append(
+                f"Without a pixel in the ground truth of {name}, and so outside its means: "
+                f"{_join(absent)}."
+            )
+        if predicted:
+            which = [
+                f"{run.method} (seed {run.seed})" for run in runs if run.domains[name].unlabelled
+            ]
+            notes.append(
+                f"Without a pixel in the ground truth of {name}, but predicted by {_join(which)}, "
+                f"in whose means it counts as 0: {_join(predicted)}."
+            )
+    return notes
 
 
 def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -105,7 +118,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("Device", _values(runs, "device")),
         ("Threads", _values(runs, "threads")),
         ("Time, all runs", _total_time(runs)),
-        ("Peak memory", _peak_memory(runs)),
+        ("Peak memory of the process", _peak_memory(runs)),
         ("Commit", _values(runs, "git_commit")),
         ("Finished", _dates(runs)),
     ]

@@ -6,6 +6,7 @@ is finished is not done again, what was interrupted goes on where it was.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from ibn_seg.report import Panel
 
 METHODS = {
-    "BN": "demo/r18_mlp_1xb8-600_scenes-128x128",
-    "IBN-a": "demo/r18-ibn-a_mlp_1xb8-600_scenes-128x128",
-    "IBN-b": "demo/r18-ibn-b_mlp_1xb8-600_scenes-128x128",
+    "BN": "demo/mlp_r18_1xb8-600_scenes-128x128",
+    "IBN-a": "demo/mlp_r18-ibn-a_1xb8-600_scenes-128x128",
+    "IBN-b": "demo/mlp_r18-ibn-b_1xb8-600_scenes-128x128",
 }
 
 
@@ -183,14 +184,26 @@ def _train(work_dir: Path, method: str, name: str, seed: int, plan: DemoPlan, sa
         say(f"{method}, seed {seed}: finished before")
         return finished
     say(f"{method}, seed {seed}: training on the source, evaluating on source and target")
-    options = "".join(f" {key}={value}" for key, value in plan.cfg_options(seed).items())
     return train(
         _load(name, seed, plan),
         work_dir=run_dir,
         resume=True,
         quiet=True,
-        command=f"ibn-seg train {SCHEME}{name} --work-dir {run_dir} --cfg-options{options}",
+        command=_command(work_dir / "scenes", run_dir, name, seed, plan),
     )
+
+
+def _command(scenes: Path, run_dir: Path, name: str, seed: int, plan: DemoPlan) -> str:
+    """Return the shell line that repeats one training from nothing."""
+    frames = {
+        "--source": plan.source_frames, "--target-train": plan.target_train,
+        "--target-val": plan.target_val, "--seed": plan.scenes_seed,
+    }  # fmt: skip
+    render = ["ibn-seg", "scenes", str(scenes)]
+    render += [str(word) for pair in frames.items() for word in pair]
+    run = ["ibn-seg", "train", SCHEME + name, "--work-dir", str(run_dir), "--cfg-options"]
+    run += [f"{key}={value}" for key, value in plan.cfg_options(seed).items()]
+    return f"{shlex.join(render)} && IBN_SEG_SCENES={shlex.quote(str(scenes))} {shlex.join(run)}"
 
 
 def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
@@ -213,10 +226,12 @@ def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
         count = 2 if dataset.target == config.experiment.source else 4
         positions = np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int)
         samples += [(dataset.target, dataset.get_data_info(int(at))) for at in positions]
-    predictions = {
-        method: _predict(_load(name, seed, plan), _run_dir(work_dir, method, seed), samples)
-        for method, name in METHODS.items()
-    }
+    predictions = {}
+    with progress_callback("predict") as progress:
+        for method, name in METHODS.items():
+            run_dir = _run_dir(work_dir, method, seed)
+            predictions[method] = _predict(_load(name, seed, plan), run_dir, samples)
+            progress(len(predictions), len(METHODS))
     return [
         Panel(
             image=_read_rgb(info["img_path"]),

@@ -210,7 +210,8 @@ def read_image(path: Path) -> np.ndarray:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    with _quiet_opencv():
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         raise UserError(f"{path}: is not a readable picture", "replace it or take it out")
     return image
@@ -233,11 +234,13 @@ def _list_images(source: Path, out: Path) -> dict[str, Path]:
     if not paths:
         known = " ".join(IMAGE_SUFFIXES)
         raise UserError(f"{source}: the folder holds no pictures", f"known are {known}")
-    names = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
-    # a.png and a.jpg must not share their results.
+    full = [path.relative_to(source).as_posix() for path in paths]
+    short = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
+    # a.png, a.jpg and a.png.png must not share their results.
+    shared = {name for name in short if short.count(name) > 1} | set(full)
     return {
-        name if names.count(name) == 1 else path.relative_to(source).as_posix(): path
-        for name, path in zip(names, paths, strict=True)
+        long if name in shared else name: path
+        for long, name, path in zip(full, short, paths, strict=True)
     }
 
 
@@ -290,14 +293,12 @@ def _check_film(path: Path, frames: int, film: Path) -> None:
 @contextlib.contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's and its codecs' complaints about a file off the terminal."""
-    level = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
-    if level is not None:
-        cv2.setLogLevel(0)
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        if level is not None:
-            cv2.setLogLevel(level)
+        logging.setLogLevel(level)
 
 
 def _replace_sync_bn(part: Any) -> None:

@@ -6,13 +6,14 @@ import io
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError, unknown
-from ibn_seg.io import load_checkpoint, write_text
+from ibn_seg.io import write_error
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -106,17 +107,19 @@ def check_writable(folder: str | os.PathLike) -> None:
     Raises:
         EnvError: They cannot.
     """
-    probe = Path(folder) / f".writable_{os.getpid()}"
     try:
-        write_text(probe, "")
-    finally:
-        if probe.parent.is_dir():
-            probe.unlink(missing_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise write_error(folder, error) from error
 
 
 def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
     """Add hooks to a config, each type once."""
     present = list(cfg.get("custom_hooks") or [])
+    if not all(isinstance(hook, Mapping) for hook in present):
+        raise UserError(f"custom_hooks={present} are not dicts", "write dict(type='...') for each")
     given = {hook.get("type") for hook in present}
     cfg.custom_hooks = present + [dict(h) for h in hooks if h["type"] not in given]
 
@@ -157,19 +160,19 @@ def set_progress(cfg: "Config") -> None:
 
 
 def set_resume(cfg: "Config", resume: bool) -> None:
-    """Name the checkpoint that training starts from, checked to be complete and harmless.
+    """Name the checkpoint that training starts from: a path or a URL.
 
     Raises:
-        UserError: `load_from` is not a readable checkpoint of plain values.
+        UserError: `load_from` has an unknown scheme, or names no published weights.
     """
     from mmengine.dist import broadcast_object_list, is_main_process
 
     from ibn_seg.engine import find_checkpoint
+    from ibn_seg.plugins.checkpoint_names import resolve
 
     cfg.resume = bool(resume or cfg.get("resume"))
     if cfg.get("load_from"):
-        if "://" not in cfg.load_from:
-            load_checkpoint(cfg.load_from)
+        cfg.load_from = resolve(cfg.load_from)
         return
     found = [None]
     if cfg.resume:

@@ -1,6 +1,7 @@
 """Every config of the package builds, trains two iterations and evaluates, on a tiny set."""
 
 import ast
+import re
 
 import pytest
 
@@ -72,6 +73,11 @@ def test_header_says_what_it_reproduces_and_how_to_run_it(name):
     header = ast.get_docstring(ast.parse(text.replace("{{", "").replace("}}", "")))
     assert header is not None
     assert name.rpartition("/")[2] in header
+    assert "\nReproduces  " in header
+    assert "\nCommand     " in header
+    assert re.search(r"\((read|recalled|inferred|ours)|All settings are ours", header)
+    for setting in re.findall(r"^  \w+ .*(?:\n   .*)*", header, flags=re.MULTILINE):
+        assert re.search(r"\(([^()]* )?(read|recalled|inferred|ours)\b", setting), setting
     if not name.startswith("demo/"):
         assert "no run on the real data sets has been made" in header
 

@@ -12,6 +12,7 @@ from ibn_seg.engine.checkpoint import AtomicBackend
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import load_checkpoint
 from tests.engine.toys import run_toy
+from tests.helpers import Malicious
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +59,6 @@ def test_a_lookup_of_anything_else_is_refused(tmp_path):
     torch.save({"state_dict": {}, "x": Lookup()}, tmp_path / "a.pth")
     with pytest.raises(UserError):
         load_checkpoint(tmp_path / "a.pth")
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (os.mkdir, (self.path,))
 
 
 def test_classes_that_call_are_still_refused(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models import ResNet
 from ibn_seg.models.weights import adapt_state_dict, load_backbone_weights
+from tests.helpers import Malicious
 from tests.models.local_server import serve
 
 SMALL = {"stem_channels": 8, "base_channels": 4}
@@ -295,6 +296,26 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(case, tmp_path):
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
+def test_a_bias_in_the_stem_goes_into_the_mean():
+    """As in the Caffe ResNet-50: the batch norm after it takes it out again."""
+    weights, bias = twin(), torch.linspace(-1, 1, 8)
+    for settings in ({}, {"ibn": "a"}, {"ibn": "b"}):
+        network = ResNet(18, **SMALL, **settings)
+        adapted, report = adapt_state_dict(network, {**weights, "conv1.bias": bias})
+        assert "conv1.bias (subtracted from bn1.running_mean)" in report.dropped
+        if settings.get("ibn") != "b":  # whose instance norm has no running mean
+            assert torch.equal(adapted["bn1.running_mean"], weights["bn1.running_mean"] - bias)
+
+
+def test_added_norms_start_from_the_identity_in_a_trained_network_too():
+    network = ResNet(18, **SMALL, ibn="b")
+    torch.nn.init.constant_(network.layer1[1].IN.weight, 3.0)
+    adapted, report = adapt_state_dict(network, twin())
+    assert report.added == ["layer1.1.IN", "layer2.1.IN"]
+    assert torch.equal(adapted["layer1.1.IN.weight"], torch.ones(4))
+    assert torch.equal(adapted["layer1.1.IN.bias"], torch.zeros(4))
+
+
 def test_a_prefix_that_is_not_there():
     with pytest.raises(UserError, match=r"no key starts with 'student\.': there are: teacher"):
         adapt_state_dict(
@@ -305,14 +326,6 @@ def test_a_prefix_that_is_not_there():
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match=r"none.pth: no such checkpoint"):
         load_backbone_weights(ResNet(18, **SMALL), tmp_path / "none.pth")
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
 
 
 @pytest.fixture

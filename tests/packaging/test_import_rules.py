@@ -44,13 +44,16 @@ RULES = {
     "ibn_seg.transforms": Rule(CORE | {"datasets"}, MM | PICTURES | {"torch"}),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
-    "ibn_seg.plugins.mmengine": Rule(CORE | {"layers", "models"}, {"mmengine", "mmcv", "torch"}),
+    "ibn_seg.plugins.checkpoint_names": Rule({"errors"}, {"mmengine"}),
+    "ibn_seg.plugins.mmengine": Rule(
+        CORE | {"layers", "models", "plugins.checkpoint_names"}, {"mmengine", "mmcv", "torch"}
+    ),
     "ibn_seg.plugins": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "engine"},
         MM | {"torch", "numpy"},
     ),
     "ibn_seg.engine": Rule(
-        CORE | {"datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
+        CORE | {"models", "datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report": Rule(

@@ -21,7 +21,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.layers import IBN
 from ibn_seg.models import ResNet
 from ibn_seg.models.weights import adapt_state_dict
-from ibn_seg.plugins import mmengine as plugin
+from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.plugins.mmengine import IBNResNet
 from tests.models.local_server import serve
 
@@ -275,7 +275,7 @@ def test_open_mmlab_names_go_through_mmengines_tables(hub, tmp_path):
     ],
 )
 def test_names_of_published_weights(hub, name, url):
-    assert re.fullmatch(url, plugin._resolve(name))
+    assert re.fullmatch(url, resolve(name))
 
 
 @pytest.mark.parametrize(

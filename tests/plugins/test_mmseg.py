@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mmcv
 import mmseg
 from mmengine.config import Config
 from mmengine.registry import METRICS, TRANSFORMS
@@ -48,6 +49,15 @@ def test_two_distributions_of_mmseg_are_told(tmp_path, monkeypatch):
     line = plugin.overlap_warning()
     assert "mmsegmentation 1.2.2 and onedl-mmsegmentation 1.4.2 are both installed" in line
     assert f"mmseg {mmseg.__version__} is in use" in line
+
+
+def test_two_distributions_of_mmcv_are_told(tmp_path, monkeypatch):
+    for name in ("mmcv", "mmcv-lite"):
+        _pretend_installed(tmp_path, name, "2.1.0")
+    monkeypatch.syspath_prepend(tmp_path)
+    line = plugin.overlap_warning()
+    assert line.startswith("mmcv 2.1.0 and mmcv-lite 2.1.0 are both installed")
+    assert f"mmcv {mmcv.__version__} is in use" in line
 
 
 def test_the_line_is_printed_once_on_import(tmp_path):

@@ -77,7 +77,7 @@ def test_wrong_value_is_named_with_its_result(results, value, path):
         ("cityscapes", ("source",), "source 'cityscapes', expected 'gta5'"),
         ("ResNet-50", ("backbone",), "backbone 'ResNet-50', expected 'ResNet-18'"),
         (59, ("domains", "cityscapes", "images"), "59 images of cityscapes, expected 60"),
-        (["train"], ("domains", "cityscapes", "absent"), "classes of cityscapes"),
+        (["road"], ("domains", "cityscapes", "unlabelled"), "classes are in the labels of cit"),
     ],
 )
 def test_results_of_different_experiments_are_refused(results, value, path, said):

@@ -209,6 +209,22 @@ def test_class_rows_hold_every_class_and_say_which_are_absent(results):
     ]
 
 
+def test_a_class_that_one_network_alone_predicts_is_no_other_experiment(results):
+    """Without a label it is absent for the others and an IoU of 0 for that one."""
+    scores = results[4]["domains"]["cityscapes"]
+    scores["IoU"]["bus"] = 0.0
+    scores["absent"] = ["train"]
+    scores["unlabelled"] = ["bus"]
+    runs = read_runs(results)
+    rows = {row.name: row for row in tables.class_rows(runs, "cityscapes", CLASSES)}
+    assert {name for name, row in rows.items() if row.stats is None} == {"bus", "train"}
+    assert wording.absent_notes(runs) == [
+        "Without a pixel in the ground truth of cityscapes, and so outside its means: train.",
+        "Without a pixel in the ground truth of cityscapes, but predicted by IBN-a (seed 1), in "
+        "whose means it counts as 0: bus.",
+    ]
+
+
 def test_markdown_table_is_a_table_with_bold_best_and_escaped_names(results):
     for result in results:
         result["method"] = result["method"].replace("IBN-a", "a|b")

@@ -12,16 +12,19 @@ from ibn_seg.scenes.write import TARGET_VAL_START
 from tests.scenes import golden
 
 RAW_IDS = {label.raw_id for label in LABELS}
-STARTS = {"source": 1, "target": TARGET_VAL_START}
+WINDOWS = [
+    ("source", 1, 0), ("target", TARGET_VAL_START, 0), ("source", 201, 1),
+    ("target", TARGET_VAL_START, 1),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["source", "target"])
+@pytest.fixture(scope="module", params=WINDOWS)
 def areas(request):
     """Pixels of each class in 100 frames of a domain, (100, 19)."""
-    start = STARTS[request.param]
+    domain, start, seed = request.param
     counts = []
     for index in range(start, start + 100):
-        label = CITYSCAPES_RAW_IDS.train_ids[render(request.param, index)[1]]
+        label = CITYSCAPES_RAW_IDS.train_ids[render(domain, index, seed=seed)[1]]
         counts.append(np.bincount(label.ravel(), minlength=256)[: len(CLASSES)])
     return np.array(counts)
 
@@ -106,7 +109,9 @@ def test_a_full_size_frame():
 
 
 def test_the_domains_differ_as_they_are_meant_to():
-    frames = {d: np.stack([render(d, i)[0] for i in range(8)]) / 255.0 for d in STARTS}
+    frames = {
+        d: np.stack([render(d, i)[0] for i in range(8)]) / 255.0 for d in ("source", "target")
+    }
     colourfulness = {d: (f.max(axis=-1) - f.min(axis=-1)).mean() for d, f in frames.items()}
     contrast = {d: f.std(axis=(1, 2)).mean() for d, f in frames.items()}
     assert colourfulness["source"] > 2 * colourfulness["target"]

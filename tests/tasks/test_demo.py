@@ -1,6 +1,7 @@
 """The embedded experiment in small: it reports what it measured and never does a thing twice."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -50,9 +51,27 @@ def test_report_and_picture_are_there(finished):
 def test_a_finished_demo_is_not_run_again_and_seeds_can_be_added(finished):
     folder, results, _, _ = finished
     lines = []
-    again, _ = demo(folder, PLAN, seeds=(0,), say=lines.append)
-    assert again == results
+    again, _ = demo(folder, PLAN, seeds=(0, 1), say=lines.append)
+    assert again[: len(METHODS)] == results
+    assert [result["seed"] for result in again] == [0] * len(METHODS) + [1] * len(METHODS)
     assert sum("finished before" in line for line in lines) == len(METHODS)
+    assert sum("training" in line for line in lines) == len(METHODS)
+    assert "±" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_recorded_command_gives_the_same_numbers(finished, tmp_path):
+    folder, results, _, _ = finished
+    command = results[1]["command"].replace(str(folder), str(tmp_path / "again"))
+    assert command.startswith(f"ibn-seg scenes {tmp_path}/again/scenes --source 202")
+    # The command of this Python, on whatever path it is.
+    command = command.replace("ibn-seg ", f"{sys.executable} -m ibn_seg ")
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**environment(), "OMP_NUM_THREADS": str(results[1]["threads"])}, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    again = json.loads((tmp_path / "again" / "ibn-a_seed0" / "result.json").read_text())
+    assert again["domains"] == results[1]["domains"]
 
 
 def test_another_plan_in_the_same_folder_is_refused(finished):

@@ -10,6 +10,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.tasks import segmentation
 from ibn_seg.tasks.predict import overlay, predict
 from tests.helpers import truncate, write_image
+from tests.tasks.tiny import run
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def test_a_folder_with_subfolders_and_equal_names(tiny, checkpoint, tmp_path):
     write_image(source / "a.png", picture(0))
     write_image(source / "deep" / "b.PNG", picture(1, (30, 50)))
     write_image(source / "a.jpg", picture(2))
+    write_image(source / "a.png.png", picture(3))
     (source / "notes.txt").write_text("not a picture")
     # The results may lie inside the source: they are not taken for pictures the next time.
     for _ in range(2):
@@ -55,7 +57,7 @@ def test_a_folder_with_subfolders_and_equal_names(tiny, checkpoint, tmp_path):
         assert names == sorted(
             f"{name}_{kind}.png"
             for name, kind in itertools.product(
-                ("a.png", "a.jpg", "deep/b"), ("trainIds", "overlay")
+                ("a.png", "a.jpg", "a.png.png", "deep/b"), ("trainIds", "overlay")
             )
         )
     with Image.open(source / "out" / "deep" / "b_trainIds.png") as labels:
@@ -90,7 +92,7 @@ def test_overlay_mixes_the_class_colours():
     assert np.array_equal(full[1, 0], image[1, 0])
 
 
-def test_wrong_sources(tiny, checkpoint, tmp_path):
+def test_wrong_sources(tiny, checkpoint, tmp_path, capfd):
     out = tmp_path / "out"
     with pytest.raises(UserError, match=r"missing\.png: no such file or folder"):
         predict(tiny, checkpoint, tmp_path / "missing.png", out)
@@ -107,8 +109,10 @@ def test_wrong_sources(tiny, checkpoint, tmp_path):
     with pytest.raises(UserError, match=r"fake\.png: is not a readable picture"):
         predict(tiny, checkpoint, tmp_path / "fake.png", out)
     cut = truncate(write_image(tmp_path / "cut.png", picture(1)))
-    with pytest.raises(UserError, match=r"cut\.png"):
+    capfd.readouterr()
+    with pytest.raises(UserError, match=r"cut\.png: is not a readable picture"):
         predict(tiny, checkpoint, cut, out)
+    assert "WARN" not in capfd.readouterr().err  # OpenCV's own complaint
     with pytest.raises(UserError, match="unknown device 'gpu7'"):
         predict(tiny, checkpoint, write_image(tmp_path / "a.png", picture(1)), out, device="gpu7")
     assert list(out.iterdir()) == []
@@ -118,3 +122,16 @@ def test_an_out_folder_that_cannot_be(tiny, checkpoint, tmp_path):
     source = write_image(tmp_path / "a.png", picture(1))
     with pytest.raises(EnvError, match="cannot be written"):
         predict(tiny, checkpoint, source, source / "out")
+
+
+def test_the_command(tiny, checkpoint, tmp_path):
+    source = write_image(tmp_path / "street.png", picture(1))
+    done = run(
+        "predict", tiny, checkpoint, source, "--out", tmp_path / "out", "--device", "cpu",
+        "--opacity", "1", "--cfg-options", "model.test_cfg.mode=whole",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"2 files in {tmp_path}/out" in done.stdout
+    labels = np.asarray(Image.open(tmp_path / "out" / "street_trainIds.png"))
+    painted = np.asarray(Image.open(tmp_path / "out" / "street_overlay.png"))
+    assert np.array_equal(painted, np.array(PALETTE, np.uint8)[labels])

@@ -1,10 +1,16 @@
 """Real processes: torchrun on CPU, data workers, full disks."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import resource
 import socket
+import struct
 import subprocess
+import sys
+import termios
 
 import numpy as np
 import pytest
@@ -12,7 +18,7 @@ import torch
 
 from ibn_seg.cli import run as run_cli
 from tests.helpers import truncate
-from tests.tasks.tiny import ROOT, environment, run, write_experiment
+from tests.tasks.tiny import ROOT, command, environment, run, write_experiment
 
 
 def free_port():
@@ -23,8 +29,6 @@ def free_port():
 
 def launch(script, *args, cwd):
     """Run one of the dist_*.sh scripts on two CPU processes."""
-    import sys
-
     env = {**environment(), "PORT": str(free_port()), "PYTHON": sys.executable}
     return subprocess.run(
         ["bash", str(ROOT / "tools" / script), *map(str, args)], cwd=cwd,
@@ -103,5 +107,43 @@ def test_an_unwritable_work_dir(tiny, capsys):
     assert run_cli(["train", str(tiny), "--work-dir", "/proc/ibn_seg"]) == 3
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
-    assert "error: /proc/ibn_seg" in lines[0]
-    assert "cannot be written" in lines[0]
+    assert lines[0].startswith("error: /proc/ibn_seg: cannot be written")
+
+
+def on_a_terminal(*args):
+    """Run ibn-seg with a terminal for stderr; return its exit code and what the terminal got."""
+    ours, theirs = pty.openpty()
+    size = struct.pack("HHHH", 40, 120, 0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    env = {**environment(), "TERM": "xterm"}
+    with subprocess.Popen(
+        command(*args), stdout=subprocess.DEVNULL, stderr=theirs, env=env
+    ) as child:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal is gone when the child is
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    return child.returncode, shown.decode()
+
+
+def test_a_terminal_shows_bars_with_the_time_left(tiny, tmp_path):
+    code, shown = on_a_terminal("train", tiny, "--work-dir", tmp_path)
+    assert code == 0, shown
+    for part in ("IBN-a train", "6/6", "loss", "ETA", "IBN-a val", "IBN-a val at 6: gta5/mIoU"):
+        assert part in shown
+    assert "Traceback" not in shown
+
+
+def test_without_a_terminal_there_are_lines(tiny, tmp_path):
+    config = tmp_path / "impatient.py"
+    hook = "dict(type='ProgressHook', label='x', interval_s=0.0)"
+    config.write_text(f"_base_ = {str(tiny)!r}\ncustom_hooks = [{hook}]\n")
+    done = run("train", config, "--work-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.split()[:3] for line in lines if "ETA" in line and "train" in line] == [
+        ["x", "train", f"{iteration}/6"] for iteration in range(1, 7)
+    ]
+    assert "\x1b" not in done.stderr

@@ -3,6 +3,8 @@ import json
 import logging
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,11 @@ from mmengine.logging import MMLogger
 from PIL import Image
 
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.models import ResNet
 from ibn_seg.tasks import segmentation
+from tests.helpers import Malicious, write_image
+from tests.tasks.test_predict import picture
+from tests.tasks.tiny import ROOT, environment, run
 
 
 def weights(work_dir):
@@ -221,16 +227,6 @@ def test_a_checkpoint_of_something_else(tiny, tmp_path):
         segmentation.test(tiny, tmp_path / "a.pth", work_dir=tmp_path, quiet=True)
 
 
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        import os
-
-        return (os.mkdir, (self.path,))
-
-
 def test_a_malicious_checkpoint_is_not_executed(tiny, tmp_path):
     trap = tmp_path / "executed"
     torch.save({"state_dict": {"a": Malicious(str(trap))}}, tmp_path / "evil.pth")
@@ -264,3 +260,52 @@ def test_mmsegs_apis_take_config_and_checkpoint(trained, tiny):
     inferencer = MMSegInferencer(str(tiny), checkpoint, device="cpu", scope="mmseg")
     labels = inferencer(str(picture), return_datasamples=True).pred_sem_seg.data
     assert torch.equal(labels, from_file)
+
+
+def test_a_config_of_the_package_in_mmsegs_apis(tmp_path):
+    """In a process in which nothing is registered but by the config's `custom_imports`."""
+    config = ROOT / "configs/demo/mlp_r18-ibn-a_1xb8-600_scenes-128x128.py"
+    write_image(tmp_path / "street.png", picture(1, (64, 128)))
+    code = f"""
+import torch
+from mmseg.apis import MMSegInferencer, inference_model, init_model
+model = init_model({str(config)!r}, device="cpu")
+torch.save({{"state_dict": model.state_dict(), "meta": {{}}}}, "weights.pth")
+model = init_model({str(config)!r}, "weights.pth", device="cpu")
+labels = inference_model(model, "street.png").pred_sem_seg.data
+infer = MMSegInferencer({str(config)!r}, "weights.pth", device="cpu", scope="mmseg")
+again = infer("street.png", return_datasamples=True).pred_sem_seg.data
+assert labels.shape == (1, 64, 128) and torch.equal(labels, again)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True,
+        text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_weights_to_start_from_must_fit(trained, tiny, tmp_path):
+    options = {"load_from": str(trained[0] / "iter_6.pth"), "train_cfg.max_iters": 1}
+    result = segmentation.train(
+        tiny, work_dir=tmp_path / "fits", quiet=True, cfg_options=options, seed=7
+    )
+    assert result["iterations"] == 1
+    options["model.backbone.ibn"] = "b"
+    with pytest.raises(UserError, match="its norm placement is IBN-a, the config's is IBN-b"):
+        segmentation.train(tiny, work_dir=tmp_path / "fits not", quiet=True, cfg_options=options)
+    options["load_from"] = "torchvison://resnet18"
+    with pytest.raises(UserError, match="did you mean 'torchvision'"):
+        segmentation.train(tiny, work_dir=tmp_path / "no such", quiet=True, cfg_options=options)
+
+
+def test_what_was_split_is_said_on_the_terminal(trained, tiny, tmp_path):
+    """Also where log lines are kept off the terminal."""
+    twin = ResNet(18, base_channels=8)
+    torch.save(twin.state_dict(), tmp_path / "twin.pth")
+    done = run(
+        "train", tiny, "--work-dir", tmp_path / "run", "--cfg-options", "train_cfg.max_iters=1",
+        "model.backbone.init_cfg.type=Pretrained",
+        f"model.backbone.init_cfg.checkpoint={tmp_path}/twin.pth",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("twin.pth: split 6 batch norms into IN and BN") == 1

@@ -1,9 +1,10 @@
 """BN on the embedded street scenes: the baseline of `ibn-seg demo`.
 
+Reproduces  the idea of the IBN-Net paper (Pan et al., ECCV 2018) in small; no published figure.
 Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 \\
                 --target-val 100 --seed 1
-            ibn-seg train ibn_seg::demo/r18_mlp_1xb8-600_scenes-128x128
-Time        about 3 minutes on two CPU cores
+            ibn-seg train ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128
+Time        about 4 minutes on two CPU cores
 
 A small version of the IBN-Net paper's experiment: a ResNet-18 from scratch, the data sets' real
 layouts and label formats, scenes rendered on the spot. A laptop's CPU takes too long for dilated

@@ -1,0 +1,46 @@
+"""What results record about the code and the machine."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ibn_seg import provenance
+
+
+def git(folder, *args):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    command = ["git", "-C", str(folder), *identity, *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_commit_is_a_commit_and_says_if_the_checkout_was_changed(tmp_path):
+    assert provenance.git_commit(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-qm", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    git(tmp_path, "tag", "-a", "v1", "-m", "release")
+    assert provenance.git_commit(tmp_path) == commit
+    (tmp_path / "a").write_text("2")
+    assert provenance.git_commit(tmp_path) == f"{commit}-dirty"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak")
+def test_peak_memory_counts_from_the_last_reset():
+    big = np.ones(40_000_000)  # 305 MiB
+    with_big = provenance.peak_memory_mib()
+    del big
+    provenance.reset_peak_memory()
+    after = provenance.peak_memory_mib()
+    assert with_big - after > 250
+    assert provenance.peak_memory_mib() >= after
+
+
+def test_record_names_python_and_numpy():
+    found = provenance.record()
+    assert found["versions"]["python"] == sys.version.split()[0]
+    assert found["versions"]["numpy"] == np.__version__
+    assert found["date"].endswith("Z")
