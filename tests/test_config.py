@@ -16,8 +16,8 @@ def test_every_listed_config_is_found_by_its_name():
 
 
 def test_wrong_names_get_the_nearest():
-    with pytest.raises(UserError, match="did you mean ibn_seg::demo/r18-ibn-a_mlp"):
-        find_config("ibn_seg::demo/r18-ibn-a_mpl_1xb8")
+    with pytest.raises(UserError, match="did you mean ibn_seg::demo/mlp_r18-ibn-a"):
+        find_config("ibn_seg::demo/mpl_r18-ibn-a_1xb8")
     with pytest.raises(UserError, match="no such config file"):
         find_config("nowhere/else.py")
     with pytest.raises(UserError, match="is a folder"):

@@ -1,6 +1,7 @@
 """What a user gets wrong, through the command line: one line, exit code 2, nothing left behind."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from ibn_seg.cli import run
-from tests.helpers import Malicious, truncate
+from tests.helpers import Malicious, truncate, write_cityscapes
 from tests.tasks.tiny import write_experiment
 
 
@@ -20,7 +21,9 @@ def rewrite(path, change):
 
 
 def every(folder, pattern, change):
-    for path in sorted(folder.glob(pattern)):
+    paths = sorted(folder.glob(pattern))
+    assert paths
+    for path in paths:
         change(path)
 
 
@@ -92,14 +95,16 @@ def test_wrong_data(case, tmp_path, capsys):
     assert_refused(code, capsys.readouterr().err, tmp_path / "run", line.format(root=tmp_path))
 
 
-def test_a_label_with_another_value(trained, tmp_path, capsys):
+@pytest.mark.parametrize("kind", ["labelIds", "labelTrainIds"])
+def test_a_label_with_another_value(kind, trained, tmp_path, capsys):
     config = write_experiment(tmp_path)
-    every(tmp_path, "cityscapes/gtFine/val/*/*_labelTrainIds.png", lambda p: rewrite(p, odd_value))
+    shutil.rmtree(tmp_path / "cityscapes")
+    train_ids = kind == "labelTrainIds"
+    write_cityscapes(tmp_path / "cityscapes", label_ids=not train_ids, label_train_ids=train_ids)
+    every(tmp_path, f"cityscapes/gtFine/val/*/*_{kind}.png", lambda p: rewrite(p, odd_value))
     checkpoint = str(trained[0] / "iter_6.pth")
     code = run(["test", str(config), checkpoint, "--work-dir", str(tmp_path / "run")])
-    line = (
-        rf"{tmp_path}/cityscapes/gtFine/val/.*: value 77 is not a trainId: allowed: 0..18 and 255"
-    )
+    line = rf"{tmp_path}/cityscapes/gtFine/val/.*_{kind}.png: value 77 is not a"
     assert_refused(code, capsys.readouterr().err, tmp_path / "run", line)
 
 
