@@ -1,5 +1,6 @@
 """mmengine's Runner, made to work on CPU process groups and to keep the console for progress."""
 
+import contextlib
 import gc
 import logging
 import sys
@@ -27,13 +28,21 @@ class SegmentationRunner(Runner):
     GPU, replicas are made without `device_ids`, and SyncBN becomes BN, which is said in one line.
     """
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._close_log)
+            super().__init__(*args, **kwargs)
+            # A runner that could not be built would keep its log file open.
+            undo.pop_all()
+
     def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
-        """Build the logger; with `cfg.quiet` the console shows errors and notices only."""
+        """Build the logger; with `cfg.quiet` only errors and notices are shown, on stderr."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = _reraise
             elif self.cfg.get("quiet", False):
+                handler.setStream(sys.stderr)
                 handler.addFilter(_for_the_user)
         return logger
 
@@ -80,12 +89,17 @@ class SegmentationRunner(Runner):
             if hasattr(hook, "close"):
                 hook.close()
         self.visualizer.close()
-        for handler in list(self.logger.handlers):
-            handler.close()
-            self.logger.handlers.remove(handler)
+        self._close_log()
         # Persistent data workers end when their loader goes, and runner and hooks form cycles.
         self._train_loop = self._val_loop = self._test_loop = None
         gc.collect()
+
+    def _close_log(self) -> None:
+        """Close the log file, if it was opened, and let the logger write nowhere."""
+        logger = getattr(self, "logger", None)
+        for handler in list(logger.handlers) if logger else ():
+            handler.close()
+            logger.handlers.remove(handler)
 
 
 def _for_the_user(record: logging.LogRecord) -> bool:
