@@ -20,8 +20,8 @@ ORIGINAL_TORCH ?= torch==2.13.*
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-install test-mmseg-original lint format \
-	install clean
+.PHONY: help demo test test-slow test-browser test-install test-mmseg-original parity lint \
+	format install clean
 
 help:
 	@echo "make demo                  train BN, IBN-a and IBN-b on embedded scenes, write a report"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-browser          look at a report in headless Chromium"
 	@echo "make test-install          install wheels into new environments and use them"
 	@echo "make test-mmseg-original   the tests with mmsegmentation 1.2.2 and compiled mmcv 2.1.0"
+	@echo "make parity                compare every network with the reference's figures, as a table"
 	@echo "make lint | make format    ruff"
 	@echo "make install               only prepare .venv"
 	@echo "make clean                 remove the environments, builds and caches (not work_dirs)"
@@ -53,6 +54,9 @@ test-install: $(READY)
 test-mmseg-original: $(ORIGINAL_READY)
 	@$(ORIGINAL)/bin/python -m pytest -m install -k original tests/packaging/test_install.py
 	@$(ORIGINAL)/bin/python -m pytest $(ARGS)
+
+parity: $(READY)
+	@$(VENV)/bin/python -m tests.parity.golden
 
 lint: $(READY)
 	@$(VENV)/bin/python -m ruff check .

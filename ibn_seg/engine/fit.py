@@ -8,14 +8,12 @@ import torch
 from torch import nn
 
 from ibn_seg.errors import UserError
+from ibn_seg.models.blocks import ARCHITECTURES
 
 # Blocks per stage and whether they are bottlenecks, of the standard residual networks.
 _DEPTHS = {
-    ((2, 2, 2, 2), False): "ResNet-18",
-    ((3, 4, 6, 3), False): "ResNet-34",
-    ((3, 4, 6, 3), True): "ResNet-50",
-    ((3, 4, 23, 3), True): "ResNet-101",
-    ((3, 8, 36, 3), True): "ResNet-152",
+    (counts, block.expansion > 1): f"ResNet-{depth}"
+    for depth, (block, counts) in ARCHITECTURES.items()
 }
 _BLOCK = re.compile(r"(?:^|\.)layer([1-4])\.(\d+)\.")
 _COUNTER = "num_batches_tracked"

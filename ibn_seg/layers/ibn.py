@@ -13,12 +13,15 @@ class IBN(nn.Module):
 
     The first `int(channels * ratio)` channels go through an affine instance norm without running
     statistics (eps 1e-5), the others through a batch norm. The state dict holds `IN.weight`,
-    `IN.bias` and the batch norm's tensors under `BN.`.
+    `IN.bias` and the batch norm's tensors under `BN.`, in the order of the channels.
 
     Args:
         channels: Number of input and output channels.
         ratio: Share of the channels that are instance-normalised, strictly between 0 and 1.
         norm_layer: Builds the batch norm from its number of channels.
+        instance_first: Whether the instance norm has the first channels. If not, the batch norm has
+            the first `int(channels * (1 - ratio))` and the instance norm the rest, as in the
+            reference's DenseNet.
 
     Shape:
         Input and output are (N, channels, H, W) with H * W > 1; channels-last memory is kept.
@@ -32,18 +35,25 @@ class IBN(nn.Module):
         channels: int,
         ratio: float = 0.5,
         norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        instance_first: bool = True,
     ) -> None:
         super().__init__()
-        instance = _instance_channels(channels, ratio)
+        first = _first_channels(channels, ratio, instance_first)
         self.channels = channels
         self.ratio = ratio
-        self.split = (instance, channels - instance)
-        self.IN = nn.InstanceNorm2d(instance, affine=True)
-        self.BN = norm_layer(channels - instance)
+        self.instance_first = instance_first
+        self.split = (first, channels - first)
+        if instance_first:
+            self.IN = nn.InstanceNorm2d(first, affine=True)
+            self.BN = norm_layer(channels - first)
+        else:
+            self.BN = norm_layer(first)
+            self.IN = nn.InstanceNorm2d(channels - first, affine=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, shape (N, channels, H, W); the result has the same shape."""
-        instance, batch = x.split(self.split, dim=1)
+        first, second = self.norms
+        head, tail = x.split(self.split, dim=1)
         # The instance norm returns NCHW memory whatever it is given.
         channels_last = x.is_contiguous(memory_format=torch.channels_last)
         layout = (
@@ -51,25 +61,31 @@ class IBN(nn.Module):
             if channels_last and not x.is_contiguous()
             else torch.contiguous_format
         )
-        joined = torch.cat((self.IN(instance.contiguous()), self.BN(batch.contiguous())), dim=1)
+        joined = torch.cat((first(head.contiguous()), second(tail.contiguous())), dim=1)
         return joined.contiguous(memory_format=layout)
+
+    @property
+    def norms(self) -> tuple[nn.Module, nn.Module]:
+        """The two norms in the order of their channels; `split` has the numbers of these."""
+        return (self.IN, self.BN) if self.instance_first else (self.BN, self.IN)
 
     def extra_repr(self) -> str:
         """Describe the split when printed."""
-        return f"{self.channels}, ratio={self.ratio}"
+        order = "" if self.instance_first else ", instance_first=False"
+        return f"{self.channels}, ratio={self.ratio}{order}"
 
 
-def _instance_channels(channels: int, ratio: float) -> int:
-    """Return how many channels are instance-normalised."""
+def _first_channels(channels: int, ratio: float, instance_first: bool) -> int:
+    """Return how many channels the first of the two norms has."""
     if not 0 < ratio < 1:
         raise UserError(
             f"IBN ratio {ratio!r} is out of range",
             "allowed: above 0 and below 1, for example 0.5",
         )
-    instance = int(channels * ratio)
-    if not 1 <= instance < channels:
+    first = int(channels * (ratio if instance_first else 1 - ratio))
+    if not 1 <= first < channels:
         raise UserError(
             f"IBN ratio {ratio!r} leaves no channel to one of the norms of {channels!r} channels",
             "use more channels or a ratio nearer to 0.5",
         )
-    return instance
+    return first

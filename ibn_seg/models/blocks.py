@@ -1,4 +1,4 @@
-"""The residual blocks of ResNet, with the norms that a placement asks for."""
+"""The residual blocks of the ResNet family, with the norms that a placement asks for."""
 
 import abc
 import contextlib
@@ -29,6 +29,10 @@ class BlockLayers:
         spatial_conv: The same for the 3x3 convolution of `Bottleneck` (deformable where asked).
         norm: Batch norm from a number of channels.
         first_norm: The norm after a block's first convolution.
+        width: Channels of the 3x3 convolution of `Bottleneck`, from the block's planes.
+        groups: Groups of that convolution.
+        attention: Channel attention at the end of `Bottleneck`'s residual, from its number of
+            channels, or None.
         plugins: Extra modules inside `Bottleneck`, or None.
         style: 'pytorch' strides in the 3x3 convolution, 'caffe' in the first 1x1.
         with_cp: Recompute the block in the backward pass instead of keeping its activations.
@@ -38,6 +42,9 @@ class BlockLayers:
     spatial_conv: ConvFactory
     norm: NormFactory
     first_norm: NormFactory
+    width: Callable[[int], int] = lambda planes: planes
+    groups: int = 1
+    attention: Callable[[int], nn.Module] | None = None
     plugins: PluginFactory | None = None
     style: str = "pytorch"
     with_cp: bool = False
@@ -85,7 +92,7 @@ class ResidualBlock(nn.Module, abc.ABC):
                 self._sum,
                 x,
                 use_reentrant=False,
-                context_fn=lambda: (contextlib.nullcontext(), _statistics_kept(self)),
+                context_fn=lambda: (contextlib.nullcontext(), statistics_kept(self)),
             )
         else:
             out = self._sum(x)
@@ -140,11 +147,12 @@ class BasicBlock(ResidualBlock):
 
 
 class Bottleneck(ResidualBlock):
-    """1x1, 3x3 and 1x1 convolutions; the 3x3 has the dilation.
+    """1x1, 3x3 and 1x1 convolutions; the 3x3 has the dilation and the groups.
 
     Args:
         in_channels: Channels of the input.
-        planes: Channels of the 3x3 convolution; the output has four times as many.
+        planes: A quarter of the output channels, from which `layers.width` makes the channels of
+            the 3x3 convolution.
         layers: What the block is made of.
         stride: Stride of the convolution that `layers.style` names.
         dilation: Dilation of the 3x3 convolution.
@@ -168,18 +176,28 @@ class Bottleneck(ResidualBlock):
         super().__init__(layers.with_cp)
         strides = (1, stride) if layers.style == "pytorch" else (stride, 1)
         channels = planes * self.expansion
-        self.conv1 = layers.conv(in_channels, planes, 1, stride=strides[0], bias=False)
-        self.bn1 = layers.first_norm(planes)
+        width = layers.width(planes)
+        self.conv1 = layers.conv(in_channels, width, 1, stride=strides[0], bias=False)
+        self.bn1 = layers.first_norm(width)
         self.conv2 = layers.spatial_conv(
-            planes, planes, 3, stride=strides[1], padding=dilation, dilation=dilation, bias=False
+            width,
+            width,
+            3,
+            stride=strides[1],
+            padding=dilation,
+            dilation=dilation,
+            groups=layers.groups,
+            bias=False,
         )
-        self.bn2 = layers.norm(planes)
-        self.conv3 = layers.conv(planes, channels, 1, bias=False)
+        self.bn2 = layers.norm(width)
+        self.conv3 = layers.conv(width, channels, 1, bias=False)
         self.bn3 = layers.norm(channels)
+        if layers.attention is not None:
+            self.se = layers.attention(channels)
         self._add_shortcut(downsample, channels, instance_norm)
         self.plugin_names = {
             position: self._add_plugins(layers.plugins, position, width)
-            for position, width in zip(PLUGIN_POSITIONS, (planes, planes, channels), strict=True)
+            for position, width in zip(PLUGIN_POSITIONS, (width, width, channels), strict=True)
         }
 
     def _add_plugins(
@@ -204,11 +222,47 @@ class Bottleneck(ResidualBlock):
     def _residual(self, x: torch.Tensor) -> torch.Tensor:
         out = self._run_plugins(self.relu(self.bn1(self.conv1(x))), "after_conv1")
         out = self._run_plugins(self.relu(self.bn2(self.conv2(out))), "after_conv2")
-        return self._run_plugins(self.bn3(self.conv3(out)), "after_conv3")
+        out = self.bn3(self.conv3(out))
+        if hasattr(self, "se"):
+            out = self.se(out)
+        return self._run_plugins(out, "after_conv3")
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel attention (Hu et al., CVPR 2018, section 3): pool, two layers without bias, scale.
+
+    Args:
+        channels: Number of input and output channels.
+        reduction: `channels` over the width of the hidden layer.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.fc = nn.Sequential(
+            nn.Linear(channels, hidden, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale the channels of `x`, shape (N, channels, H, W)."""
+        return x * self.fc(x.mean(dim=(2, 3)))[:, :, None, None]
+
+
+# Depth -> block, number of blocks per stage (He et al., CVPR 2016, table 1).
+ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
 
 
 @contextlib.contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
+def statistics_kept(module: nn.Module) -> Iterator[None]:
     """Run a recomputation without counting the batch in the running statistics twice."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]

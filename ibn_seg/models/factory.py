@@ -1,45 +1,92 @@
 """Models by name."""
 
+import logging
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.models.resnet import OUTPUT_STRIDES, ResNet
+from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
+from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.published import published_url
+from ibn_seg.models.resnet import ResNet
+from ibn_seg.models.resnext import ResNeXt
+from ibn_seg.models.se_resnet import SEResNet
 from ibn_seg.models.specs import MODELS
+from ibn_seg.models.weights import load_backbone_weights
 
-FAMILIES: dict[str, type[nn.Module]] = {"resnet": ResNet}
+FAMILIES: dict[str, type[Backbone]] = {
+    "resnet": ResNet,
+    "resnext": ResNeXt,
+    "se_resnet": SEResNet,
+    "densenet": DenseNet,
+}
+_CLASSES = 1000
+
+_logger = logging.getLogger(__name__)
 
 
-def list_models() -> list[str]:
-    """Return the names that `create_model` takes."""
-    return list(MODELS)
+def list_models(pretrained: bool = False) -> list[str]:
+    """Return the names that `create_model` takes.
+
+    Args:
+        pretrained: Only those with published weights.
+    """
+    return [name for name, spec in MODELS.items() if spec.weights or not pretrained]
 
 
 def create_model(
     name: str,
-    num_classes: int = 1000,
+    pretrained: bool = False,
+    num_classes: int = _CLASSES,
     features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
     output_stride: int = 32,
     **options: Any,
-) -> nn.Module:
-    """Build a named model with random weights.
+) -> Backbone:
+    """Build a named model.
 
     Args:
         name: One of `list_models()`.
+        pretrained: Load the weights that the authors published (see `published`), key for key. The
+            classifier's are left out where the model has no classifier of 1000 classes.
         num_classes: Classes of the classifier.
         features_only: Build a backbone instead, which returns a tuple of feature maps.
+        out_indices: With `features_only`, the stages whose outputs are returned, from 0 (stride 4)
+            to 3. Default: all four.
         output_stride: Image size over the size of the last feature map: 32, 16 or 8.
         options: Further arguments of the network class.
 
     Returns:
-        The model, in training mode.
+        The model, in training mode. Images of any size (N, 3, H, W) go in; logits, shape
+        (N, num_classes), or feature maps come out; `feature_info` describes the latter.
 
     Raises:
-        UserError: An unknown name, output stride or option value.
+        UserError: An unknown name, output stride or option; weights that were never published.
+        EnvError: The weights cannot be downloaded.
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    url = published_url(name) if pretrained else None
+    if out_indices is not None:
+        if not features_only:
+            raise UserError(
+                f"out_indices={tuple(out_indices)} is given for a classifier",
+                "set features_only=True",
+            )
+        options["out_indices"] = tuple(out_indices)
+    spec = MODELS[name]
+    settings = {**_stride_options(output_stride, options), "ibn": spec.ibn, **options}
+    classes = None if features_only else num_classes
+    model = FAMILIES[spec.family](spec.depth, num_classes=classes, **settings)
+    if url is not None:
+        skip = () if classes in (None, _CLASSES) else (model.classifier_name,)
+        report = load_backbone_weights(model, url, skip=skip)
+        _logger.info("%s: %s", name, report)
+    return model
+
+
+def _stride_options(output_stride: int, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the strides and dilations of an output stride."""
     if output_stride not in OUTPUT_STRIDES:
         raise unknown("output stride", output_stride, OUTPUT_STRIDES)
     if output_stride != 32 and not options.keys().isdisjoint(("strides", "dilations")):
@@ -47,8 +94,5 @@ def create_model(
             f"output_stride={output_stride} is given together with strides or dilations",
             "give one or the other",
         )
-    spec = MODELS[name]
     strides, dilations = OUTPUT_STRIDES[output_stride]
-    settings = {"strides": strides, "dilations": dilations, "ibn": spec.ibn, **options}
-    classes = None if features_only else num_classes
-    return FAMILIES[spec.family](depth=spec.depth, num_classes=classes, **settings)
+    return {"strides": strides, "dilations": dilations}

@@ -1,50 +1,53 @@
 """ResNet with batch norm, IBN-a, IBN-b or any other placement of instance norms."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.placement import Placement
+from ibn_seg.models.backbone import (
+    Backbone,
+    FeatureInfo,
+    check_stages,
+    reset_convolutions_and_norms,
+)
 from ibn_seg.models.blocks import (
-    BasicBlock,
+    ARCHITECTURES,
     BlockLayers,
-    Bottleneck,
     ConvFactory,
     NormFactory,
     PluginFactory,
     ResidualBlock,
+    SqueezeExcitation,
 )
-
-# Depth -> block, number of blocks per stage (He et al., CVPR 2016, table 1).
-ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
-    18: (BasicBlock, (2, 2, 2, 2)),
-    34: (BasicBlock, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
-}
-
-# Output stride -> strides, dilations of the four stages (Chen et al., arXiv:1706.05587).
-OUTPUT_STRIDES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    32: ((1, 2, 2, 2), (1, 1, 1, 1)),
-    16: ((1, 2, 2, 1), (1, 1, 1, 2)),
-    8: ((1, 2, 1, 1), (1, 1, 2, 4)),
-}
+from ibn_seg.models.resnet_weights import ResNetWeights
 
 
 @dataclass(frozen=True)
-class FeatureInfo:
-    """One feature map that a backbone returns: its channels, stride and module path."""
+class BlockDesign:
+    """What sets the families apart: the form of their bottlenecks.
 
-    channels: int
-    stride: int
-    module: str
+    Attributes:
+        groups: Groups of the 3x3 convolution.
+        base_width: With more than one group, the channels of each in the first stage.
+        se_reduction: `reduction` of the block's `SqueezeExcitation`, or None for none.
+    """
+
+    groups: int = 1
+    base_width: int = 64
+    se_reduction: int | None = None
+
+    def width(self, planes: int, base_channels: int) -> int:
+        """Return the channels of the 3x3 convolution."""
+        return (
+            planes if self.groups == 1 else planes * self.base_width // base_channels * self.groups
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class StageHooks:
     plugins: Callable[[int], PluginFactory | None] = lambda stage: None
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """ResNet (He et al., CVPR 2016) with instance norms where a placement has them.
 
     With `num_classes` the network is a classifier and returns logits, shape (N, num_classes);
@@ -93,14 +96,16 @@ class ResNet(nn.Module):
         conv: Builds every convolution, called like `nn.Conv2d`.
         norm: Builds every batch norm, also inside `IBN`.
         hooks: Replacements in single stages. Default: none.
-
-    Attributes:
-        placement: Where the instance norms are.
-        feature_info: Channels, stride and module path of each returned feature map.
+        design: The form of the bottlenecks; what `ResNeXt` and `SEResNet` set.
 
     Raises:
         UserError: An argument is unknown or does not fit the others.
     """
+
+    family = "ResNet"
+    depths: tuple[int, ...] = tuple(ARCHITECTURES)
+    classifier_name = "fc"
+    weight_rules = ResNetWeights()
 
     def __init__(
         self,
@@ -128,10 +133,11 @@ class ResNet(nn.Module):
         conv: ConvFactory = nn.Conv2d,
         norm: NormFactory = nn.BatchNorm2d,
         hooks: StageHooks | None = None,
+        design: BlockDesign | None = None,
     ) -> None:
         super().__init__()
-        self.block, self.stage_blocks = _architecture(depth, num_stages)
-        _check_stages(num_stages, strides, dilations, out_indices, frozen_stages)
+        self.block, self.stage_blocks = self._architecture(depth, num_stages)
+        check_stages(num_stages, strides, dilations, out_indices, frozen_stages)
         _check_dilation(style, multi_grid, self.stage_blocks[-1])
         self.placement = Placement.resolve(ibn, ibn_stages, ibn_stem, num_stages)
         self.depth = depth
@@ -144,10 +150,12 @@ class ResNet(nn.Module):
 
         self._add_stem(in_channels, stem_channels, conv, norm)
         self.stage_names = tuple(f"layer{i + 1}" for i in range(num_stages))
+        hooks = hooks or StageHooks()
+        common = _common_layers(design or BlockDesign(), base_channels, conv, norm, style, with_cp)
         channels = stem_channels
         for stage, name in enumerate(self.stage_names):
             planes = base_channels * 2**stage
-            layers = self._block_layers(stage, conv, norm, hooks or StageHooks(), style, with_cp)
+            layers = self._stage_layers(stage, common, hooks)
             grid = _block_dilations(
                 self.stage_blocks[stage],
                 dilations[stage],
@@ -161,22 +169,17 @@ class ResNet(nn.Module):
         if num_classes is not None:
             self.fc = nn.Linear(channels, num_classes)
         self.reset_parameters()
-        self._freeze_stages()
+        self.freeze_stages()
 
     def reset_parameters(self) -> None:
         """Start the convolutions from Kaiming's normal (fan-out), the norms from identity."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, _BatchNorm):
-                module.reset_parameters()
-        if self.zero_init_residual:
-            self.zero_last_norms()
+        reset_convolutions_and_norms(self)
+        self.start_residuals()
 
-    def zero_last_norms(self) -> None:
-        """Set the last norm of every block to zero: each block starts as its shortcut."""
+    def start_residuals(self) -> None:
+        """With `zero_init_residual`, set the last norm of every block to zero."""
+        if not self.zero_init_residual:
+            return
         for block in self.blocks():
             norm = getattr(block, block.last_norm)
             nn.init.zeros_(norm.weight)
@@ -186,15 +189,12 @@ class ResNet(nn.Module):
         """Return all residual blocks in order."""
         return [block for name in self.stage_names for block in getattr(self, name)]
 
-    def train(self, mode: bool = True) -> "ResNet":
-        """Set the mode; frozen stages and, with `norm_eval`, batch norms stay in eval mode."""
-        super().train(mode)
-        self._freeze_stages()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
+    def frozen_modules(self) -> list[nn.Module]:
+        """Return the stem and the stages that `frozen_stages` names."""
+        if self.frozen_stages < 0:
+            return []
+        stem = [self.stem] if self.deep_stem else [self.conv1, self.bn1]
+        return stem + [getattr(self, name) for name in self.stage_names[: self.frozen_stages]]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
@@ -208,6 +208,18 @@ class ResNet(nn.Module):
         if hasattr(self, "fc"):
             return self.fc(x.mean(dim=(2, 3)))
         return tuple(features)
+
+    @classmethod
+    def _architecture(
+        cls, depth: int, num_stages: int
+    ) -> tuple[type[ResidualBlock], tuple[int, ...]]:
+        """Return the block and the number of blocks in each stage."""
+        if depth not in cls.depths:
+            raise unknown(f"{cls.family} depth", depth, cls.depths)
+        if num_stages not in (1, 2, 3, 4):
+            raise UserError(f"num_stages={num_stages!r} is out of range", "allowed: 1, 2, 3 or 4")
+        block, stage_blocks = ARCHITECTURES[depth]
+        return block, stage_blocks[:num_stages]
 
     def _add_stem(
         self, in_channels: int, channels: int, conv: ConvFactory, norm: NormFactory
@@ -233,25 +245,14 @@ class ResNet(nn.Module):
             self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
 
-    def _block_layers(
-        self,
-        stage: int,
-        conv: ConvFactory,
-        norm: NormFactory,
-        hooks: StageHooks,
-        style: str,
-        with_cp: bool,
-    ) -> BlockLayers:
+    def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
         """Return what the blocks of one stage are made of."""
         replaced = self.placement.replaces_first_norm(stage)
-        return BlockLayers(
-            conv=conv,
-            spatial_conv=hooks.spatial_conv(stage) or conv,
-            norm=norm,
-            first_norm=functools.partial(IBN, norm_layer=norm) if replaced else norm,
+        return dataclasses.replace(
+            common,
+            spatial_conv=hooks.spatial_conv(stage) or common.conv,
+            first_norm=functools.partial(IBN, norm_layer=common.norm) if replaced else common.norm,
             plugins=hooks.plugins(stage),
-            style=style,
-            with_cp=with_cp,
         )
 
     def _stage(
@@ -294,19 +295,34 @@ class ResNet(nn.Module):
                 info.append(FeatureInfo(width, stride, name))
         return tuple(info)
 
-    def _freeze_stages(self) -> None:
-        """Put the frozen part in eval mode and stop its gradients."""
-        if self.frozen_stages < 0:
-            return
-        frozen = [self.stem] if self.deep_stem else [self.conv1, self.bn1]
-        frozen += [getattr(self, name) for name in self.stage_names[: self.frozen_stages]]
-        for module in frozen:
-            module.eval()
-            module.requires_grad_(False)
-
 
 def _instance_norm(channels: int) -> nn.InstanceNorm2d:
     return nn.InstanceNorm2d(channels, affine=True)
+
+
+def _common_layers(
+    design: BlockDesign,
+    base_channels: int,
+    conv: ConvFactory,
+    norm: NormFactory,
+    style: str,
+    with_cp: bool,
+) -> BlockLayers:
+    """Return what the blocks of all stages are made of, before placement and hooks."""
+    attention = None
+    if design.se_reduction is not None:
+        attention = functools.partial(SqueezeExcitation, reduction=design.se_reduction)
+    return BlockLayers(
+        conv=conv,
+        spatial_conv=conv,
+        norm=norm,
+        first_norm=norm,
+        width=functools.partial(design.width, base_channels=base_channels),
+        groups=design.groups,
+        attention=attention,
+        style=style,
+        with_cp=with_cp,
+    )
 
 
 def _projection(
@@ -332,40 +348,6 @@ def _block_dilations(
         return list(multi_grid[:num_blocks])
     first = dilation // 2 if contract and dilation > 1 else dilation
     return [first] + [dilation] * (num_blocks - 1)
-
-
-def _architecture(depth: int, num_stages: int) -> tuple[type[ResidualBlock], tuple[int, ...]]:
-    if depth not in ARCHITECTURES:
-        raise unknown("ResNet depth", depth, ARCHITECTURES)
-    if num_stages not in (1, 2, 3, 4):
-        raise UserError(f"num_stages={num_stages!r} is out of range", "allowed: 1, 2, 3 or 4")
-    block, stage_blocks = ARCHITECTURES[depth]
-    return block, stage_blocks[:num_stages]
-
-
-def _check_stages(
-    num_stages: int,
-    strides: Sequence[int],
-    dilations: Sequence[int],
-    out_indices: Sequence[int],
-    frozen_stages: int,
-) -> None:
-    for name, values in (("strides", strides), ("dilations", dilations)):
-        if len(values) != num_stages:
-            raise UserError(
-                f"{name}={tuple(values)} does not describe {num_stages} stages",
-                f"give {num_stages} numbers, one per stage",
-            )
-    if not out_indices or not all(0 <= index < num_stages for index in out_indices):
-        raise UserError(
-            f"out_indices={tuple(out_indices)} names stages that are not there",
-            f"allowed: 0 to {num_stages - 1}",
-        )
-    if not -1 <= frozen_stages <= num_stages:
-        raise UserError(
-            f"frozen_stages={frozen_stages} is out of range",
-            f"allowed: -1 (none), 0 (the stem) to {num_stages} (all stages)",
-        )
 
 
 def _check_dilation(style: str, multi_grid: Sequence[int] | None, last_blocks: int) -> None:

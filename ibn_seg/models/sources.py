@@ -1,8 +1,6 @@
 """Where weights come from: local files and URLs, and the wrappings that others put around them."""
 
 import re
-import sys
-import urllib.error
 import zlib
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +9,9 @@ from urllib.parse import urlparse
 
 import torch
 
-from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import load_checkpoint, sha256, write_error
+from ibn_seg.errors import UserError
+from ibn_seg.io import load_checkpoint, sha256
+from ibn_seg.models.download import download
 
 # The keys under which training scripts keep the weights; the first that is there counts.
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
@@ -146,20 +145,6 @@ def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     # Only a name that holds a hash says which file it is: others are told apart by their URL.
     path = folder / (name if prefix else f"{zlib.crc32(url.encode()):08x}_{name}")
-    if path.is_file() and (prefix is None or sha256(path).startswith(prefix)):
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), prefix, progress=sys.stderr.isatty())
-    except urllib.error.HTTPError as error:
-        raise UserError(f"{url}: the server says {error.code} {error.reason}") from error
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-        reason = getattr(error, "reason", error)
-        raise EnvError(
-            f"{url}: cannot be reached ({reason})", f"download it by other means to {path}"
-        ) from error
-    except OSError as error:
-        raise write_error(path, error) from error
-    except RuntimeError as error:
-        raise UserError(f"{url}: does not match the hash in its name", str(error)) from error
+    if not path.is_file() or (prefix and not sha256(path).startswith(prefix)):
+        download(url, path, prefix)
     return path

@@ -1,7 +1,6 @@
-"""Weights of the batch-norm twin: any ResNet checkpoint into any placement of instance norms."""
+"""Weights of the batch-norm twin: any checkpoint of a family into any placement of norms."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
-from ibn_seg.models.resnet import ARCHITECTURES, ResNet
+from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.sources import bare_weights, read_checkpoint
+from ibn_seg.models.weight_rules import some
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COUNTER = ".num_batches_tracked"
@@ -35,23 +35,24 @@ class LoadReport:
     def __str__(self) -> str:
         parts = []
         if self.split:
-            parts.append(f"split {len(self.split)} batch norms into IN and BN: {_some(self.split)}")
+            parts.append(f"split {len(self.split)} batch norms into IN and BN: {some(self.split)}")
         if self.added:
-            parts.append(f"added from their defaults {len(self.added)}: {_some(self.added)}")
+            parts.append(f"added from their defaults {len(self.added)}: {some(self.added)}")
         if self.dropped:
             parts.append(f"dropped {', '.join(self.dropped)}")
         return "; ".join(parts) or "loaded key for key: nothing split, added or dropped"
 
 
 def load_backbone_weights(
-    model: ResNet, source: str | Path, prefix: str | None = None
+    model: Backbone, source: str | Path, prefix: str | None = None, skip: Sequence[str] = ()
 ) -> LoadReport:
-    """Load a checkpoint of the same ResNet, with or without instance norms, into `model`.
+    """Load a checkpoint of the same network, with or without instance norms, into `model`.
 
     Args:
         model: The network to fill; nothing changes in it unless everything fits.
         source: A local path or an http(s) URL.
         prefix: Take only the tensors below this name.
+        skip: Modules of the model that keep their values: a classifier of other classes.
 
     Returns:
         What was split, added and dropped; `str()` of it is one line.
@@ -61,7 +62,7 @@ def load_backbone_weights(
     """
     checkpoint = read_checkpoint(source)
     try:
-        adapted, report = adapt_state_dict(model, checkpoint, prefix)
+        adapted, report = adapt_state_dict(model, checkpoint, prefix, skip)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     model.load_state_dict(adapted, strict=True)
@@ -69,7 +70,7 @@ def load_backbone_weights(
 
 
 def adapt_state_dict(
-    model: ResNet, state_dict: Mapping, prefix: str | None = None
+    model: Backbone, state_dict: Mapping, prefix: str | None = None, skip: Sequence[str] = ()
 ) -> tuple[dict[str, torch.Tensor], LoadReport]:
     """Return the state dict that `model` takes with `strict=True`, made from `state_dict`.
 
@@ -82,24 +83,27 @@ def adapt_state_dict(
     after the model's last are dropped; counters of batches may be absent.
 
     Args:
-        model: A ResNet of any placement.
+        model: A network of any placement.
         state_dict: A state dict from torchvision, open-mmlab, timm or this package, bare, wrapped
             or prefixed (see `sources.bare_weights`). It is not changed.
         prefix: Take only the tensors below this name.
+        skip: Modules of the model that keep their values.
 
     Raises:
         UserError: A key is missing, unexpected or has another shape.
     """
-    weights, dropped = bare_weights(state_dict, prefix)
+    bare, dropped = bare_weights(state_dict, prefix)
+    rules = model.weight_rules
+    weights = rules.rename(bare)
     target = model.state_dict()
     report = LoadReport(dropped=dropped)
-    _check_depth(model, weights)
+    rules.check(model, weights)
     native = any("IN" in key.split(".") for key in weights)
     _fold_stem_bias(weights, target, report)
-    _drop_unused(model, weights, report)
+    _drop([*rules.unused(model), *skip], weights, report)
     if not native:
         _fit_norms(model, weights, target, report)
-    for name in _optional_modules(model):
+    for name in (*rules.optional(model), *skip):
         _keep_default(name, weights, target, report)
     for key, value in target.items():
         if key.endswith(_COUNTER) and key not in weights:
@@ -108,11 +112,9 @@ def adapt_state_dict(
     return {key: weights[key] for key in target}, report
 
 
-def _drop_unused(model: ResNet, weights: dict[str, torch.Tensor], report: LoadReport) -> None:
-    """Take out the classifier and the stages that the model does not have."""
-    unused = [] if hasattr(model, "fc") else ["fc"]
-    unused += [f"layer{stage}" for stage in range(len(model.stage_blocks) + 1, 5)]
-    for name in unused:
+def _drop(modules: Iterable[str], weights: dict[str, torch.Tensor], report: LoadReport) -> None:
+    """Take out the modules that the model does not have, the classifier for example."""
+    for name in modules:
         keys = [key for key in weights if key.startswith(f"{name}.")]
         for key in keys:
             del weights[key]
@@ -131,7 +133,7 @@ def _fold_stem_bias(
 
 
 def _fit_norms(
-    model: ResNet,
+    model: Backbone,
     weights: dict[str, torch.Tensor],
     target: Mapping[str, torch.Tensor],
     report: LoadReport,
@@ -141,7 +143,7 @@ def _fit_norms(
     for name, module in model.named_modules():
         if isinstance(module, IBN):
             inside.add(f"{name}.IN")
-            _split(name, module.split[0], weights, report)
+            _split(name, module, weights, report)
         elif isinstance(module, nn.InstanceNorm2d) and name not in inside:
             if name.endswith(".IN"):
                 _add_identity(name, weights, target, report)
@@ -149,19 +151,23 @@ def _fit_norms(
                 _drop_statistics(name, weights, report)
 
 
-def _split(name: str, instance: int, weights: dict[str, torch.Tensor], report: LoadReport) -> None:
-    """Split one batch norm: the first `instance` channels to IN, the others to BN."""
+def _split(name: str, norm: IBN, weights: dict[str, torch.Tensor], report: LoadReport) -> None:
+    """Split the tensors of one batch norm between the two norms of an IBN."""
+    cut = norm.split[0]
+    instance, batch = slice(None, cut), slice(cut, None)
+    if not norm.instance_first:
+        instance, batch = batch, instance
     found = False
     for tensor in ("weight", "bias"):
         value = weights.pop(f"{name}.{tensor}", None)
         if value is not None:
             found = True
-            weights[f"{name}.IN.{tensor}"] = value[:instance].clone()
-            weights[f"{name}.BN.{tensor}"] = value[instance:].clone()
+            weights[f"{name}.IN.{tensor}"] = value[instance].clone()
+            weights[f"{name}.BN.{tensor}"] = value[batch].clone()
     for tensor in _STATISTICS:
         value = weights.pop(f"{name}.{tensor}", None)
         if value is not None:
-            weights[f"{name}.BN.{tensor}"] = value[instance:].clone() if value.dim() else value
+            weights[f"{name}.BN.{tensor}"] = value[batch].clone() if value.dim() else value
     if found:
         report.split.append(name)
 
@@ -171,15 +177,6 @@ def _drop_statistics(name: str, weights: dict[str, torch.Tensor], report: LoadRe
     found = [weights.pop(f"{name}.{tensor}", None) for tensor in _STATISTICS]
     if any(value is not None for value in found):
         report.dropped.append(f"the running statistics of {name} (an instance norm here)")
-
-
-def _optional_modules(model: ResNet) -> Iterator[str]:
-    """Yield the names of the modules that no plain ResNet has: plugins, deformable offsets."""
-    for stage in model.stage_names:
-        for index, block in enumerate(getattr(model, stage)):
-            for names in getattr(block, "plugin_names", {}).values():
-                yield from (f"{stage}.{index}.{name}" for name in names)
-            yield from (f"{stage}.{index}.conv2.{name}" for name, _ in block.conv2.named_children())
 
 
 def _add_identity(
@@ -208,35 +205,8 @@ def _keep_default(
         report.added.append(name)
 
 
-def _check_depth(model: ResNet, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise if the blocks in the checkpoint are those of another network."""
-    if not any(key.startswith("layer1.") for key in weights):
-        raise UserError(
-            f"the checkpoint holds no ResNet backbone, its keys start with {_some(list(weights))}",
-            "if the backbone has a prefix, give prefix='...'",
-        )
-    stages = len(model.stage_blocks)
-    counts = [0] * stages
-    for key in weights:
-        match = re.match(r"layer(\d)\.(\d+)\.", key)
-        if match and int(match[1]) <= stages:
-            counts[int(match[1]) - 1] = max(counts[int(match[1]) - 1], int(match[2]) + 1)
-    bottleneck = any(key.endswith(".conv3.weight") for key in weights)
-    depths = [
-        depth
-        for depth, (block, blocks) in ARCHITECTURES.items()
-        if blocks[:stages] == tuple(counts) and (block.expansion > 1) == bottleneck
-    ]
-    if depths and model.depth not in depths:
-        looks = " or ".join(f"ResNet-{depth}" for depth in depths)
-        raise UserError(
-            f"the checkpoint looks like {looks}, the config asks for depth {model.depth}",
-            f"set depth={depths[0]} or give weights of depth {model.depth}",
-        )
-
-
 def _check_fit(
-    model: ResNet, weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
+    model: Backbone, weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
 ) -> None:
     """Raise if keys or shapes differ from what the model takes."""
     missing = [key for key in target if key not in weights]
@@ -247,7 +217,7 @@ def _check_fit(
         if key in weights and weights[key].shape != target[key].shape
     ]
     problems = [
-        f"{len(found)} {what}: {_some(found)}"
+        f"{len(found)} {what}: {some(found)}"
         for what, found in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -258,41 +228,5 @@ def _check_fit(
     if problems:
         raise UserError(
             f"the checkpoint does not fit the network, tensors {'; '.join(problems)}",
-            _hint(model, weights, target),
+            model.weight_rules.hint(model, weights, target),
         )
-
-
-def _hint(
-    model: ResNet, weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
-) -> str:
-    """Return what most likely makes the checkpoint fit."""
-    deep = "stem.0.weight" in weights
-    if deep != model.deep_stem:
-        return f"set deep_stem={deep}"
-    pooled = "layer2.0.downsample.2.weight" in weights
-    if pooled != ("layer2.0.downsample.2.weight" in target):
-        return f"set avg_down={pooled}"
-    stages, stem = _placement(weights, len(model.stage_blocks))
-    if any(stages) and (stages, stem) != (model.placement.stages, model.placement.stem):
-        return f"its layout is ibn_stages={list(stages)}, ibn_stem={stem}; set these"
-    return "use weights of this architecture"
-
-
-def _placement(
-    weights: Mapping[str, torch.Tensor], num_stages: int
-) -> tuple[tuple[str | None, ...], bool]:
-    """Return the placement of instance norms in a checkpoint."""
-    stages = []
-    for stage in range(1, num_stages + 1):
-        after = re.compile(rf"layer{stage}\.\d+\.IN\.weight")
-        if f"layer{stage}.0.bn1.IN.weight" in weights:
-            stages.append("a")
-        else:
-            stages.append("b" if any(map(after.fullmatch, weights)) else None)
-    norm = "stem.7" if "stem.7.weight" in weights else "bn1"
-    return tuple(stages), f"{norm}.running_mean" not in weights
-
-
-def _some(names: list[str]) -> str:
-    """Return the first names of a list."""
-    return ", ".join(names[:3]) + (f", ... ({len(names) - 3} more)" if len(names) > 3 else "")

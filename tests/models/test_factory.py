@@ -9,11 +9,19 @@ from ibn_seg.models.specs import MODELS
 
 
 def test_names():
+    families = {
+        "resnet": ((18, 34, 50, 101, 152), ("", "_ibn_a", "_ibn_b")),
+        "resnext": ((50, 101, 152), ("", "_ibn_a")),
+        "se_resnet": ((50, 101, 152), ("", "_ibn_a")),
+        "densenet": ((121, 161, 169, 201), ("", "_ibn_a")),
+    }
     assert list_models() == [
-        f"resnet{depth}{variant}"
-        for depth in (18, 34, 50, 101, 152)
-        for variant in ("", "_ibn_a", "_ibn_b")
+        f"{family}{depth}{variant}"
+        for family, (depths, variants) in families.items()
+        for depth in depths
+        for variant in variants
     ]
+    assert set(list_models(pretrained=True)) == {n for n, spec in MODELS.items() if spec.sha256}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -22,9 +30,48 @@ def test_every_model_is_what_its_spec_says(name):
     with torch.device("meta"):
         model = create_model(name)
     assert sum(p.numel() for p in model.parameters()) == spec.parameters
+    assert multiply_adds(model) / 1e9 == pytest.approx(spec.gflops, abs=0.001)
     assert model.depth == spec.depth
     assert spec.name == name
-    assert spec.title.startswith(f"ResNet-{spec.depth}")
+    assert spec.title.startswith(f"{model.family}-{spec.depth}")
+    assert (spec.top1_error is None) == (spec.top5_error is None)
+
+
+def multiply_adds(model):
+    """Count those of the convolutions and linear layers, for one image of 224 x 224."""
+    counts = []
+
+    def count(layer, inputs, output):
+        positions = output.numel() // output.shape[1]
+        counts.append(positions * layer.weight.numel())
+
+    for layer in model.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            layer.register_forward_hook(count)
+    model.eval()(torch.empty(1, 3, 224, 224, device="meta"))
+    return sum(counts)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_size_and_declared_features(name):
+    """On no device: shapes only."""
+    with torch.device("meta"):
+        model = create_model(name, features_only=True, output_stride=16, out_indices=(1, 3))
+    features = model.eval()(torch.empty(1, 3, 96, 160, device="meta"))
+    assert [tuple(f.shape[1:]) for f in features] == [
+        (info.channels, 96 // info.stride, 160 // info.stride) for info in model.feature_info
+    ]
+    assert [info.stride for info in model.feature_info] == [8, 16]
+    assert all(model.get_submodule(info.module) for info in model.feature_info)
+
+
+@pytest.mark.parametrize("name", ["resnext50_ibn_a", "se_resnet50_ibn_a", "densenet121_ibn_a"])
+def test_every_parameter_learns(name):
+    model = create_model(name, num_classes=3)
+    for norm in (m for m in model.modules() if hasattr(m, "weight") and m.weight.dim() == 1):
+        torch.nn.init.ones_(norm.weight)
+    model(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 @pytest.mark.parametrize(("stride", "side"), [(32, 2), (16, 4), (8, 8)])
@@ -57,6 +104,8 @@ def test_batch_norm_network_equals_torchvisions(depth):
     [
         ({"name": "resnet50_ibna"}, "unknown model 'resnet50_ibna': did you mean 'resnet50_ibn_a'"),
         ({"name": "resnet18", "output_stride": 4}, "unknown output stride 4: .*32, 16, 8"),
+        ({"name": "resnet18", "out_indices": (1,)}, "is given for a classifier"),
+        ({"name": "densenet121", "ibn": "b", "features_only": True}, "DenseNet has none"),
         ({"name": "resnet18", "output_stride": 8, "strides": (1, 2, 1, 1)}, "one or the other"),
     ],
 )

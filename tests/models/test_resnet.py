@@ -7,7 +7,7 @@ from torch import nn
 from ibn_seg.errors import UserError
 from ibn_seg.layers import IBN
 from ibn_seg.models import ResNet
-from ibn_seg.models.resnet import OUTPUT_STRIDES
+from ibn_seg.models.backbone import OUTPUT_STRIDES
 
 SMALL = {"stem_channels": 8, "base_channels": 4}
 

@@ -1,5 +1,7 @@
 """The wheel in an environment of torch and numpy alone, outside the checkout."""
 
+from pathlib import Path
+
 CODE = """
 import importlib.util
 for name in ("mmengine", "mmcv", "mmseg", "torchvision", "cv2", "PIL", "click", "rich"):
@@ -18,17 +20,32 @@ layer(value).square().sum().backward()
 assert value.grad.shape == value.shape
 
 names = ibn_seg.list_models()
-assert len(names) >= 15 and len(set(names)) == len(names)
-for name in [name for name in names if name.startswith("resnet18")]:
+assert len(names) >= 35 and len(set(names)) == len(names)
+for name in ("resnet18", "resnet18_ibn_a", "resnet18_ibn_b", "resnext50_ibn_a", "se_resnet50_ibn_a",
+             "densenet121_ibn_a"):
     logits = ibn_seg.create_model(name, num_classes=7).eval()(torch.zeros(1, 3, 64, 64))
     assert logits.shape == (1, 7)
 print("worked")
+"""
+
+HUB = """
+import sys
+import torch
+model = torch.hub.load(sys.argv[1], "resnet50_ibn_a", source="local", num_classes=5).eval()
+print(tuple(model(torch.zeros(1, 3, 64, 64)).shape))
 """
 
 
 def test_layers_and_models_need_torch_and_numpy_alone(bare):
     done = bare.run("python", "-c", CODE)
     assert (done.returncode, done.stdout.strip()) == (0, "worked"), done.stderr
+
+
+def test_torch_hub_needs_torch_and_numpy_alone(bare):
+    """From a checkout, as `torch.hub.load` of a repository does it."""
+    root = Path(__file__).resolve().parents[2]
+    done = bare.run("python", "-c", HUB, str(root))
+    assert (done.returncode, done.stdout.strip()) == (0, "(1, 5)"), done.stderr
 
 
 def test_command_says_in_one_line_that_its_packages_are_missing(bare):

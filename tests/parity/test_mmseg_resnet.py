@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmseg.models.backbones import ResNet, ResNetV1c, ResNetV1d
 
-from ibn_seg.models.resnet import OUTPUT_STRIDES
+from ibn_seg.models.backbone import OUTPUT_STRIDES
 from ibn_seg.plugins.mmengine import IBNResNet
 
 SMALL = {"stem_channels": 8, "base_channels": 4}

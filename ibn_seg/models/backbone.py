@@ -1,0 +1,117 @@
+"""What all networks share: the features they return, frozen stages, norms in eval mode."""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ibn_seg.errors import UserError
+from ibn_seg.layers.placement import Placement
+from ibn_seg.models.weight_rules import WeightRules
+
+# Output stride -> strides, dilations of the four stages (Chen et al., arXiv:1706.05587).
+OUTPUT_STRIDES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    32: ((1, 2, 2, 2), (1, 1, 1, 1)),
+    16: ((1, 2, 2, 1), (1, 1, 1, 2)),
+    8: ((1, 2, 1, 1), (1, 1, 2, 4)),
+}
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """One feature map that a backbone returns: its channels, stride and module path."""
+
+    channels: int
+    stride: int
+    module: str
+
+
+class Backbone(nn.Module, abc.ABC):
+    """A network that returns logits if it has a classifier, feature maps if it has none.
+
+    Attributes:
+        classifier_name: Name of the linear classifier; present only where `num_classes` was given.
+        weight_rules: What the checkpoints of this family look like.
+        depth: Number of layers.
+        placement: Where the instance norms are.
+        out_indices: Stages (from 0) whose outputs are returned.
+        feature_info: Channels, stride and module path of each returned feature map.
+        frozen_stages: Frozen are the stem (0) and the first stages (1 and more); -1: nothing.
+        norm_eval: Whether batch norms stay in eval mode while training.
+    """
+
+    classifier_name: str
+    weight_rules: WeightRules
+    depth: int
+    placement: Placement
+    out_indices: tuple[int, ...]
+    feature_info: tuple[FeatureInfo, ...]
+    frozen_stages: int
+    norm_eval: bool
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; frozen stages and, with `norm_eval`, batch norms stay in eval mode."""
+        super().train(mode)
+        self.freeze_stages()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def freeze_stages(self) -> None:
+        """Put the frozen part in eval mode and stop its gradients."""
+        for module in self.frozen_modules():
+            module.eval()
+            module.requires_grad_(False)
+
+    @abc.abstractmethod
+    def frozen_modules(self) -> list[nn.Module]:
+        """Return the modules that `frozen_stages` names."""
+
+    @abc.abstractmethod
+    def reset_parameters(self) -> None:
+        """Start the weights from random values."""
+
+    def start_residuals(self) -> None:
+        """Start residual blocks as their shortcuts, where the network has them and wants it."""
+
+
+def reset_convolutions_and_norms(network: nn.Module) -> None:
+    """Start convolutions from Kaiming's normal (fan-out), batch norms from the identity."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, _BatchNorm):
+            module.reset_parameters()
+
+
+def check_stages(
+    num_stages: int,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    out_indices: Sequence[int],
+    frozen_stages: int,
+) -> None:
+    """Raise a `UserError` where these do not describe a network of `num_stages` stages."""
+    for name, values in (("strides", strides), ("dilations", dilations)):
+        if len(values) != num_stages:
+            raise UserError(
+                f"{name}={tuple(values)} does not describe {num_stages} stages",
+                f"give {num_stages} numbers, one per stage",
+            )
+    if not out_indices or not all(0 <= index < num_stages for index in out_indices):
+        raise UserError(
+            f"out_indices={tuple(out_indices)} names stages that are not there",
+            f"allowed: 0 to {num_stages - 1}",
+        )
+    if not -1 <= frozen_stages <= num_stages:
+        raise UserError(
+            f"frozen_stages={frozen_stages} is out of range",
+            f"allowed: -1 (none), 0 (the stem) to {num_stages} (all stages)",
+        )

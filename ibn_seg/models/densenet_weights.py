@@ -1,0 +1,44 @@
+"""What the checkpoints of DenseNet look like."""
+
+import re
+from typing import TYPE_CHECKING
+
+import torch
+
+from ibn_seg.errors import UserError
+from ibn_seg.models.weight_rules import WeightRules, Weights, some
+
+if TYPE_CHECKING:
+    from ibn_seg.models.densenet import DenseNet
+
+_LAYER = re.compile(r"features\.denseblock(\d)\.denselayer(\d+)\.")
+# torchvision's published files were saved under older names: `norm.1` is today's `norm1`.
+_OLD_NAME = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")
+
+
+class DenseNetWeights(WeightRules):
+    """Checkpoints of DenseNet, with torchvision's names."""
+
+    def rename(self, weights: Weights) -> dict[str, torch.Tensor]:
+        """Give torchvision's published files their names of today."""
+        return {_OLD_NAME.sub(r"\1\2", key): value for key, value in weights.items()}
+
+    def check(self, model: "DenseNet", weights: Weights) -> None:
+        """Raise if the dense blocks in the checkpoint are those of another network."""
+        counts = [0, 0, 0, 0]
+        for key in weights:
+            match = _LAYER.match(key)
+            if match and 1 <= int(match[1]) <= 4:
+                counts[int(match[1]) - 1] = max(counts[int(match[1]) - 1], int(match[2]))
+        if not any(counts):
+            raise UserError(
+                "the checkpoint holds no DenseNet backbone,"
+                f" its keys start with {some(list(weights))}",
+                "if the backbone has a prefix, give prefix='...'",
+            )
+        if tuple(counts) != model.stage_blocks:
+            raise UserError(
+                f"the checkpoint has dense blocks of {counts} layers,"
+                f" depth {model.depth} has {list(model.stage_blocks)}",
+                f"give weights of depth {model.depth}",
+            )

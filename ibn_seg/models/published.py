@@ -1,0 +1,46 @@
+"""The authors' published ImageNet weights: where they are, and where else they may be had."""
+
+import os
+from pathlib import Path
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.io import sha256
+from ibn_seg.models.specs import MODELS
+
+# A mirror's address, or a folder, that has the published files under their own names.
+MIRROR = "IBN_SEG_WEIGHTS"
+
+
+def published_url(name: str) -> str:
+    """Return the URL, or the path in an offline folder, of a model's published weights.
+
+    Args:
+        name: One of `list_models()`.
+
+    Raises:
+        UserError: No such model, its weights were never published, or the folder that
+            IBN_SEG_WEIGHTS names does not have them as published.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    spec = MODELS[name]
+    if spec.weights is None:
+        there = [other for other, known in MODELS.items() if known.weights]
+        raise UserError(
+            f"{name}: its authors published no weights", f"there are: {', '.join(there)}"
+        )
+    mirror = os.environ.get(MIRROR)
+    if not mirror:
+        return spec.url
+    if mirror.startswith(("http://", "https://")):
+        return f"{mirror.rstrip('/')}/{spec.weights}"
+    path = Path(mirror).expanduser() / spec.weights
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", f"{MIRROR}={mirror} must hold it, or be unset")
+    found = sha256(path)[: len(spec.sha256)]
+    if found != spec.sha256:
+        raise UserError(
+            f"{path}: its SHA-256 begins with {found}, expected {spec.sha256}",
+            "the file is not the published one; copy it again",
+        )
+    return str(path)

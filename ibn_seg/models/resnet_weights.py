@@ -1,0 +1,104 @@
+"""What the checkpoints of the ResNet family look like."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ibn_seg.errors import UserError
+from ibn_seg.models.blocks import ARCHITECTURES
+from ibn_seg.models.weight_rules import WeightRules, Weights, some
+
+if TYPE_CHECKING:
+    from ibn_seg.models.resnet import ResNet
+
+_FIRST_GROUPED = "layer1.0.conv2.weight"
+_FIRST_ATTENTION = "layer1.0.se.fc.0.weight"
+
+
+class ResNetWeights(WeightRules):
+    """Checkpoints of ResNet, ResNeXt and SE-ResNet."""
+
+    def check(self, model: "ResNet", weights: Weights) -> None:
+        """Raise if the blocks in the checkpoint are those of another network."""
+        if not any(key.startswith("layer1.") for key in weights):
+            raise UserError(
+                f"the checkpoint holds no {model.family} backbone,"
+                f" its keys start with {some(list(weights))}",
+                "if the backbone has a prefix, give prefix='...'",
+            )
+        stages = len(model.stage_blocks)
+        counts = _block_counts(weights, stages)
+        bottleneck = any(key.endswith(".conv3.weight") for key in weights)
+        depths = [
+            depth
+            for depth, (block, blocks) in ARCHITECTURES.items()
+            if blocks[:stages] == counts and (block.expansion > 1) == bottleneck
+        ]
+        if depths and model.depth not in depths:
+            looks = " or ".join(f"{model.family}-{depth}" for depth in depths)
+            raise UserError(
+                f"the checkpoint looks like {looks}, the config asks for depth {model.depth}",
+                f"set depth={depths[0]} or give weights of depth {model.depth}",
+            )
+
+    def unused(self, model: "ResNet") -> list[str]:
+        """Return the classifier and the stages that the model was built without."""
+        later = [f"layer{stage}" for stage in range(len(model.stage_blocks) + 1, 5)]
+        return [*super().unused(model), *later]
+
+    def optional(self, model: "ResNet") -> Iterator[str]:
+        """Yield the names of block plugins and deformable offsets."""
+        for stage in model.stage_names:
+            for index, block in enumerate(getattr(model, stage)):
+                for names in getattr(block, "plugin_names", {}).values():
+                    yield from (f"{stage}.{index}.{name}" for name in names)
+                offsets = (name for name, _ in block.conv2.named_children())
+                yield from (f"{stage}.{index}.conv2.{name}" for name in offsets)
+
+    def hint(self, model: "ResNet", weights: Weights, target: Weights) -> str:
+        """Return the option in which the checkpoint's network differs most plainly."""
+        if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
+            return "SE-ResNet's are the networks with keys '.se.': use weights of the same family"
+        shapes = [
+            tuple(each[_FIRST_GROUPED].shape)
+            for each in (weights, target)
+            if _FIRST_GROUPED in each
+        ]
+        if len(set(shapes)) > 1:
+            return (
+                f"the 3x3 convolutions of its first stage have the shape {list(shapes[0])}:"
+                " use weights of the same family, groups and width"
+            )
+        deep = "stem.0.weight" in weights
+        if deep != model.deep_stem:
+            return f"set deep_stem={deep}"
+        pooled = "layer2.0.downsample.2.weight" in weights
+        if pooled != ("layer2.0.downsample.2.weight" in target):
+            return f"set avg_down={pooled}"
+        stages, stem = _placement(weights, len(model.stage_blocks))
+        if any(stages) and (stages, stem) != (model.placement.stages, model.placement.stem):
+            return f"its layout is ibn_stages={list(stages)}, ibn_stem={stem}; set these"
+        return super().hint(model, weights, target)
+
+
+def _block_counts(weights: Weights, stages: int) -> tuple[int, ...]:
+    """Return the number of blocks in each of the first stages."""
+    counts = [0] * stages
+    for key in weights:
+        match = re.match(r"layer(\d)\.(\d+)\.", key)
+        if match and int(match[1]) <= stages:
+            counts[int(match[1]) - 1] = max(counts[int(match[1]) - 1], int(match[2]) + 1)
+    return tuple(counts)
+
+
+def _placement(weights: Weights, num_stages: int) -> tuple[tuple[str | None, ...], bool]:
+    """Return the placement of instance norms in a checkpoint."""
+    stages = []
+    for stage in range(1, num_stages + 1):
+        after = re.compile(rf"layer{stage}\.\d+\.IN\.weight")
+        if f"layer{stage}.0.bn1.IN.weight" in weights:
+            stages.append("a")
+        else:
+            stages.append("b" if any(map(after.fullmatch, weights)) else None)
+    norm = "stem.7" if "stem.7.weight" in weights else "bn1"
+    return tuple(stages), f"{norm}.running_mean" not in weights

@@ -1,0 +1,41 @@
+"""What differs between the families when a checkpoint is fitted to a network."""
+
+import abc
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from ibn_seg.models.backbone import Backbone
+
+Weights = Mapping[str, torch.Tensor]
+
+
+class WeightRules(abc.ABC):
+    """What the checkpoints of one family look like; see `weights.adapt_state_dict`."""
+
+    def rename(self, weights: Weights) -> dict[str, torch.Tensor]:
+        """Return `weights` under the names of this package."""
+        return dict(weights)
+
+    @abc.abstractmethod
+    def check(self, model: "Backbone", weights: Weights) -> None:
+        """Raise a `UserError` if `weights` are those of another network."""
+
+    def unused(self, model: "Backbone") -> Iterable[str]:
+        """Return modules of the family's checkpoints that `model` was built without."""
+        return [] if hasattr(model, model.classifier_name) else [model.classifier_name]
+
+    def optional(self, model: "Backbone") -> Iterable[str]:
+        """Return modules of `model` that ordinary checkpoints of the family do not have."""
+        return []
+
+    def hint(self, model: "Backbone", weights: Weights, target: Weights) -> str:
+        """Return what most likely makes `weights` fit a network that takes `target`."""
+        return "use weights of this architecture"
+
+
+def some(names: list[str]) -> str:
+    """Return the first names of a list."""
+    return ", ".join(names[:3]) + (f", ... ({len(names) - 3} more)" if len(names) > 3 else "")

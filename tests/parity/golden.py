@@ -1,0 +1,131 @@
+"""Figures measured on the reference implementation of the IBN-Net paper, and the way to get ours.
+
+`golden_models.json` holds, per model, the logits of the reference (https://github.com/XingangPan/
+IBN-Net) with the weights and the input that `filled_tensor` and `filled_input` make: the first 8
+logits of the first image, the last 8 of the last, mean and norm, in eval and train mode; the
+SHA-256 of the JSON list of (key, shape) pairs of its state dict; and the address of its weights.
+
+Run as a program, it prints the table of all models: `python -m tests.parity.golden`.
+"""
+
+import contextlib
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ibn_seg.models import create_model
+
+GOLDEN = json.loads(Path(__file__).with_name("golden_models.json").read_text())
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one of our networks compares with the reference's figures.
+
+    Attributes:
+        keys: Whether names, shapes and order of all tensors are the same.
+        parameters: Whether the number of parameters is.
+        outputs: For 'eval' and 'train', the largest difference of the logits over the largest
+            logit, and the relative difference of their norms.
+    """
+
+    keys: bool
+    parameters: bool
+    outputs: dict[str, tuple[float, float]]
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything is the same to 1e-4."""
+        worst = max(max(pair) for pair in self.outputs.values())
+        return self.keys and self.parameters and worst <= TOLERANCE
+
+
+def compare(name: str) -> Comparison:
+    """Build a model, fill it as the reference was, and compare."""
+    golden = GOLDEN[name]
+    model = create_model(name)
+    listed = [[key, list(value.shape)] for key, value in model.state_dict().items()]
+    weights = {key: filled_tensor(key, tuple(shape)) for key, shape in listed}
+    model.load_state_dict(weights, strict=True)
+    outputs = {}
+    for mode in ("eval", "train"):
+        model.train(mode == "train")
+        with torch.no_grad(), _two_threads():
+            logits = model(filled_input()).double()
+        reference = np.array(golden[mode]["first"] + golden[mode]["last"])
+        given = np.concatenate([logits[0, :8].numpy(), logits[-1, -8:].numpy()])
+        outputs[mode] = (
+            float(np.abs(given - reference).max() / np.abs(reference).max()),
+            abs(logits.norm().item() / golden[mode]["norm"] - 1.0),
+        )
+    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    return Comparison(
+        keys=len(listed) == golden["tensors"] and digest == golden["keys_sha256"],
+        parameters=sum(p.numel() for p in model.parameters()) == golden["parameters"],
+        outputs=outputs,
+    )
+
+
+def filled_tensor(key: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return the tensor that stands for `key`; it depends on the key and the shape alone."""
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
+    rng = np.random.default_rng([0, zlib.crc32(key.encode())])
+    if key.endswith("running_var"):
+        value = rng.uniform(0.5, 1.5, shape)
+    elif key.endswith(("running_mean", "bias")):
+        value = 0.1 * rng.standard_normal(shape)
+    elif len(shape) == 1:
+        value = 1.0 + 0.1 * rng.standard_normal(shape)
+    else:
+        value = rng.standard_normal(shape) * np.sqrt(1.0 / np.prod(shape[1:]))
+    return torch.from_numpy(np.asarray(value, dtype=np.float32))
+
+
+def filled_input() -> torch.Tensor:
+    """Return the two images."""
+    rng = np.random.default_rng([0, 20180725])
+    return torch.from_numpy(rng.standard_normal((2, 3, 224, 224)).astype(np.float32))
+
+
+@contextlib.contextmanager
+def _two_threads() -> Iterator[None]:
+    """Compute as the reference's figures were, with two threads.
+
+    In train mode a network of 152 layers amplifies the rounding of its first convolutions by
+    about 1000: with another order of summation it differs from itself by more than the tolerance.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Print the table; the exit code is 1 unless every model is equal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(caption=f"differences relative to the reference, allowed {TOLERANCE:g}")
+    for title in ("model", "keys", "parameters", "eval", "eval norm", "train", "train norm"):
+        name = title == "model"
+        table.add_column(title, justify="left" if name else "right", no_wrap=name)
+    comparisons = {name: compare(name) for name in GOLDEN}
+    for name, found in comparisons.items():
+        same = ("equal" if flag else "DIFFER" for flag in (found.keys, found.parameters))
+        table.add_row(name, *same, *(f"{x:.1e}" for pair in found.outputs.values() for x in pair))
+    Console().print(table)
+    raise SystemExit(not all(found.equal for found in comparisons.values()))
+
+
+if __name__ == "__main__":
+    main()
