@@ -13,7 +13,4 @@ experiment = dict(method='IBN-a')
 model = dict(
     backbone=dict(
         ibn='a',
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://github.com/XingangPan/IBN-Net/releases/download/v1.0/'
-            'resnet50_ibn_a-d9d0bb7b.pth')))
+        init_cfg=dict(type='Pretrained', checkpoint='ibn://resnet50_ibn_a')))

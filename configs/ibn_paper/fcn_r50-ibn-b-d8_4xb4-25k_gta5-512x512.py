@@ -13,7 +13,4 @@ experiment = dict(method='IBN-b')
 model = dict(
     backbone=dict(
         ibn='b',
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://github.com/XingangPan/IBN-Net/releases/download/v1.0/'
-            'resnet50_ibn_b-9ca61e85.pth')))
+        init_cfg=dict(type='Pretrained', checkpoint='ibn://resnet50_ibn_b')))

@@ -1,4 +1,4 @@
-"""Names of published weights in configs: `torchvision://`, `open-mmlab://` and others."""
+"""Names of published weights in configs: `ibn://`, `torchvision://`, `open-mmlab://` and others."""
 
 import importlib.util
 import json
@@ -9,22 +9,26 @@ import mmengine
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from ibn_seg.errors import unknown
+from ibn_seg.models.published import published_url
 
 
 def resolve(checkpoint: str) -> str:
     """Return the path or URL that the name of a checkpoint stands for.
 
     Args:
-        checkpoint: A path, an http(s) URL, or SCHEME://NAME of one of mmengine's tables.
+        checkpoint: A path, an http(s) URL, `ibn://MODEL` for the authors' published weights of a
+            model of ours, or SCHEME://NAME of one of mmengine's tables.
 
     Raises:
-        UserError: The scheme or the name is unknown, or there is no such name.
+        UserError: The scheme or the name is unknown, or there are no such weights.
     """
     scheme, separator, name = checkpoint.partition("://")
     if not separator or scheme in ("http", "https"):
         return checkpoint
+    if scheme == "ibn":
+        return published_url(name)
     if scheme not in _TABLES:
-        raise unknown("scheme of a checkpoint", scheme, ("http", "https", *_TABLES))
+        raise unknown("scheme of a checkpoint", scheme, ("http", "https", "ibn", *_TABLES))
     table = _TABLES[scheme]()
     if name not in table:
         raise unknown(f"{scheme} model", name, sorted(table))
