@@ -41,7 +41,7 @@ EXTRAS = {
     "mmseg": [*COMMANDS, *HOST, *MMSEG],
     "mmseg-original": [*COMMANDS, *HOST, *MMSEG_ORIGINAL],
     "tests": TESTS,
-    "dev": [*TESTS, "ruff>=0.6", "selenium>=4.20", "timm>=1.0"],
+    "dev": [*TESTS, "ruff>=0.6", "segmentation-models-pytorch>=0.5", "selenium>=4.20", "timm>=1.0"],
 }
 
 

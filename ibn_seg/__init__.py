@@ -15,6 +15,7 @@ _PUBLIC = {
     "Placement": "ibn_seg.layers.placement",
     "create_model": "ibn_seg.models.factory",
     "list_models": "ibn_seg.models.factory",
+    "convert": "ibn_seg.surgery.convert",
     "UserError": "ibn_seg.errors",
 }
 

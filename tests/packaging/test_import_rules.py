@@ -38,15 +38,18 @@ RULES = {
     "ibn_seg.config": Rule({"errors"}, set(), {"mmengine"}),
     "ibn_seg.progress": Rule(set(), set(), {"rich"}),
     "ibn_seg.layers": Rule({"errors"}, {"torch", "numpy"}),
-    "ibn_seg.models": Rule({"errors", "io", "layers"}, {"torch", "numpy"}),
+    "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
+    "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
     "ibn_seg.transforms": Rule(CORE | {"datasets"}, MM | PICTURES | {"torch"}),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
-    "ibn_seg.plugins.checkpoint_names": Rule({"errors"}, {"mmengine"}),
+    "ibn_seg.plugins.checkpoint_names": Rule({"errors", "models.published"}, {"mmengine"}),
+    "ibn_seg.plugins.layer_configs": Rule({"errors", "models"}, {"mmengine", "mmcv", "torch"}),
     "ibn_seg.plugins.mmengine": Rule(
-        CORE | {"layers", "models", "plugins.checkpoint_names"}, {"mmengine", "mmcv", "torch"}
+        CORE | {"layers", "models", "plugins.checkpoint_names", "plugins.layer_configs"},
+        {"mmengine", "torch"},
     ),
     "ibn_seg.plugins": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "engine"},

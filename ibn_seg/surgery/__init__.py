@@ -1,0 +1,1 @@
+"""Instance norms into networks that others wrote; PyTorch alone, whatever library they are from."""

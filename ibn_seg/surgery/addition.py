@@ -1,0 +1,218 @@
+"""An instance norm between the addition and the last activation of a block we did not write.
+
+That place is inside the block's `forward`, and often the activation there is the module that the
+block calls elsewhere too. So the block's own `forward` keeps running, but sees its activation
+through a view that counts the calls of this one pass and puts the norm before the right one. Which
+call that is, and that it follows the addition and ends the block, is read from a symbolic trace of
+the block, and a trace of the result has to show the norm there and no other change.
+"""
+
+import copy
+import functools
+import operator
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Graph, Node, Proxy, Tracer
+from torch.fx.proxy import TraceError
+
+from ibn_seg.errors import UserError
+from ibn_seg.models.blocks import ResidualBlock
+from ibn_seg.surgery.networks import Block
+
+# The name that our own blocks have for it, so that the keys are the same.
+NORM = "IN"
+
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module in a block's forward pass: its name, and which of its calls (from 1)."""
+
+    name: str
+    number: int
+
+
+class NormAfterAddition:
+    """Mixed into the class of a block: runs the block's `IN` before its last activation.
+
+    The block stays an instance of its own class with all it had; it can be copied and pickled.
+
+    Attributes:
+        IN: The instance norm.
+        last_activation: The call that it runs before.
+        own_class: The class that the block had.
+    """
+
+    IN: nn.Module
+    last_activation: Call
+    own_class: type[nn.Module]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the block's own forward pass with `IN` before the last activation."""
+        return self.own_class.forward(_View(self), x)
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        """Pickle the block's own class, as ours is made while running."""
+        _, _, *state = super().__reduce_ex__(protocol)
+        return (_restore, (self.own_class,), *state)
+
+
+class _View:
+    """A block in one forward pass, whose last activation is preceded by the norm.
+
+    The count of the calls is kept here and not in the block: recomputation and threads each have
+    their own.
+    """
+
+    # For an object that was never initialised, as torch.compile makes one to look at.
+    _block: nn.Module | None = None
+
+    def __init__(self, block: NormAfterAddition) -> None:
+        call = block.last_activation
+        activation = _NormBeforeCall(getattr(block, call.name), block.IN, call.number)
+        vars(self).update({"_block": block, call.name: activation})
+
+    @property
+    def __class__(self) -> type:
+        """The block's class, so that a `super()` in its forward pass takes the view."""
+        return type(self._block)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._block, name)
+        if isinstance(value, types.MethodType) and value.__self__ is self._block:
+            return functools.partial(value.__func__, self)
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._block, name, value)
+
+
+class _NormBeforeCall:
+    """An activation that runs the norm first, in one of its calls."""
+
+    def __init__(self, activation: nn.Module, norm: nn.Module, number: int) -> None:
+        self.activation = activation
+        self.norm = norm
+        self.left = number
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        self.left -= 1
+        return self.activation(self.norm(x) if self.left == 0 else x)
+
+
+class _BlockTracer(Tracer):
+    """Traces the steps of a block, its modules as single steps."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return True
+
+    def to_bool(self, obj: Proxy) -> bool:
+        """Decide `if self.with_cp and x.requires_grad`: recomputation does not change results."""
+        node = obj.node
+        if node.target is getattr and node.args[1:] == ("requires_grad",):
+            return False
+        return super().to_bool(obj)
+
+
+def attach_norm(block: nn.Module, norm: nn.Module, call: Call) -> None:
+    """Let `block` run `norm` before the given call of its activation."""
+    setattr(block, NORM, norm)
+    if not isinstance(block, ResidualBlock):  # ours runs the norm that it has
+        block.last_activation = call
+        block.__class__ = _with_norm(type(block))
+
+
+def last_activation(block: Block) -> Call:
+    """Return the call that variant b's norm has to precede.
+
+    Raises:
+        UserError: The block does not end in an addition and a call of its activation, or the norm
+            cannot be put between the two.
+    """
+    copied = copy.deepcopy(block.module)
+    graphs = {}
+    for training in (False, True):
+        copied.train(training)
+        graphs[training] = _trace(block, copied)
+    calls = {_last_call(block, graph) for graph in graphs.values()}
+    if len(calls) > 1:
+        raise _refusal(block, "it calls its activation otherwise in training than in evaluation")
+    (call,) = calls
+    attach_norm(copied, nn.Identity(), call)
+    for training, graph in graphs.items():
+        copied.train(training)
+        _check(block, graph, _trace(block, copied))
+    return call
+
+
+def _last_call(block: Block, graph: Graph) -> Call:
+    """Return the call of the activation that ends the block, after the addition."""
+    steps = list(graph.nodes)
+    last = steps[-1].args[0]
+    if not _calls_activation(last, block):
+        raise _refusal(block, "it does not end in a call of its activation module")
+    if last.args[0].target not in _ADDITIONS or len(last.args[0].users) > 1:
+        raise _refusal(block, "its last activation does not follow a residual addition alone")
+    same = [step for step in steps if (step.op, step.target) == (last.op, last.target)]
+    return Call(last.target, same.index(last) + 1)
+
+
+def _calls_activation(step: object, block: Block) -> bool:
+    """Return whether a step calls the activation after the addition, with one tensor."""
+    return (
+        isinstance(step, Node)
+        and step.op == "call_module"
+        and step.target in block.rule.activations
+        and not isinstance(getattr(block.module, step.target), nn.Identity)
+        and len(step.args) == 1
+        and isinstance(step.args[0], Node)
+    )
+
+
+def _check(block: Block, graph: Graph, changed: Graph) -> None:
+    """Raise unless a block with a norm takes the steps of `graph` and the norm before the last."""
+    steps, now = list(graph.nodes), list(changed.nodes)
+    last = steps[-1].args[0]
+    place = steps.index(last)
+    expected = [(step.op, step.target) for step in steps]
+    expected.insert(place, ("call_module", NORM))
+    same = [(step.op, step.target) for step in now] == expected
+    if not same or now[place].args[0].name != last.args[0].name:
+        raise _refusal(block, "its forward pass cannot be interrupted after the addition")
+
+
+def _trace(block: Block, module: nn.Module) -> Graph:
+    """Return the steps of the forward pass of `module`, which is a block or a copy of it."""
+    try:
+        graph = _BlockTracer().trace(module)
+    except (TraceError, TypeError, AttributeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise _refusal(block, f"its forward pass cannot be traced ({reason})") from error
+    if sum(step.op == "placeholder" for step in graph.nodes) != 1:
+        raise _refusal(block, "it has more than one input")
+    return graph
+
+
+def _refusal(block: Block, reason: str) -> UserError:
+    return UserError(
+        f"variant 'b' cannot be had in {block.name} ({type(block.module).__name__}): {reason}",
+        "use variant 'a'",
+    )
+
+
+@functools.cache
+def _with_norm(base: type[nn.Module]) -> type[nn.Module]:
+    """Return the class of a block with a norm after the addition."""
+    members = {"own_class": base, "__module__": __name__}
+    return type(f"{base.__name__}WithIN", (NormAfterAddition, base), members)
+
+
+def _restore(base: type[nn.Module]) -> nn.Module:
+    """Return an empty block of the class with the norm, for copying and unpickling."""
+    extended = _with_norm(base)
+    return extended.__new__(extended)
