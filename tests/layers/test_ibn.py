@@ -134,7 +134,7 @@ def test_autocast_keeps_the_precision_of_the_convolution():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_synchronised_norm_round_trip_of_torch():
+def test_conversion_to_synchronised_norm_of_torch():
     layer = randomised(8, 0.25).float().eval()
     x = torch.randn(2, 8, 4, 4)
     expected = layer(x)
