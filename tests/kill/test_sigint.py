@@ -11,9 +11,10 @@ from tests.tasks.tiny import command, environment, write_experiment
 def test_interrupted(tmp_path):
     config, work_dir = write_experiment(tmp_path), tmp_path / "run"
     args = ("train", config, "--work-dir", work_dir, "--cfg-options", "train_cfg.max_iters=2000")
+    # A shell's background job, as this test run may be, ignores Ctrl-C, and so do its children.
     process = subprocess.Popen(
         command(*args), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True,
+        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         end = time.monotonic() + 60
