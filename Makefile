@@ -42,7 +42,7 @@ test: $(READY)
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
 test-slow: $(READY)
-	@$(VENV)/bin/python -m pytest -m slow $(ARGS)
+	@$(VENV)/bin/python -m pytest -m slow -raP $(ARGS)
 
 test-browser: $(READY)
 	@$(VENV)/bin/python -m pytest -m browser $(ARGS)
