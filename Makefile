@@ -20,8 +20,8 @@ ORIGINAL_TORCH ?= torch==2.13.*
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-install test-mmseg-original parity lint \
-	format install clean
+.PHONY: help demo test test-slow test-browser test-install test-mmseg-original parity \
+	swap-survey lint format install clean
 
 help:
 	@echo "make demo                  train BN, IBN-a and IBN-b on embedded scenes, write a report"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-install          install wheels into new environments and use them"
 	@echo "make test-mmseg-original   the tests with mmsegmentation 1.2.2 and compiled mmcv 2.1.0"
 	@echo "make parity                compare every network with the reference's figures, as a table"
+	@echo "make swap-survey           swap the backbone of every config of the installed mmseg"
 	@echo "make lint | make format    ruff"
 	@echo "make install               only prepare .venv"
 	@echo "make clean                 remove the environments, builds and caches (not work_dirs)"
@@ -57,6 +58,9 @@ test-mmseg-original: $(ORIGINAL_READY)
 
 parity: $(READY)
 	@$(VENV)/bin/python -m tests.parity.golden
+
+swap-survey: $(READY)
+	@$(VENV)/bin/python -m tests.swap.survey $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/python -m ruff check .

@@ -14,7 +14,9 @@ from ibn_seg.errors import EnvError, UserError
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-SCHEME = "ibn_seg::"
+PACKAGE = "ibn_seg"
+SCHEME = f"{PACKAGE}::"
+_MANY = 20
 
 
 def config_folder() -> Path:
@@ -35,24 +37,32 @@ def config_folder() -> Path:
 
 def list_configs() -> list[str]:
     """Return the names of the runnable configs, relative to the config folder, without suffix."""
-    folder = config_folder()
+    return _runnable(config_folder())
+
+
+def _runnable(folder: Path) -> list[str]:
     files = (path.relative_to(folder) for path in folder.rglob("*.py"))
     runnable = (path for path in files if not any(part.startswith("_") for part in path.parts))
     return sorted(path.with_suffix("").as_posix() for path in runnable)
 
 
 def find_config(source: str | os.PathLike) -> Path:
-    """Return the file of a config given as a path or as `ibn_seg::folder/name`.
+    """Return the file of a config given as a path or as `PACKAGE::folder/name`.
+
+    The package is ibn_seg or another that carries configs as mim does, such as mmseg.
 
     Raises:
         UserError: There is no such config.
+        EnvError: The package is not installed, or has no configs.
     """
     text = os.fspath(source)
-    if text.startswith(SCHEME):
-        name = text.removeprefix(SCHEME).removesuffix(".py")
-        path = config_folder() / f"{name}.py"
+    package, separator, name = text.partition("::")
+    if separator:
+        name = name.removesuffix(".py")
+        folder = config_folder() if package == PACKAGE else _installed_configs(package)
+        path = folder / f"{name}.py"
         if not path.is_file():
-            raise UserError(f"no config {text!r} in ibn_seg", _nearest_configs(name))
+            raise UserError(f"no config {text!r}", _nearest_configs(name, package, folder))
         return path
     path = Path(text)
     if path.is_file():
@@ -63,13 +73,16 @@ def find_config(source: str | os.PathLike) -> Path:
 
 
 def load_config(
-    source: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
+    source: "str | os.PathLike | Config",
+    cfg_options: Mapping[str, Any] | None = None,
+    custom_imports: bool = True,
 ) -> "Config":
     """Load a config and apply options to it.
 
     Args:
-        source: A path, `ibn_seg::folder/name`, or a config, which is copied and not changed.
+        source: A path, `PACKAGE::folder/name`, or a config, which is copied and not changed.
         cfg_options: Values by dotted key, as after mmseg's `--cfg-options`.
+        custom_imports: Import what the config says under this name.
 
     Raises:
         UserError: The config is missing, is not valid, or an option does not fit it.
@@ -79,7 +92,7 @@ def load_config(
     if isinstance(source, Config):
         config = Config(source._cfg_dict.to_dict(), cfg_text=source.text, filename=source.filename)
     else:
-        config = _read(find_config(source))
+        config = _read(find_config(source), custom_imports)
     if cfg_options:
         try:
             config.merge_from_dict(dict(cfg_options))
@@ -89,7 +102,7 @@ def load_config(
     return config
 
 
-def _read(path: Path) -> "Config":
+def _read(path: Path, custom_imports: bool) -> "Config":
     """Read one config file with its bases; the first line of any failure becomes the error."""
     from mmengine.config import Config
     from mmengine.config.config import ConfigParsingError
@@ -100,7 +113,7 @@ def _read(path: Path) -> "Config":
     )  # fmt: skip
     try:
         with _installed_packages(), _no_reports():
-            return Config.fromfile(path)
+            return Config.fromfile(path, import_custom_modules=custom_imports)
     except UserError:
         raise
     except problems as error:
@@ -147,17 +160,44 @@ def _no_reports() -> Iterator[None]:
 def _has_distribution(name: str) -> bool:
     try:
         importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):
         return False
     return True
 
 
-def _nearest_configs(name: str) -> str:
-    """Say which of the package's configs a wrong name may have meant."""
-    names = list_configs()
+def is_pure_python(path: str | os.PathLike) -> bool:
+    """Tell whether a config is in mmengine's pure Python style (`with read_base(): ...`)."""
+    from mmengine.config import Config
+
+    return Config._is_lazy_import(str(path))
+
+
+def extends_by_name(source: str) -> bool:
+    """Tell whether mmengine itself reads `_base_ = source`, a name like 'mmseg::folder/name'."""
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    package, separator, _ = source.partition("::")
+    return bool(separator) and _has_distribution(MODULE2PACKAGE.get(package, ""))
+
+
+def _installed_configs(package: str) -> Path:
+    """Return the folder of the configs that another package carries."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    places = spec.submodule_search_locations if spec else None
+    for place in places or ():
+        folder = Path(place) / ".mim" / "configs"
+        if folder.is_dir():
+            return folder
+    problem = "carries no configs" if places else "is not installed"
+    raise EnvError(f"{package} {problem}", "give the path of a config file")
+
+
+def _nearest_configs(name: str, package: str = PACKAGE, folder: Path | None = None) -> str:
+    """Say which of a package's configs a wrong name may have meant."""
+    names = _runnable(folder or config_folder())
     by_stem = {Path(known).name: known for known in names}
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
     close = close or [by_stem[s] for s in difflib.get_close_matches(name, by_stem, 2, 0.4)]
-    shown = close or names
-    start = "did you mean" if close else "the package has"
-    return f"{start} {', '.join(SCHEME + known for known in shown)}"
+    shown = close or (names if len(names) <= _MANY else names[:3])
+    start = "did you mean" if close else "for example"
+    return f"{start} {', '.join(f'{package}::{known}' for known in shown)}"

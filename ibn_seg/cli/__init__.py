@@ -19,6 +19,7 @@ COMMANDS = {
     "test": ("ibn_seg.cli.test:test", "Evaluate a checkpoint on the config's data sets."),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
+    "swap": ("ibn_seg.cli.swap:swap", "Put an IBN backbone into an existing config."),
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130

@@ -65,7 +65,7 @@ class ConfigBackbone:
         builders: Mapping[str, Any] | None = None,
         **network: Any,
     ) -> None:
-        allowed = _arguments(type(self))
+        allowed = arguments(type(self))
         for name in network:
             if name not in allowed:
                 raise unknown(f"argument of {type(self).__name__}", name, sorted(allowed))
@@ -182,14 +182,26 @@ class IBNDenseNet(ConfigBackbone, DenseNet, BaseModule):
     """`ibn_seg.models.DenseNet` for configs."""
 
 
-def _arguments(backbone: type) -> set[str]:
-    """Return the names of all arguments that a config may give to a backbone."""
-    names = set()
-    for cls in backbone.__mro__:
+def config_class(network: type[Backbone]) -> type[ConfigBackbone]:
+    """Return the class that is registered for a network, for example `IBNResNet` for `ResNet`."""
+    return next(
+        cls
+        for cls in MODELS.module_dict.values()
+        if issubclass(cls, ConfigBackbone) and network in cls.__bases__
+    )
+
+
+def arguments(backbone: type) -> dict[str, Any]:
+    """Return the defaults of all arguments that a config may give to a backbone.
+
+    Those without a default have `inspect.Parameter.empty`.
+    """
+    found: dict[str, Any] = {}
+    for cls in reversed(backbone.__mro__):
         if issubclass(cls, (ConfigBackbone, Backbone)) and "__init__" in cls.__dict__:
             parameters = inspect.signature(cls).parameters.values()
-            names |= {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-    return names - _BUILDERS - {"builders"}
+            found |= {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+    return {name: found[name] for name in found.keys() - _BUILDERS - {"builders"}}
 
 
 def _init_cfg(pretrained: str | None, init_cfg: Any) -> Any:

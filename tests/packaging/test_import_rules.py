@@ -55,6 +55,9 @@ RULES = {
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "engine"},
         MM | {"torch", "numpy"},
     ),
+    "ibn_seg.swap": Rule(
+        {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine"}, {"mmengine", "torch"}
+    ),
     "ibn_seg.engine": Rule(
         CORE | {"models", "datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
     ),
@@ -66,7 +69,7 @@ RULES = {
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report"},
+                "scenes", "report", "swap"},
         PICTURES,
         MM | {"torch", "rich"},
     ),

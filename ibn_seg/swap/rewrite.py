@@ -1,0 +1,147 @@
+"""A config's dict with another backbone in it."""
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.models.specs import ModelSpec
+from ibn_seg.swap.channels import Change, retarget
+from ibn_seg.swap.hosts import imported_modules
+from ibn_seg.swap.options import Translation, translate
+from ibn_seg.swap.probe import Probe, probe_backbone
+from ibn_seg.swap.source import Source, find_source
+from ibn_seg.swap.weights import (
+    Weights,
+    choose_weights,
+    published_fit,
+    remove_old,
+    set_weights,
+)
+
+if TYPE_CHECKING:
+    from mmengine.registry import Registry
+
+_PLUGIN = "ibn_seg.plugins.mmengine"
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A config with another backbone, and what was done.
+
+    Attributes:
+        config: The config, complete.
+        source: The backbone that it had.
+        translation: The backbone that it got, option by option.
+        weights: What the new backbone starts from.
+        changes: Values of necks and heads that were changed.
+    """
+
+    config: dict[str, Any]
+    source: Source
+    translation: Translation
+    weights: Weights
+    changes: tuple[Change, ...]
+
+
+def rewrite(
+    config: Mapping[str, Any],
+    spec: ModelSpec,
+    registry: "Registry",
+    drop: Iterable[str] = (),
+    weights: str | None = None,
+) -> Rewritten:
+    """Return a config with the backbone `spec` in place of its own.
+
+    Args:
+        config: A complete config; it is not changed.
+        spec: The new backbone.
+        registry: The models of the framework that the config is for.
+        drop: Options of the old backbone to give up.
+        weights: What the new backbone starts from; see `choose_weights`.
+
+    Raises:
+        UserError: The new backbone cannot honour an option, returns other feature maps than the
+            old one, or does not fit what is around it.
+    """
+    config = copy.deepcopy(dict(config))
+    model = config.get("model")
+    source = find_source(config, registry)
+    old = probe_backbone(registry, source.settings)
+    source = source.without(drop)
+    translation = translate(source, spec)
+    new = probe_backbone(registry, translation.settings)
+    _check_maps(source, spec, old, new)
+    _check_parameter_groups(config, source, old, new)
+    chosen = choose_weights(weights, source, old, new, spec, model)
+    if weights is None and spec.weights and chosen.checkpoint != f"ibn://{spec.name}":
+        chosen = _with_hint(chosen, source, spec, registry)
+    settings = dict(translation.settings)
+    set_weights(settings, source, chosen)
+    remove_old(config, source)
+    changes = [] if source.nested else retarget(model, old, new, registry)
+    place = model["backbone"] if source.nested else model
+    place[source.path[-1]] = settings
+    _add_import(config)
+    return Rewritten(config, source, translation, chosen, tuple(changes))
+
+
+def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Registry") -> Weights:
+    """Say which options to drop so that the published weights fit, if dropping some helps."""
+    stem = [
+        option for option in ("deep_stem", "avg_down", "stem_channels") if option in source.given
+    ]
+    for count in range(1, len(stem) + 1):
+        settings = translate(source.without(stem[:count]), spec).settings
+        if published_fit(spec, probe_backbone(registry, settings)):
+            drops = " ".join(f"--drop {option}" for option in stem[:count])
+            hint = f"{chosen.reason}; for ibn://{spec.name}, which has a plain stem: {drops}"
+            return dataclasses.replace(chosen, reason=hint)
+    return chosen
+
+
+def _check_maps(source: Source, spec: ModelSpec, old: Probe, new: Probe) -> None:
+    """Raise unless the new backbone's feature maps can take the place of the old one's."""
+    if old.strides != new.strides:
+        before, after = (", ".join(f"{s:g}" for s in probe.strides) for probe in (old, new))
+        raise UserError(
+            f"{spec.name} would return maps of strides {after}, {source.title} returns {before}",
+            "keep strides and out_indices",
+        )
+    if source.nested and old.channels != new.channels:
+        raise UserError(
+            f"{'.'.join(source.path)} is inside another network, which is made for its channels"
+            f" {old.channels}; {spec.name} has {new.channels}",
+            "choose a network with as many",
+        )
+
+
+def _check_parameter_groups(
+    config: Mapping[str, Any], source: Source, old: Probe, new: Probe
+) -> None:
+    """Raise if a learning rate is set for parameters of the old backbone that the new one lacks."""
+    wrapper = config.get("optim_wrapper") or {}
+    keys = (wrapper.get("paramwise_cfg") or {}).get("custom_keys") or {}
+    prefix = ".".join(source.path[1:])
+    before, after = (
+        [f"{prefix}.{name}" for name, _ in probe.module.named_parameters()] for probe in (old, new)
+    )
+    for key in keys:
+        if any(key in name for name in before) and not any(key in name for name in after):
+            raise UserError(
+                f"optim_wrapper.paramwise_cfg.custom_keys names {key!r}, which the new backbone"
+                " does not have",
+                "change it in a config over this one, and swap that",
+            )
+
+
+def _add_import(config: dict[str, Any]) -> None:
+    """Let the config import our plug-in, after what it imports already."""
+    present = imported_modules(config)
+    if not {_PLUGIN, "ibn_seg.plugins.mmseg"} & set(present):
+        old = config.get("custom_imports") or {"allow_failed_imports": False}
+        config["custom_imports"] = {"imports": [*present, _PLUGIN]} | {
+            key: value for key, value in old.items() if key != "imports"
+        }

@@ -1,0 +1,166 @@
+"""The weights that a new backbone starts from."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ibn_seg.errors import UserError
+from ibn_seg.models.backbone import Backbone
+from ibn_seg.models.factory import create_model
+from ibn_seg.models.specs import ModelSpec
+from ibn_seg.models.weights import adapt_state_dict
+from ibn_seg.plugins.checkpoint_names import resolve
+from ibn_seg.swap.probe import Probe
+from ibn_seg.swap.source import Source
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+NONE = "none"
+_PRETRAINED = "Pretrained"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint, and why it.
+
+    Attributes:
+        checkpoint: A path, URL or name like 'ibn://resnet50_ibn_a', or None for a random start.
+        reason: One line for the user.
+        prefix: What the tensors' names begin with, or None.
+    """
+
+    checkpoint: str | None
+    reason: str
+    prefix: str | None = None
+
+    def init_cfg(self) -> dict[str, Any] | None:
+        """Return the `init_cfg` of the backbone."""
+        if self.checkpoint is None:
+            return None
+        settings = {"type": _PRETRAINED, "checkpoint": self.checkpoint}
+        return settings if self.prefix is None else {**settings, "prefix": self.prefix}
+
+
+def choose_weights(
+    given: str | None, source: Source, old: Probe, new: Probe, spec: ModelSpec, model: Mapping
+) -> Weights:
+    """Choose what the new backbone starts from.
+
+    A config without weights stays without. Else the published weights are taken if they fit the
+    new backbone, then the config's own, which are those of the batch-norm twin if they fit, then
+    another library's for the new backbone's twin.
+
+    Args:
+        given: What the user asked for: a checkpoint or 'none'; None leaves the choice to us.
+        source: The old backbone.
+        old: The same, without data.
+        new: The new backbone, without data.
+        spec: The new network.
+        model: The `model` of the config.
+    """
+    if given == NONE:
+        return Weights(None, "as asked")
+    if given is not None:
+        resolve(given)
+        return Weights(given, "as asked")
+    checkpoint, prefix = _own(source, model)
+    if checkpoint is None:
+        return Weights(None, "as before")
+    plain = source.value("style") in (None, "pytorch")
+    if spec.weights and plain and published_fit(spec, new):
+        return Weights(f"ibn://{spec.name}", "published by the authors of IBN-Net")
+    if _fits(old.module, new.module):
+        return Weights(checkpoint, "the config's own, of the batch-norm twin", prefix)
+    for name, twin in _libraries(spec) if plain else ():
+        if _fits(twin, new.module) and _known(name):
+            return Weights(name, "of the batch-norm twin")
+    return Weights(None, f"none fit this {spec.title}; --weights names others")
+
+
+def published_fit(spec: ModelSpec, new: Probe) -> bool:
+    """Tell whether the published weights of a model have the keys and shapes of a backbone."""
+    return _fits(_without_data(spec.name), new.module)
+
+
+def remove_old(config: "Config", source: Source) -> None:
+    """Take the old weights out of a config, wherever they are named.
+
+    Raises:
+        UserError: The config loads weights for the whole network, which no longer fit.
+    """
+    model = config["model"]
+    for key, found in (("load_from", config), ("init_cfg", model)):
+        value = found.get(key)
+        if value and (key == "load_from" or _pretrained(value)):
+            where = key if found is config else f"model.{key}"
+            raise UserError(
+                f"{where} loads weights of the whole old network",
+                f"set {where} = None in a config over this one, and swap that",
+            )
+    if model.get("pretrained") is not None:
+        model["pretrained"] = None
+
+
+def _own(source: Source, model: Mapping) -> tuple[str | None, str | None]:
+    """Return the checkpoint of the old backbone and its prefix."""
+    step = _pretrained(source.settings.get("init_cfg"))
+    if step:
+        return step["checkpoint"], step.get("prefix")
+    return source.settings.get("pretrained") or model.get("pretrained"), None
+
+
+def _pretrained(init_cfg: Any) -> Mapping | None:
+    """Return the step of an `init_cfg` that loads weights."""
+    steps = [init_cfg] if isinstance(init_cfg, Mapping) else list(init_cfg or ())
+    return next((step for step in steps if step.get("type") == _PRETRAINED), None)
+
+
+def _libraries(spec: ModelSpec) -> Iterator[tuple[str, Backbone]]:
+    """Yield the names under which others have weights of a batch-norm twin, and that network."""
+    depth = spec.depth
+    twin = f"{spec.family}{depth}"
+    if spec.family == "resnext":
+        yield f"torchvision://resnext{depth}_32x4d", _without_data(twin)
+    else:
+        yield f"torchvision://{twin}", _without_data(twin)
+    if spec.family == "resnet":
+        yield f"open-mmlab://{twin}_v1c", _without_data(twin, deep_stem=True)
+
+
+def _without_data(name: str, **options: Any) -> Backbone:
+    with torch.device("meta"):
+        return create_model(name, **options)
+
+
+def _fits(weights_of: torch.nn.Module, network: Backbone) -> bool:
+    """Tell whether the tensors of one network load into the other, by keys and shapes."""
+    try:
+        adapt_state_dict(network, weights_of.state_dict())
+    except UserError:
+        return False
+    return True
+
+
+def _known(name: str) -> bool:
+    try:
+        resolve(name)
+    except UserError:
+        return False
+    return True
+
+
+def set_weights(settings: MutableMapping[str, Any], source: Source, weights: Weights) -> None:
+    """Name the new weights in the dict of the new backbone; other ways to start stay."""
+    init_cfg = source.settings.get("init_cfg")
+    if weights.checkpoint is None and (init_cfg is None or not _pretrained(init_cfg)):
+        if init_cfg is not None:
+            settings["init_cfg"] = init_cfg
+        return
+    if isinstance(init_cfg, (list, tuple)) and weights.checkpoint is not None:
+        others = [step for step in init_cfg if step.get("type") != _PRETRAINED]
+        settings["init_cfg"] = [*others, weights.init_cfg()]
+        return
+    settings["init_cfg"] = weights.init_cfg()
