@@ -160,7 +160,7 @@ def _no_reports() -> Iterator[None]:
 def _has_distribution(name: str) -> bool:
     try:
         importlib.metadata.version(name)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+    except importlib.metadata.PackageNotFoundError:
         return False
     return True
 
@@ -170,14 +170,6 @@ def is_pure_python(path: str | os.PathLike) -> bool:
     from mmengine.config import Config
 
     return Config._is_lazy_import(str(path))
-
-
-def extends_by_name(source: str) -> bool:
-    """Tell whether mmengine itself reads `_base_ = source`, a name like 'mmseg::folder/name'."""
-    from mmengine.config.utils import MODULE2PACKAGE
-
-    package, separator, _ = source.partition("::")
-    return bool(separator) and _has_distribution(MODULE2PACKAGE.get(package, ""))
 
 
 def _installed_configs(package: str) -> Path:

@@ -1,11 +1,13 @@
 """The registry and the classes that a config's names mean, in whatever framework it is for."""
 
+import copy
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 
 from ibn_seg.errors import EnvError, UserError, unknown
@@ -72,13 +74,13 @@ def defaults_of(cls: type) -> dict[str, Any]:
 
 
 def build(registry: "Registry", settings: Mapping) -> Any:
-    """Build what a part of a config describes.
+    """Build what a part of a config describes; it stays as it is, whatever constructors do to it.
 
     Raises:
         UserError: It cannot be built; the first line of the reason is told.
     """
     try:
-        return registry.build(dict(settings))
+        return registry.build(ConfigDict(copy.deepcopy(dict(settings))))
     except UserError:
         raise
     except Exception as error:  # whatever others' constructors raise

@@ -13,7 +13,7 @@ from ibn_seg.swap.source import WEIGHTS, Source
 # What the name of the new network stands for, so that the old value goes with the old network.
 _ARCHITECTURE = frozenset((
     "depth", "extra", "radix", "reduction_factor", "avg_down_stride", "groups", "base_width",
-    "se_reduction", "se_ratio", "ibn", "ibn_stages", "ibn_stem",
+    "se_reduction", "se_ratio", "arch", "ibn", "ibn_stages", "ibn_stem",
 ))  # fmt: skip
 
 

@@ -42,8 +42,7 @@ def probe_backbone(registry: "Registry", settings: Mapping[str, Any]) -> Probe:
         UserError: It cannot be built, or does not run.
     """
     settings = {name: value for name, value in settings.items() if name not in _NO_SHAPE}
-    with torch.device("meta"):
-        module = build(registry, settings)
+    module = _build(registry, settings)
     image = torch.empty(1, settings.get("in_channels", 3), _SIZE, _SIZE, device="meta")
     maps = _run(module, image, settings["type"])
     return Probe(
@@ -64,10 +63,17 @@ def probe_necks(
     """
     maps = tuple(maps)
     for neck in necks:
-        with torch.device("meta"):
-            module = build(registry, neck)
+        module = _build(registry, neck)
         maps = _run(module, maps, neck.get("type"))
     return tuple(feature.shape[1] for feature in maps)
+
+
+def _build(registry: "Registry", settings: Mapping[str, Any]) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build(registry, settings)
+    except UserError:  # some constructors compute with tensors, which need data for that
+        return build(registry, settings).to("meta")
 
 
 def _run(module: nn.Module, inputs: Any, kind: object) -> tuple[torch.Tensor, ...]:

@@ -14,6 +14,7 @@ from ibn_seg.swap.options import Translation, translate
 from ibn_seg.swap.probe import Probe, probe_backbone
 from ibn_seg.swap.source import Source, find_source
 from ibn_seg.swap.weights import (
+    AS_BEFORE,
     Weights,
     choose_weights,
     published_fit,
@@ -76,7 +77,7 @@ def rewrite(
     _check_maps(source, spec, old, new)
     _check_parameter_groups(config, source, old, new)
     chosen = choose_weights(weights, source, old, new, spec, model)
-    if weights is None and spec.weights and chosen.checkpoint != f"ibn://{spec.name}":
+    if weights is None:
         chosen = _with_hint(chosen, source, spec, registry)
     settings = dict(translation.settings)
     set_weights(settings, source, chosen)
@@ -90,6 +91,9 @@ def rewrite(
 
 def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Registry") -> Weights:
     """Say which options to drop so that the published weights fit, if dropping some helps."""
+    published = f"ibn://{spec.name}"
+    if not spec.weights or chosen.checkpoint == published or chosen.reason == AS_BEFORE:
+        return chosen
     stem = [
         option for option in ("deep_stem", "avg_down", "stem_channels") if option in source.given
     ]
@@ -97,7 +101,7 @@ def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Regi
         settings = translate(source.without(stem[:count]), spec).settings
         if published_fit(spec, probe_backbone(registry, settings)):
             drops = " ".join(f"--drop {option}" for option in stem[:count])
-            hint = f"{chosen.reason}; for ibn://{spec.name}, which has a plain stem: {drops}"
+            hint = f"{chosen.reason}; for {published}, which has a plain stem: {drops}"
             return dataclasses.replace(chosen, reason=hint)
     return chosen
 

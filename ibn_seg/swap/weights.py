@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 NONE = "none"
+AS_BEFORE = "as before"
 _PRETRAINED = "Pretrained"
 
 
@@ -68,7 +69,7 @@ def choose_weights(
         return Weights(given, "as asked")
     checkpoint, prefix = _own(source, model)
     if checkpoint is None:
-        return Weights(None, "as before")
+        return Weights(None, AS_BEFORE)
     plain = source.value("style") in (None, "pytorch")
     if spec.weights and plain and published_fit(spec, new):
         return Weights(f"ibn://{spec.name}", "published by the authors of IBN-Net")

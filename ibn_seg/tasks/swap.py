@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.config import extends_by_name, find_config, is_pure_python, load_config
+from ibn_seg.config import find_config, is_pure_python, load_config
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import atomic_path
 from ibn_seg.tasks import setup
@@ -86,7 +86,7 @@ def swap(
             raise
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    _write(out, _base(config, path, out), old, result, backbone)
+    _write(out, _base(path, out), old, result, backbone)
     return result, verdict
 
 
@@ -118,17 +118,15 @@ def _check_out(path: Path, out: Path, overwrite: bool) -> None:
         raise UserError(f"{out}: exists", "give another name, or --overwrite")
 
 
-def _base(config: str | os.PathLike, path: Path, out: Path) -> str | None:
-    """Return what the new config names as its base, or None where it has to say everything.
+def _base(path: Path, out: Path) -> str | None:
+    """Return the base of the new config, or None where it has to say everything itself.
 
-    A name like 'mmseg::...' stays if mmengine can read it in this environment; a config in
-    mmengine's pure Python style cannot be extended by one that is not.
+    A config in mmengine's pure Python style cannot be extended by one that is not. A path is taken
+    for configs of installed packages too: under a name mmengine would mark every dict with a scope,
+    and it finds the maintained continuation of mmsegmentation under none.
     """
     if is_pure_python(path):
         return None
-    text = os.fspath(config)
-    if extends_by_name(text):
-        return text if text.endswith(".py") else f"{text}.py"
     return Path(os.path.relpath(path.resolve(), out.parent.resolve())).as_posix()
 
 

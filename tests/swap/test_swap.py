@@ -1,7 +1,5 @@
 """Configs get an IBN backbone and keep everything else."""
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -15,7 +13,7 @@ from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.swap import BUILT, UNTESTED, swap
 from tests.parity.test_mmseg_resnet import randomise
-from tests.swap.configs import BACKBONE, BOTTLENECK, HEAD, NORM, segmentor, write_config
+from tests.swap.configs import BACKBONE, BOTTLENECK, HEAD, segmentor, write_config
 from tests.swap.survey import check_unchanged, survey
 
 INSTALLED = (
@@ -262,16 +260,26 @@ def test_without_a_check_nothing_is_built(tmp_path):
     assert check.status == UNTESTED
 
 
-def test_a_name_stays_a_name_where_mmengine_reads_it(tmp_path):
-    from ibn_seg.config import extends_by_name, find_config
+def test_a_config_of_an_installed_package_by_name(tmp_path):
+    from mmengine.config import Config
 
-    name = f"mmseg::{INSTALLED[0]}"
-    result, _ = swap(name, "resnet18_ibn_a", tmp_path / "new.py", check=False)
-    text = (tmp_path / "new.py").read_text()
-    if extends_by_name(name):
-        assert f"_base_ = '{name}.py'\n" in text
-    else:
-        assert find_config(name).name in text
-        assert "mmseg::" not in text
-    assert dataclasses.asdict(result.weights)["checkpoint"] == "open-mmlab://resnet18_v1c"
-    assert NORM["type"] == "BN"
+    result, _ = swap(f"mmseg::{INSTALLED[0]}", "resnet18_ibn_a", tmp_path / "new.py", check=False)
+    assert result.weights.checkpoint == "open-mmlab://resnet18_v1c"
+    config = Config.fromfile(tmp_path / "new.py")  # mmengine by itself
+    assert config.model.backbone.type == "IBNResNet"
+
+
+def test_a_model_is_built_without_touching_its_config(tmp_path):
+    """Detectors write into the dicts that they are built from."""
+    pytest.importorskip("mmdet")
+    from mmengine.config import Config
+    from mmengine.utils import get_installed_path
+
+    old = f"{get_installed_path('mmdet')}/.mim/configs/retinanet/retinanet_r50_fpn_1x_coco.py"
+    result, check = swap(old, "densenet121_ibn_a", tmp_path / "new.py")
+    assert check.status == BUILT
+    assert [change.key for change in result.changes] == ["neck.in_channels"]
+    new = Config.fromfile(tmp_path / "new.py", import_custom_modules=False)
+    assert new.model.neck.in_channels == [256, 512, 1024, 1024]
+    assert new.model.bbox_head == Config.fromfile(old).model.bbox_head
+    assert result.config["model"]["backbone"]["norm_eval"] is True
