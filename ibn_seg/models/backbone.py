@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -22,7 +23,7 @@ OUTPUT_STRIDES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """One feature map that a backbone returns: its channels, stride and module path."""
+    """One feature map of a backbone: its channels, stride and module path."""
 
     channels: int
     stride: int
@@ -32,12 +33,17 @@ class FeatureInfo:
 class Backbone(nn.Module, abc.ABC):
     """A network that returns logits if it has a classifier, feature maps if it has none.
 
+    It is cut into a stem, the stem's pooling and stages, so that hosts can take more than what
+    `forward` returns.
+
     Attributes:
         classifier_name: Name of the linear classifier; present only where `num_classes` was given.
         weight_rules: What the checkpoints of this family look like.
         depth: Number of layers.
         placement: Where the instance norms are.
+        stage_blocks: Number of blocks or layers of each stage.
         out_indices: Stages (from 0) whose outputs are returned.
+        stem_info: Channels, stride and module path of the stem's output.
         feature_info: Channels, stride and module path of each returned feature map.
         frozen_stages: Frozen are the stem (0) and the first stages (1 and more); -1: nothing.
         norm_eval: Whether batch norms stay in eval mode while training.
@@ -47,10 +53,36 @@ class Backbone(nn.Module, abc.ABC):
     weight_rules: WeightRules
     depth: int
     placement: Placement
+    stage_blocks: tuple[int, ...]
     out_indices: tuple[int, ...]
+    stem_info: FeatureInfo
     feature_info: tuple[FeatureInfo, ...]
     frozen_stages: int
     norm_eval: bool
+
+    @abc.abstractmethod
+    def run_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the stem's output at stride 2, before its pooling."""
+
+    @abc.abstractmethod
+    def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the first stage gets from the result of `run_stem`."""
+
+    @abc.abstractmethod
+    def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of a stage (from 0) from that of the one before it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
+        x = self.pool_stem(self.run_stem(x))
+        features = []
+        for stage in range(len(self.stage_blocks)):
+            x = self.run_stage(stage, x)
+            if stage in self.out_indices:
+                features.append(x)
+        if hasattr(self, self.classifier_name):
+            return getattr(self, self.classifier_name)(x.mean(dim=(2, 3)))
+        return tuple(features)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode; frozen stages and, with `norm_eval`, batch norms stay in eval mode."""

@@ -213,22 +213,26 @@ class DenseNet(Backbone):
             frozen += [features.get_submodule(name) for name in _stage_modules(stage)]
         return frozen
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
+    def run_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the stem's output at stride 2, before the max pooling."""
         features = self.features
-        x = features.pool0(features.relu0(features.norm0(features.conv0(x))))
-        outputs = []
-        for stage in range(4):
-            block, end = (features.get_submodule(name) for name in _stage_modules(stage))
-            x = block(x)
-            x = end.activate(x) if stage < 3 else features.relu5(end(x))
-            if stage in self.out_indices:
-                outputs.append(x)
-            if stage < 3:
-                x = end.shrink(x)
-        if hasattr(self, self.classifier_name):
-            return self.classifier(x.mean(dim=(2, 3)))
-        return tuple(outputs)
+        return features.relu0(features.norm0(features.conv0(x)))
+
+    def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the max-pooled output of the stem."""
+        return self.features.pool0(x)
+
+    def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of a stage (from 0) from that of the one before it."""
+        if stage > 0:
+            x = self._stage(stage - 1)[1].shrink(x)
+        block, end = self._stage(stage)
+        x = block(x)
+        return end.activate(x) if stage < 3 else self.features.relu5(end(x))
+
+    def _stage(self, stage: int) -> list[nn.Module]:
+        """Return a stage's dense block and what follows it."""
+        return [self.features.get_submodule(name) for name in _stage_modules(stage)]
 
     def _add_features(
         self,
@@ -247,6 +251,7 @@ class DenseNet(Backbone):
         features.norm0 = norm(channels)
         features.relu0 = nn.ReLU(inplace=True)
         features.pool0 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.stem_info = FeatureInfo(channels, 2, "features.relu0")
         outputs = []
         for stage, num_layers in enumerate(architecture.blocks):
             layers = []

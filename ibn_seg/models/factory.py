@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
 from ibn_seg.models.densenet import DenseNet
@@ -11,6 +13,7 @@ from ibn_seg.models.published import published_url
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
+from ibn_seg.models.sources import bare_weights, read_checkpoint
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import load_backbone_weights
 
@@ -74,15 +77,46 @@ def create_model(
                 "set features_only=True",
             )
         options["out_indices"] = tuple(out_indices)
-    spec = MODELS[name]
-    settings = {**_stride_options(output_stride, options), "ibn": spec.ibn, **options}
     classes = None if features_only else num_classes
-    model = FAMILIES[spec.family](spec.depth, num_classes=classes, **settings)
+    settings = network_settings(name, output_stride, num_classes=classes, **options)
+    model = FAMILIES[MODELS[name].family](**settings)
     if url is not None:
         skip = () if classes in (None, _CLASSES) else (model.classifier_name,)
         report = load_backbone_weights(model, url, skip=skip)
         _logger.info("%s: %s", name, report)
     return model
+
+
+def network_settings(name: str, output_stride: int = 32, **options: Any) -> dict[str, Any]:
+    """Return the arguments with which the network class of a named model is built.
+
+    Args:
+        name: One of `list_models()`.
+        output_stride: Image size over the size of the last feature map: 32, 16 or 8.
+        options: Further arguments of the network class.
+
+    Raises:
+        UserError: An unknown name or output stride.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    spec = MODELS[name]
+    strides = _stride_options(output_stride, options)
+    return {**strides, "depth": spec.depth, "ibn": spec.ibn, **options}
+
+
+def published_weights(name: str) -> dict[str, torch.Tensor]:
+    """Return the tensors that the authors published for a model, under the names of its network.
+
+    Args:
+        name: One of `list_models()`.
+
+    Raises:
+        UserError: No such model, or its weights were never published.
+        EnvError: The weights cannot be downloaded.
+    """
+    weights, _ = bare_weights(read_checkpoint(published_url(name)))
+    return FAMILIES[MODELS[name].family].weight_rules.rename(weights)
 
 
 def _stride_options(output_stride: int, options: dict[str, Any]) -> dict[str, Any]:

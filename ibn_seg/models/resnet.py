@@ -196,18 +196,17 @@ class ResNet(Backbone):
         stem = [self.stem] if self.deep_stem else [self.conv1, self.bn1]
         return stem + [getattr(self, name) for name in self.stage_names[: self.frozen_stages]]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
-        x = self.stem(x) if self.deep_stem else self.relu(self.bn1(self.conv1(x)))
-        x = self.maxpool(x)
-        features = []
-        for stage, name in enumerate(self.stage_names):
-            x = getattr(self, name)(x)
-            if stage in self.out_indices:
-                features.append(x)
-        if hasattr(self, "fc"):
-            return self.fc(x.mean(dim=(2, 3)))
-        return tuple(features)
+    def run_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the stem's output at stride 2, before the max pooling."""
+        return self.stem(x) if self.deep_stem else self.relu(self.bn1(self.conv1(x)))
+
+    def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the max-pooled output of the stem."""
+        return self.maxpool(x)
+
+    def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of a stage (from 0) from that of the one before it."""
+        return getattr(self, self.stage_names[stage])(x)
 
     @classmethod
     def _architecture(
@@ -244,6 +243,7 @@ class ResNet(Backbone):
             self.bn1 = last_norm(channels)
             self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.stem_info = FeatureInfo(channels, 2, "stem" if self.deep_stem else "relu")
 
     def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
         """Return what the blocks of one stage are made of."""

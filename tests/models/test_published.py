@@ -1,39 +1,21 @@
 """The authors' weights: from where they are published, a mirror or a folder, into the networks."""
 
-import dataclasses
-import hashlib
-
 import pytest
 import torch
 
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models import create_model, list_models
 from ibn_seg.models.published import published_url
-from ibn_seg.models.specs import MODELS
-from tests.models.local_server import serve
+from tests.models.local_server import released
 
 NAME = "resnet18_ibn_a"
 
 
 @pytest.fixture
 def release(tmp_path, monkeypatch):
-    """A folder and an address with a file like the published one, and its weights.
-
-    The table of models is told the hash of that file.
-    """
-    folder = tmp_path / "release"
-    folder.mkdir()
-    weights = create_model(NAME).state_dict()
-    torch.save(weights, folder / "new.pth")
-    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()[:8]
-    spec = dataclasses.replace(MODELS[NAME], sha256=digest)
-    (folder / "new.pth").rename(folder / spec.weights)
-    for module in ("published", "factory"):
-        monkeypatch.setattr(f"ibn_seg.models.{module}.MODELS", {**MODELS, NAME: spec})
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
-    with serve(folder) as address:
-        monkeypatch.setenv("IBN_SEG_WEIGHTS", address)
-        yield folder, address, weights
+    """A folder and an address with a file like the published one, and its weights."""
+    with released(NAME, tmp_path, monkeypatch) as release:
+        yield release
 
 
 def assert_loaded(model, weights, but=()):
