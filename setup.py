@@ -32,6 +32,11 @@ MMSEG = ["onedl-mmsegmentation>=1.4,<1.5", "mmcv-lite==2.2.0", "torchvision>=0.1
 # today and must be compiled first: see `make test-mmseg-original`.
 MMSEG_ORIGINAL = ["mmsegmentation==1.2.2", "mmcv==2.1.0", "ftfy", "regex"]
 
+# The plug-ins of the two libraries and `ibn-seg export`; none of them brings a torch of its own.
+TIMM = ["timm>=1.0"]
+SMP = ["segmentation-models-pytorch>=0.5"]
+ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
+
 # cityscapesScripts from 2.0 on requires `typing`, a backport that shadows nothing but has no
 # business in a Python of today; the pixel-level evaluation is the same file in 1.5.0.
 TESTS = ["cityscapesscripts==1.5.0", "hypothesis>=6.100", "packaging", "pytest>=8", "pyyaml"]
@@ -40,8 +45,11 @@ EXTRAS = {
     "cli": COMMANDS,
     "mmseg": [*COMMANDS, *HOST, *MMSEG],
     "mmseg-original": [*COMMANDS, *HOST, *MMSEG_ORIGINAL],
+    "timm": TIMM,
+    "smp": SMP,
+    "onnx": ONNX,
     "tests": TESTS,
-    "dev": [*TESTS, "ruff>=0.6", "segmentation-models-pytorch>=0.5", "selenium>=4.20", "timm>=1.0"],
+    "dev": [*TESTS, *TIMM, *SMP, *ONNX, "ruff>=0.6", "selenium>=4.20"],
 }
 
 

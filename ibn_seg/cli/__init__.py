@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("ibn_seg.cli.train:train", "Train a network from a config."),
     "test": ("ibn_seg.cli.test:test", "Evaluate a checkpoint on the config's data sets."),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
+    "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
     "swap": ("ibn_seg.cli.swap:swap", "Put an IBN backbone into an existing config."),
     "models": ("ibn_seg.cli.models:models", "List the backbones."),

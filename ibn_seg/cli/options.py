@@ -1,15 +1,34 @@
-"""Options that commands share, and mmseg's way to write `--cfg-options`."""
+"""Options and types that commands share, and mmseg's way to write `--cfg-options`."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
 from ibn_seg.tasks.setup import LAUNCHERS, PAIR
 
 _FLAG = "--cfg-options"
+
+
+class Size(click.ParamType):
+    """A picture size as WIDTHxHEIGHT."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[xX](\d+)", value)
+        if match is None or not min(int(match[1]), int(match[2])):
+            self.fail(f"{value!r} is not a size such as 256x128", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 class ConfigCommand(click.Command):

@@ -1,26 +1,8 @@
 """`ibn-seg scenes`."""
 
-import re
-from typing import Any
-
 import click
 
-
-class Size(click.ParamType):
-    """A picture size as WIDTHxHEIGHT."""
-
-    name = "WxH"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Return (width, height)."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)[xX](\d+)", value)
-        if match is None or not min(int(match[1]), int(match[2])):
-            self.fail(f"{value!r} is not a size such as 256x128", param, ctx)
-        return int(match[1]), int(match[2])
+from ibn_seg.cli.options import Size
 
 
 @click.command()

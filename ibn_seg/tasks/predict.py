@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import atomic_path, load_checkpoint, write_bytes
+from ibn_seg.io import atomic_path, write_bytes
 from ibn_seg.progress import progress_bar
-from ibn_seg.tasks.setup import check_writable, register, without_pretraining
+from ibn_seg.tasks.setup import check_writable, trained_network
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -47,27 +46,14 @@ class Segmenter:
         device: str | None = None,
         cfg_options: Mapping[str, Any] | None = None,
     ) -> None:
-        weights = load_checkpoint(checkpoint)
-        register()
+        model, cfg, weights = trained_network(config, checkpoint, cfg_options)
         from mmengine.dataset import Compose
-        from mmengine.registry import init_default_scope
-        from mmseg.registry import MODELS
 
         from ibn_seg.engine.explain import explained
-        from ibn_seg.engine.fit import load_strictly
 
-        cfg = load_config(config, cfg_options)
-        init_default_scope(cfg.get("default_scope", "mmseg"))
-        if not cfg.get("model"):
-            raise UserError(f"{cfg.filename or 'config'}: model is missing")
-        without_pretraining(cfg.model)
-        cfg.model.train_cfg = None
-        _replace_sync_bn(cfg.model)
         with explained(cfg):
-            self._model = MODELS.build(cfg.model)
             self._pipeline = Compose(_array_pipeline(cfg))
-        load_strictly(self._model, weights, checkpoint)
-        self._model.to(_device(device)).eval()
+        self._model = model.to(_device(device))
         self.palette = _palette(weights)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -299,18 +285,6 @@ def _quiet_opencv() -> Iterator[None]:
         yield
     finally:
         logging.setLogLevel(level)
-
-
-def _replace_sync_bn(part: Any) -> None:
-    """Put BN where a config says SyncBN: one process predicts."""
-    if isinstance(part, dict):
-        if part.get("type") == "SyncBN":
-            part["type"] = "BN"
-        for value in part.values():
-            _replace_sync_bn(value)
-    elif isinstance(part, (list, tuple)):
-        for value in part:
-            _replace_sync_bn(value)
 
 
 def _array_pipeline(cfg: "Config") -> list[dict]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError, unknown
-from ibn_seg.io import write_error
+from ibn_seg.io import load_checkpoint, write_error
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from torch import nn
 
 DEFAULT_SEED = 0
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
@@ -213,6 +214,58 @@ def without_pretraining(model: Any) -> None:
     for part in model.values():
         if isinstance(part, dict) and "init_cfg" in part:
             part["init_cfg"] = None
+
+
+def trained_network(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    cfg_options: Mapping[str, Any] | None = None,
+) -> "tuple[nn.Module, Config, Mapping]":
+    """Build the network of a config in one process and fill it with a checkpoint.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        cfg_options: Values that replace those of the config, by dotted key.
+
+    Returns:
+        The network in eval mode on the CPU, the config that it was built from, and what the
+        checkpoint holds.
+
+    Raises:
+        UserError: The config or the checkpoint is wrong.
+    """
+    weights = load_checkpoint(checkpoint)
+    register()
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    from ibn_seg.engine.explain import explained
+    from ibn_seg.engine.fit import load_strictly
+
+    cfg = load_config(config, cfg_options)
+    init_default_scope(cfg.get("default_scope", "mmseg"))
+    if not cfg.get("model"):
+        raise UserError(f"{cfg.filename or 'config'}: model is missing")
+    without_pretraining(cfg.model)
+    cfg.model.train_cfg = None
+    _replace_sync_bn(cfg.model)
+    with explained(cfg):
+        model = MODELS.build(cfg.model)
+    load_strictly(model, weights, checkpoint)
+    return model.eval(), cfg, weights
+
+
+def _replace_sync_bn(part: Any) -> None:
+    """Put BN where a config says SyncBN: one process predicts."""
+    if isinstance(part, dict):
+        if part.get("type") == "SyncBN":
+            part["type"] = "BN"
+        for value in part.values():
+            _replace_sync_bn(value)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            _replace_sync_bn(value)
 
 
 def _set_amp(cfg: "Config") -> None:

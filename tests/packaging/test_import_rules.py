@@ -51,6 +51,8 @@ RULES = {
         CORE | {"layers", "models", "plugins.checkpoint_names", "plugins.layer_configs"},
         {"mmengine", "torch"},
     ),
+    "ibn_seg.plugins.timm": Rule({"errors", "models"}, {"timm", "torch"}),
+    "ibn_seg.plugins.smp": Rule({"errors", "models"}, {"segmentation_models_pytorch", "torch"}),
     "ibn_seg.plugins": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "engine"},
         MM | {"torch", "numpy"},
@@ -67,11 +69,14 @@ RULES = {
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich"},
     ),
+    "ibn_seg.tasks.exportable": Rule(
+        {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
+    ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
                 "scenes", "report", "swap"},
         PICTURES,
-        MM | {"torch", "rich"},
+        MM | {"torch", "rich", "onnxruntime"},
     ),
     "ibn_seg.cli": Rule(
         CORE | {"models", "datasets.labels", "scenes", "report", "tasks"},
