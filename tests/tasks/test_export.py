@@ -42,6 +42,7 @@ def segmentor(config, **options):
 
     register()
     init_default_scope("mmseg")
+    torch.manual_seed(0)
     model = load_config(config, options).model.to_dict()
     for part in (model["backbone"], model["decode_head"], model.get("auxiliary_head") or {}):
         part["norm_cfg"] = {"type": "BN"}
@@ -114,7 +115,8 @@ def test_segmentor_that_takes_pictures_and_returns_labels(tmp_path):
 
     config = write_experiment(tmp_path)
     network = segmentor(config)
-    network.decode_head.conv_seg.weight *= 100  # the classes differ from place to place
+    network.decode_head.conv_seg.weight *= 100  # so that classes differ from place to place
+    network.decode_head.conv_seg.bias.zero_()
     checkpoint = saved(network, tmp_path / "s.pth")
     path = tmp_path / "s.onnx"
     result = export(
@@ -128,7 +130,7 @@ def test_segmentor_that_takes_pictures_and_returns_labels(tmp_path):
     images = torch.from_numpy(picture[..., ::-1].transpose(2, 0, 1).copy()).float()[None]
     got = run(path, images)
     assert got.dtype == np.uint8
-    assert len(np.unique(expected)) > 3
+    assert np.bincount(expected.ravel()).max() < 0.8 * expected.size
     assert (got[0] == expected).mean() > 0.999
     about = metadata(path)
     assert about["input"] == "RGB, 0 to 255"
