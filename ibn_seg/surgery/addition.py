@@ -26,6 +26,10 @@ from ibn_seg.surgery.networks import Block
 # The name that our own blocks have for it, so that the keys are the same.
 NORM = "IN"
 
+# The first version whose torch.compile is known to follow `_View`. Of the older ones that were
+# tried, 2.6 left the norm out without a word, and 2.9 and 2.11 stopped with an internal error.
+COMPILED_SINCE = (2, 13)
+
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
@@ -208,7 +212,10 @@ def _refusal(block: Block, reason: str) -> UserError:
 @functools.cache
 def _with_norm(base: type[nn.Module]) -> type[nn.Module]:
     """Return the class of a block with a norm after the addition."""
-    members = {"own_class": base, "__module__": __name__}
+    members: dict[str, Any] = {"own_class": base, "__module__": __name__}
+    if torch.__version__ < COMPILED_SINCE:
+        # The block runs as it is, between the compiled parts of the network.
+        members["forward"] = torch.compiler.disable(NormAfterAddition.forward)
     return type(f"{base.__name__}WithIN", (NormAfterAddition, base), members)
 
 
