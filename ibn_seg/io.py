@@ -16,6 +16,10 @@ from ibn_seg.errors import EnvError, UserError
 # What `torch.save` writes: a ZIP archive, and before PyTorch 1.6 a pickle.
 _CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80")
 
+# The first version whose `weights_only=True` is the default and can be told of further classes
+# under the names that files have for them. Older ones also know fewer classes by themselves.
+RESTRICTED_SINCE = (2, 6)
+
 # What reading damaged bytes ends in, in PyTorch's reader and restricted unpickler.
 _DAMAGE = (
     RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
@@ -100,7 +104,8 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
     """Load a PyTorch checkpoint that holds tensors and plain values only.
 
     Unpickling is restricted to `torch.load(weights_only=True)`: a checkpoint that holds anything
-    that could execute code is refused before it does.
+    that could execute code is refused before it does. An older PyTorch refuses some harmless ones
+    too, such as those of mmengine's own `CheckpointHook`; nothing is loaded unrestricted then.
 
     Args:
         path: A local file.
@@ -121,15 +126,32 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: refused, it holds more than tensors and plain values",
-            "loading it could execute code; save the state dict alone and use that file",
-        ) from error
+        raise _refusal(path, torch.__version__) from error
     except _DAMAGE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"
         ) from error
+
+
+def _refusal(path: Path, version: Any) -> UserError:
+    """Return the error for a file that the restricted reader of a version of PyTorch refused.
+
+    Args:
+        path: The file.
+        version: `torch.__version__`, which compares with tuples.
+    """
+    if version < RESTRICTED_SINCE:
+        newer = ".".join(map(str, RESTRICTED_SINCE))
+        return UserError(
+            f"{path}: refused, PyTorch {version} cannot load it safely",
+            f"use PyTorch {newer} or newer, or save the state dict alone where it was written and "
+            "use that file",
+        )
+    return UserError(
+        f"{path}: refused, it holds more than tensors and plain values",
+        "loading it could execute code; save the state dict alone and use that file",
+    )
 
 
 def _umask() -> int:

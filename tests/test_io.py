@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.torch_version import TorchVersion
 
 from ibn_seg import io
 from ibn_seg.errors import EnvError, UserError
@@ -93,6 +94,24 @@ def test_malicious_checkpoint_is_refused_and_not_executed(tmp_path, writer):
     with pytest.raises(UserError, match=r"evil\.pth: "):
         io.load_checkpoint(path)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("2.1.2+cu121", ["PyTorch 2.1.2+cu121 cannot load it safely", "use PyTorch 2.6 or newer"]),
+        ("2.5.1", ["PyTorch 2.5.1 cannot load it safely", "use PyTorch 2.6 or newer"]),
+        ("2.6.0", ["holds more than tensors and plain values", "could execute code"]),
+    ],
+)
+def test_a_refusal_fits_what_the_version_can_read(tmp_path, monkeypatch, version, said):
+    torch.save({"state_dict": Malicious(tmp_path / "executed")}, tmp_path / "evil.pth")
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    with pytest.raises(UserError) as caught:
+        io.load_checkpoint(tmp_path / "evil.pth")
+    for words in [str(tmp_path / "evil.pth"), "refused", "save the state dict alone", *said]:
+        assert words in caught.value.line
+    assert not (tmp_path / "executed").exists()
 
 
 def test_damaged_and_missing_checkpoints(tmp_path):

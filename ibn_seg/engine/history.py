@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-# The first version whose `torch.load` has `weights_only=True` as its default.
-_RESTRICTED_SINCE = (2, 6)
+from ibn_seg.io import RESTRICTED_SINCE
+
 _STATISTICS = ("min", "max", "current", "mean")
 
 
@@ -20,7 +20,7 @@ def allow_checkpoint_classes() -> None:
     `getattr`. Exactly this is allowed; `getattr` is replaced by a function that gives these four
     and nothing else. Older versions restrict nothing by default and cannot rename.
     """
-    if torch.__version__ < _RESTRICTED_SINCE:
+    if torch.__version__ < RESTRICTED_SINCE:
         return
     # Since NumPy 1.25 every type of number has a dtype class of its own.
     numbers = [type(np.dtype(kind)) for kind in ("float64", "int64")]

@@ -10,9 +10,13 @@ from mmengine.logging import HistoryBuffer
 from ibn_seg.engine import find_checkpoint
 from ibn_seg.engine.checkpoint import AtomicBackend
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import load_checkpoint
+from ibn_seg.io import RESTRICTED_SINCE, load_checkpoint
 from tests.engine.toys import run_toy
 from tests.helpers import Malicious
+
+# What mmengine's own checkpoints hold, an older PyTorch cannot be told to read.
+OLD_READER = torch.__version__ < RESTRICTED_SINCE
+MMENGINES_OWN = {"default_hooks.checkpoint.type": "CheckpointHook", "train_cfg.max_iters": 8}
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +43,32 @@ def test_checkpoints_hold_tensors_and_plain_values_only(run):
     assert len(hub["history"]["train/loss"]["values"]) == 12
 
 
+@pytest.mark.skipif(OLD_READER, reason=f"PyTorch {torch.__version__} cannot load them safely")
 def test_mmengines_own_checkpoints_resume(tmp_path):
     """mmengine issue 1655: torch >= 2.6 refuses what mmengine's hook writes."""
-    plain = {"default_hooks.checkpoint.type": "CheckpointHook", "train_cfg.max_iters": 8}
-    run_toy(tmp_path / "first", **plain)
+    run_toy(tmp_path / "first", **MMENGINES_OWN)
     file = tmp_path / "first" / "iter_8.pth"
     assert isinstance(
         load_checkpoint(file)["message_hub"]["log_scalars"]["train/loss"], HistoryBuffer
     )
     resumed = run_toy(tmp_path / "second", resume=file)
     assert len(resumed["loss"]) == 12
+
+
+@pytest.mark.skipif(not OLD_READER, reason=f"PyTorch {torch.__version__} loads them safely")
+def test_mmengines_own_checkpoints_are_refused_clearly(tmp_path):
+    run_toy(tmp_path / "first", **MMENGINES_OWN)
+    file = tmp_path / "first" / "iter_8.pth"
+    with pytest.raises(UserError) as caught:
+        run_toy(tmp_path / "second", resume=file)
+    line = caught.value.line
+    assert f"{file}: refused, PyTorch {torch.__version__} cannot load it safely" in line
+    assert "2.6" in line
+    assert "state dict alone" in line
+    # What the line advises works.
+    weights = torch.load(file)["state_dict"]
+    torch.save(weights, tmp_path / "weights.pth")
+    assert load_checkpoint(tmp_path / "weights.pth").keys() == weights.keys()
 
 
 def test_a_lookup_of_anything_else_is_refused(tmp_path):
