@@ -16,12 +16,18 @@ ORIGINAL := .venv-original
 ORIGINAL_READY := $(ORIGINAL)/.ready
 # mmcv 2.1.0 must be compiled against the PyTorch that it is used with.
 ORIGINAL_TORCH ?= torch==2.13.*
+ORIGINAL_EXTRAS := mmseg-original,tests
+OLDEST := .venv-oldest
+OLDEST_READY := $(OLDEST)/.ready
+OLDEST_EXTRAS := mmseg-original,dev
+# The lowest versions that setup.py allows.
+OLDEST_PINS := 'torch==2.1.*' 'torchvision==0.16.*' 'numpy==1.24.*'
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-install test-mmseg-original parity \
-	swap-survey lint format install clean
+.PHONY: help demo test test-slow test-browser test-install test-mmseg-original test-oldest \
+	parity swap-survey lint format install clean
 
 help:
 	@echo "make demo                  train BN, IBN-a and IBN-b on embedded scenes, write a report"
@@ -30,6 +36,7 @@ help:
 	@echo "make test-browser          look at a report in headless Chromium"
 	@echo "make test-install          install wheels into new environments and use them"
 	@echo "make test-mmseg-original   the tests with mmsegmentation 1.2.2 and compiled mmcv 2.1.0"
+	@echo "make test-oldest           the tests with PyTorch 2.1 and NumPy 1.24, on Python 3.11"
 	@echo "make parity                compare every network with the reference's figures, as a table"
 	@echo "make swap-survey           swap the backbone of every config of the installed mmseg"
 	@echo "make lint | make format    ruff"
@@ -56,6 +63,10 @@ test-mmseg-original: $(ORIGINAL_READY)
 	@$(ORIGINAL)/bin/python -m pytest -m install -k original tests/packaging/test_install.py
 	@$(ORIGINAL)/bin/python -m pytest $(ARGS)
 
+# The default tests; those of what PyTorch 2.1 cannot do are skipped with the reason.
+test-oldest: $(OLDEST_READY)
+	@$(OLDEST)/bin/python -m pytest $(ARGS)
+
 parity: $(READY)
 	@$(VENV)/bin/python -m tests.parity.golden
 
@@ -73,8 +84,9 @@ format: $(READY)
 install: $(READY)
 
 clean:
-	@echo "removing $(VENV), $(ORIGINAL), builds and caches; work_dirs and data stay"
-	@rm -rf $(VENV) $(ORIGINAL) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@echo "removing $(VENV), $(ORIGINAL), $(OLDEST), builds and caches; work_dirs and data stay"
+	@rm -rf $(VENV) $(ORIGINAL) $(OLDEST) build dist *.egg-info \
+	  .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments -------------------------------------------------------------------------------
@@ -112,16 +124,32 @@ $(READY): setup.py
 	$(VENV)/bin/python -m pip install --quiet $(PIP_ARGS) -e '.[mmseg,dev]'; \
 	rm $(VENV)/.installing; : > $@; echo "$(VENV) is ready"
 
+# $(call install_original,FOLDER,PACKAGES,EXTRAS): mmsegmentation 1.2.2 on the PyTorch among
+# PACKAGES, which are named twice: the last step could else put newer ones in their place.
 # --no-build-isolation: mmcv's build imports the PyTorch that is installed, and pkg_resources.
+# --no-cache-dir: pip's cache may have an mmcv that was compiled against another PyTorch.
 # Any PyTorch serves; its CPU build, where PIP_ARGS names an index that has one, is the smallest.
+define install_original
+	echo "installing PyTorch into $(1) (about 2 minutes)"; \
+	$(1)/bin/python -m pip install --quiet $(PIP_ARGS) \
+	  'setuptools<80' wheel ninja psutil $(2); \
+	echo "compiling mmcv 2.1.0 (10 to 20 minutes on 2 cores)"; \
+	$(1)/bin/python -m pip install --quiet $(PIP_ARGS) --no-build-isolation \
+	  --no-cache-dir --no-deps --no-binary=mmcv mmcv==2.1.0; \
+	echo "installing ibn_seg and mmsegmentation 1.2.2"; \
+	$(1)/bin/python -m pip install --quiet $(PIP_ARGS) --only-binary=opencv-python \
+	  -e '.[$(3)]' $(2); \
+	rm $(1)/.installing; : > $(1)/.ready; echo "$(1) is ready"
+endef
+
 $(ORIGINAL_READY): setup.py
 	@set -eu; $(call prepare,$(ORIGINAL),Makefile); \
-	echo "installing PyTorch into $(ORIGINAL) (about 2 minutes)"; \
-	$(ORIGINAL)/bin/python -m pip install --quiet $(PIP_ARGS) \
-	  'setuptools<80' wheel ninja psutil numpy '$(ORIGINAL_TORCH)'; \
-	echo "compiling mmcv 2.1.0 (10 to 20 minutes on 2 cores)"; \
-	$(ORIGINAL)/bin/python -m pip install --quiet $(PIP_ARGS) --no-build-isolation \
-	  --no-binary=mmcv mmcv==2.1.0; \
-	echo "installing ibn_seg and mmsegmentation 1.2.2"; \
-	$(ORIGINAL)/bin/python -m pip install --quiet $(PIP_ARGS) -e '.[mmseg-original,tests]'; \
-	rm $(ORIGINAL)/.installing; : > $@; echo "$(ORIGINAL) is ready"
+	$(call install_original,$(ORIGINAL),numpy '$(ORIGINAL_TORCH)',$(ORIGINAL_EXTRAS))
+
+# PyTorch 2.1 stands beside the original: the continuation requires NumPy 2, which it cannot use.
+$(OLDEST_READY): setup.py
+	@set -eu; ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { \
+	  echo "PyTorch 2.1 has no wheel for a Python newer than 3.11:" \
+	    "make test-oldest PYTHON=python3.11" >&2; exit 3; }; \
+	$(call prepare,$(OLDEST),Makefile); \
+	$(call install_original,$(OLDEST),$(OLDEST_PINS),$(OLDEST_EXTRAS))

@@ -112,7 +112,7 @@ setup(
         "Topic :: Scientific/Engineering :: Image Recognition",
     ],
     python_requires=">=3.11",
-    install_requires=["torch>=2.4", "numpy>=1.24"],
+    install_requires=["torch>=2.1", "numpy>=1.24"],
     extras_require=EXTRAS,
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={PACKAGE: ["**/*.j2", "**/*.css", "**/*.js", "**/*.svg", "**/*.json", "py.typed"]},

@@ -138,7 +138,8 @@ def test_conversion_to_synchronised_norm_of_torch():
     layer = randomised(8, 0.25).float().eval()
     x = torch.randn(2, 8, 4, 4)
     expected = layer(x)
-    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+    # PyTorch 2.1 leaves the layers that it makes in training mode.
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(layer).eval()
     assert isinstance(synchronised.BN, nn.SyncBatchNorm)
     assert isinstance(synchronised.IN, nn.InstanceNorm2d)
     torch.testing.assert_close(synchronised(x), expected)

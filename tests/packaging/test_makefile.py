@@ -18,6 +18,7 @@ exec "{python}" -c '{line}
 exec(sys.argv.pop(1))' "$code" "$@"
 """
 OLD = "import sys; sys.version_info = (3, 9, 1)"
+NEW = "import sys; sys.version_info = (3, 12, 1)"
 NO_VENV = 'import sys; sys.modules["ensurepip"] = None'
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -58,7 +59,7 @@ def ours(done):
     return [line for line in done.stderr.splitlines() if not line.startswith("make")]
 
 
-@pytest.mark.parametrize("target", ["demo", "test"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-oldest"])
 def test_older_python_is_named_in_one_line(clone, fake, target):
     done = make(clone, target, path=fake(OLD))
     (line,) = ours(done)
@@ -69,6 +70,15 @@ def test_older_python_is_named_in_one_line(clone, fake, target):
     assert sorted(path.name for path in clone.iterdir()) == ["Makefile", "setup.py"]
 
 
+def test_python_too_new_for_the_oldest_pytorch_is_said_in_one_line(clone, fake):
+    done = make(clone, "test-oldest", path=fake(NEW))
+    (line,) = ours(done)
+    assert done.returncode != 0
+    assert "PyTorch 2.1 has no wheel for a Python newer than 3.11" in line
+    assert "make test-oldest PYTHON=python3.11" in line
+    assert not (clone / ".venv-oldest").exists()
+
+
 def test_python_without_venv_is_said_in_one_line(clone, fake):
     done = make(clone, "demo", path=fake(NO_VENV))
     (line,) = ours(done)
@@ -77,8 +87,9 @@ def test_python_without_venv_is_said_in_one_line(clone, fake):
     assert not (clone / ".venv").exists()
 
 
-def test_missing_python_is_said_in_one_line(clone):
-    done = make(clone, "test", "PYTHON=no-such-python")
+@pytest.mark.parametrize("target", ["test", "test-oldest"])
+def test_missing_python_is_said_in_one_line(clone, target):
+    done = make(clone, target, "PYTHON=no-such-python")
     (line,) = ours(done)
     assert done.returncode != 0
     assert "no-such-python" in line
