@@ -37,6 +37,8 @@ TOLERANCE = 1e-4
 MIN_SIDE = 64
 _DEFAULT_SIDE = {"classifier": 224, "segmentor": 256}
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+# Since then the exporter that is used here is PyTorch's default.
+_TORCH = (2, 9)
 _INPUT = "image"
 
 
@@ -196,6 +198,15 @@ def _check_packages() -> None:
             raise EnvError(
                 f"export needs {', '.join(_PACKAGES)} ({error})", "pip install 'ibn_seg[onnx]'"
             ) from error
+
+
+    import torch
+
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _TORCH:
+        raise EnvError(
+            f"export needs PyTorch {_TORCH[0]}.{_TORCH[1]} or newer, here is {torch.__version__}",
+            "upgrade PyTorch",
+        )
 
 
 def _check_pooling(subject: "Subject") -> None:
