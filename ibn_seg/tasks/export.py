@@ -199,7 +199,6 @@ def _check_packages() -> None:
                 f"export needs {', '.join(_PACKAGES)} ({error})", "pip install 'ibn_seg[onnx]'"
             ) from error
 
-
     import torch
 
     if tuple(map(int, torch.__version__.split(".")[:2])) < _TORCH:

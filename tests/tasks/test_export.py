@@ -256,7 +256,7 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(exportable, "classifier", lambda name, checkpoint: subject)
     path = tmp_path / "x.onnx"
-    with pytest.raises(UserError, match="mine: onnxruntime differs from PyTorch by .* not written"):
+    with pytest.raises(UserError, match=r"mine: onnxruntime differs from PyTorch by .*not written"):
         export(path, model="resnet18_ibn_a", pretrained=True)
     assert list(tmp_path.iterdir()) == []
     result = export(path, model="resnet18_ibn_a", pretrained=True, fixed_size=True)
