@@ -24,9 +24,12 @@ COMMANDS = [
 # mmengine 0.10.7 imports pkg_resources, which later setuptools warn about and then lack.
 HOST = ["mmengine==0.10.7", "prettytable>=3", "setuptools<80"]
 
+# Classifiers on ImageNet need no mmsegmentation; torchvision reads the folders.
+TORCHVISION = "torchvision>=0.19"
+
 # The maintained continuation of mmsegmentation (same `mmseg` folder), and mmcv without compiled
 # operators: nothing has to be compiled. torchvision is what `torchvision://` weights come through.
-MMSEG = ["onedl-mmsegmentation>=1.4,<1.5", "mmcv-lite==2.2.0", "torchvision>=0.19"]
+MMSEG = ["onedl-mmsegmentation>=1.4,<1.5", "mmcv-lite==2.2.0", TORCHVISION]
 
 # The original, with what it imports and does not require. mmcv 2.1.0 has no wheel for a PyTorch of
 # today and must be compiled first: see `make test-mmseg-original`.
@@ -43,6 +46,7 @@ TESTS = ["cityscapesscripts==1.5.0", "hypothesis>=6.100", "packaging", "pytest>=
 
 EXTRAS = {
     "cli": COMMANDS,
+    "imagenet": [*COMMANDS, *HOST, TORCHVISION],
     "mmseg": [*COMMANDS, *HOST, *MMSEG],
     "mmseg-original": [*COMMANDS, *HOST, *MMSEG_ORIGINAL],
     "timm": TIMM,

@@ -21,6 +21,10 @@ COMMANDS = {
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
     "swap": ("ibn_seg.cli.swap:swap", "Put an IBN backbone into an existing config."),
+    "imagenet": (
+        "ibn_seg.cli.imagenet:imagenet",
+        "Train and test classifiers on ImageNet's layout.",
+    ),
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130

@@ -4,6 +4,7 @@ Importing this package registers its components with mmengine and allow-lists th
 mmengine's own checkpoints hold; it needs torch and mmengine, not mmseg.
 """
 
+from ibn_seg.engine.averaging import SharedEMAHook
 from ibn_seg.engine.checkpoint import (
     AtomicBackend,
     AtomicCheckpointHook,
@@ -11,6 +12,7 @@ from ibn_seg.engine.checkpoint import (
 )
 from ibn_seg.engine.history import allow_checkpoint_classes
 from ibn_seg.engine.loop import SeededIterLoop
+from ibn_seg.engine.precision import Bfloat16OptimWrapper
 from ibn_seg.engine.predictions import SavePredictionsHook
 from ibn_seg.engine.progress import ProgressHook
 from ibn_seg.engine.random_state import RandomStateHook
@@ -21,6 +23,7 @@ from ibn_seg.engine.sampling import PositionSampler, SeededDataset
 __all__ = [
     "AtomicBackend",
     "AtomicCheckpointHook",
+    "Bfloat16OptimWrapper",
     "PositionSampler",
     "ProgressHook",
     "RandomStateHook",
@@ -29,6 +32,7 @@ __all__ = [
     "SeededDataset",
     "SeededIterLoop",
     "SegmentationRunner",
+    "SharedEMAHook",
     "find_checkpoint",
 ]
 

@@ -23,14 +23,18 @@ class ProgressHook(Hook):
     Args:
         label: What is trained or tested, shown before the bar.
         interval_s: Seconds between two plain lines.
+        epoch_length: Iterations of an epoch, where validations are to be told apart by epochs.
     """
 
     # After the hook that takes the loss from the model's outputs.
     priority = "LOWEST"
 
-    def __init__(self, label: str = "", interval_s: float = 10.0) -> None:
+    def __init__(
+        self, label: str = "", interval_s: float = 10.0, epoch_length: int | None = None
+    ) -> None:
         self.label = label
         self.interval_s = interval_s
+        self.epoch_length = epoch_length
         self._bar: Progress | None = None
         self._tasks: dict[str, Any] = {}
         self._begun: dict[str, tuple[float, int]] = {}
@@ -66,7 +70,9 @@ class ProgressHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Say the mIoU of each domain."""
         self._end("val")
-        self._say(f"val at {runner.iter}: {_miou(metrics)}")
+        done = runner.iter
+        when = f"epoch {done // self.epoch_length}" if self.epoch_length else done
+        self._say(f"val at {when}: {_miou(metrics)}")
 
     def before_test(self, runner: Runner) -> None:
         """Show the bar."""

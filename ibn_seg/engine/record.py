@@ -72,7 +72,8 @@ class RunRecordHook(Hook):
             write_json(path, self.validations)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Put the record into the checkpoint."""
+        """Put the record into the checkpoint, and what the config says the run is."""
+        checkpoint["meta"]["experiment"] = runner.cfg.to_dict().get("experiment")
         checkpoint["meta"]["run"] = {
             "wall_time_s": self.wall_time_s,
             "peak_memory_mib": self.peak_memory_mib,

@@ -19,6 +19,7 @@ from ibn_seg.config import SCHEME, load_config
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_json
 from ibn_seg.progress import progress_callback
+from ibn_seg.tasks.results import read_result
 from ibn_seg.tasks.setup import register
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _load(name: str, seed: int, plan: DemoPlan) -> "Config":
 
 def _train(work_dir: Path, method: str, name: str, seed: int, plan: DemoPlan, say: Say) -> dict:
     """Return the result of one network, training what is not trained yet."""
-    from ibn_seg.tasks.segmentation import read_result, train
+    from ibn_seg.tasks.segmentation import train
 
     run_dir = _run_dir(work_dir, method, seed)
     finished = read_result(run_dir)

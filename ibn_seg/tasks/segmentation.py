@@ -4,22 +4,17 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import load_checkpoint, read_json, write_json
-from ibn_seg.provenance import record
+from ibn_seg.io import load_checkpoint
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.engine import RunRecordHook, SegmentationRunner
-
-SCHEMA = 1
-# A test never overwrites the record of a training in the same folder.
-RESULT_FILES = {"train": "result.json", "test": "test.json"}
+    from ibn_seg.engine import SegmentationRunner
 
 
 def train(
@@ -76,10 +71,15 @@ def train(
         runner = _build_runner(cfg)
         try:
             runner.train()
-            run = _recorder(runner)
-            if cfg.get("val_dataloader") and not _validated(run, runner):
+            if cfg.get("val_dataloader") and not validated(runner):
                 runner.val()
-            return _finish(runner, run, "train", command, _last_checkpoint(cfg.work_dir))
+            return finish(
+                runner,
+                "train",
+                lambda: _measured(runner),
+                command=command,
+                checkpoint=last_checkpoint(cfg.work_dir),
+            )
         finally:
             runner.close()
 
@@ -155,7 +155,13 @@ def test(
             load_strictly(_network(runner.model), weights, checkpoint)
             del weights
             runner.test()
-            return _finish(runner, _recorder(runner), "test", command, str(checkpoint))
+            return finish(
+                runner,
+                "test",
+                lambda: _measured(runner),
+                command=command,
+                checkpoint=str(checkpoint),
+            )
         finally:
             runner.close()
 
@@ -164,12 +170,6 @@ def _build_runner(cfg: "Config") -> "SegmentationRunner":
     from ibn_seg.engine import SegmentationRunner
 
     return SegmentationRunner.from_cfg(cfg)
-
-
-def _recorder(runner: "SegmentationRunner") -> "RunRecordHook":
-    from ibn_seg.engine import RunRecordHook
-
-    return next(hook for hook in runner.hooks if isinstance(hook, RunRecordHook))
 
 
 def _network(model: Any) -> Any:
@@ -181,84 +181,20 @@ def _network(model: Any) -> Any:
     return model
 
 
-def _validated(run: "RunRecordHook", runner: "SegmentationRunner") -> bool:
-    """Tell whether the last validation saw the last weights."""
-    return bool(run.validations) and run.validations[-1]["iter"] == runner.iter
-
-
-def _last_checkpoint(work_dir: str) -> str | None:
-    note = Path(work_dir) / "last_checkpoint"
-    return note.read_text(encoding="utf-8").strip() if note.is_file() else None
-
-
-def _finish(
-    runner: "SegmentationRunner",
-    run: "RunRecordHook",
-    kind: str,
-    command: str | None,
-    checkpoint: str | None,
-) -> dict:
-    """Put the record of a run together, write it, and return it on every rank."""
-    from mmengine.dist import broadcast_object_list, is_main_process
-
-    shared: list[dict | None] = [None]
-    if is_main_process():
-        shared = [_result(runner, run, kind, command, checkpoint)]
-        write_json(Path(runner.work_dir) / RESULT_FILES[kind], shared[0])
-    broadcast_object_list(shared)
-    return shared[0]
-
-
-def _result(
-    runner: "SegmentationRunner",
-    run: "RunRecordHook",
-    kind: str,
-    command: str | None,
-    checkpoint: str | None,
-) -> dict:
-    """Return the record of a run: what it was, how to repeat it, what it measured."""
-    import torch
-    from mmengine.device import get_device
-
-    from ibn_seg.engine.record import curves
-
-    cfg = runner.cfg
-    experiment = dict(cfg.get("experiment") or {})
+def _measured(runner: "SegmentationRunner") -> dict[str, Any]:
+    """Return the scores of the last validation or test, and whose they are."""
+    experiment = dict(runner.cfg.get("experiment") or {})
+    run = recorder(runner)
     last = run.validations[-1] if run.validations else {"metrics": {}, "domains": {}}
-    result = {
-        "schema": SCHEMA,
-        "kind": kind,
-        "name": Path(runner.work_dir).name,
+    return {
         "method": experiment.get("method"),
         "backbone": experiment.get("backbone"),
-        "seed": runner.seed,
-        "threads": torch.get_num_threads(),
-        "processes": runner.world_size,
-        "device": str(get_device()),
-        "command": command,
-        "config": cfg.pretty_text,
-        "config_file": str(cfg.filename) if cfg.filename else None,
-        "checkpoint": checkpoint,
-        **record(),
-        "wall_time_s": run.wall_time_s,
-        "peak_memory_mib": run.peak_memory_mib,
         "source": experiment.get("source"),
         "domains": last["domains"],
         "targets_mIoU": last["metrics"].get("targets/mIoU"),
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
-    if kind == "train":
-        result["iterations"] = runner.iter
-        result["resumed_at"] = run.resumed_at
-        result["curves"] = curves(runner, run.validations)
-    return result
-
-
-def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
-    """Return the record of a finished run, or None if it has not finished."""
-    path = Path(work_dir) / RESULT_FILES[kind]
-    return read_json(path) if path.is_file() else None
 
 
 def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:

@@ -63,6 +63,11 @@ RULES = {
     "ibn_seg.engine": Rule(
         CORE | {"models", "datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
     ),
+    "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
+    "ibn_seg.imagenet.config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
+    "ibn_seg.imagenet": Rule(
+        {"errors", "models"}, {"mmengine", "torch", "PIL"}, {"torchvision"}
+    ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report": Rule(
         {"errors", "io", "datasets.labels"},
@@ -74,12 +79,12 @@ RULES = {
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report", "swap"},
+                "scenes", "report", "swap", "imagenet"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),
     "ibn_seg.cli": Rule(
-        CORE | {"models", "datasets.labels", "scenes", "report", "tasks"},
+        CORE | {"models", "datasets.labels", "scenes", "report", "tasks", "imagenet"},
         {"click", "rich"},
         {"mmengine", "torch"},
     ),

@@ -1,0 +1,1 @@
+"""ImageNet classification for mmengine: the folder data set, the classifier, its error rates."""

@@ -1,0 +1,71 @@
+"""The changes of appearance under which the paper tests its ImageNet networks.
+
+Recalled from the paper (Pan et al., arXiv:1807.09441, the table of its appearance transforms):
+the names RGB+50, R+50 and std x1.5, and that they act on pixel values from 0 to 255. Its fourth, a
+transfer to Monet's style, needs another network and is not here.
+
+Chosen by us, because the paper does not say it or because we do not recall it:
+
+- They act on what the network sees, after resizing and cropping and before normalisation.
+- Values are clipped to 0..255 and not rounded: a camera saturates too.
+- The standard deviation is scaled around the picture's own mean, channel by channel.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+
+from ibn_seg.errors import UserError, unknown
+
+BASELINE = "none"
+_RED = 0
+
+
+def _unchanged(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels
+
+
+def _brighter(pixels: torch.Tensor) -> torch.Tensor:
+    """Add 50 to all channels."""
+    return (pixels + 50.0).clamp(0.0, 255.0)
+
+
+def _redder(pixels: torch.Tensor) -> torch.Tensor:
+    """Add 50 to the red channel."""
+    changed = pixels.clone()
+    changed[:, _RED] += 50.0
+    return changed.clamp(0.0, 255.0)
+
+
+def _more_contrast(pixels: torch.Tensor) -> torch.Tensor:
+    """Multiply the deviations from each channel's mean by 1.5."""
+    mean = pixels.mean(dim=(2, 3), keepdim=True)
+    return (mean + 1.5 * (pixels - mean)).clamp(0.0, 255.0)
+
+
+# Name -> function of RGB pixels, (N, 3, H, W) float from 0 to 255, that returns the same.
+APPEARANCES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    BASELINE: _unchanged,
+    "rgb+50": _brighter,
+    "r+50": _redder,
+    "std1.5": _more_contrast,
+}
+
+
+def appearance_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Return names of `APPEARANCES` as the table writes them.
+
+    Args:
+        given: The names, in capitals or not; without any, the baseline.
+
+    Raises:
+        UserError: One is not in the table, or is given twice.
+    """
+    given = tuple(given) or (BASELINE,)
+    names = tuple(str(name).lower() for name in given)
+    for name, written in zip(names, given, strict=True):
+        if name not in APPEARANCES:
+            raise unknown("transform", written, APPEARANCES)
+    if len(set(names)) < len(names):
+        raise UserError(f"--transform: one of {', '.join(given)} is given twice", "name each once")
+    return names

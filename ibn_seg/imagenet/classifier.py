@@ -1,0 +1,88 @@
+"""A named network as mmengine's model: pixels in; the loss, or the ranks of the classes, out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from torch.nn import functional
+
+from ibn_seg.imagenet.appearance import APPEARANCES, BASELINE
+from ibn_seg.imagenet.weights import start_from
+from ibn_seg.models import create_model
+
+# The statistics of ImageNet's training pictures that torchvision and the reference normalise by,
+# for RGB from 0 to 1.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@MODELS.register_module()
+class ImageClassifier(BaseModel):
+    """Classify pictures with a network of `ibn-seg models`.
+
+    Args:
+        model: The name of the network.
+        num_classes: How many classes.
+        pretrained: Start from the authors' published weights; the classifier starts at random
+            where the number of classes is another.
+        init: A checkpoint to start from instead.
+        appearances: Names of `APPEARANCES` under which pictures are classified in a test.
+
+    Raises:
+        UserError: An unknown name, or weights that do not fit.
+        EnvError: The weights cannot be downloaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        num_classes: int,
+        pretrained: bool = False,
+        init: str | None = None,
+        appearances: Sequence[str] = (BASELINE,),
+    ) -> None:
+        super().__init__()
+        # Named like the backbone of a segmentor, so that its checkpoints load into segmentors.
+        self.backbone = create_model(model, pretrained=pretrained, num_classes=num_classes)
+        self.load_report = start_from(self.backbone, init) if init else None
+        self.appearances = tuple(appearances)
+        for name, values in (("mean", _MEAN), ("std", _STD)):
+            values = torch.tensor(values).view(1, 3, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(
+        self, inputs: torch.Tensor, labels: torch.Tensor | None = None, mode: str = "tensor"
+    ) -> Any:
+        """Classify pictures.
+
+        Args:
+            inputs: RGB pixels, (N, 3, H, W) uint8.
+            labels: The classes, (N) int64; not needed for 'tensor'.
+            mode: 'tensor', 'loss' or 'predict'.
+
+        Returns:
+            Logits, (N, classes); the cross entropy as dict(loss=...); or a dict for each picture,
+            with `ranks`: under each appearance, how many other classes are rated as likely as
+            the true one or more. A picture is right among the first k if that is below k.
+        """
+        if mode == "predict":
+            return self._predict(inputs, labels)
+        logits = self.backbone(self._normalised(inputs)).float()
+        return {"loss": functional.cross_entropy(logits, labels)} if mode == "loss" else logits
+
+    def _predict(self, inputs: torch.Tensor, labels: torch.Tensor) -> list[dict[str, Any]]:
+        ranks = {}
+        for name in self.appearances:
+            logits = self.backbone(self._normalised(APPEARANCES[name](inputs.float()))).float()
+            true = logits.gather(1, labels[:, None])
+            # Not "at least": what is not a number counts against the network, too.
+            ranks[name] = ((~(logits < true)).sum(dim=1) - 1).tolist()
+        return [
+            {"ranks": dict(zip(ranks, values, strict=True))}
+            for values in zip(*ranks.values(), strict=True)
+        ]
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what the network takes, by the operations of torchvision's transforms."""
+        return (pixels / 255 - self.mean) / self.std

@@ -1,0 +1,101 @@
+"""The record of a run: what every task writes about it, and where."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.io import read_json, write_json
+from ibn_seg.provenance import record
+
+if TYPE_CHECKING:
+    from ibn_seg.engine import RunRecordHook, SegmentationRunner
+
+SCHEMA = 1
+# A test never overwrites the record of a training in the same folder.
+RESULT_FILES = {"train": "result.json", "test": "test.json"}
+
+
+def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
+    """Return the record of a finished run, or None if it has not finished."""
+    path = Path(work_dir) / RESULT_FILES[kind]
+    return read_json(path) if path.is_file() else None
+
+
+def recorder(runner: "SegmentationRunner") -> "RunRecordHook":
+    """Return the hook that keeps what a run measures."""
+    from ibn_seg.engine import RunRecordHook
+
+    return next(hook for hook in runner.hooks if isinstance(hook, RunRecordHook))
+
+
+def validated(runner: "SegmentationRunner") -> bool:
+    """Tell whether the last validation saw the last weights."""
+    run = recorder(runner)
+    return bool(run.validations) and run.validations[-1]["iter"] == runner.iter
+
+
+def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
+    """Return what a work dir notes as its newest checkpoint."""
+    note = Path(work_dir) / "last_checkpoint"
+    return note.read_text(encoding="utf-8").strip() if note.is_file() else None
+
+
+def finish(
+    runner: "SegmentationRunner",
+    kind: str,
+    measured: Callable[[], dict[str, Any]],
+    *,
+    command: str | None,
+    checkpoint: str | None,
+) -> dict[str, Any]:
+    """Put the record of a run together, write it, and return it on every rank.
+
+    Args:
+        runner: The runner, when it has run.
+        kind: 'train' or 'test'.
+        measured: Returns what is particular to the task; called on the first rank.
+        command: The command line.
+        checkpoint: The file of the weights.
+    """
+    from mmengine.dist import broadcast_object_list, is_main_process
+
+    shared: list[dict | None] = [None]
+    if is_main_process():
+        shared = [{**_run_facts(runner, kind, command, checkpoint), **measured()}]
+        write_json(Path(runner.work_dir) / RESULT_FILES[kind], shared[0])
+    broadcast_object_list(shared)
+    return shared[0]
+
+
+def _run_facts(
+    runner: "SegmentationRunner", kind: str, command: str | None, checkpoint: str | None
+) -> dict[str, Any]:
+    """Return what a run was, how to repeat it, and what it cost."""
+    import torch
+    from mmengine.device import get_device
+
+    from ibn_seg.engine.record import curves
+
+    cfg, run = runner.cfg, recorder(runner)
+    facts = {
+        "schema": SCHEMA,
+        "kind": kind,
+        "name": Path(runner.work_dir).name,
+        "seed": runner.seed,
+        "threads": torch.get_num_threads(),
+        "processes": runner.world_size,
+        "device": str(get_device()),
+        "command": command,
+        "config": cfg.pretty_text,
+        "config_file": str(cfg.filename) if cfg.filename else None,
+        "checkpoint": checkpoint,
+        **record(),
+        "wall_time_s": run.wall_time_s,
+        "peak_memory_mib": run.peak_memory_mib,
+    }
+    if kind == "train":
+        facts["iterations"] = runner.iter
+        facts["resumed_at"] = run.resumed_at
+        facts["curves"] = curves(runner, run.validations)
+    return facts
