@@ -74,10 +74,10 @@ def training_config(
             f"--batch-size {recipe.batch_size}: {folders['train']} has {images} pictures",
             f"give at most {images}",
         )
-    if recipe.batch_size % processes:
+    if recipe.batch_size % processes or recipe.batch_size < 2 * processes:
         raise UserError(
-            f"--batch-size {recipe.batch_size} for {processes} processes",
-            f"it is of all processes together: give a multiple of {processes}",
+            f"--batch-size {recipe.batch_size} of {processes} processes together",
+            f"give a multiple of {processes}, at least 2 for each: batch norm needs two pictures",
         )
     epoch = images // recipe.batch_size
     size = recipe.image_size
@@ -150,6 +150,8 @@ def testing_config(
         "test_dataloader": dict(loader),
         "test_evaluator": {"type": "ErrorRates"},
         "test_cfg": {"type": "TestLoop"},
+        # Nothing in a test is random; without a seed mmengine would draw one for the record.
+        "randomness": {"seed": 0},
         "custom_hooks": [{"type": "ProgressHook", "label": MODELS[model].title}],
         **_environment(),
     }

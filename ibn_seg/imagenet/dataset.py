@@ -68,7 +68,7 @@ def split_folder(data: str | os.PathLike, split: str) -> Path:
     return root / split
 
 
-def tested_folder(data: str | os.PathLike) -> Path:
+def folder_to_test(data: str | os.PathLike) -> Path:
     """Return the folder to test on: `val` if there is one, else the given one.
 
     Raises:

@@ -11,6 +11,8 @@ AMP_TYPES = ("float16", "bfloat16")
 # Learning rate at the start of the warm-up, as a share of the full one. torchvision's reference
 # training of classifiers (references/classification/train.py) has the same default.
 _WARMUP_START = 0.01
+# All networks divide the size by 32, and instance norms need more than one value at stride 16.
+SMALLEST_IMAGE = 32
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,12 @@ _Range = tuple[Callable[[Any], bool], str]
 _POSITIVE: _Range = (lambda value: value > 0, "it must be positive")
 _NOT_NEGATIVE: _Range = (lambda value: value >= 0, "it must not be negative")
 _RANGES: dict[str, _Range] = {
-    **dict.fromkeys(
-        ("epochs", "batch_size", "lr", "image_size", "val_interval", "val_batch_size"), _POSITIVE
-    ),
+    **dict.fromkeys(("epochs", "batch_size", "lr", "val_interval", "val_batch_size"), _POSITIVE),
     **dict.fromkeys(("weight_decay", "warmup_epochs"), _NOT_NEGATIVE),
+    "image_size": (
+        lambda value: value >= SMALLEST_IMAGE,
+        f"it must be at least {SMALLEST_IMAGE}",
+    ),
     "momentum": (lambda value: 0 <= value < 1, "it must be at least 0 and below 1"),
     "ema": (
         lambda value: 0 < value <= 0.5,

@@ -18,7 +18,7 @@ from ibn_seg.imagenet.config import (
     testing_config,
     training_config,
 )
-from ibn_seg.imagenet.recipe import Recipe
+from ibn_seg.imagenet.recipe import SMALLEST_IMAGE, Recipe
 from ibn_seg.models.specs import MODELS
 from ibn_seg.tasks import setup
 from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
@@ -145,14 +145,17 @@ def test(
     """
     from ibn_seg.engine import distributed
     from ibn_seg.imagenet.appearance import appearance_names
-    from ibn_seg.imagenet.dataset import tested_folder
+    from ibn_seg.imagenet.dataset import folder_to_test
 
     _check_model(model, pretrained)
     names = appearance_names(transforms)
-    for option, value in (("batch-size", batch_size), ("image-size", image_size)):
-        if value is not None and value < 1:
-            raise UserError(f"--{option} {value}", "it must be positive")
-    folder = tested_folder(data)
+    for option, value, least in (
+        ("batch-size", batch_size, 1),
+        ("image-size", image_size, SMALLEST_IMAGE),
+    ):
+        if value is not None and value < least:
+            raise UserError(f"--{option} {value}", f"it must be at least {least}")
+    folder = folder_to_test(data)
     source, weights = _weights(model, checkpoint, pretrained)
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
         from mmengine.dist import get_world_size

@@ -43,7 +43,7 @@ def draw(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return a picture of a class, (size, size, 3) uint8 RGB."""
     figure, ground = _colours(rng)
     # Coordinates from -1 to 1 in a square of random place and size, the same for every class.
-    radius = rng.uniform(0.55, 0.85)
+    radius = rng.uniform(0.7, 0.95)
     centre = rng.uniform(radius - 1.0, 1.0 - radius, 2)
     grid = np.linspace(-1.0, 1.0, size * _SMOOTHING)
     x, y = ((grid - middle) / radius for middle in centre)
@@ -76,26 +76,19 @@ def _ring(x, y, rng):
 
 
 def _square(x, y, rng):
-    x, y = _turned(x, y, rng.uniform(0, np.pi / 2))
-    return np.maximum(abs(x), abs(y)) < 0.68
+    x, y = _turned(x, y, rng.uniform(-0.3, 0.3))
+    return np.maximum(abs(x), abs(y)) < 0.75
 
 
 def _triangle(x, y, rng):
-    corners = rng.uniform(0, 2 * np.pi / 3) + np.arange(3) * 2 * np.pi / 3
-    return np.all([x * np.cos(a) + y * np.sin(a) < 0.48 for a in corners], axis=0)
+    sides = rng.uniform(-0.3, 0.3) + np.pi / 2 + np.arange(3) * 2 * np.pi / 3
+    return np.all([x * np.cos(a) + y * np.sin(a) < 0.5 for a in sides], axis=0)
 
 
 def _cross(x, y, rng):
     x, y = _turned(x, y, rng.uniform(-0.4, 0.4))
     arm = rng.uniform(0.18, 0.25)
     return (np.minimum(abs(x), abs(y)) < arm) & (np.maximum(abs(x), abs(y)) < 0.9)
-
-
-def _star(x, y, rng):
-    angle = np.arctan2(y, x) + rng.uniform(0, 2 * np.pi / 5)
-    # The distance of the edge falls from a tip to the notch between two tips.
-    away = abs((angle * 5 / (2 * np.pi)) % 1.0 - 0.5) * 2
-    return np.hypot(x, y) < 0.35 + 0.6 * away**1.5
 
 
 def _in_square(x, y, pattern):
@@ -114,6 +107,11 @@ def _vertical(x, y, rng):
     return _in_square(x, y, _wave(x, rng))
 
 
+def _diagonal(x, y, rng):
+    across, _ = _turned(x, y, rng.choice([-1, 1]) * rng.uniform(0.6, 0.95))
+    return _in_square(x, y, _wave(across, rng))
+
+
 def _checker(x, y, rng):
     return _in_square(x, y, _wave(x, rng) ^ _wave(y, rng))
 
@@ -127,12 +125,12 @@ def _dots(x, y, rng):
 CLASSES: dict[str, Callable] = {
     "checker": _checker,
     "cross": _cross,
+    "diagonal": _diagonal,
     "disc": _disc,
     "dots": _dots,
     "horizontal": _horizontal,
     "ring": _ring,
     "square": _square,
-    "star": _star,
     "triangle": _triangle,
     "vertical": _vertical,
 }
