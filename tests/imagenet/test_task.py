@@ -118,21 +118,17 @@ def test_errors_equal_those_counted_by_hand(trained, shapes, tmp_path):
     assert tested["experiment"]["image_size"] == SIZE
 
 
-def test_same_seed_same_numbers_and_bfloat16(shapes, recipe, tmp_path):
-    """Mixed precision on a CPU, channels last, fine-tuning from a checkpoint of other classes."""
-    torch.save(create_model("resnet18", num_classes=4).state_dict(), tmp_path / "init.pth")
-    mixed = dataclasses.replace(
-        recipe, epochs=1, warmup_epochs=0, amp=True, channels_last=True,
-        init=str(tmp_path / "init.pth"),
-    )  # fmt: skip
-    plain = dataclasses.replace(mixed, amp=False)
-    first, second, third = (
-        train(MODEL, shapes, settings, work_dir=tmp_path / name, workers=0, quiet=True)
-        for name, settings in (("a", mixed), ("b", mixed), ("c", plain))
+def test_same_seed_same_numbers_and_bfloat16(trained, shapes, recipe, tmp_path):
+    """Mixed precision on a CPU and channels last: repeatable, and close to full precision."""
+    mixed = dataclasses.replace(recipe, epochs=1, warmup_epochs=0, amp=True, channels_last=True)
+    first, second = (
+        train(MODEL, shapes, mixed, work_dir=tmp_path / name, workers=0, quiet=True)
+        for name in ("a", "b")
     )
     assert first["experiment"]["amp_type"] == "bfloat16"
     assert first["curves"] == second["curves"]
     same_state(tmp_path / "a" / "iter_3.pth", tmp_path / "b" / "iter_3.pth")
-    losses = [run["curves"]["loss"] for run in (first, third)]
+    # The first loss is of the same pictures and the same initial weights.
+    losses = [run["curves"]["loss"][0] for run in (first, trained[1])]
     assert losses[0] != losses[1]
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)

@@ -6,6 +6,7 @@ import torch
 pytest.importorskip("mmengine")
 
 from ibn_seg.errors import UserError
+from ibn_seg.imagenet.classifier import ImageClassifier
 from ibn_seg.imagenet.weights import count_classes, load_exactly, start_from
 from ibn_seg.models import create_model
 
@@ -68,6 +69,7 @@ def test_starting_from_the_twin_and_from_other_classes(weights, tmp_path):
     assert len(report.split) == 6
     assert torch.equal(network.fc.weight, before)
     assert torch.equal(network.layer4[1].conv2.weight, twin.layer4[1].conv2.weight)
+    assert ImageClassifier(NAME, 7, init=str(tmp_path / "twin.pth")).load_report == report
     torch.save(weights, tmp_path / "same.pth")
     start_from(network, tmp_path / "same.pth")
     assert torch.equal(network.fc.weight, weights["fc.weight"])
