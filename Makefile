@@ -19,7 +19,7 @@ ORIGINAL_TORCH ?= torch==2.13.*
 ORIGINAL_EXTRAS := mmseg-original,tests
 OLDEST := .venv-oldest
 OLDEST_READY := $(OLDEST)/.ready
-OLDEST_EXTRAS := mmseg-original,dev
+OLDEST_EXTRAS := mmseg-original,timm,smp,tests
 # The lowest versions that setup.py allows.
 OLDEST_PINS := 'torch==2.1.*' 'torchvision==0.16.*' 'numpy==1.24.*'
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
 _DEFAULT_FPS = 25.0
+_SILENT = 0  # OpenCV's level of logging
 
 
 class Segmenter:
@@ -279,12 +280,13 @@ def _check_film(path: Path, frames: int, film: Path) -> None:
 @contextlib.contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's and its codecs' complaints about a file off the terminal."""
-    logging = cv2.utils.logging
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    # OpenCV 5 moved this function.
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+    level = set_level(_SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        set_level(level)
 
 
 def _array_pipeline(cfg: "Config") -> list[dict]:

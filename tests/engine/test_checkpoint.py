@@ -38,8 +38,10 @@ def test_only_the_newest_are_kept(run):
 
 
 def test_checkpoints_hold_tensors_and_plain_values_only(run):
-    assert torch.serialization.get_unsafe_globals_in_checkpoint(run / "iter_12.pth") == []
-    hub = load_checkpoint(run / "iter_12.pth")["message_hub"]
+    file = run / "iter_12.pth"
+    if not OLD_READER:  # which would load nothing else
+        assert torch.serialization.get_unsafe_globals_in_checkpoint(file) == []
+    hub = load_checkpoint(file)["message_hub"]
     assert len(hub["history"]["train/loss"]["values"]) == 12
 
 
