@@ -52,7 +52,7 @@ def _run_options(function: Callable) -> Callable:
     """Add the options that both commands have."""
     for option in (
         click.option("--workers", type=int, metavar="N",
-                     help="Data workers of each process. Default: the cores, at most 4."),
+                     help="Data workers of each process. Default: 4 with a GPU, else 0."),
         click.option("--work-dir", metavar="DIR", help="Default: work_dirs/imagenet/MODEL."),
         click.option("--data", metavar="PATH", required=True,
                      help="The folder with train/CLASS/PICTURE and val/CLASS/PICTURE."),

@@ -59,7 +59,7 @@ def train(
         resume: Go on from the newest complete checkpoint in the work dir; if there is none,
             begin.
         seed: The seed of initial weights, order and augmentation.
-        workers: Data workers of each process; default the number of cores, at most 4.
+        workers: Data workers of each process; default 4 with a GPU (at most one per core), else 0.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
@@ -129,7 +129,7 @@ def test(
         image_size: Side of the square that the network sees; default what the checkpoint was
             trained with, else 224.
         work_dir: The folder for log and result; default `work_dirs/imagenet/MODEL`.
-        workers: Data workers of each process; default the number of cores, at most 4.
+        workers: Data workers of each process; default 4 with a GPU (at most one per core), else 0.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
@@ -217,10 +217,14 @@ def _decided(recipe: Recipe) -> Recipe:
 
 def _workers(workers: int | None) -> int:
     """Return the number of data workers of a process."""
-    if workers is not None and workers < 0:
-        raise UserError(f"--workers {workers}", "it must not be negative")
-    available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    return min(len(available), _MOST_WORKERS) if workers is None else workers
+    import torch
+
+    if workers is not None:
+        if workers < 0:
+            raise UserError(f"--workers {workers}", "it must not be negative")
+        return workers
+    # On a CPU they would take the cores from the network, whose threads wait for each other.
+    return min(os.cpu_count() or 1, _MOST_WORKERS) if torch.cuda.is_available() else 0
 
 
 def _training(

@@ -75,14 +75,9 @@ def _ring(x, y, rng):
     return (distance < 0.9) & (distance > rng.uniform(0.3, 0.45))
 
 
-def _square(x, y, rng):
-    x, y = _turned(x, y, rng.uniform(-0.3, 0.3))
-    return np.maximum(abs(x), abs(y)) < 0.75
-
-
-def _triangle(x, y, rng):
-    sides = rng.uniform(-0.3, 0.3) + np.pi / 2 + np.arange(3) * 2 * np.pi / 3
-    return np.all([x * np.cos(a) + y * np.sin(a) < 0.5 for a in sides], axis=0)
+def _target(x, y, rng):
+    distance = np.hypot(x, y)
+    return (distance < 0.95) & _wave(distance, rng)
 
 
 def _cross(x, y, rng):
@@ -122,15 +117,21 @@ def _dots(x, y, rng):
     return _in_square(x, y, across**2 + down**2 < 0.08)
 
 
+def _grid(x, y, rng):
+    step, width = rng.uniform(0.38, 0.5), rng.uniform(0.1, 0.13)
+    across, down = (abs((values / step + rng.uniform()) % 1.0 - 0.5) for values in (x, y))
+    return _in_square(x, y, np.minimum(across, down) < width)
+
+
 CLASSES: dict[str, Callable] = {
     "checker": _checker,
     "cross": _cross,
     "diagonal": _diagonal,
     "disc": _disc,
     "dots": _dots,
+    "grid": _grid,
     "horizontal": _horizontal,
     "ring": _ring,
-    "square": _square,
-    "triangle": _triangle,
+    "target": _target,
     "vertical": _vertical,
 }

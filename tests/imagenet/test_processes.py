@@ -10,6 +10,8 @@ import torch
 pytest.importorskip("mmengine")
 pytest.importorskip("torchvision")
 
+from mmengine.config import Config
+
 from ibn_seg.tasks.imagenet import test as evaluate
 from tests.imagenet.conftest import interrupted, without_time
 from tests.tasks.tiny import environment
@@ -54,6 +56,11 @@ def test_two_processes_train_one_network(distributed, trained, shapes, tmp_path)
     assert result["experiment"] == alone["experiment"]
     assert result["curves"]["lr"] == alone["curves"]["lr"]
     assert result["iterations"] == alone["iterations"]
+    shares = [
+        Config.fromstring(run["config"], ".py").train_dataloader.batch_size
+        for run in (result, alone)
+    ]
+    assert shares == [6, 12]
     tested = evaluate(
         MODEL, shapes, checkpoint=work_dir / "iter_9.pth", work_dir=tmp_path / "test", workers=0,
         quiet=True,

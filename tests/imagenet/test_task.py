@@ -59,10 +59,10 @@ def test_resumed_equals_undisturbed_bit_for_bit(trained, shapes, recipe, tmp_pat
     assert again["resumed_at"] == [6]
     assert without_time(again) == without_time(result)
     checkpoint = same_state(work_dir / "iter_9.pth", copy / "iter_9.pth")
-    # The average is saved as the weights, and is not the newest ones.
-    key = "backbone.layer4.1.conv2.weight"
-    average = checkpoint["state_dict"][key]
-    assert not torch.equal(average, checkpoint["ema_state_dict"][f"module.{key}"])
+    # The average is saved as the weights, and is not the newest ones; statistics belong to it.
+    for key in ("backbone.layer4.1.conv2.weight", "backbone.layer4.1.bn2.running_mean"):
+        average = checkpoint["state_dict"][key]
+        assert not torch.equal(average, checkpoint["ema_state_dict"][f"module.{key}"]), key
 
 
 def by_hand(work_dir, shapes, change):
