@@ -5,9 +5,11 @@
 #   PIP_ARGS   added to every pip install, e.g.
 #              PIP_ARGS=--extra-index-url=https://download.pytorch.org/whl/cpu
 #   ARGS       added to the command: make demo ARGS=--quick, make test ARGS=tests/layers
+#   JOBS       the processes that run the tests, each with one thread
 
 PYTHON ?= python3
 PIP_ARGS ?=
+JOBS ?= 2
 ARGS ?=
 
 VENV := .venv
@@ -22,6 +24,10 @@ OLDEST_READY := $(OLDEST)/.ready
 OLDEST_EXTRAS := mmseg-original,timm,smp,tests
 # The lowest versions that setup.py allows.
 OLDEST_PINS := 'torch==2.1.*' 'torchvision==0.16.*' 'numpy==1.24.*'
+
+# Files stay together, for what their tests share.
+SPREAD := -n $(JOBS) --dist loadfile
+PARALLEL := OMP_NUM_THREADS=1
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -47,7 +53,7 @@ demo: $(READY)
 	@$(VENV)/bin/ibn-seg demo $(ARGS)
 
 test: $(READY)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(PARALLEL) $(VENV)/bin/python -m pytest $(SPREAD) $(ARGS)
 
 test-slow: $(READY)
 	@$(VENV)/bin/python -m pytest -m slow -raP $(ARGS)
@@ -61,11 +67,11 @@ test-install: $(READY)
 # The default tests, and that installing leaves the files of this stack as they are.
 test-mmseg-original: $(ORIGINAL_READY)
 	@$(ORIGINAL)/bin/python -m pytest -m install -k original tests/packaging/test_install.py
-	@$(ORIGINAL)/bin/python -m pytest $(ARGS)
+	@$(PARALLEL) $(ORIGINAL)/bin/python -m pytest $(SPREAD) $(ARGS)
 
 # The default tests; those of what PyTorch 2.1 cannot do are skipped with the reason.
 test-oldest: $(OLDEST_READY)
-	@$(OLDEST)/bin/python -m pytest $(ARGS)
+	@$(PARALLEL) $(OLDEST)/bin/python -m pytest $(SPREAD) $(ARGS)
 
 parity: $(READY)
 	@$(VENV)/bin/python -m tests.parity.golden

@@ -42,7 +42,14 @@ ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 
 # cityscapesScripts from 2.0 on requires `typing`, a backport that shadows nothing but has no
 # business in a Python of today; the pixel-level evaluation is the same file in 1.5.0.
-TESTS = ["cityscapesscripts==1.5.0", "hypothesis>=6.100", "packaging", "pytest>=8", "pyyaml"]
+TESTS = [
+    "cityscapesscripts==1.5.0",
+    "hypothesis>=6.100",
+    "packaging",
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "pyyaml",
+]
 
 EXTRAS = {
     "cli": COMMANDS,
