@@ -1,5 +1,7 @@
 """What a user types: one table, or one line that says what is wrong."""
 
+import dataclasses
+import hashlib
 import importlib.util
 import json
 import re
@@ -13,6 +15,7 @@ pytest.importorskip("mmengine")
 
 from ibn_seg.cli import run
 from ibn_seg.models import create_model
+from ibn_seg.models.specs import MODELS
 from tests.helpers import truncate
 from tests.imagenet.conftest import SIZE
 
@@ -56,6 +59,30 @@ def test_a_folder_of_classes_is_tested_as_it_is(shapes, weights, tmp_path, capsy
     options = ["--checkpoint", weights, "--image-size", SIZE, "--workers", 0]
     assert imagenet("test", shapes / "val", *options, "--work-dir", tmp_path) == 0
     assert "none" in capsys.readouterr().out
+
+
+@needs_torchvision
+def test_published_weights_are_tested_on_a_thousand_classes(shapes, tmp_path, monkeypatch, capsys):
+    """From a folder that takes the place of the download, with the hash in the table of models."""
+    name = "resnet18_ibn_a"
+    torch.save(create_model(name).state_dict(), tmp_path / "new.pth")
+    digest = hashlib.sha256((tmp_path / "new.pth").read_bytes()).hexdigest()[:8]
+    spec = dataclasses.replace(MODELS[name], sha256=digest)
+    (tmp_path / "new.pth").rename(tmp_path / spec.weights)
+    monkeypatch.setattr("ibn_seg.models.published.MODELS", {**MODELS, name: spec})
+    monkeypatch.setenv("IBN_SEG_WEIGHTS", str(tmp_path))
+    options = ["--pretrained", "--image-size", SIZE, "--work-dir", tmp_path / "run"]
+    assert imagenet("test", shapes, *options, model=name) == 2
+    assert "/val: 10 class folders do not fit the 1000 classes of" in capsys.readouterr().err
+    for number in range(1000):
+        folder = tmp_path / "val" / f"n{number:08}"
+        folder.mkdir(parents=True)
+        (folder / "a.png").symlink_to(shapes / "val" / "disc" / "000.png")
+    assert imagenet("test", tmp_path, *options, model=name) == 0
+    record = json.loads((tmp_path / "run" / "test.json").read_text())
+    # All are one picture, so that exactly one class is right and five are among the first five.
+    assert record["errors"]["none"] == {"top1_error": 99.9, "top5_error": 99.5}
+    assert record["checkpoint"] == str(tmp_path / spec.weights)
 
 
 def without_val(root):
