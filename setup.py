@@ -126,7 +126,10 @@ setup(
     install_requires=["torch>=2.1", "numpy>=1.24"],
     extras_require=EXTRAS,
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["**/*.j2", "**/*.css", "**/*.js", "**/*.svg", "**/*.json", "py.typed"]},
+    package_data={
+        PACKAGE: [f"**/*.{suffix}" for suffix in ("j2", "css", "js", "svg", "json", "txt")]
+        + ["py.typed"]
+    },
     entry_points={"console_scripts": ["ibn-seg = ibn_seg.__main__:main"]},
     cmdclass={"build_py": BuildWithConfigs},
     zip_safe=False,

@@ -1,6 +1,7 @@
 """What all urban-scene data sets share: pairing, label tables, and names of domains."""
 
 import abc
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,16 @@ from PIL import Image
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
 from ibn_seg.errors import UserError
 
+EXCLUDE_FILE = "ibn_seg_exclude.txt"
+
 
 class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     """Base of the data sets with the 19 Cityscapes classes that read raw downloads.
 
-    A subclass names its domain (`TARGET`) and the environment variable of its root
-    (`ROOT_VARIABLE`), returns its images and labels by a common key (`list_images`, `list_labels`),
-    and has set `table` by then. Every image must have a label and every label an image.
+    A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`)
+    and the keys of files that are known to be unusable (`UNUSABLE`), returns its images and labels
+    by a common key (`list_images`, `list_labels`), and has set `table` by then. Every image must
+    have a label and every label an image.
 
     Each sample's info carries `target`, by which the metric tells domains apart, and `label_table`,
     by which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` says the same to
@@ -30,6 +34,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     Args:
         data_root: The folder of the download; `~` is expanded.
         target: The domain's short name in every result. Defaults to the class's `TARGET`.
+        exclude: A text file of files to leave out, one a line, relative to the root; with an image
+            goes its label. Default: `ibn_seg_exclude.txt` in the root, if there is one, which
+            `ibn-seg data check --fix list` writes.
         pipeline: Transforms of each sample, as in mmseg.
         metainfo: As in mmseg; `classes` may select a subset, other classes become ignored.
         indices: As in mmseg, a number of samples or a list of indices.
@@ -46,6 +53,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
     TARGET = ""
     ROOT_VARIABLE = ""
+    UNUSABLE: frozenset[str] = frozenset()
     table: LabelTable
 
     def __init__(
@@ -53,6 +61,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         data_root: str | os.PathLike,
         *,
         target: str | None = None,
+        exclude: str | os.PathLike | None = None,
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
         indices: int | Sequence[int] | None = None,
@@ -68,6 +77,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 f"{type(self).__name__}: target {self.target!r} cannot name a domain",
                 "use letters, digits, '.', '_' and '-', but not 'targets'",
             )
+        self.exclude = exclude
         super().__init__(
             data_root=os.path.expanduser(data_root),
             # Paths come from the listing, not from mmseg's join of prefixes and suffixes.
@@ -102,7 +112,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 f"put the download there, link it there, or set {self.ROOT_VARIABLE} to where it "
                 "is (data/README.md); `ibn-seg scenes` renders data to try things on",
             )
-        images, labels = self.list_images(), self.list_labels()
+        images, labels = self.list_pairs()
         _check_partners(images, labels, "image", "label")
         _check_partners(labels, images, "label", "image")
         return [
@@ -112,9 +122,26 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 "target": self.target,
                 "reduce_zero_label": False,
                 "seg_fields": [],
+                **self.more_info(key),
             }
             for key in self.select(list(images))
         ]
+
+    def list_pairs(self) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Return images and labels by key, without those that are known or listed as unusable."""
+        images, labels = self.list_images(), self.list_labels()
+        listed = read_exclude_list(self.data_root, self.exclude)
+        unusable = self.UNUSABLE | {
+            key for files in (images, labels) for key, path in files.items() if path in listed
+        }
+        for key in unusable:
+            images.pop(key, None)
+            labels.pop(key, None)
+        return images, labels
+
+    def more_info(self, key: str) -> dict[str, Any]:
+        """Return what else a sample's info carries."""
+        return {}
 
     def get_data_info(self, idx: int) -> dict:
         """Return the info of one sample; the tables are shared, not stored per sample."""
@@ -146,7 +173,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             for old, new in self.label_map.items():
                 train_ids[self.table.train_ids == old] = new
             train_ids.setflags(write=False)
-        table = LabelTable(self.table.kind, self.table.allowed, train_ids, self.table.known)
+        table = dataclasses.replace(self.table, train_ids=train_ids)
         return table, {value: int(new) for value, new in enumerate(train_ids)}
 
 
@@ -202,6 +229,64 @@ def list_files(folder: Path, pattern: str, owner: str) -> list[Path]:
             "unpack the whole download (layout: data/README.md)",
         )
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
+def files_by_key(
+    folder: Path,
+    pattern: str,
+    key: Callable[[Path], str | None],
+    owner: str,
+    missing: str,
+    what: str | None = None,
+) -> dict[str, Path]:
+    """Return the files in `folder` that match a glob pattern, by a key, sorted.
+
+    Args:
+        folder: Where to look.
+        pattern: A glob pattern relative to it.
+        key: Returns what image and label have in common, or None for a file that is neither.
+        owner: The data set, for messages.
+        missing: What to do if there are none, for the message.
+        what: The files' names in words, for the message; default `pattern`.
+
+    Raises:
+        UserError: The folder does not exist, holds no such file, or two files have one key.
+    """
+    found: dict[str, Path] = {}
+    for path in list_files(folder, pattern, owner):
+        name = key(path)
+        if name is None:
+            continue
+        if name in found:
+            raise UserError(
+                f"{owner}: {str(found[name])!r} and {str(path)!r} are both {name!r}",
+                "keep one of them",
+            )
+        found[name] = path
+    if not found:
+        raise UserError(f"{owner}: no {what or pattern} in {str(folder)!r}", missing)
+    return found
+
+
+def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -> frozenset[Path]:
+    """Return the files that a list says to leave out.
+
+    Args:
+        root: The data root, which the lines are relative to.
+        path: The list, or None for `ibn_seg_exclude.txt` in the root, which need not be there.
+
+    Raises:
+        UserError: A list that was named does not exist.
+    """
+    path, optional = (Path(root) / EXCLUDE_FILE, True) if path is None else (Path(path), False)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        if optional:
+            return frozenset()
+        raise UserError(f"{path}: no such exclude list", "mend exclude=") from error
+    names = (line.partition("#")[0].strip() for line in lines)
+    return frozenset(Path(root) / name for name in names if name)
 
 
 def check_image_file(path: str | os.PathLike) -> None:

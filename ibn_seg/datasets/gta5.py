@@ -1,25 +1,26 @@
 """GTA5, "Playing for Data" (Richter et al., ECCV 2016), read as it is downloaded."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, list_files
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import GTA5_RAW_IDS
+from ibn_seg.datasets.splits import read_split
 from ibn_seg.errors import UserError, unknown
 
-# Image and label differ in size (15188, 17705), or the frame is one single colour: the frames that
-# public loaders and RobustNet's lists leave out.
-DEFECTIVE_FRAMES = frozenset(
-    (15188, 17705, 12160, 12166, 12167, 12191, 12192, 12193, 12195, 19993, *range(12202, 12209))
+# Frames of one single colour, which RobustNet's lists leave out.
+SINGLE_COLOUR = frozenset(
+    (12160, 12166, 12167, 12191, 12192, 12193, 12195, 19993, *range(12202, 12209))
 )
+# Besides them, those where image and label differ in size, as public loaders say.
+DEFECTIVE_FRAMES = SINGLE_COLOUR | {15188, 17705}
 
 _BLOCK = 50
 _PARTS = 5
-_SPLITS = ("train", "val", "all")
 
 
 def is_held_out(frame: int) -> bool:
@@ -31,18 +32,38 @@ def is_held_out(frame: int) -> bool:
     return (frame - 1) // _BLOCK % _PARTS == _PARTS - 1
 
 
+def _listed(name: str, without: frozenset[int] = frozenset()) -> Callable[[], Callable]:
+    return lambda: (read_split(name) - without).__contains__
+
+
+SPLITS: Mapping[str, Callable[[], Callable[[int], bool]]] = {
+    "train": lambda: lambda frame: not is_held_out(frame),
+    "val": lambda: is_held_out,
+    "all": lambda: lambda frame: True,
+    "official_train": _listed("gta5_train"),
+    "official_val": _listed("gta5_val"),
+    "official_test": _listed("gta5_test"),
+    "robustnet_train": _listed("gta5_train", SINGLE_COLOUR),
+    "robustnet_val": _listed("gta5_val"),
+    "robustnet_test": _listed("gta5_test"),
+}
+
+
 @DATASETS.register_module()
 class GTA5Dataset(UrbanSceneDataset):
     """GTA5 frames `images/NNNNN.png` with palette PNGs `labels/NNNNN.png` of raw ids.
 
-    The 19 classes are mapped by Cityscapes' table and every other id is ignored. The split is our
-    own rule on the frame number, `is_held_out`. The frames in `DEFECTIVE_FRAMES` are left out.
+    The 19 classes are mapped by Cityscapes' table and every other id is ignored. Files may lie in
+    folders below `images` and `labels`, as RobustNet arranges them.
 
     Args:
         data_root: The folder that holds `images` and `labels`.
-        split: 'train', 'val' (the held-out fifth) or 'all'.
+        split: 'train', 'val' (our held-out fifth, `is_held_out`) or 'all'; 'official_train',
+            'official_val' or 'official_test' (12,403, 6,382 and 6,181 frames); 'robustnet_train',
+            'robustnet_val' or 'robustnet_test' (12,388, 6,382 and 6,181).
         every: Keep every k-th frame of the split, from its first. The IBN-Net paper trains on a
             quarter of the frames.
+        defective: Keep the frames in `DEFECTIVE_FRAMES`, to reproduce work that did.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'gta5'.
 
     Raises:
@@ -54,14 +75,20 @@ class GTA5Dataset(UrbanSceneDataset):
     table = GTA5_RAW_IDS
 
     def __init__(
-        self, data_root: str | os.PathLike, split: str = "train", every: int = 1, **kwargs: Any
+        self,
+        data_root: str | os.PathLike,
+        split: str = "train",
+        every: int = 1,
+        defective: bool = False,
+        **kwargs: Any,
     ) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of GTA5Dataset", split, _SPLITS)
+        if split not in SPLITS:
+            raise unknown("split of GTA5Dataset", split, SPLITS)
         if not isinstance(every, int) or every < 1:
             raise UserError(f"GTA5Dataset: every={every!r}", "allowed: whole numbers from 1")
         self.split = split
         self.every = every
+        self.defective = defective
         super().__init__(data_root, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
@@ -74,23 +101,27 @@ class GTA5Dataset(UrbanSceneDataset):
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:
         """Return every k-th frame of the split."""
-        wanted = (False, True) if self.split == "all" else (self.split == "val",)
-        chosen = [key for key in keys if is_held_out(int(key)) in wanted][:: self.every]
+        wanted = SPLITS[self.split]()
+        chosen = [key for key in keys if wanted(int(key))][:: self.every]
         if not chosen:
             raise UserError(
                 f"GTA5Dataset: {str(self.data_root)!r} has no frame of split {self.split!r}",
-                "frames 201-250, 451-500, ... are 'val' and all others 'train'",
+                "frames 201-250, 451-500, ... are 'val' and all others 'train'; data/README.md"
+                " has the other splits",
             )
         return chosen
 
     def _frames(self, kind: str) -> dict[str, Path]:
         folder = Path(self.data_root) / kind
-        files = list_files(folder, "*.png", "GTA5Dataset")
         # Converters of other code bases write NNNNN_labelTrainIds.png beside the originals.
-        frames = {path.stem: path for path in files if path.stem.isdecimal()}
-        if not frames:
-            raise UserError(
-                f"GTA5Dataset: no NNNNN.png in {str(folder)!r}",
-                "unpack 01_images.zip ... 10_labels.zip there (data/README.md)",
-            )
+        frames = files_by_key(
+            folder,
+            "**/*.png",
+            lambda path: path.stem if path.stem.isdecimal() else None,
+            "GTA5Dataset",
+            "unpack 01_images.zip ... 10_labels.zip there (data/README.md)",
+            what="NNNNN.png",
+        )
+        if self.defective:
+            return frames
         return {key: path for key, path in frames.items() if int(key) not in DEFECTIVE_FRAMES}

@@ -89,16 +89,23 @@ class LabelTable:
         allowed: The allowed values in words, for messages ("0..33").
         train_ids: (256,) uint8, the trainId of each value, read-only.
         known: (256,) bool, which values may occur, read-only.
+        encoding: How the file holds the values; a key of `formats.READERS`.
     """
 
     kind: str
     allowed: str
     train_ids: np.ndarray
     known: np.ndarray
+    encoding: str = "index"
 
 
 def label_table(
-    kind: str, allowed: str, train_id_of: Mapping[int, int], *, others_ignored: bool = False
+    kind: str,
+    allowed: str,
+    train_id_of: Mapping[int, int],
+    *,
+    others_ignored: bool = False,
+    encoding: str = "index",
 ) -> LabelTable:
     """Build the lookup table of one kind of label files.
 
@@ -108,6 +115,7 @@ def label_table(
         train_id_of: The trainId of each known value; both 0..255.
         others_ignored: Whether values outside `train_id_of` are taken as ignored rather than as
             a fault of the file.
+        encoding: How the file holds the values; a key of `formats.READERS`.
     """
     train_ids = np.full(256, IGNORE_INDEX, np.uint8)
     known = np.full(256, others_ignored)
@@ -116,7 +124,7 @@ def label_table(
         known[value] = True
     train_ids.setflags(write=False)
     known.setflags(write=False)
-    return LabelTable(kind, allowed, train_ids, known)
+    return LabelTable(kind, allowed, train_ids, known, encoding)
 
 
 _RAW_TO_TRAIN = {label.raw_id: label.train_id for label in LABELS}

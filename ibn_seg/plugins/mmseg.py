@@ -10,9 +10,18 @@ from importlib import metadata
 
 from mmengine.logging import print_log
 
+import ibn_seg.datasets.acdc
 import ibn_seg.datasets.base
+import ibn_seg.datasets.bdd100k
 import ibn_seg.datasets.cityscapes
+import ibn_seg.datasets.foggy_cityscapes
 import ibn_seg.datasets.gta5
+import ibn_seg.datasets.idd
+import ibn_seg.datasets.mapillary
+import ibn_seg.datasets.synthia
+import ibn_seg.datasets.train_ids
+import ibn_seg.datasets.urbansyn
+import ibn_seg.datasets.wilddash
 import ibn_seg.engine
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.mmengine

@@ -268,10 +268,11 @@ def _read_rgb(path: str) -> np.ndarray:
 
 def _read_train_ids(info: Mapping) -> np.ndarray:
     """Return the label of a data-set entry as (H, W) uint8 trainIds."""
-    from ibn_seg.transforms.loading import map_ids, read_ids
+    from ibn_seg.datasets.formats import read_values
+    from ibn_seg.transforms.loading import map_ids
 
     path = info["seg_map_path"]
-    return map_ids(read_ids(path), info["label_table"], path)
+    return map_ids(read_values(path), info["label_table"], path)
 
 
 def _notes(plan: DemoPlan, seeds: Sequence[int]) -> list[str]:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from ibn_seg.datasets.formats import read_values
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.loading import LoadUrbanLabels, map_ids, read_ids
+from ibn_seg.transforms.loading import LoadUrbanLabels, map_ids
 from tests.helpers import raw_from_train_ids, write_image, write_palette
 
 
@@ -24,7 +25,7 @@ def rng():
 
 @pytest.mark.parametrize("write", [write_image, write_palette])
 def test_indices_and_grey_values_are_read_as_they_are(write, tmp_path, train_ids):
-    assert np.array_equal(read_ids(write(tmp_path / "a.png", train_ids)), train_ids)
+    assert np.array_equal(read_values(write(tmp_path / "a.png", train_ids)), train_ids)
 
 
 def test_labels_keep_their_size_when_the_image_was_resized_before(tmp_path, train_ids):
@@ -51,7 +52,7 @@ def test_missing_keys_are_named(missing, tmp_path, train_ids):
 def test_other_kinds_of_pictures_are_refused(array, tmp_path):
     path = write_image(tmp_path / "a.png", array)
     with pytest.raises(UserError, match=r"a\.png: not a label file"):
-        read_ids(path)
+        read_values(path)
 
 
 def test_unknown_values_are_named_and_counted(train_ids):

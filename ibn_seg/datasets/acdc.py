@@ -1,0 +1,94 @@
+"""ACDC (Sakaridis et al., ICCV 2021) and Dark Zurich (Sakaridis et al., ICCV 2019)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.labels import TRAIN_IDS
+from ibn_seg.errors import unknown
+
+CONDITIONS = ("fog", "night", "rain", "snow")
+_SPLITS = ("train", "val")
+_IMAGE, _LABEL = "_rgb_anon.png", "_gt_labelTrainIds.png"
+
+
+class _AnonymisedScenes(UrbanSceneDataset):
+    """What both share: `rgb_anon/FOLDER/SEQUENCE/*` with `gt/FOLDER/SEQUENCE/*` of trainIds."""
+
+    table = TRAIN_IDS
+    folder: str
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by name; the normal-condition references are others."""
+        return self._files("rgb_anon", _IMAGE)
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same names."""
+        return self._files("gt", _LABEL)
+
+    def _files(self, kind: str, suffix: str) -> dict[str, Path]:
+        return files_by_key(
+            Path(self.data_root) / kind / self.folder,
+            f"**/*{suffix}",
+            lambda path: path.name.removesuffix(suffix),
+            type(self).__name__,
+            "unpack the images and the ground truth there (data/README.md)",
+        )
+
+
+@DATASETS.register_module()
+class RawACDCDataset(_AnonymisedScenes):
+    """One adverse condition of ACDC, each a domain of its own; 1920x1080.
+
+    `rgb_anon/CONDITION/SPLIT/SEQUENCE/*_rgb_anon.png` with
+    `gt/CONDITION/SPLIT/SEQUENCE/*_gt_labelTrainIds.png`. The mean of the four domains and the score
+    of all images pooled are different numbers.
+
+    Args:
+        data_root: The folder that holds `rgb_anon` and `gt`.
+        condition: 'fog', 'night', 'rain' or 'snow'.
+        split: 'train' (400 per condition) or 'val' (100, at night 106). The labels of 'test' are
+            not public.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'acdc-CONDITION'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`; `condition` or `split` is not allowed.
+    """
+
+    TARGET = "acdc"
+    ROOT_VARIABLE = "IBN_SEG_ACDC"
+
+    def __init__(
+        self, data_root: str | os.PathLike, condition: str, split: str = "val", **kwargs: Any
+    ) -> None:
+        if condition not in CONDITIONS:
+            raise unknown("condition of ACDC", condition, CONDITIONS)
+        if split not in _SPLITS:
+            raise unknown("split of RawACDCDataset", split, _SPLITS)
+        self.folder = f"{condition}/{split}"
+        super().__init__(
+            data_root, target=kwargs.pop("target", None) or f"acdc-{condition}", **kwargs
+        )
+
+
+@DATASETS.register_module()
+class RawDarkZurichDataset(_AnonymisedScenes):
+    """The labelled night images of Dark Zurich: val, 50 of 1920x1080.
+
+    `rgb_anon/val/**/*_rgb_anon.png` with `gt/val/**/*_gt_labelTrainIds.png`. The training images
+    have no labels and those of the test images are not public.
+
+    Args:
+        data_root: The folder that holds `rgb_anon` and `gt`.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'dark_zurich'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`.
+    """
+
+    TARGET = "dark_zurich"
+    ROOT_VARIABLE = "IBN_SEG_DARK_ZURICH"
+    folder = "val"

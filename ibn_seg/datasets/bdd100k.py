@@ -1,0 +1,86 @@
+"""BDD100K's 10k images with semantic segmentation (Yu et al., CVPR 2020)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.labels import TRAIN_IDS
+from ibn_seg.errors import UserError, unknown
+
+_SPLITS = ("train", "val")
+# Images, labels and the labels' suffix in the current release and in the older one, whose zip holds
+# the folder `seg`.
+_LAYOUTS = (
+    ("images/10k", "labels/sem_seg/masks", ".png"),
+    ("seg/images", "seg/labels", "_train_id.png"),
+    ("images", "labels", "_train_id.png"),
+)
+
+
+@DATASETS.register_module()
+class RawBDD100KDataset(UrbanSceneDataset):
+    """BDD100K's `10K Images` (1280x720 JPEG) with PNG masks of trainIds, in both releases' layouts.
+
+    `images/10k/SPLIT/*.jpg` with `labels/sem_seg/masks/SPLIT/*.png`, or `seg/images/SPLIT/*.jpg`
+    with `seg/labels/SPLIT/*_train_id.png`. The images and labels without partner that older
+    downloads are known to have (bdd100k issue 103) are left out.
+
+    Args:
+        data_root: The folder that holds `images` and `labels`, or `seg`.
+        split: 'train' (7,000) or 'val' (1,000). The labels of 'test' are not public.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'bdd100k'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+    """
+
+    TARGET = "bdd100k"
+    ROOT_VARIABLE = "IBN_SEG_BDD100K"
+    UNUSABLE = frozenset((
+        "3d581db5-2564fb7e", "52e3fd10-c205dec2", "781756b0-61e0a182", "78ac84ba-07bd30c2",
+        "80a9e37d-e4548ac1", "9342e334-33d167eb",  # images without labels, train and val
+        "fee92217-63b3f87f", "ff1e4d6d-f4d85cfd", "ff3d3536-04986e25", "ff3da814-c3463a43",
+        "ff55861e-a06b953c", "ff7b98c7-3cb964ac",  # labels without images, train and val
+    ))  # fmt: skip
+    table = TRAIN_IDS
+
+    def __init__(self, data_root: str | os.PathLike, split: str = "train", **kwargs: Any) -> None:
+        if split not in _SPLITS:
+            raise unknown("split of RawBDD100KDataset", split, _SPLITS)
+        self.split = split
+        super().__init__(data_root, **kwargs)
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by name."""
+        images, _, _ = self._layout()
+        return files_by_key(
+            Path(self.data_root) / images / self.split,
+            "*.jpg",
+            lambda path: path.stem,
+            "RawBDD100KDataset",
+            "unpack `10K Images` there, not the 100K ones (data/README.md)",
+        )
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same names."""
+        _, labels, suffix = self._layout()
+        return files_by_key(
+            Path(self.data_root) / labels / self.split,
+            f"*{suffix}",
+            lambda path: path.name.removesuffix(suffix),
+            "RawBDD100KDataset",
+            "unpack the segmentation labels there (data/README.md)",
+        )
+
+    def _layout(self) -> tuple[str, str, str]:
+        for layout in _LAYOUTS:
+            if (Path(self.data_root) / layout[0] / self.split).is_dir():
+                return layout
+        places = " nor ".join(f"{images}/{self.split}" for images, _, _ in _LAYOUTS)
+        raise UserError(
+            f"RawBDD100KDataset: {str(self.data_root)!r} has neither {places}",
+            "unpack `10K Images` and the segmentation labels there (data/README.md)",
+        )

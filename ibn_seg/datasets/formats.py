@@ -1,0 +1,97 @@
+"""How label files hold their values: palette and grey PNGs, 16-bit channels, panoptic segments."""
+
+import os
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ibn_seg.errors import UserError
+
+# COCO's panoptic format: a segment's number is R + 256 G + 65536 B.
+_PANOPTIC_BASE = 256
+
+
+def read_values(
+    path: str | os.PathLike, encoding: str = "index", segments: Mapping[int, int] | None = None
+) -> np.ndarray:
+    """Return the values in a label file, (H, W) uint8, read-only.
+
+    Args:
+        path: The file.
+        encoding: A key of `READERS`.
+        segments: For the encoding 'panoptic', the value of each segment number.
+
+    Raises:
+        UserError: The file cannot be read or is another kind of picture.
+    """
+    return READERS[encoding](path, segments)
+
+
+def _index(path: str | os.PathLike, segments: object) -> np.ndarray:
+    """Read a palette or 8-bit grey picture; the palette's colours do not count."""
+    try:
+        with Image.open(path) as picture:
+            mode = picture.mode
+            ids = np.asarray(picture) if mode in ("P", "L") else None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
+    if ids is None:
+        raise UserError(
+            f"{path}: not a label file, its pixels are of mode {mode!r}",
+            "allowed: palette ('P') and 8-bit grey ('L') PNGs of ids, not coloured or 16-bit ones",
+        )
+    return ids
+
+
+def _first_channel_of_16_bits(path: str | os.PathLike, segments: object) -> np.ndarray:
+    """Read a 16-bit RGB PNG whose red channel is the class, as SYNTHIA's.
+
+    OpenCV returns blue first; Pillow would cut the values to 8 bits.
+    """
+    picture = _unchanged(path)
+    if picture.dtype != np.uint16 or picture.ndim != 3:
+        raise UserError(
+            f"{path}: not a label file, {_describe(picture)}",
+            "allowed: 16-bit PNGs with the class in the first channel, as in GT/LABELS",
+        )
+    red = picture[..., 2]
+    if red.max(initial=0) > 255:
+        raise UserError(f"{path}: value {red.max()} is not a class", "unpack this file again")
+    return red.astype(np.uint8)
+
+
+def _panoptic(path: str | os.PathLike, segments: Mapping[int, int] | None) -> np.ndarray:
+    """Read a coloured PNG of segment numbers; pixels of no segment get 0."""
+    picture = _unchanged(path)
+    if picture.dtype != np.uint8 or picture.ndim != 3:
+        raise UserError(
+            f"{path}: not a panoptic label file, {_describe(picture)}",
+            "allowed: RGB PNGs of segment numbers, with their panoptic.json",
+        )
+    # Blue, green, red: the number's bytes from the highest to the lowest.
+    numbers = picture[..., :3].astype(np.uint32) @ np.uint32([_PANOPTIC_BASE**2, _PANOPTIC_BASE, 1])
+    found, places = np.unique(numbers, return_inverse=True)
+    known = segments or {}
+    values = np.array([known.get(int(number), 0) for number in found], np.uint8)
+    return values[places].reshape(numbers.shape)
+
+
+def _unchanged(path: str | os.PathLike) -> np.ndarray:
+    picture = cv2.imread(os.fspath(path), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise UserError(f"{path}: cannot be read as a picture", "check it")
+    return picture
+
+
+def _describe(picture: np.ndarray) -> str:
+    channels = 1 if picture.ndim == 2 else picture.shape[2]
+    return f"it has {channels} channel{'s' if channels > 1 else ''} of {picture.dtype}"
+
+
+READERS: Mapping[str, Callable[..., np.ndarray]] = {
+    "index": _index,
+    "first channel of 16 bits": _first_channel_of_16_bits,
+    "panoptic": _panoptic,
+}

@@ -1,0 +1,74 @@
+"""IDD, the India Driving Dataset (Varma et al., WACV 2019)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.tables import IDD_TRAIN_IDS, IDD_WITHOUT_FALLBACK
+from ibn_seg.errors import unknown
+
+_SPLITS = ("train", "val")
+_IMAGE, _LABEL = "_leftimg8bit", "_gtfine_labelcstrainids"
+
+
+@DATASETS.register_module()
+class IDDDataset(UrbanSceneDataset):
+    """IDD: `leftImg8bit/SPLIT/DRIVE/*_leftImg8bit.png` (or .jpg) with labels of csTrainIds.
+
+    The label PNGs `gtFine/SPLIT/DRIVE/*_gtFine_labelcsTrainIds.png` are not in the download: IDD's
+    toolkit makes them from the polygons, `createLabels.py --id-type csTrainId`.
+
+    Args:
+        data_root: The folder that holds `leftImg8bit` and `gtFine`.
+        split: 'train' (6,993 in part I) or 'val' (981). The labels of 'test' are not public.
+        fallback: 'terrain' as the toolkit has it, or 'ignore', for non-drivable fallback; IDD has
+            no terrain.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'idd'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`; `split` or `fallback` is not allowed.
+    """
+
+    TARGET = "idd"
+    ROOT_VARIABLE = "IBN_SEG_IDD"
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike,
+        split: str = "val",
+        fallback: str = "terrain",
+        **kwargs: Any,
+    ) -> None:
+        tables = {"terrain": IDD_TRAIN_IDS, "ignore": IDD_WITHOUT_FALLBACK}
+        if split not in _SPLITS:
+            raise unknown("split of IDDDataset", split, _SPLITS)
+        if fallback not in tables:
+            raise unknown("fallback of IDDDataset", fallback, tables)
+        self.split = split
+        self.table = tables[fallback]
+        super().__init__(data_root, **kwargs)
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by DRIVE/ID."""
+        return self._files("leftImg8bit", _IMAGE, "unpack IDD's images there (data/README.md)")
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same keys."""
+        return self._files(
+            "gtFine",
+            _LABEL,
+            "make them from the polygons: createLabels.py --id-type csTrainId of IDD's toolkit",
+        )
+
+    def _files(self, kind: str, suffix: str, missing: str) -> dict[str, Path]:
+        def key(path: Path) -> str | None:
+            # The toolkit and its documentation differ in upper and lower case.
+            if not path.stem.lower().endswith(suffix) or path.suffix not in (".png", ".jpg"):
+                return None
+            return f"{path.parent.name}/{path.stem[: -len(suffix)]}"
+
+        folder = Path(self.data_root) / kind / self.split
+        return files_by_key(folder, "*/*", key, "IDDDataset", missing)

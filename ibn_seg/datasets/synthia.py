@@ -1,0 +1,69 @@
+"""SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), read as it is downloaded."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.splits import read_split
+from ibn_seg.datasets.tables import SYNTHIA_IDS
+from ibn_seg.errors import unknown
+
+_SPLITS = ("all", "robustnet_train", "robustnet_val")
+
+
+@DATASETS.register_module()
+class SynthiaDataset(UrbanSceneDataset):
+    """SYNTHIA frames `RGB/NNNNNNN.png` with 16-bit labels `GT/LABELS/NNNNNNN.png`.
+
+    The class is the labels' first channel. Terrain, truck and train do not occur in them, which is
+    why work with SYNTHIA scores 16 or 13 classes (`protocols`). Files may lie in folders below, as
+    RobustNet arranges them.
+
+    Args:
+        data_root: The folder that holds `RGB` and `GT`.
+        split: 'all' (9,400 frames), or RobustNet's random 'robustnet_train' (6,580) or
+            'robustnet_val' (2,820).
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'synthia'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+    """
+
+    TARGET = "synthia"
+    ROOT_VARIABLE = "IBN_SEG_SYNTHIA"
+    table = SYNTHIA_IDS
+
+    def __init__(self, data_root: str | os.PathLike, split: str = "all", **kwargs: Any) -> None:
+        if split not in _SPLITS:
+            raise unknown("split of SynthiaDataset", split, _SPLITS)
+        self.split = split
+        super().__init__(data_root, **kwargs)
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the frames by number."""
+        return self._frames("RGB")
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by number."""
+        return self._frames("GT/LABELS")
+
+    def select(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return the frames of the split."""
+        if self.split == "all":
+            return keys
+        held_out = read_split("synthia_robustnet_val")
+        return [key for key in keys if (int(key) in held_out) == (self.split == "robustnet_val")]
+
+    def _frames(self, kind: str) -> dict[str, Path]:
+        return files_by_key(
+            Path(self.data_root) / kind,
+            "**/*.png",
+            lambda path: path.stem if path.stem.isdecimal() else None,
+            "SynthiaDataset",
+            "unpack SYNTHIA_RAND_CITYSCAPES there (data/README.md)",
+            what="NNNNNNN.png",
+        )

@@ -1,0 +1,84 @@
+"""WildDash 2 (Zendel et al., CVPR 2022), in its panoptic package and in the older layout."""
+
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+
+from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.tables import WILDDASH_IDS, WILDDASH_SEGMENTS
+from ibn_seg.errors import UserError
+from ibn_seg.io import read_json
+
+_ANNOTATIONS = "panoptic.json"
+
+
+@DATASETS.register_module()
+class WildDash2Dataset(UrbanSceneDataset):
+    """WildDash 2's public images: `images/*.jpg` with panoptic PNGs, or `labels/*.png` of ids.
+
+    The current package has `panoptic.json` and a folder `panoptic` of segment numbers, the older
+    one `labels`. There is no official split, so all public images are one.
+
+    Args:
+        data_root: The folder that holds `images`.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'wilddash2'.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`; `panoptic.json` is not what it should be.
+    """
+
+    TARGET = "wilddash2"
+    ROOT_VARIABLE = "IBN_SEG_WILDDASH2"
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by name."""
+        return self._files("images", "*.jpg")
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same names, and choose their table."""
+        path = Path(self.data_root) / _ANNOTATIONS
+        self._segments: dict[str, dict[int, int]] = {}
+        if not path.is_file():
+            self.table = WILDDASH_IDS
+            return self._files("labels", "*.png")
+        self.table = WILDDASH_SEGMENTS
+        self._segments = _read_segments(path)
+        return self._files("panoptic", "*.png")
+
+    def more_info(self, key: str) -> dict[str, Any]:
+        """Return the class of each segment of a panoptic label."""
+        if self.table is WILDDASH_IDS:
+            return {}
+        if key not in self._segments:
+            raise UserError(
+                f"WildDash2Dataset: {_ANNOTATIONS} says nothing about {key!r}",
+                "unpack the whole package again",
+            )
+        return {"segments": self._segments[key]}
+
+    def _files(self, kind: str, pattern: str) -> dict[str, Path]:
+        return files_by_key(
+            Path(self.data_root) / kind,
+            pattern,
+            lambda path: path.stem,
+            "WildDash2Dataset",
+            "unpack WildDash 2's public package there (data/README.md)",
+        )
+
+
+def _read_segments(path: Path) -> dict[str, dict[int, int]]:
+    """Return the category of every segment number, by the name of the label file."""
+    try:
+        return {
+            Path(annotation["file_name"]).stem: {
+                int(segment["id"]): int(segment["category_id"])
+                for segment in annotation["segments_info"]
+            }
+            for annotation in read_json(path)["annotations"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a panoptic annotation file ({type(error).__name__}: {error})",
+            "unpack it again",
+        ) from error
