@@ -81,7 +81,12 @@ def confusion_matrix(
     return confusion
 
 
-def scores(confusion: np.ndarray, classes: Sequence[str], images: int = 0) -> DomainResult:
+def scores(
+    confusion: np.ndarray,
+    classes: Sequence[str],
+    images: int = 0,
+    scored: Sequence[str] | None = None,
+) -> DomainResult:
     """Return the scores of a confusion matrix by Cityscapes' official rule.
 
     IoU is TP / (TP + FP + FN) over the pixels whose label is not ignored. The official code
@@ -94,6 +99,8 @@ def scores(confusion: np.ndarray, classes: Sequence[str], images: int = 0) -> Do
         confusion: (C, C) pixel counts, rows are labels and columns predictions.
         classes: The C class names.
         images: Number of images that were counted.
+        scored: The classes in the means mIoU and mAcc. Default: all. The others are predicted and
+            counted as before, so that the IoU of the scored ones is the same.
 
     Raises:
         UserError: No pixel counts, so there is nothing to score.
@@ -107,7 +114,12 @@ def scores(confusion: np.ndarray, classes: Sequence[str], images: int = 0) -> Do
     labelled = confusion.sum(axis=1).astype(np.float64)
     predicted = confusion.sum(axis=0).astype(np.float64)
     union = labelled + predicted - hits
-    in_union, in_labels = np.flatnonzero(union), np.flatnonzero(labelled)
+    wanted = np.isin(classes, classes if scored is None else scored)
+    in_union, in_labels = np.flatnonzero(union * wanted), np.flatnonzero(labelled * wanted)
+    if not in_labels.size:
+        raise UserError(
+            f"no pixel belongs to one of {', '.join(scored or classes)}", "check labels"
+        )
     iou = {classes[i]: float(100 * hits[i] / union[i]) for i in in_union}
     recall = {classes[i]: float(100 * hits[i] / labelled[i]) for i in in_labels}
     return DomainResult(
@@ -116,7 +128,7 @@ def scores(confusion: np.ndarray, classes: Sequence[str], images: int = 0) -> Do
         aAcc=float(100 * hits.sum() / confusion.sum()),
         IoU=iou,
         Acc=recall,
-        absent=[name for name in classes if name not in iou],
+        absent=[name for i, name in enumerate(classes) if wanted[i] and name not in iou],
         unlabelled=[name for name in iou if name not in recall],
         images=images,
         confusion=confusion.astype(np.int64).tolist(),

@@ -9,8 +9,10 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 from prettytable import PrettyTable
 
+from ibn_seg.datasets.labels import NUM_CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, scores
+from ibn_seg.evaluation.protocols import class_set, get_protocol
 
 
 @METRICS.register_module()
@@ -33,6 +35,8 @@ class MultiDomainIoU(BaseMetric):
         domain: The name for samples without `target`, as from mmseg's own data sets. None makes
             such a sample an error.
         ignore_index: The label of pixels that do not count.
+        protocol: Name of the evaluation protocol, which says over how many classes the means of a
+            domain go; the images are brought to its sizes by `ProtocolView`.
         collect_device: As in `mmengine.evaluator.BaseMetric`.
         collect_dir: As in `mmengine.evaluator.BaseMetric`.
 
@@ -49,6 +53,7 @@ class MultiDomainIoU(BaseMetric):
         source: str | None = None,
         domain: str | None = None,
         ignore_index: int = 255,
+        protocol: str = "native",
         collect_device: str = "cpu",
         collect_dir: str | None = None,
     ) -> None:
@@ -56,6 +61,7 @@ class MultiDomainIoU(BaseMetric):
         self.source = source
         self.domain = domain
         self.ignore_index = ignore_index
+        self.protocol = get_protocol(protocol)
         self.domain_results: dict[str, dict[str, Any]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -93,7 +99,9 @@ class MultiDomainIoU(BaseMetric):
         self.domain_results = {}
         for domain in dict.fromkeys(name for name, _ in results):
             matrices = [confusion for name, confusion in results if name == domain]
-            result = _domain_scores(domain, matrices, classes)
+            count = self.protocol.view(domain).classes
+            scored = None if count == NUM_CLASSES else class_set(count)
+            result = _domain_scores(domain, matrices, classes, scored)
             self.domain_results[domain] = result.to_dict()
             metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
             metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
@@ -119,11 +127,14 @@ class MultiDomainIoU(BaseMetric):
 
 
 def _domain_scores(
-    domain: str, matrices: Sequence[np.ndarray], classes: Sequence[str]
+    domain: str,
+    matrices: Sequence[np.ndarray],
+    classes: Sequence[str],
+    scored: Sequence[str] | None,
 ) -> DomainResult:
     """Return the scores of one domain's summed matrices; its name leads any error."""
     try:
-        return scores(np.sum(matrices, axis=0), classes, len(matrices))
+        return scores(np.sum(matrices, axis=0), classes, len(matrices), scored)
     except UserError as error:
         raise UserError(f"domain {domain!r}: {error.line}") from error
 

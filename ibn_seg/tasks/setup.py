@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_SEED = 0
+_LOADING = ("LoadImageFromFile", "LoadUrbanLabels", "LoadAnnotations")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 PAIR = re.compile(r"[\w.]+=")
 _run_numbers = itertools.count()
@@ -114,6 +115,48 @@ def check_writable(folder: str | os.PathLike) -> None:
             pass
     except OSError as error:
         raise write_error(folder, error) from error
+
+
+def set_protocol(cfg: "Config", name: str) -> None:
+    """Let validation and test follow an evaluation protocol (`ibn_seg.evaluation.protocols`).
+
+    Raises:
+        UserError: There is no such protocol, or the config evaluates by another metric than ours.
+    """
+    from ibn_seg.evaluation.protocols import get_protocol
+
+    protocol = get_protocol(name)
+    for part in ("val", "test"):
+        if not cfg.get(f"{part}_dataloader"):
+            continue
+        evaluator = cfg.get(f"{part}_evaluator")
+        if not isinstance(evaluator, Mapping) or evaluator.get("type") != "MultiDomainIoU":
+            raise UserError(
+                f"--protocol {name}: {part}_evaluator is not MultiDomainIoU", "use that metric"
+            )
+        evaluator["protocol"] = name
+        _show_by(cfg[f"{part}_dataloader"]["dataset"], {"type": "ProtocolView", "protocol": name})
+    if protocol.window is not None:
+        side, stride = protocol.window
+        window = {"mode": "slide", "crop_size": (side, side), "stride": (stride, stride)}
+        cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
+
+
+def _show_by(part: Any, view: Mapping[str, Any]) -> None:
+    """Put a protocol's view after the loading of labels, in every pipeline below."""
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key == "pipeline":
+                names = [step.get("type") for step in value]
+                last = max(
+                    (i for i, kind in enumerate(names) if kind in _LOADING), default=len(names) - 1
+                )
+                part[key] = [*value[: last + 1], dict(view), *value[last + 1 :]]
+            else:
+                _show_by(value, view)
+    elif isinstance(part, (list, tuple)):
+        for item in part:
+            _show_by(item, view)
 
 
 def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
