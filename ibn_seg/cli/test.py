@@ -20,6 +20,11 @@ from ibn_seg.cli.options import (
 @click.option("--show-dir", metavar="DIR", help="Write pictures of the predictions.")
 @click.option("--wait-time", type=float, default=2.0, show_default=True, help="Seconds per window.")
 @click.option("--tta", is_flag=True, help="Test with the config's tta_pipeline.")
+@click.option(
+    "--protocol",
+    metavar="NAME",
+    help="Evaluate as a published table does: sizes, windows and classes of each target.",
+)
 @config_options
 @launch_options
 def test(
@@ -31,6 +36,7 @@ def test(
     show_dir: str | None,
     wait_time: float,
     tta: bool,
+    protocol: str | None,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -44,6 +50,7 @@ def test(
     Examples:
       ibn-seg test CONFIG work_dirs/NAME/iter_40000.pth
       ibn-seg test CONFIG CHECKPOINT --out predictions/ --show-dir pictures/
+      ibn-seg test CONFIG CHECKPOINT --protocol robustnet    # or rein, ibn_paper, synthia16, ...
       ibn-seg test CONFIG CHECKPOINT --cfg-options test_dataloader.num_workers=4
       torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
     """
@@ -60,6 +67,7 @@ def test(
         show_dir=show_dir,
         wait_time=wait_time,
         tta=tta,
+        protocol=protocol,
         cfg_options=read_options(cfg_options),
         launcher=launcher,
         quiet=not verbose,

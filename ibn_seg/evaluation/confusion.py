@@ -117,9 +117,7 @@ def scores(
     wanted = np.isin(classes, classes if scored is None else scored)
     in_union, in_labels = np.flatnonzero(union * wanted), np.flatnonzero(labelled * wanted)
     if not in_labels.size:
-        raise UserError(
-            f"no pixel belongs to one of {', '.join(scored or classes)}", "check labels"
-        )
+        raise UserError("no pixel belongs to a class that is scored", "check the label files")
     iou = {classes[i]: float(100 * hits[i] / union[i]) for i in in_union}
     recall = {classes[i]: float(100 * hits[i] / labelled[i]) for i in in_labels}
     return DomainResult(

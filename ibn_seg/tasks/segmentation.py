@@ -96,6 +96,7 @@ def test(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     tta: bool = False,
+    protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
 ) -> dict:
@@ -112,6 +113,8 @@ def test(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
+            and classes for each target. Default: what the config says.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -144,6 +147,8 @@ def test(
         _draw(cfg, show, show_dir, wait_time)
     if tta:
         _augment(cfg)
+    if protocol is not None:
+        setup.set_protocol(cfg, protocol)
     setup.set_progress(cfg)
     with (
         distributed.kept_thread_settings(),
@@ -190,11 +195,19 @@ def _measured(runner: "SegmentationRunner") -> dict[str, Any]:
         "method": experiment.get("method"),
         "backbone": experiment.get("backbone"),
         "source": experiment.get("source"),
+        "protocol": _protocol(runner.cfg),
         "domains": last["domains"],
         "targets_mIoU": last["metrics"].get("targets/mIoU"),
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
+
+
+def _protocol(cfg: "Config") -> str:
+    """Return the name of the evaluation protocol of a config."""
+    evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {}
+    given = evaluator.get("protocol") if isinstance(evaluator, Mapping) else None
+    return given or "native"
 
 
 def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:

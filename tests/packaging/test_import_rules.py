@@ -42,7 +42,10 @@ RULES = {
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
-    "ibn_seg.transforms": Rule(CORE | {"datasets"}, MM | PICTURES | {"torch"}),
+    "ibn_seg.transforms": Rule(
+        CORE | {"datasets", "evaluation.protocols"}, MM | PICTURES | {"torch"}
+    ),
+    "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
     "ibn_seg.plugins.checkpoint_names": Rule({"errors", "models.published"}, {"mmengine"}),
