@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import GTA5_RAW_IDS
-from ibn_seg.datasets.splits import read_split
+from ibn_seg.datasets.splits import is_held_out, read_split
 from ibn_seg.errors import UserError, unknown
 
 # Frames of one single colour, which RobustNet's lists leave out.
@@ -18,18 +18,6 @@ SINGLE_COLOUR = frozenset(
 )
 # Besides them, those where image and label differ in size, as public loaders say.
 DEFECTIVE_FRAMES = SINGLE_COLOUR | {15188, 17705}
-
-_BLOCK = 50
-_PARTS = 5
-
-
-def is_held_out(frame: int) -> bool:
-    """Whether a frame (numbered from 1) is in our held-out fifth.
-
-    Neighbouring frames are nearly the same picture, so whole blocks of 50 are held out, every fifth
-    of them: 201-250, 451-500, ...
-    """
-    return (frame - 1) // _BLOCK % _PARTS == _PARTS - 1
 
 
 def _listed(name: str, without: frozenset[int] = frozenset()) -> Callable[[], Callable]:

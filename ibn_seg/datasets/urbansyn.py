@@ -1,30 +1,49 @@
 """UrbanSyn (Gomez et al., arXiv:2312.12176), read as it is downloaded."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.splits import is_held_out
 from ibn_seg.datasets.tables import URBANSYN_IDS
+from ibn_seg.errors import unknown
+
+_SPLITS = ("all", "train", "val")
 
 
 @DATASETS.register_module()
 class UrbanSynDataset(UrbanSceneDataset):
     """UrbanSyn frames `rgb/rgb_NNNN.png` with grey labels `ss/ss_NNNN.png` of trainIds.
 
-    7,539 frames of 2048x1024 without a split. The labels' 19, unlabelled, is ignored.
+    7,539 frames of 2048x1024 without an official split. The labels' 19, unlabelled, is ignored.
 
     Args:
         data_root: The folder that holds `rgb` and `ss`.
+        split: 'all', or our own 'train' and 'val' by `splits.is_held_out`.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'urbansyn'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`.
+        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
     """
 
     TARGET = "urbansyn"
     ROOT_VARIABLE = "IBN_SEG_URBANSYN"
     table = URBANSYN_IDS
+
+    def __init__(self, data_root: str | os.PathLike, split: str = "all", **kwargs: Any) -> None:
+        if split not in _SPLITS:
+            raise unknown("split of UrbanSynDataset", split, _SPLITS)
+        self.split = split
+        super().__init__(data_root, **kwargs)
+
+    def select(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return the frames of the split."""
+        wanted = {"all": (False, True), "train": (False,), "val": (True,)}[self.split]
+        return [key for key in keys if is_held_out(int(key)) in wanted]
 
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""
@@ -37,8 +56,10 @@ class UrbanSynDataset(UrbanSceneDataset):
     def _frames(self, kind: str) -> dict[str, Path]:
         return files_by_key(
             Path(self.data_root) / kind,
-            f"{kind}_*.png",
-            lambda path: path.stem.removeprefix(f"{kind}_"),
+            f"{kind}_[0-9]*.png",
+            lambda path: (
+                number if (number := path.stem.removeprefix(f"{kind}_")).isdecimal() else None
+            ),
             "UrbanSynDataset",
             "unpack rgb.zip and ss.zip there (data/README.md)",
         )

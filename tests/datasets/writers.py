@@ -78,7 +78,7 @@ def synthia(root: Path) -> Expected:
 def urbansyn(root: Path) -> Expected:
     """rgb/rgb_NNNN.png and ss/ss_NNNN.png, from 1; 19 is unlabelled; ss_colour beside."""
     expected = {}
-    for index, (rng, train_ids) in enumerate(samples(2), start=1):
+    for index, (rng, train_ids) in zip((1, 2, 201), samples(2), strict=True):
         write_image(root / "rgb" / f"rgb_{index:04}.png", image_for(train_ids, rng))
         label = np.where(train_ids == IGNORED, 19, train_ids).astype(np.uint8)
         write_image(root / "ss" / f"ss_{index:04}.png", label)
@@ -136,10 +136,10 @@ def mapillary_20(root: Path) -> Expected:
 
 
 def acdc(root: Path) -> Expected:
-    """Two conditions with sequences, the normal-condition references beside."""
+    """Four conditions with sequences, the normal-condition references beside."""
     expected = {}
-    for condition in ("fog", "night"):
-        for index, (rng, train_ids) in enumerate(samples(len(condition))):
+    for condition in ("fog", "night", "rain", "snow"):
+        for index, (rng, train_ids) in enumerate(samples(20 + len(condition))):
             stem = f"{condition}/val/GOPR0{index // 2}475/GOPR0475_frame_{index:06}"
             write_image(root / "rgb_anon" / f"{stem}_rgb_anon.png", image_for(train_ids, rng))
             write_image(root / "gt" / f"{stem}_gt_labelTrainIds.png", train_ids)

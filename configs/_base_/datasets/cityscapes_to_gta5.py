@@ -19,6 +19,9 @@ train_dataloader = dict(
         data_root={{_base_.cityscapes_root}},
         split='train',
         pipeline=train_pipeline))
+source_val = [
+    dict(type='RawCityscapesDataset', data_root={{_base_.cityscapes_root}}, split='val'),
+]
 experiment = dict(source='cityscapes')
 val_evaluator = dict(source='cityscapes')
 test_evaluator = val_evaluator

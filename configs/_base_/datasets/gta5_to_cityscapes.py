@@ -27,6 +27,8 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='GTA5Dataset', data_root=gta5_root, split='train', pipeline=train_pipeline))
+# What the other files here build on: the source's own validation set.
+source_val = [dict(type='GTA5Dataset', data_root=gta5_root, split='val')]
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -36,7 +38,7 @@ val_dataloader = dict(
         type='MultiDomainDataset',
         pipeline=test_pipeline,
         datasets=[
-            dict(type='GTA5Dataset', data_root=gta5_root, split='val'),
+            *source_val,
             dict(type='RawCityscapesDataset', data_root=cityscapes_root, split='val'),
         ]))
 test_dataloader = val_dataloader

@@ -1,8 +1,19 @@
-"""Lists of frames that belong to published splits."""
+"""Which frames belong to which split: lists of published splits, and our own rule."""
 
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
+_BLOCK = 50
+_PARTS = 5
+
+
+def is_held_out(frame: int) -> bool:
+    """Whether a frame (numbered from 1) is in our held-out fifth.
+
+    Neighbouring frames are nearly the same picture, so whole blocks of 50 are held out, every fifth
+    of them: 201-250, 451-500, ...
+    """
+    return (frame - 1) // _BLOCK % _PARTS == _PARTS - 1
 
 
 def read_split(name: str) -> frozenset[int]:
