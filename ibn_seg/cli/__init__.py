@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
+    "data": ("ibn_seg.cli.data:data", "Check, unpack and measure downloaded data sets."),
     "swap": ("ibn_seg.cli.swap:swap", "Put an IBN backbone into an existing config."),
     "imagenet": (
         "ibn_seg.cli.imagenet:imagenet",

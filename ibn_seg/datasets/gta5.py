@@ -36,6 +36,8 @@ SPLITS: Mapping[str, Callable[[], Callable[[int], bool]]] = {
     "robustnet_test": _listed("gta5_test"),
 }
 
+_OFFICIAL = ("train", "val", "test")
+
 
 @DATASETS.register_module()
 class GTA5Dataset(UrbanSceneDataset):
@@ -60,6 +62,7 @@ class GTA5Dataset(UrbanSceneDataset):
 
     TARGET = "gta5"
     ROOT_VARIABLE = "IBN_SEG_GTA5"
+    UNUSABLE = frozenset(f"{frame:05}" for frame in DEFECTIVE_FRAMES)
     table = GTA5_RAW_IDS
 
     def __init__(
@@ -76,15 +79,16 @@ class GTA5Dataset(UrbanSceneDataset):
             raise UserError(f"GTA5Dataset: every={every!r}", "allowed: whole numbers from 1")
         self.split = split
         self.every = every
-        self.defective = defective
+        if defective:
+            self.UNUSABLE = frozenset()
         super().__init__(data_root, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
-        """Return the frames by number, without defective ones."""
+        """Return the frames by number."""
         return self._frames("images")
 
     def list_labels(self) -> dict[str, Path]:
-        """Return the labels by number, without defective ones."""
+        """Return the labels by number."""
         return self._frames("labels")
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:
@@ -99,10 +103,16 @@ class GTA5Dataset(UrbanSceneDataset):
             )
         return chosen
 
+    def split_of(self, key: str) -> str:
+        """Return the split of ours and the official one."""
+        ours = "val" if is_held_out(int(key)) else "train"
+        official = (name for name in _OFFICIAL if int(key) in read_split(f"gta5_{name}"))
+        return f"{ours}, official_{next(official, 'none')}"
+
     def _frames(self, kind: str) -> dict[str, Path]:
         folder = Path(self.data_root) / kind
         # Converters of other code bases write NNNNN_labelTrainIds.png beside the originals.
-        frames = files_by_key(
+        return files_by_key(
             folder,
             "**/*.png",
             lambda path: path.stem if path.stem.isdecimal() else None,
@@ -110,6 +120,3 @@ class GTA5Dataset(UrbanSceneDataset):
             "unpack 01_images.zip ... 10_labels.zip there (data/README.md)",
             what="NNNNN.png",
         )
-        if self.defective:
-            return frames
-        return {key: path for key, path in frames.items() if int(key) not in DEFECTIVE_FRAMES}

@@ -55,8 +55,12 @@ class SynthiaDataset(UrbanSceneDataset):
         """Return the frames of the split."""
         if self.split == "all":
             return keys
-        held_out = read_split("synthia_robustnet_val")
-        return [key for key in keys if (int(key) in held_out) == (self.split == "robustnet_val")]
+        return [key for key in keys if self.split_of(key) == self.split]
+
+    def split_of(self, key: str) -> str:
+        """Return RobustNet's split of a frame."""
+        held_out = int(key) in read_split("synthia_robustnet_val")
+        return "robustnet_val" if held_out else "robustnet_train"
 
     def _frames(self, kind: str) -> dict[str, Path]:
         return files_by_key(

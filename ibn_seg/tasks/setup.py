@@ -28,18 +28,26 @@ _run_numbers = itertools.count()
 
 def register() -> None:
     """Register backbones, data sets, transforms, metric and engine with mmengine and mmseg."""
-    # The maintained fork of mmseg prints at import what it could not import. Nothing else may be
-    # imported here: a logger made meanwhile would keep writing to the redirected stream.
-    with contextlib.redirect_stdout(io.StringIO()):
-        import mmseg.datasets  # noqa: F401
+    load_mmseg()
     import ibn_seg.plugins.mmseg  # noqa: F401
 
 
-def read_options(pairs: Iterable[str]) -> dict[str, Any]:
+def load_mmseg() -> None:
+    """Import mmseg's data sets without what its maintained fork prints.
+
+    It says what it could not import. Nothing else may be imported here: a logger made meanwhile
+    would keep writing to the redirected stream.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        import mmseg.datasets  # noqa: F401
+
+
+def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
     """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
 
     Args:
         pairs: KEY=VALUE each.
+        flag: The option that they were given by, for messages.
 
     Raises:
         UserError: An item is not KEY=VALUE, or its brackets do not match.
@@ -51,12 +59,10 @@ def read_options(pairs: Iterable[str]) -> dict[str, Any]:
 
     for pair in pairs:
         if not PAIR.match(pair):
-            raise UserError(
-                f"--cfg-options {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100"
-            )
+            raise UserError(f"{flag} {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100")
         opened, closed = ([pair.count(bracket) for bracket in kind] for kind in ("([", ")]"))
         if opened != closed:
-            raise UserError(f"--cfg-options {pair!r}: brackets do not match", 'write key="[a,b]"')
+            raise UserError(f"{flag} {pair!r}: brackets do not match", 'write key="[a,b]"')
     parser = argparse.ArgumentParser()
     parser.add_argument("--options", nargs="+", action=DictAction)
     return parser.parse_args(["--options", *pairs]).options

@@ -1,5 +1,6 @@
 """Which frames belong to which split: lists of published splits, and our own rule."""
 
+import functools
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -16,6 +17,7 @@ def is_held_out(frame: int) -> bool:
     return (frame - 1) // _BLOCK % _PARTS == _PARTS - 1
 
 
+@functools.cache
 def read_split(name: str) -> frozenset[int]:
     """Return the frame numbers of a split, from the runs FIRST-LAST in its text file.
 

@@ -1,0 +1,123 @@
+"""`ibn-seg data`."""
+
+import click
+
+from ibn_seg.cli.options import command_line
+
+_NAMES = """NAME is gta5, cityscapes, foggy_cityscapes, synthia, urbansyn, bdd100k, mapillary, acdc,
+    dark_zurich, idd, wilddash2 or train_ids."""
+
+
+def _named(function: object) -> object:
+    """Put the names of the data sets into a command's help."""
+    function.__doc__ = function.__doc__.replace("NAMES.", _NAMES)
+    return function
+
+
+def _common(function: object) -> object:
+    """Add the options that say what is read."""
+    for option in (
+        click.option("--workers", type=click.IntRange(1), help="Processes. Default: the cores."),
+        click.option("--exclude", metavar="FILE", help="The exclude list, if it is not in ROOT."),
+        click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
+                     help="An argument of the data set's class, such as split=val."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.group()
+def data() -> None:
+    """Check a download, unpack archives into the layout, and look at the numbers.
+
+    \b
+    Examples:
+      ibn-seg data check gta5 data/gta5
+      ibn-seg data prepare cityscapes leftImg8bit_trainvaltest.zip gtFine_trainvaltest.zip \\
+          --out data/cityscapes
+      ibn-seg data stats cityscapes data/cityscapes --sheet sheet.png
+    """
+
+
+@data.command()
+@click.argument("name")
+@click.argument("root")
+@click.option("--labels-only", is_flag=True,
+              help="Decode labels only: no truncated images, no duplicates.")  # fmt: skip
+@click.option("--complete", is_flag=True,
+              help="Fewer files than the official number are a finding.")  # fmt: skip
+@click.option("--allow", multiple=True, metavar="KIND",
+              help="A kind of finding that does not count for the exit code.")  # fmt: skip
+@click.option("--fix", type=click.Choice(["list"]),
+              help="Add harmful files to ROOT/ibn_seg_exclude.txt, or to --exclude.")  # fmt: skip
+@click.option("--report", metavar="FILE", help="JSON. Default: data_check_NAME.json, here.")
+@click.option("--show", type=click.IntRange(0), default=10, show_default=True,
+              help="Findings of each kind that are printed.")  # fmt: skip
+@_common
+@_named
+def check(
+    name: str,
+    root: str,
+    labels_only: bool,
+    complete: bool,
+    allow: tuple[str, ...],
+    fix: str | None,
+    report: str | None,
+    show: int,
+    options: tuple[str, ...],
+    exclude: str | None,
+    workers: int | None,
+) -> None:
+    """Look at every file of a data set and say what is wrong.
+
+    NAMES.
+
+    Unpaired, truncated, empty and damaged files, sizes that differ, labels of colours, of 16 bits
+    or with unknown ids, images of another kind, duplicates across splits, labels without a class,
+    and the number of files against the official one. --fix list writes the files that would stop
+    or spoil a training into a list that the data sets honour.
+
+    \b
+    Examples:
+      ibn-seg data check gta5 data/gta5
+      ibn-seg data check cityscapes data/cityscapes --option split=val --labels-only
+      ibn-seg data check bdd100k data/bdd100k --fix list --report bdd100k.json
+
+    \b
+    Exit codes: 0 nothing found, 2 something found (or wrong usage), 3 the environment cannot do it.
+    """
+    from ibn_seg.cli.data_tables import print_check
+    from ibn_seg.errors import UserError
+    from ibn_seg.io import write_json
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.tasks.data.check import check as run
+    from ibn_seg.tasks.data.exclude import readable_list, write_exclude_list
+    from ibn_seg.tasks.data.findings import failing
+    from ibn_seg.tasks.data.report import check_report
+    from ibn_seg.tasks.setup import read_options
+
+    failing((), allow)  # a wrong kind is said before the work
+    with progress_callback("check") as progress:
+        result = run(
+            name,
+            root,
+            options=read_options(options, "--option"),
+            labels_only=labels_only,
+            complete=complete,
+            exclude=readable_list(exclude, fix is not None),
+            workers=workers,
+            progress=progress,
+        )
+    print_check(result, show)
+    report = report or f"data_check_{name}.json"
+    write_json(report, {"command": command_line(), **check_report(name, result)})
+    click.echo(f"report: {report}")
+    if fix:
+        path, added = write_exclude_list(result, exclude)
+        click.echo(f"{path}: {added} file{'s' * (added != 1)} added")
+    count = failing(result.findings, allow)
+    if count:
+        raise UserError(
+            f"{root}: {count} finding{'s' * (count != 1)}",
+            "see above and the report; --fix list writes an exclude list, --allow KIND accepts one",
+        )

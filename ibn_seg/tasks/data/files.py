@@ -1,0 +1,290 @@
+"""Looks at single files, in worker processes: read once, decode once, say what is wrong.
+
+Nothing here loads mmseg or PyTorch, so that a worker starts in a fraction of a second.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ibn_seg.datasets.formats import PICTURE_ERRORS, decode_values
+from ibn_seg.datasets.labels import IGNORE_INDEX, NUM_CLASSES, LabelTable
+from ibn_seg.errors import UserError
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
+# Some writers add bytes behind the picture's end.
+_TAIL = 4096
+# PNG's colour types, in IHDR.
+_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
+_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_16_BITS = "first channel of 16 bits"
+_PANOPTIC = "panoptic"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to look at.
+
+    Attributes:
+        index: Its number, which the result carries.
+        path: The file.
+        table: The table of a label's values; None for an image.
+        group: The number of the part whose class histogram a label counts in.
+        segments: The value of each segment number of a panoptic label.
+        highest: The highest documented value of a label; None if the table says all.
+        decode: Whether to decode an image and hash it, or only read its header.
+    """
+
+    index: int
+    path: Path
+    table: LabelTable | None = None
+    group: int = 0
+    segments: Mapping[int, int] | None = None
+    highest: int | None = None
+    decode: bool = True
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a picture is stored, from its header."""
+
+    format: str
+    bits: int
+    colour: str
+    size: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.bits}-bit {self.colour} {self.format}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of one file.
+
+    Attributes:
+        index: The job's number.
+        form: How it is stored; None if it is no picture.
+        digest: The hash of an image's bytes; empty for what was not hashed.
+        problems: Kind and text of each finding.
+    """
+
+    index: int
+    form: Form | None
+    digest: bytes
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Batch:
+    """What was seen of several files.
+
+    Attributes:
+        looks: One per file.
+        pixels: (256,) pixels of each trainId, by group.
+        present: (19,) label files that hold each class, by group.
+        decode_s: Seconds in the decoders alone.
+    """
+
+    looks: list[Look] = field(default_factory=list)
+    pixels: dict[int, np.ndarray] = field(default_factory=dict)
+    present: dict[int, np.ndarray] = field(default_factory=dict)
+    decode_s: float = 0.0
+
+
+class _FileError(Exception):
+    """What stops the look at a file: kind and text."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.found = (kind, text)
+
+
+def look_at(jobs: Sequence[Job]) -> Batch:
+    """Look at several files; a picture at a time is in memory."""
+    batch = Batch()
+    for job in jobs:
+        problems: list[tuple[str, str]] = []
+        form, digest = None, b""
+        try:
+            if job.table is None and not job.decode:
+                form = _header(job.path)
+            else:
+                data = _read(job.path)
+                form = form_of(io.BytesIO(data), data)
+                digest = _content(job, data, form, problems, batch)
+            problems += _name_problems(job.path, form)
+            if job.table is None:
+                problems += _image_problems(form)
+        except _FileError as problem:
+            problems.append(problem.found)
+        batch.looks.append(Look(job.index, form, digest, tuple(problems)))
+    return batch
+
+
+def form_of(source: "io.BytesIO | Path", start: bytes) -> Form:
+    """Return how a picture is stored.
+
+    Args:
+        source: The file or its bytes.
+        start: At least its first 26 bytes.
+    """
+    try:
+        with Image.open(source) as picture:
+            kind, mode, size = picture.format or "", picture.mode, picture.size
+    except PICTURE_ERRORS as error:
+        raise _damage(start, error) from error
+    if kind == "PNG":
+        # Pillow says "RGB" for 8 and for 16 bits, and "L" for 4 bits, whose values it scales.
+        return Form(kind, start[24], _COLOURS.get(start[25], mode), size)
+    names = {"L": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGBA"}
+    return Form(kind, 16 if mode.startswith("I;16") else 8, names.get(mode, mode), size)
+
+
+def decode_image(data: bytes, form: Form) -> None:
+    """Decode an image's bytes, which takes by far the longest, and check that it is whole.
+
+    PNG: Pillow checks the checksum of every chunk and OpenCV decodes, a fifth faster than Pillow.
+    JPEG: OpenCV fills what is missing with grey and says nothing; Pillow raises.
+    """
+    if form.format == "PNG":
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.verify()
+        if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None:
+            raise ValueError("OpenCV cannot decode it")
+        return
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+
+
+def decode_label(job: Job, data: bytes) -> np.ndarray:
+    """Return a label's values, (H, W) uint8, after a check of its chunks."""
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.verify()
+    return decode_values(data, job.path, job.table.encoding, job.segments)
+
+
+def _content(
+    job: Job, data: bytes, form: Form, problems: list[tuple[str, str]], batch: Batch
+) -> bytes:
+    """Decode a file, add its problems and its histogram, and return an image's hash."""
+    if job.table is not None:
+        _check_label_form(form, job.table.encoding)
+    start = time.perf_counter()
+    try:
+        values = decode_image(data, form) if job.table is None else decode_label(job, data)
+    except PICTURE_ERRORS as error:
+        raise _damage(data, error) from error
+    except UserError as error:
+        raise _FileError("label-format", error.line.removeprefix(f"{job.path}: ")) from error
+    finally:
+        batch.decode_s += time.perf_counter() - start
+    if form.format == "JPEG" and _JPEG_END not in data[-_TAIL:]:
+        raise _FileError("truncated", "truncated JPEG (it has no end)")
+    if values is None:
+        return hashlib.blake2b(data, digest_size=16).digest()
+    problems += _count(job, values, batch)
+    return b""
+
+
+def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
+    """Add a label to the histograms and return what is wrong with its values."""
+    # OpenCV counts 2048x1024 pixels in 0.9 ms, numpy in 2.7 ms.
+    histogram = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    found = np.flatnonzero(histogram)
+    table = job.table
+    bad = found[~table.known[found]]
+    if bad.size:
+        more = f" and {bad.size - 1} more" if bad.size > 1 else ""
+        text = f"value {bad[0]}{more} is not a {table.kind}; allowed: {table.allowed}"
+        return [("unknown-id", text)]
+    pixels = np.bincount(table.train_ids, histogram, 256).astype(np.int64)
+    if not pixels[:NUM_CLASSES].any():
+        return [("all-ignored", "every pixel is ignored")]
+    batch.pixels[job.group] = batch.pixels.get(job.group, 0) + pixels
+    present = (pixels[:NUM_CLASSES] > 0).astype(np.int64)
+    batch.present[job.group] = batch.present.get(job.group, 0) + present
+    if job.highest is None:
+        return []
+    odd = found[(found > job.highest) & (found != IGNORE_INDEX)]
+    if not odd.size:
+        return []
+    return [("unlisted-id", f"value {odd[0]} is not documented (0..{job.highest}), taken as 255")]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _FileError("unreadable", f"cannot be read ({error.strerror})") from error
+    if not data:
+        raise _FileError("empty-file", "empty file")
+    return data
+
+
+def _header(path: Path) -> Form:
+    """Return an image's form from its first bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(26)
+    except OSError as error:
+        raise _FileError("unreadable", f"cannot be read ({error.strerror})") from error
+    if not start:
+        raise _FileError("empty-file", "empty file")
+    return form_of(path, start)
+
+
+def _damage(data: bytes, error: BaseException) -> _FileError:
+    """Return whether a picture that does not decode is cut off or spoilt."""
+    for kind, start, end in (("PNG", _PNG, _PNG_END), ("JPEG", _JPEG, _JPEG_END)):
+        if data.startswith(start) and end not in data[-_TAIL:]:
+            return _FileError("truncated", f"truncated {kind}")
+    if isinstance(error, Image.UnidentifiedImageError):
+        return _FileError("damaged", "not a picture")
+    return _FileError("damaged", f"damaged picture ({' '.join(str(error).split())})")
+
+
+def _check_label_form(form: Form, encoding: str) -> None:
+    """Raise what is wrong with the way in which a label is stored."""
+    if form.format == "JPEG":
+        raise _FileError("label-format", f"label saved as {form}, which changes the ids")
+    if encoding == _16_BITS:
+        if (form.bits, form.colour) not in ((16, "RGB"), (16, "RGBA")):
+            raise _FileError("label-format", f"label saved as {form}, not as 16-bit RGB PNG")
+    elif encoding == _PANOPTIC:
+        if (form.bits, form.colour) not in ((8, "RGB"), (8, "RGBA")):
+            raise _FileError("label-format", f"label saved as {form}, not as 8-bit RGB PNG")
+    elif form.colour not in ("grey", "palette"):
+        raise _FileError("coloured-label", f"label saved as {form}: colours, not ids")
+    elif form.bits == 16:
+        raise _FileError("16-bit-label", f"label saved as {form}, not with 8 bits")
+    elif form.bits < 8 and form.colour == "grey":
+        raise _FileError("label-format", f"label saved as {form}, whose values readers scale")
+
+
+def _image_problems(form: Form) -> list[tuple[str, str]]:
+    """Return what is unexpected in the way in which an image is stored."""
+    found = []
+    if form.bits == 16:
+        found.append(("16-bit-image", f"image saved as {form}"))
+    if "alpha" in form.colour or form.colour == "RGBA":
+        found.append(("rgba-image", f"image saved as {form}"))
+    elif form.colour == "palette":
+        found.append(("palette-image", f"image saved as {form}"))
+    elif form.colour != "RGB":
+        found.append(("grey-image", f"image saved as {form}"))
+    return found
+
+
+def _name_problems(path: Path, form: Form) -> list[tuple[str, str]]:
+    expected = _SUFFIXES.get(path.suffix.lower())
+    if expected in (None, form.format):
+        return []
+    return [("other-format", f"{path.suffix} file that holds a {form.format}")]
