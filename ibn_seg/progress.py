@@ -41,3 +41,20 @@ def progress_callback(label: str) -> Iterator[Callable[[int, int], None]]:
     with progress_bar() as bar:
         task = bar.add_task(label, total=None, detail="")
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each step of a block, moved by a callback that takes (step, done, total).
+
+    The counts are bytes, shown in MB.
+    """
+    tasks: dict[str, int] = {}
+    with progress_bar() as bar:
+
+        def move(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=None, detail="MB")
+            bar.update(tasks[step], completed=-(-done // 10**6), total=-(-total // 10**6))
+
+        yield move

@@ -121,3 +121,91 @@ def check(
             f"{root}: {count} finding{'s' * (count != 1)}",
             "see above and the report; --fix list writes an exclude list, --allow KIND accepts one",
         )
+
+
+@data.command()
+@click.argument("name")
+@click.argument("archives", metavar="ARCHIVE...", nargs=-1)
+@click.option("--out", metavar="ROOT", required=True, help="The data root, which is made.")
+@click.option("--complete", is_flag=True,
+              help="Fewer files than the official number are an error.")  # fmt: skip
+@_named
+def prepare(name: str, archives: tuple[str, ...], out: str, complete: bool) -> None:
+    """Unpack the official archives of a data set into the layout that it is read from.
+
+    NAMES.
+
+    Zip and tar. Archives with links, paths that lead out, or that unpack to a multiple of what is
+    plausible are refused before anything is written. Run the same command again after an
+    interruption: it goes on. Nothing is downloaded: where a licence has to be accepted you do that,
+    and the command says where if something is missing.
+
+    \b
+    Examples:
+      ibn-seg data prepare gta5 downloads/*_images.zip downloads/*_labels.zip --out data/gta5
+      ibn-seg data prepare idd idd-segmentation.tar.gz --out data/idd
+    """
+    from ibn_seg.cli.data_tables import print_prepared
+    from ibn_seg.errors import UserError
+    from ibn_seg.progress import progress_steps
+    from ibn_seg.tasks.data.prepare import prepare as run
+
+    with progress_steps() as progress:
+        result = run(name, archives, out, progress=progress)
+    print_prepared(result)
+    if complete and result.missing:
+        raise UserError(f"{out}: {result.missing[0]}", "see above")
+
+
+@data.command()
+@click.argument("name")
+@click.argument("root")
+@click.option("--sheet", metavar="FILE", help="A PNG of images with their labels laid over.")
+@click.option("--count", type=click.IntRange(1), default=12, show_default=True,
+              help="Samples on the sheet.")  # fmt: skip
+@click.option("--report", metavar="FILE", help="JSON. Default: data_stats_NAME.json, here.")
+@_common
+@_named
+def stats(
+    name: str,
+    root: str,
+    sheet: str | None,
+    count: int,
+    report: str | None,
+    options: tuple[str, ...],
+    exclude: str | None,
+    workers: int | None,
+) -> None:
+    """Measure class frequencies, the images' mean and deviation, and draw a contact sheet.
+
+    NAMES.
+
+    Mean and standard deviation are per channel, RGB, 0 to 255, over all pixels of all images.
+
+    \b
+    Examples:
+      ibn-seg data stats gta5 data/gta5 --option split=train --sheet gta5.png
+      ibn-seg data stats acdc data/acdc --option condition=fog --count 6 --sheet fog.png
+    """
+    from ibn_seg.cli.data_tables import print_stats
+    from ibn_seg.io import write_json
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.tasks.data.sheet import write_sheet
+    from ibn_seg.tasks.data.stats import measure
+    from ibn_seg.tasks.setup import read_options
+
+    with progress_callback("measure") as progress:
+        result = measure(
+            name,
+            root,
+            options=read_options(options, "--option"),
+            exclude=exclude,
+            workers=workers,
+            progress=progress,
+        )
+    if sheet:
+        write_sheet(result.samples, sheet, count)
+    report = report or f"data_stats_{name}.json"
+    write_json(report, {"command": command_line(), **result.report()})
+    print_stats(result)
+    click.echo(f"report: {report}" + (f"; sheet: {sheet}" if sheet else ""))

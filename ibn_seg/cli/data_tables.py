@@ -14,6 +14,8 @@ from ibn_seg.tasks.data.report import class_rows
 if TYPE_CHECKING:
     from ibn_seg.tasks.data.check import Check
     from ibn_seg.tasks.data.parts import Listing
+    from ibn_seg.tasks.data.prepare import Prepared
+    from ibn_seg.tasks.data.stats import Stats
 
 
 def print_check(result: "Check", show: int) -> None:
@@ -24,7 +26,7 @@ def print_check(result: "Check", show: int) -> None:
         show: How many findings of each kind are printed.
     """
     console = Console(file=sys.stdout)
-    console.print(class_table(class_rows(result)))
+    console.print(class_table(class_rows(result.pixels.values(), result.present.values())))
     _print_findings(result, show)
     console.print(parts_table(result.listings))
     _print_forms(result)
@@ -63,6 +65,32 @@ def class_table(rows: list[dict]) -> Table:
         labels = "" if row["labels"] is None else f"{row['labels']:,}"
         table.add_row(str(row["train_id"]), row["name"], f"{row['percent']:.3f}", labels)
     return table
+
+
+def print_prepared(result: "Prepared") -> None:
+    """Print what was unpacked, what is there, and what is missing."""
+    if result.listings:
+        Console(file=sys.stdout).print(parts_table(result.listings))
+    kept = f", {result.kept:,} were there" if result.kept else ""
+    others = f", {result.others:,} others in the archives left out" if result.others else ""
+    click.echo(f"{result.root}: {result.written:,} files unpacked{kept}{others}")
+    for line in result.missing:
+        click.echo(f"missing: {line}")
+    if not result.missing:
+        click.echo("complete")
+
+
+def print_stats(result: "Stats") -> None:
+    """Print class frequencies, and the images' sizes, mean and deviation."""
+    report = result.report()
+    Console(file=sys.stdout).print(class_table(report["classes"]))
+    sizes = list(report["sizes"].items())
+    text = ", ".join(f"{size} ({count:,})" for size, count in sizes[:3])
+    more = f", {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    click.echo(f"{report['samples']:,} samples: {text}{more}")
+    for name in ("mean", "std"):
+        values = ", ".join(f"{value:.3f}" for value in report[name])
+        click.echo(f"{name}, RGB: {values}")
 
 
 def _print_findings(result: "Check", show: int) -> None:

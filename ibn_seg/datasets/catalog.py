@@ -155,7 +155,7 @@ CATALOG: Mapping[str, Entry] = {
         _splits(7000, 1000),
         size=(1280, 720),
         archives=("bdd100k_images_10k.zip", "bdd100k_sem_seg_labels_trainval.zip"),
-        anchors=("images", "labels", "seg"),
+        anchors=("images/10k", "labels/sem_seg", "seg"),
         source="https://bdd-data.berkeley.edu (`10K Images` and `Segmentation`, not `100K`)",
         licence="register there and accept the licence",
         citation="Yu et al., BDD100K, CVPR 2020",

@@ -3,7 +3,7 @@
 import collections
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -261,12 +261,3 @@ def shortage(listing: Listing) -> str:
     about = "" if listing.part.sure else "about "
     why = f" ({listing.absent})" if listing.absent else ""
     return f"{listing.part.name}: {listing.pairs:,} pairs of {about}{count:,}{why}"
-
-
-def class_totals(result: Check) -> Iterator[tuple[int, int, int]]:
-    """Yield (trainId, pixels, label files) for the 19 classes and 255, over all parts."""
-    pixels = sum(result.pixels.values(), np.zeros(256, np.int64))
-    present = sum(result.present.values(), np.zeros(19, np.int64))
-    for index in range(len(present)):
-        yield index, int(pixels[index]), int(present[index])
-    yield 255, int(pixels[255]), 0

@@ -1,9 +1,12 @@
 """A check as JSON."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from ibn_seg.datasets.labels import CLASSES
-from ibn_seg.tasks.data.check import Check, class_totals, shortage
+import numpy as np
+
+from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, NUM_CLASSES
+from ibn_seg.tasks.data.check import Check, shortage
 from ibn_seg.tasks.data.findings import KINDS
 from ibn_seg.tasks.data.parts import Listing
 
@@ -34,25 +37,31 @@ def check_report(name: str, result: Check) -> dict[str, Any]:
         "forms": {kind: dict(forms.most_common()) for kind, forms in result.forms.items()},
         "sizes": {f"{w}x{h}": count for (w, h), count in result.sizes.most_common()},
         "official_size": "x".join(map(str, result.entry.size)) if result.entry.size else None,
-        "classes": class_rows(result),
+        "classes": class_rows(result.pixels.values(), result.present.values()),
         "workers": result.workers,
         "seconds": result.seconds,
     }
 
 
-def class_rows(result: Check) -> list[dict[str, Any]]:
-    """Return pixels and label files of each class, and of what is ignored."""
-    rows = list(class_totals(result))
-    total = sum(pixels for _, pixels, _ in rows) or 1
+def class_rows(pixels: Iterable[np.ndarray], present: Iterable[np.ndarray]) -> list[dict[str, Any]]:
+    """Return pixels and label files of each class, and of what is ignored.
+
+    Args:
+        pixels: (256,) pixels of each trainId, of any number of parts.
+        present: (19,) label files that hold each class, likewise.
+    """
+    counted = sum(pixels, np.zeros(256, np.int64))
+    files = sum(present, np.zeros(NUM_CLASSES, np.int64))
+    total = max(int(counted.sum()), 1)
     return [
         {
             "train_id": index,
-            "name": CLASSES[index] if index < len(CLASSES) else "ignored",
-            "pixels": pixels,
-            "percent": 100 * pixels / total,
-            "labels": labels if index < len(CLASSES) else None,
+            "name": CLASSES[index] if index < NUM_CLASSES else "ignored",
+            "pixels": int(counted[index]),
+            "percent": 100 * int(counted[index]) / total,
+            "labels": int(files[index]) if index < NUM_CLASSES else None,
         }
-        for index, pixels, labels in rows
+        for index in (*range(NUM_CLASSES), IGNORE_INDEX)
     ]
 
 
