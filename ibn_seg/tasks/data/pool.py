@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -52,7 +53,8 @@ def run_batches(
     try:
         for batch in itertools.chain(batches, itertools.repeat(None)):
             if batch is not None:
-                waiting.append(pool.submit(function, batch))
+                with _no_interrupts():
+                    waiting.append(pool.submit(function, batch))
                 if len(waiting) < workers * _AHEAD:
                     continue
             if not waiting:
@@ -71,12 +73,23 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Block Ctrl-C for processes that are started in this block, from their first moment.
+
+    It reaches the whole process group, but the parent ends its workers itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    """Make a worker a good child: one thread, and it ends when and only when its parent says so."""
+    """Make a worker a good child: one thread, and it ends with its parent."""
     # The workers already use the cores.
     cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole process group; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A killed parent says nothing, and its workers would wait for work for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -211,6 +213,17 @@ def test_gta5_s_known_defects_are_left_out_and_undocumented_ids_are_said(tmp_pat
     assert result.listings[0].known == 1
 
 
+def grey_png_of_4_bits(width, height):
+    """Return a picture of sevens, which Pillow reads as 7 * 17."""
+    header = struct.pack(">IIBBBBB", width, height, 4, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x77" * (width // 2)) * height)
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
 def test_surprises_of_other_kinds(tmp_path):
     root = write_gta5(tmp_path, frames=range(1, 9))
     images, labels = root / "images", root / "labels"
@@ -223,16 +236,16 @@ def test_surprises_of_other_kinds(tmp_path):
     data = bytearray((labels / "00005.png").read_bytes())
     data[-30] ^= 255
     (labels / "00005.png").write_bytes(data)
-    four_bits = np.full((48, 64), 7, np.uint8)
-    Image.fromarray(four_bits).convert("L").save(labels / "00006.png", bits=4)
+    (labels / "00006.png").write_bytes(grey_png_of_4_bits(64, 48))
     shutil.copy(images / "00008.png", images / "00007.png")
     result = check("gta5", root, workers=1)
     expected = {
         ("grey-image", "images/00001.png"), ("palette-image", "images/00002.png"),
         ("other-format", "images/00003.png"), ("damaged", "images/00004.png"),
         ("damaged", "labels/00005.png"), ("duplicate", "images/00008.png"),
+        ("label-format", "labels/00006.png"),
     }  # fmt: skip
-    assert found(result) - {("label-format", "labels/00006.png")} == expected
+    assert found(result) == expected
 
 
 def test_a_folder_that_is_missing_is_a_finding_and_not_the_end(tmp_path):
