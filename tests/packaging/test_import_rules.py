@@ -41,6 +41,7 @@ RULES = {
     "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
+    "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
     "ibn_seg.transforms": Rule(
         CORE | {"datasets", "evaluation.protocols"}, MM | PICTURES | {"torch"}
@@ -79,6 +80,9 @@ RULES = {
     ),
     "ibn_seg.tasks.exportable": Rule(
         {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
+    ),
+    "ibn_seg.tasks.data.files": Rule(
+        {"errors", "datasets.labels", "datasets.formats"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",

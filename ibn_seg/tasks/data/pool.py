@@ -75,15 +75,25 @@ def default_workers() -> int:
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Block Ctrl-C for processes that are started in this block, from their first moment.
+    """Put Ctrl-C off while processes are started, and keep it from them for good.
 
-    It reaches the whole process group, but the parent ends its workers itself.
+    It reaches the whole process group, but the parent ends its workers itself. A worker whose
+    start is interrupted, or that is interrupted while it starts, prints a traceback.
     """
+    seen: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    # Other threads may receive the signal, whose Python handler then runs in the main one.
+    if main:
+        handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if seen:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _start_worker() -> None:

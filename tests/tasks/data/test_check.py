@@ -15,7 +15,6 @@ from ibn_seg.datasets.catalog import CATALOG
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.data.check import check
 from ibn_seg.tasks.data.exclude import write_exclude_list
-from ibn_seg.tasks.data.findings import KINDS
 from tests.datasets.writers import LAYOUTS, write_jpeg
 from tests.helpers import truncate, write_cityscapes, write_gta5, write_palette
 from tests.memory import run_measured
@@ -236,6 +235,9 @@ def test_surprises_of_other_kinds(tmp_path):
     data = bytearray((labels / "00005.png").read_bytes())
     data[-30] ^= 255
     (labels / "00005.png").write_bytes(data)
+    data = bytearray((images / "00006.png").read_bytes())
+    data[-14] ^= 255  # in the checksum of the last chunk of pixels, which decoders overlook
+    (images / "00006.png").write_bytes(data)
     (labels / "00006.png").write_bytes(grey_png_of_4_bits(64, 48))
     shutil.copy(images / "00008.png", images / "00007.png")
     result = check("gta5", root, workers=1)
@@ -243,7 +245,7 @@ def test_surprises_of_other_kinds(tmp_path):
         ("grey-image", "images/00001.png"), ("palette-image", "images/00002.png"),
         ("other-format", "images/00003.png"), ("damaged", "images/00004.png"),
         ("damaged", "labels/00005.png"), ("duplicate", "images/00008.png"),
-        ("label-format", "labels/00006.png"),
+        ("damaged", "images/00006.png"), ("label-format", "labels/00006.png"),
     }  # fmt: skip
     assert found(result) == expected
 
@@ -259,14 +261,6 @@ def test_a_folder_that_is_missing_is_a_finding_and_not_the_end(tmp_path):
     assert "leftImg8bit/train" in result.listings[0].absent
     with pytest.raises(UserError, match="leftImg8bit/train"):
         check("cityscapes", root, options={"split": "train"}, workers=1)
-
-
-def test_every_kind_has_a_meaning_and_every_data_set_a_class(tmp_path):
-    assert all(kind.meaning for kind in KINDS.values())
-    for name, entry in CATALOG.items():
-        assert issubclass(entry.load(), object), name
-        for part in entry.parts:
-            entry.load()(tmp_path, lazy_init=True, **part.arguments)
 
 
 @pytest.mark.slow

@@ -187,6 +187,13 @@ def test_truncated_archives_are_one_line(kind, keep, tmp_path):
     assert "download it again" in line
 
 
+def test_a_tar_that_is_cut_between_two_members(tmp_path):
+    entries = [(f"images/{index:05}.png", bytes(1024), "file") for index in range(3)]
+    archive = tar_of(tmp_path / "a.tar", entries)
+    archive.write_bytes(archive.read_bytes()[: 2 * (512 + 1024)])
+    assert "truncated archive" in refusal(tmp_path, "gta5", archive)
+
+
 def test_a_damaged_member_is_named_and_the_rest_is_whole(gta5, tmp_path):
     source, (images, _) = gta5
     with zipfile.ZipFile(images) as archive:
