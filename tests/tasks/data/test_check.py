@@ -250,6 +250,24 @@ def test_surprises_of_other_kinds(tmp_path):
     assert found(result) == expected
 
 
+def test_a_jpeg_that_lacks_its_last_bytes_only(clean, tmp_path):
+    shutil.copytree(clean, tmp_path / "idd")
+    path = frame(tmp_path / "idd", 1).image
+    path.write_bytes(path.read_bytes()[:-2])
+    result = check("idd", tmp_path / "idd", workers=1)
+    assert [(item.kind, item.text) for item in result.findings] == [("truncated", "truncated JPEG")]
+
+
+def test_what_follows_a_jpeg_s_end_is_no_fault(clean, tmp_path):
+    shutil.copytree(clean, tmp_path / "idd")
+    first, second = (frame(tmp_path / "idd", index).image for index in (1, 5))
+    first.write_bytes(first.read_bytes() + bytes(10_000))
+    with Image.open(second) as picture:
+        picture.save(second, format="MPO", save_all=True, append_images=[picture.copy()])
+    assert Image.open(second).format == "MPO"
+    assert check("idd", tmp_path / "idd", workers=1).findings == []
+
+
 def test_a_folder_that_is_missing_is_a_finding_and_not_the_end(tmp_path):
     root = write_cityscapes(tmp_path)
     shutil.rmtree(root / "gtFine" / "val")
