@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from ibn_seg.datasets.base import EXCLUDE_FILE, read_exclude_list
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import write_text
 from ibn_seg.tasks.data.check import Check
@@ -37,6 +36,9 @@ def write_exclude_list(result: Check, path: str | os.PathLike | None = None) -> 
         UserError: A finding is not about single files, or a name cannot be written in a list.
         EnvError: The list cannot be written.
     """
+    # Loads mmseg, which the check has done by now.
+    from ibn_seg.datasets.base import EXCLUDE_FILE, read_exclude_list
+
     path = result.root / EXCLUDE_FILE if path is None else Path(path)
     old = path.read_text(encoding="utf-8") if path.is_file() else _HEADER
     listed = (

@@ -290,7 +290,7 @@ def _verify(name: str, result: Prepared, given: Sequence[str]) -> None:
     for listing in result.listings:
         result.missing += [finding.line for finding in listing.findings]
         lonely = len(listing.images.keys() ^ listing.labels.keys())
-        if lonely:
+        if lonely and not listing.findings:
             result.missing.append(f"{listing.part.name}: {lonely:,} files without partner")
         result.missing += filter(None, [shortage(listing)])
     if result.missing:

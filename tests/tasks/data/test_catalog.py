@@ -49,3 +49,18 @@ def test_help_names_every_data_set_and_loads_nothing_heavy(command):
         assert name in done.stdout
     assert "Examples:\n    ibn-seg data" in done.stdout
     assert set(data.commands) == {"check", "prepare", "stats"}
+
+
+def test_a_wrong_name_is_said_at_once_and_alone():
+    """Before mmseg is loaded, which takes seconds and may print."""
+    code = (
+        "import sys; from ibn_seg.cli import run; code = run(sys.argv[1:]);"
+        "assert 'mmseg' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", "check", "gta", "nowhere"],
+        capture_output=True, text=True, check=False, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("error: unknown data set 'gta': did you mean")
