@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.formats import check_image_file
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
 from ibn_seg.errors import UserError
@@ -44,9 +45,13 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         serialize_data: As in mmseg.
         lazy_init: As in mmseg; put off listing and checking the files until first use.
         max_refetch: As in mmseg.
+        cache_dir: A folder for decoded frames, which `LoadRandomCrop` in the pipeline reads and
+            fills; data sets may share one. `ibn-seg cache` fills it beforehand.
+        cache_codec: How they are stored; see `FrameCache`.
 
     Raises:
-        UserError: The root or a folder is missing, an image has no label or a label no image, there
+        EnvError: The package of `cache_codec` is missing.
+        UserError: `cache_dir` without `LoadRandomCrop`. Or the root or a folder is missing, an image has no label or a label no image, there
             is no image, or the name is not usable.
     """
 
@@ -69,6 +74,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         serialize_data: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 1000,
+        cache_dir: str | os.PathLike | None = None,
+        cache_codec: str = "zstd",
     ) -> None:
         self.target = target or self.TARGET
         # The name is part of metric keys and file names; "targets" is the mean over domains.
@@ -78,6 +85,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 "use letters, digits, '.', '_' and '-', but not 'targets'",
             )
         self.exclude = exclude
+        self.cache = FrameCache(cache_dir, cache_codec) if cache_dir else None
         super().__init__(
             data_root=os.path.expanduser(data_root),
             # Paths come from the listing, not from mmseg's join of prefixes and suffixes.
@@ -91,6 +99,14 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             max_refetch=max_refetch,
             ignore_index=IGNORE_INDEX,
         )
+        self._check_files = not any(
+            getattr(step, "checks_files", False) for step in self.pipeline.transforms
+        )
+        if self.cache and pipeline and self._check_files:
+            raise UserError(
+                f"{type(self).__name__}: cache_dir is set, and nothing in the pipeline reads it",
+                "begin the pipeline with LoadRandomCrop, or leave cache_dir out",
+            )
 
     @abc.abstractmethod
     def list_images(self) -> dict[str, Path]:
@@ -152,6 +168,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         """Return the info of one sample; the tables are shared, not stored per sample."""
         info = super().get_data_info(idx)
         info["label_table"], info["label_map"] = self._tables
+        if self.cache is not None:
+            info["frame_cache"] = self.cache
         return info
 
     def full_init(self) -> None:
@@ -166,8 +184,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             UserError: A file is missing, truncated or damaged.
         """
         info = self.get_data_info(idx)
-        check_image_file(info["img_path"])
-        check_image_file(info["seg_map_path"])
+        if self._check_files:
+            check_image_file(info["img_path"])
+            check_image_file(info["seg_map_path"])
         return self.pipeline(info)
 
     def _compose_tables(self) -> tuple[LabelTable, dict[int, int]]:

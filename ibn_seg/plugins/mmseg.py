@@ -25,9 +25,11 @@ import ibn_seg.datasets.wilddash
 import ibn_seg.engine
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.mmengine
+import ibn_seg.transforms.distortion
 import ibn_seg.transforms.loading
 import ibn_seg.transforms.photometric
-import ibn_seg.transforms.protocol_view  # noqa: F401
+import ibn_seg.transforms.protocol_view
+import ibn_seg.transforms.random_crop  # noqa: F401
 
 # Distributions that own the same folder.
 _SAME_FOLDER = {

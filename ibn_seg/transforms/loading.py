@@ -1,6 +1,8 @@
 """Loading of label files; pictures are loaded by mmcv's `LoadImageFromFile`."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,20 +43,44 @@ class LoadUrbanLabels(BaseTransform):
         ):
             if key not in results:
                 raise UserError(f"LoadUrbanLabels: {key!r} is missing", source)
-        ids = read_values(path, results["label_table"].encoding, results.get("segments"))
-        height, width = results["ori_shape"][:2]
-        if ids.shape != (height, width):
-            raise UserError(
-                f"{path}: label of {ids.shape[1]}x{ids.shape[0]} pixels for an image of "
-                f"{width}x{height} ({results.get('img_path')})",
-                "both must have the same size; unpack both again or move the pair away",
-            )
-        results["gt_seg_map"] = map_ids(ids, results["label_table"], path)
+        results["gt_seg_map"] = read_train_ids(results)
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def read_train_ids(results: Mapping[str, Any]) -> np.ndarray:
+    """Return the trainIds of a sample's label file, (H, W) uint8, at the file's own size.
+
+    Args:
+        results: A sample with `seg_map_path`, `label_table` and `ori_shape`.
+
+    Raises:
+        UserError: The file cannot be read, is no label file, has another size than its image, or
+            holds an unknown value.
+    """
+    path, table = results["seg_map_path"], results["label_table"]
+    ids = read_values(path, table.encoding, results.get("segments"))
+    check_label_size(results, ids.shape)
+    return map_ids(ids, table, path)
+
+
+def check_label_size(results: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    """Raise the error for a label of another size than its image.
+
+    Args:
+        results: A sample with `seg_map_path` and `ori_shape`.
+        shape: The label's; height and width come first.
+    """
+    height, width = results["ori_shape"][:2]
+    if shape[:2] != (height, width):
+        raise UserError(
+            f"{results['seg_map_path']}: label of {shape[1]}x{shape[0]} pixels for an image of "
+            f"{width}x{height} ({results.get('img_path')})",
+            "both must have the same size; unpack both again or move the pair away",
+        )
 
 
 def map_ids(ids: np.ndarray, table: LabelTable, path: str | os.PathLike) -> np.ndarray:

@@ -83,7 +83,7 @@ class ColorJitter(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Jitter `results['img']`."""
-        image = _uint8_image(results, "ColorJitter")
+        image = uint8_image(results, "ColorJitter")
         if np.random.random() >= self.prob:
             return results
         steps: list[tuple[Callable, float, float]] = [
@@ -131,7 +131,7 @@ class RandomGaussianBlur(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Blur `results['img']`."""
-        image = _uint8_image(results, "RandomGaussianBlur")
+        image = uint8_image(results, "RandomGaussianBlur")
         if np.random.random() < self.prob:
             results["img"] = cv2.GaussianBlur(image, (0, 0), np.random.uniform(*self.sigma))
         return results
@@ -152,7 +152,7 @@ def _check_range(owner: str, name: str, value: float, highest: float) -> None:
         raise UserError(f"{owner}: {name}={value!r}", f"allowed: {allowed}")
 
 
-def _uint8_image(results: dict, owner: str) -> np.ndarray:
+def uint8_image(results: dict, owner: str) -> np.ndarray:
     """Return `results['img']` if it is the kind of image that these transforms work on."""
     image = results["img"]
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

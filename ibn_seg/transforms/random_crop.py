@@ -1,0 +1,307 @@
+"""Load, resize, crop and flip in one step that touches only the pixels under the crop.
+
+The result is that of mmcv's and mmseg's chain `LoadImageFromFile`, `LoadUrbanLabels`,
+`RandomResize`, `RandomCrop`, `RandomFlip`, bit for bit and with the same draws from numpy's
+generator. The chain decodes and resizes the whole frame and sorts whole crops of labels.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, RandomResize
+from mmengine.registry import TRANSFORMS
+
+from ibn_seg.datasets.base import check_image_file
+from ibn_seg.datasets.cache import Entry, FrameCache
+from ibn_seg.datasets.labels import IGNORE_INDEX
+from ibn_seg.errors import UserError
+from ibn_seg.transforms.loading import check_label_size, read_train_ids
+
+# mmseg's RandomCrop draws ten further crops at most.
+_RETRIES = 10
+# Bilinear resizing reads the pixel beyond the last.
+_MARGIN = 2
+Window = tuple[int, int, int, int]
+
+
+@TRANSFORMS.register_module()
+class LoadRandomCrop(BaseTransform):
+    """Load a random crop of a randomly resized frame, flipped at random, with its label.
+
+    Takes the place of `LoadImageFromFile`, `LoadUrbanLabels`, `RandomResize`, `RandomCrop` and
+    `RandomFlip` at the start of a training pipeline. With `cache_dir` of the data set, frames are
+    read from its cache; without, whole files are decoded.
+
+    Required keys: `img_path`, `seg_map_path` and `label_table`, which `UrbanSceneDataset` sets, and
+    `frame_cache` if there is one. Added keys: those of the transforms that it replaces.
+
+    Args:
+        scale: (width, height) that the ratio multiplies, or two such pairs to draw between, as in
+            `RandomResize`.
+        crop_size: (height, width) of the crop, or one number for both. A smaller frame gives a
+            smaller crop.
+        ratio_range: Lowest and highest ratio, with one pair as `scale`.
+        keep_ratio: Fit the frame into the scale rather than stretch it.
+        cat_max_ratio: Draw again, ten times at most, where one class covers this share of the
+            crop's labelled pixels or more.
+        flip_prob: Probability of the horizontal flip.
+
+    Raises:
+        UserError: A setting is out of its range, or a file is missing, damaged, or not of the kind.
+        EnvError: An entry of the cache cannot be written.
+    """
+
+    # The data set leaves the check of the files to this transform.
+    checks_files = True
+
+    def __init__(
+        self,
+        scale: Sequence,
+        crop_size: int | Sequence[int],
+        ratio_range: tuple[float, float] | None = None,
+        keep_ratio: bool = True,
+        cat_max_ratio: float = 1.0,
+        flip_prob: float = 0.5,
+    ) -> None:
+        size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
+        if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+            raise UserError(f"LoadRandomCrop: crop_size={crop_size!r}", "give (height, width)")
+        pairs = [scale] if np.ndim(scale) == 1 else scale
+        if np.shape(pairs) not in ((1, 2), (2, 2)) or np.min(pairs) < 1:
+            raise UserError(
+                f"LoadRandomCrop: scale={scale!r}", "give (width, height), or two such pairs"
+            )
+        if np.ndim(scale) == 1 and (ratio_range is None or not 0 < ratio_range[0] <= ratio_range[1]):
+            raise UserError(
+                f"LoadRandomCrop: ratio_range={ratio_range!r}", "give (lowest, highest) over 0"
+            )
+        for name, value in (("cat_max_ratio", cat_max_ratio), ("flip_prob", flip_prob)):
+            if not 0 <= value <= 1:
+                raise UserError(f"LoadRandomCrop: {name}={value!r}", "allowed: 0..1")
+        self.crop_size = size
+        self.keep_ratio = keep_ratio
+        self.cat_max_ratio = cat_max_ratio
+        self._load = LoadImageFromFile()
+        self._scale = RandomResize(
+            scale=tuple(scale) if np.ndim(scale) == 1 else [tuple(pair) for pair in scale],
+            ratio_range=ratio_range,
+            keep_ratio=keep_ratio,
+        )
+        self._flip = RandomFlip(prob=float(flip_prob))
+
+    def transform(self, results: dict) -> dict:
+        """Add the crop and its label to `results`."""
+        frame = _Frame(results, self._load)
+        height, width = frame.size
+        scale = self._scale._random_scale()
+        new = self._new_size(width, height, scale)
+        columns = nearest_indices(width, new[0])
+        rows = nearest_indices(height, new[1])
+        window, label = self._choose_crop(frame, rows, columns)
+        image = resized_window(frame.image, (height, width), new, window)
+        direction = self._flip._choose_direction()
+        if direction is not None:
+            image, label = cv2.flip(image, 1), cv2.flip(label, 1)
+            results["swap_seg_labels"] = None
+        results.update(
+            img=image,
+            gt_seg_map=label,
+            img_shape=image.shape[:2],
+            ori_shape=(height, width),
+            scale=scale,
+            scale_factor=(new[0] / width, new[1] / height),
+            keep_ratio=self.keep_ratio,
+            flip=direction is not None,
+            flip_direction=direction,
+        )
+        results.setdefault("seg_fields", []).append("gt_seg_map")
+        return results
+
+    def _new_size(self, width: int, height: int, scale: tuple[int, int]) -> tuple[int, int]:
+        """Return the (width, height) to which mmcv resizes the frame."""
+        return mmcv.rescale_size((width, height), scale) if self.keep_ratio else scale
+
+    def _choose_crop(
+        self, frame: "_Frame", rows: np.ndarray, columns: np.ndarray
+    ) -> tuple[Window, np.ndarray]:
+        """Draw crops as mmseg's `RandomCrop` does; return the last and its label."""
+        window = self._draw(len(rows), len(columns))
+        if self.cat_max_ratio >= 1:
+            return window, frame.label(rows, columns, window)
+        for _ in range(_RETRIES):
+            label = frame.label(rows, columns, window)
+            if is_varied(label, self.cat_max_ratio):
+                return window, label
+            window = self._draw(len(rows), len(columns))
+        return window, frame.label(rows, columns, window)
+
+    def _draw(self, height: int, width: int) -> Window:
+        """Draw the rows and columns of a crop of a resized frame."""
+        tall, wide = self.crop_size
+        top = np.random.randint(0, max(height - tall, 0) + 1)
+        left = np.random.randint(0, max(width - wide, 0) + 1)
+        return top, min(top + tall, height), left, min(left + wide, width)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(scale={self._scale.scale}, crop_size={self.crop_size}, "
+            f"ratio_range={self._scale.ratio_range}, keep_ratio={self.keep_ratio}, "
+            f"cat_max_ratio={self.cat_max_ratio}, flip_prob={self._flip.prob})"
+        )
+
+
+class _Frame:
+    """An image and its label, of which windows are read: from a cache, or decoded whole.
+
+    Args:
+        results: The sample.
+        load: Loads a picture as the chain does.
+
+    Attributes:
+        size: (H, W).
+    """
+
+    def __init__(self, results: dict, load: LoadImageFromFile) -> None:
+        self._image, self._label = open_frame(results, load)
+        self.size = tuple(self._image.shape[:2])
+
+    def image(self, *window: int) -> np.ndarray:
+        """Return the image, (H, W, 3), whose window alone is sure to hold its pixels."""
+        return _canvas(self._image, window)
+
+    def label(self, rows: np.ndarray, columns: np.ndarray, window: Window) -> np.ndarray:
+        """Return a window of the label resized by nearest neighbours.
+
+        Args:
+            rows: The source row of each row of the resized label.
+            columns: The source column of each of its columns.
+            window: The window of the resized label.
+        """
+        top, bottom, left, right = window
+        rows, columns = rows[top:bottom], columns[left:right]
+        area = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
+        canvas = _canvas(self._label, area).reshape(self.size)
+        # Taking whole rows, of the transposed picture too, is twice as fast as taking columns.
+        tall = cv2.transpose(canvas[area[0] : area[1], area[2] : area[3]])
+        tall = cv2.transpose(np.take(tall, columns - columns[0], axis=0))
+        return np.take(tall, rows - rows[0], axis=0)
+
+
+def _canvas(source: Entry | np.ndarray, window: Sequence[int]) -> np.ndarray:
+    return source.canvas(*map(int, window)) if isinstance(source, Entry) else source
+
+
+def open_frame(
+    results: dict, load: LoadImageFromFile
+) -> tuple[Entry | np.ndarray, Entry | np.ndarray]:
+    """Return a sample's image and label: entries of its cache, or whole arrays without one.
+
+    Sets `ori_shape`.
+
+    Args:
+        results: The sample.
+        load: Loads a picture.
+
+    Raises:
+        UserError: A file is missing, damaged, or not of the kind.
+        EnvError: An entry cannot be written.
+    """
+    for key, fix in (
+        ("seg_map_path", "LoadRandomCrop is for training, which needs labels"),
+        ("label_table", "use a data set of ibn_seg"),
+    ):
+        if results.get(key) is None:
+            raise UserError(f"LoadRandomCrop: {key!r} is missing", fix)
+    cache: FrameCache | None = results.get("frame_cache")
+
+    def decode_image() -> np.ndarray:
+        check_image_file(results["img_path"])
+        return load({"img_path": results["img_path"]})["img"]
+
+    def decode_label() -> np.ndarray:
+        check_image_file(results["seg_map_path"])
+        return read_train_ids(results)
+
+    if cache is None:
+        image = decode_image()
+        results["ori_shape"] = image.shape[:2]
+        return image, decode_label()
+    image, _ = cache.open(results["img_path"], "image", decode_image)
+    results["ori_shape"] = image.shape[:2]
+    label, _ = cache.open(results["seg_map_path"], label_kind(results), decode_label)
+    check_label_size(results, label.shape)
+    return image, label
+
+
+def label_kind(results: Mapping[str, Any]) -> str:
+    """Return the kind of a sample's label in a cache: another label table has other entries."""
+    table = results["label_table"]
+    parts = (table.encoding, table.train_ids.tobytes(), table.known.tobytes())
+    digest = hashlib.sha256(repr(parts).encode())
+    if results.get("segments") is not None:
+        digest.update(repr(sorted(results["segments"].items())).encode())
+    return f"label {digest.hexdigest()}"
+
+
+@lru_cache(maxsize=64)
+def nearest_indices(old: int, new: int) -> np.ndarray:
+    """Return which of `old` rows each of `new` rows comes from when OpenCV takes the nearest."""
+    indices = cv2.resize(
+        np.arange(old, dtype=np.int32)[None], (new, 1), interpolation=cv2.INTER_NEAREST
+    )[0]
+    indices.setflags(write=False)
+    return indices
+
+
+def resized_window(
+    read: Callable[[int, int, int, int], np.ndarray],
+    old: tuple[int, int],
+    new: tuple[int, int],
+    window: Window,
+) -> np.ndarray:
+    """Return a window of a picture resized bilinearly, equal to that of the whole resized.
+
+    OpenCV's phase is fixed at the picture's corner, so what is resized begins there and ends behind
+    the window; outside the window its pixels need not be the picture's.
+
+    Args:
+        read: Returns the picture, with its pixels in the window (top, bottom, left, right) at
+            least.
+        old: (H, W) of the picture.
+        new: (width, height) of the resized picture.
+        window: (top, bottom, left, right) in it.
+    """
+    (height, width), (top, bottom, left, right) = old, window
+    if new == (width, height):
+        return read(*window)[top:bottom, left:right].copy()
+    down, across = new[1] / height, new[0] / width
+    first_row, last_row = _source_range(top, bottom, down, height)
+    first_column, last_column = _source_range(left, right, across, width)
+    picture = read(first_row, last_row, first_column, last_column)[:last_row, :last_column]
+    # With fx and fy, OpenCV takes them as they are; with a size, it would divide the sizes.
+    resized = cv2.resize(picture, None, fx=across, fy=down, interpolation=cv2.INTER_LINEAR)
+    return resized[top:bottom, left:right]
+
+
+def _source_range(begin: int, end: int, factor: float, length: int) -> tuple[int, int]:
+    """Return which of `length` source rows the rows begin..end, resized by a factor, may read."""
+    return max(0, int(begin / factor) - _MARGIN), min(length, int(end / factor) + 1 + _MARGIN)
+
+
+def is_varied(label: np.ndarray, cat_max_ratio: float) -> bool:
+    """Tell whether a crop has two classes and none covers too much, as mmseg's `RandomCrop`.
+
+    Args:
+        label: (H, W) uint8 trainIds.
+        cat_max_ratio: The share of the labelled pixels that no class may reach.
+    """
+    # OpenCV's counts are float32, exact below 2^24 pixels; np.unique takes 20 times as long.
+    counts = cv2.calcHist([label], [0], None, [256], [0, 256]).ravel()[:IGNORE_INDEX]
+    counts = counts.astype(np.int64)
+    present = counts[counts > 0]
+    return len(present) > 1 and present.max() / present.sum() < cat_max_ratio
