@@ -40,6 +40,9 @@ TIMM = ["timm>=1.0"]
 SMP = ["segmentation-models-pytorch>=0.5"]
 ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 
+# The recommended codec of the cache of decoded frames; without it there are 'zlib' and 'raw'.
+CACHE = ["zstandard>=0.22"]
+
 # cityscapesScripts from 2.0 on requires `typing`, a backport that shadows nothing but has no
 # business in a Python of today; the pixel-level evaluation is the same file in 1.5.0.
 TESTS = [
@@ -59,8 +62,9 @@ EXTRAS = {
     "timm": TIMM,
     "smp": SMP,
     "onnx": ONNX,
+    "cache": CACHE,
     "tests": TESTS,
-    "dev": [*TESTS, *TIMM, *SMP, *ONNX, "ruff>=0.6", "selenium>=4.20"],
+    "dev": [*TESTS, *TIMM, *SMP, *ONNX, *CACHE, "ruff>=0.6", "selenium>=4.20"],
 }
 
 

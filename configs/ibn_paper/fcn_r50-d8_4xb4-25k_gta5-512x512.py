@@ -29,11 +29,9 @@ _base_ = [
 experiment = dict(method='BN', backbone='ResNet-50', segmentor='FCN, output stride 8')
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadUrbanLabels'),
-    dict(type='RandomResize', scale=(1024, 563), ratio_range=(0.7, 1.4), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='LoadRandomCrop', scale=(1024, 563), ratio_range=(0.7, 1.4), crop_size=(512, 512),
+        cat_max_ratio=0.75, flip_prob=0.5),
     {{_base_.pack}},
 ]
 # The labels are loaded after resizing: predictions are scored at the labels' own size.

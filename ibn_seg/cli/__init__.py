@@ -21,6 +21,7 @@ COMMANDS = {
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
     "data": ("ibn_seg.cli.data:data", "Check, unpack and measure downloaded data sets."),
+    "cache": ("ibn_seg.cli.data_cache:cache", "Decode training frames once, for fast crops."),
     "swap": ("ibn_seg.cli.swap:swap", "Put an IBN backbone into an existing config."),
     "imagenet": (
         "ibn_seg.cli.imagenet:imagenet",

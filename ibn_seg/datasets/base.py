@@ -51,8 +51,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
     Raises:
         EnvError: The package of `cache_codec` is missing.
-        UserError: `cache_dir` without `LoadRandomCrop`. Or the root or a folder is missing, an image has no label or a label no image, there
-            is no image, or the name is not usable.
+        UserError: The root or a folder is missing, an image has no label or a label no image, there
+            is no image, the name is not usable, or nothing reads `cache_dir`.
     """
 
     METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])

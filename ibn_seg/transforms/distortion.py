@@ -61,7 +61,9 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         # The order of the draws is mmseg's.
         table = _ramp()
         if np.random.randint(2):
-            table = _scaled(table, 1, np.random.uniform(-self.brightness_delta, self.brightness_delta))
+            table = _scaled(
+                table, 1, np.random.uniform(-self.brightness_delta, self.brightness_delta)
+            )
         contrast_first = np.random.randint(2) == 1
         if contrast_first:
             table = self._contrast(table)

@@ -76,7 +76,9 @@ class LoadRandomCrop(BaseTransform):
             raise UserError(
                 f"LoadRandomCrop: scale={scale!r}", "give (width, height), or two such pairs"
             )
-        if np.ndim(scale) == 1 and (ratio_range is None or not 0 < ratio_range[0] <= ratio_range[1]):
+        if np.ndim(scale) == 1 and (
+            ratio_range is None or not 0 < ratio_range[0] <= ratio_range[1]
+        ):
             raise UserError(
                 f"LoadRandomCrop: ratio_range={ratio_range!r}", "give (lowest, highest) over 0"
             )
@@ -167,12 +169,25 @@ class _Frame:
     """
 
     def __init__(self, results: dict, load: LoadImageFromFile) -> None:
-        self._image, self._label = open_frame(results, load)
-        self.size = tuple(self._image.shape[:2])
+        self._results = results
+        self._load = load
+        self._pair = open_frame(results, load)
+        self.size = tuple(self._pair[0].shape[:2])
 
     def image(self, *window: int) -> np.ndarray:
         """Return the image, (H, W, 3), whose window alone is sure to hold its pixels."""
-        return _canvas(self._image, window)
+        return self._read(0, window)
+
+    def _read(self, which: int, window: Sequence[int]) -> np.ndarray:
+        """Read the image (0) or the label (1); make damaged entries of the cache again, once."""
+        source = self._pair[which]
+        if not isinstance(source, Entry):
+            return source
+        try:
+            return source.canvas(*window)
+        except LookupError:
+            self._pair = open_frame(self._results, self._load, anew=True)
+            return self._pair[which].canvas(*window)
 
     def label(self, rows: np.ndarray, columns: np.ndarray, window: Window) -> np.ndarray:
         """Return a window of the label resized by nearest neighbours.
@@ -184,20 +199,16 @@ class _Frame:
         """
         top, bottom, left, right = window
         rows, columns = rows[top:bottom], columns[left:right]
-        area = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
-        canvas = _canvas(self._label, area).reshape(self.size)
+        area = [int(end) for end in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)]
+        canvas = self._read(1, area).reshape(self.size)
         # Taking whole rows, of the transposed picture too, is twice as fast as taking columns.
         tall = cv2.transpose(canvas[area[0] : area[1], area[2] : area[3]])
         tall = cv2.transpose(np.take(tall, columns - columns[0], axis=0))
         return np.take(tall, rows - rows[0], axis=0)
 
 
-def _canvas(source: Entry | np.ndarray, window: Sequence[int]) -> np.ndarray:
-    return source.canvas(*map(int, window)) if isinstance(source, Entry) else source
-
-
 def open_frame(
-    results: dict, load: LoadImageFromFile
+    results: dict, load: LoadImageFromFile, anew: bool = False
 ) -> tuple[Entry | np.ndarray, Entry | np.ndarray]:
     """Return a sample's image and label: entries of its cache, or whole arrays without one.
 
@@ -206,6 +217,7 @@ def open_frame(
     Args:
         results: The sample.
         load: Loads a picture.
+        anew: Make the entries again, whatever is there.
 
     Raises:
         UserError: A file is missing, damaged, or not of the kind.
@@ -231,9 +243,10 @@ def open_frame(
         image = decode_image()
         results["ori_shape"] = image.shape[:2]
         return image, decode_label()
-    image, _ = cache.open(results["img_path"], "image", decode_image)
+    entry = cache.write if anew else cache.open
+    image = entry(results["img_path"], "image", decode_image)
     results["ori_shape"] = image.shape[:2]
-    label, _ = cache.open(results["seg_map_path"], label_kind(results), decode_label)
+    label = entry(results["seg_map_path"], label_kind(results), decode_label)
     check_label_size(results, label.shape)
     return image, label
 

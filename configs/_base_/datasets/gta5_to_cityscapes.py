@@ -7,12 +7,11 @@ meta_keys = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 
              'flip', 'flip_direction', 'reduce_zero_label', 'target')
 pack = dict(type='PackSegInputs', meta_keys=meta_keys)
 
+# With train_dataloader.dataset.cache_dir set, decoded frames are kept there and crops read from it.
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadUrbanLabels'),
-    dict(type='RandomResize', scale=(1914, 1052), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(768, 768), cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='LoadRandomCrop', scale=(1914, 1052), ratio_range=(0.5, 2.0), crop_size=(768, 768),
+        cat_max_ratio=0.75, flip_prob=0.5),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.5),
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.3), prob=1.0),
     pack,
