@@ -177,13 +177,22 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         super().full_init()
         self._tables = self._compose_tables()
 
-    def prepare_data(self, idx: int) -> Any:
+    def prepare_data(self, idx: int, **wishes: Any) -> Any:
         """Return one sample through the pipeline, after checking that its files are whole.
 
+        Args:
+            idx: The sample.
+            **wishes: What the crop shall show, for `LoadRandomCrop`.
+
         Raises:
-            UserError: A file is missing, truncated or damaged.
+            UserError: A file is missing, truncated or damaged, or nothing heeds the wishes.
         """
-        info = self.get_data_info(idx)
+        info = {**self.get_data_info(idx), **wishes}
+        if wishes and self._check_files:
+            raise UserError(
+                f"{type(self).__name__}: the sampler wishes for crops, and the pipeline ignores it",
+                "begin the pipeline with LoadRandomCrop",
+            )
         if self._check_files:
             check_image_file(info["img_path"])
             check_image_file(info["seg_map_path"])

@@ -13,9 +13,9 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -254,6 +254,16 @@ def encode(picture: np.ndarray, identity: Identity, codec: str) -> bytes:
     return b"".join((header, index, check, *parts))
 
 
+def label_kind(info: Mapping[str, Any]) -> str:
+    """Return the kind of a sample's label: read by another table it is another label."""
+    table = info["label_table"]
+    parts = (table.encoding, table.train_ids.tobytes(), table.known.tobytes())
+    digest = hashlib.sha256(repr(parts).encode())
+    if info.get("segments") is not None:
+        digest.update(repr(sorted(info["segments"].items())).encode())
+    return f"label {digest.hexdigest()[:16]}"
+
+
 def _grid(height: int, width: int) -> tuple[int, int]:
     """Return how many rows and columns of tiles a picture has."""
     return -(-height // TILE), -(-width // TILE)
@@ -297,7 +307,7 @@ def _decoded(
     return values
 
 
-def _zstandard():  # noqa: ANN202 - a module
+def _zstandard():
     try:
         import zstandard
     except ImportError as error:

@@ -12,6 +12,7 @@ from ibn_seg.engine.checkpoint import (
 )
 from ibn_seg.engine.history import allow_checkpoint_classes
 from ibn_seg.engine.loop import SeededIterLoop
+from ibn_seg.engine.mixing import MixedSourceSampler
 from ibn_seg.engine.precision import Bfloat16OptimWrapper
 from ibn_seg.engine.predictions import SavePredictionsHook
 from ibn_seg.engine.progress import ProgressHook
@@ -24,6 +25,7 @@ __all__ = [
     "AtomicBackend",
     "AtomicCheckpointHook",
     "Bfloat16OptimWrapper",
+    "MixedSourceSampler",
     "PositionSampler",
     "ProgressHook",
     "RandomStateHook",

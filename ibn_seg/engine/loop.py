@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.registry import LOOPS
+from mmengine.registry import DATA_SAMPLERS, LOOPS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.utils import calc_dynamic_intervals
 
 from ibn_seg.engine.distributed import average_buffers
 from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.errors import UserError
 
 
@@ -21,7 +22,8 @@ class SeededIterLoop(BaseLoop):
     In a config: `train_cfg = dict(type='SeededIterLoop', max_iters=40000, val_interval=4000)`.
     mmengine's `IterBasedTrainLoop` reads and throws away every batch up to the iteration that it
     resumes at; here the sampler starts there. The sampler of `train_dataloader` is replaced by
-    `PositionSampler`; only its `shuffle` is kept.
+    `PositionSampler`, of which only `shuffle` is kept, unless it is one by position itself:
+    `MixedSourceSampler`, `RareClassSampler`, `ClassUniformSampler`.
 
     Validation leaves the random states alone, so it may happen, or be repeated after an
     interruption, without any effect on training.
@@ -139,7 +141,10 @@ def _by_position(dataloader: dict, seed: int) -> dict:
                 f"train_dataloader.{key} cannot be used with SeededIterLoop",
                 f"remove {key}, or use train_cfg.type='IterBasedTrainLoop'",
             )
-    shuffle = (given.get("sampler") or {}).get("shuffle", True)
+    sampler = dict(given.get("sampler") or {})
+    kind = DATA_SAMPLERS.get(sampler.get("type", "PositionSampler"))
+    if not (isinstance(kind, type) and issubclass(kind, PositionSampler)):
+        sampler = dict(type="PositionSampler", shuffle=sampler.get("shuffle", True))
     given["dataset"] = dict(type="SeededDataset", dataset=given["dataset"], seed=seed)
-    given["sampler"] = dict(type="PositionSampler", seed=seed, shuffle=shuffle)
+    given["sampler"] = dict(sampler, seed=seed)
     return given

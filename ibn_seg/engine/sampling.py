@@ -30,6 +30,9 @@ def permutation(length: int, seed: int, epoch: int) -> np.ndarray:
 class PositionSampler(Sampler):
     """Endless (position, index) pairs of this rank, beginning at any position.
 
+    A subclass draws other indices or adds wishes for the crop (`key`); as long as they depend on
+    seed and position alone, resuming and several ranks need no further care.
+
     Args:
         dataset: The data set; only its length is used.
         seed: The seed that fixes the order.
@@ -53,10 +56,14 @@ class PositionSampler(Sampler):
             return offset
         return int(permutation(self.length, self.seed, epoch)[offset])
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def key(self, position: int) -> tuple:
+        """Return what `SeededDataset` is asked for at a position: (position, index[, wishes])."""
+        return position, self.index(position)
+
+    def __iter__(self) -> Iterator[tuple]:
         position = self.start * self.world_size + self.rank
         while True:
-            yield position, self.index(position)
+            yield self.key(position)
             position += self.world_size
 
     def __len__(self) -> int:
@@ -89,13 +96,32 @@ class SeededDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        """Return the sample of a (position, index) pair."""
-        position, index = key
+    def __getitem__(self, key: tuple) -> Any:
+        """Return the sample of (position, index), or of (position, index, wishes for the crop)."""
+        position, index, *wishes = key
         with preserved_random_state():
             words = np.random.SeedSequence([self.seed, position]).generate_state(6)
             random.seed(int(words[0]))
             np.random.seed(words[1:5])
             # Not torch.manual_seed, which would reset the GPU's generator as well.
             torch.default_generator.manual_seed(int(words[5]))
-            return self.dataset[index]
+            if not wishes:
+                return self.dataset[index]
+            member, offset = locate(self.dataset, index)
+            return member.prepare_data(offset, **wishes[0])
+
+
+def members(dataset: Any) -> list[Any]:
+    """Return the data sets inside wrappers and concatenations, in the order of their samples."""
+    if hasattr(dataset, "datasets"):
+        return [member for part in dataset.datasets for member in members(part)]
+    return members(dataset.dataset) if hasattr(dataset, "dataset") else [dataset]
+
+
+def locate(dataset: Any, index: int) -> tuple[Any, int]:
+    """Return the member of a data set that holds a sample, and the sample's index in it."""
+    for member in members(dataset):
+        if index < len(member):
+            return member, index
+        index -= len(member)
+    raise IndexError(index)

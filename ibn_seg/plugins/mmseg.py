@@ -23,6 +23,7 @@ import ibn_seg.datasets.train_ids
 import ibn_seg.datasets.urbansyn
 import ibn_seg.datasets.wilddash
 import ibn_seg.engine
+import ibn_seg.engine.class_sampling
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.mmengine
 import ibn_seg.transforms.distortion

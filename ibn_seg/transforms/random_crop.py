@@ -5,10 +5,8 @@ The result is that of mmcv's and mmseg's chain `LoadImageFromFile`, `LoadUrbanLa
 generator. The chain decodes and resizes the whole frame and sorts whole crops of labels.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import mmcv
@@ -17,12 +15,12 @@ from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, Random
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.datasets.base import check_image_file
-from ibn_seg.datasets.cache import Entry, FrameCache
+from ibn_seg.datasets.cache import Entry, FrameCache, label_kind
 from ibn_seg.datasets.labels import IGNORE_INDEX
 from ibn_seg.errors import UserError
 from ibn_seg.transforms.loading import check_label_size, read_train_ids
 
-# mmseg's RandomCrop draws ten further crops at most.
+# mmseg's RandomCrop draws ten further crops at most, and so does DAFormer for a class.
 _RETRIES = 10
 # Bilinear resizing reads the pixel beyond the last.
 _MARGIN = 2
@@ -39,6 +37,12 @@ class LoadRandomCrop(BaseTransform):
 
     Required keys: `img_path`, `seg_map_path` and `label_table`, which `UrbanSceneDataset` sets, and
     `frame_cache` if there is one. Added keys: those of the transforms that it replaces.
+
+    A sampler's wishes, with which the draws are no longer mmseg's: `crop_class`, a trainId and how
+    many of its pixels the crop shall exceed, for which scale and crop are drawn again up to ten
+    times; `crop_center`, (row,
+    column) of a pixel of the file that the crop shall hold, for which `cat_max_ratio` does not
+    count.
 
     Args:
         scale: (width, height) that the ratio multiplies, or two such pairs to draw between, as in
@@ -100,11 +104,13 @@ class LoadRandomCrop(BaseTransform):
         """Add the crop and its label to `results`."""
         frame = _Frame(results, self._load)
         height, width = frame.size
-        scale = self._scale._random_scale()
-        new = self._new_size(width, height, scale)
-        columns = nearest_indices(width, new[0])
-        rows = nearest_indices(height, new[1])
-        window, label = self._choose_crop(frame, rows, columns)
+        for _ in range(_RETRIES + 1):
+            scale = self._scale._random_scale()
+            new = self._new_size(width, height, scale)
+            rows, columns = nearest_indices(height, new[1]), nearest_indices(width, new[0])
+            window, label = self._choose_crop(frame, rows, columns, results.get("crop_center"))
+            if _shows(label, results.get("crop_class")):
+                break
         image = resized_window(frame.image, (height, width), new, window)
         direction = self._flip._choose_direction()
         if direction is not None:
@@ -129,9 +135,19 @@ class LoadRandomCrop(BaseTransform):
         return mmcv.rescale_size((width, height), scale) if self.keep_ratio else scale
 
     def _choose_crop(
-        self, frame: "_Frame", rows: np.ndarray, columns: np.ndarray
+        self,
+        frame: "_Frame",
+        rows: np.ndarray,
+        columns: np.ndarray,
+        center: tuple[int, int] | None,
     ) -> tuple[Window, np.ndarray]:
-        """Draw crops as mmseg's `RandomCrop` does; return the last and its label."""
+        """Draw crops as mmseg's `RandomCrop` does, or one at a centre; return it and its label."""
+        if center is not None:
+            # The resized row that lies where the source's does.
+            factors = len(rows) / frame.size[0], len(columns) / frame.size[1]
+            middle = [int(at * factor) for at, factor in zip(center, factors, strict=True)]
+            window = self._draw_around(len(rows), len(columns), middle)
+            return window, frame.label(rows, columns, window)
         window = self._draw(len(rows), len(columns))
         if self.cat_max_ratio >= 1:
             return window, frame.label(rows, columns, window)
@@ -148,6 +164,15 @@ class LoadRandomCrop(BaseTransform):
         top = np.random.randint(0, max(height - tall, 0) + 1)
         left = np.random.randint(0, max(width - wide, 0) + 1)
         return top, min(top + tall, height), left, min(left + wide, width)
+
+    def _draw_around(self, height: int, width: int, middle: Sequence[int]) -> Window:
+        """Draw a crop that holds a point of a resized frame."""
+        window: list[int] = []
+        for length, size, at in zip((height, width), self.crop_size, middle, strict=True):
+            begin = np.random.randint(at - size + 1, at + 1)
+            begin = min(max(begin, 0), max(length - size, 0))
+            window += [begin, min(begin + size, length)]
+        return tuple(window)
 
     def __repr__(self) -> str:
         return (
@@ -207,6 +232,11 @@ class _Frame:
         return np.take(tall, rows - rows[0], axis=0)
 
 
+def _shows(label: np.ndarray, wanted: tuple[int, float] | None) -> bool:
+    """Tell whether a crop shows more pixels of the wanted class than it shall."""
+    return wanted is None or cv2.countNonZero(cv2.compare(label, wanted[0], cv2.CMP_EQ)) > wanted[1]
+
+
 def open_frame(
     results: dict, load: LoadImageFromFile, anew: bool = False
 ) -> tuple[Entry | np.ndarray, Entry | np.ndarray]:
@@ -249,16 +279,6 @@ def open_frame(
     label = entry(results["seg_map_path"], label_kind(results), decode_label)
     check_label_size(results, label.shape)
     return image, label
-
-
-def label_kind(results: Mapping[str, Any]) -> str:
-    """Return the kind of a sample's label in a cache: another label table has other entries."""
-    table = results["label_table"]
-    parts = (table.encoding, table.train_ids.tobytes(), table.known.tobytes())
-    digest = hashlib.sha256(repr(parts).encode())
-    if results.get("segments") is not None:
-        digest.update(repr(sorted(results["segments"].items())).encode())
-    return f"label {digest.hexdigest()}"
 
 
 @lru_cache(maxsize=64)

@@ -137,6 +137,24 @@ def test_bad_settings(wrong, message):
         Compose([{**given, **wrong}])
 
 
+def test_a_crop_holds_the_wanted_pixel(tmp_path):
+    """Corners included: the crop is moved back into the frame."""
+    info = frame(tmp_path, 0, (60, 40), block=4)
+    marked = np.full((40, 60), 5, np.uint8)
+    for row, column in ((0, 0), (39, 59), (20, 30), (0, 59)):
+        label = marked.copy()
+        # Wide enough to survive halving by nearest neighbours.
+        label[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = 7
+        write_image(tmp_path / "marked.png", label)
+        for seed in range(10):
+            np.random.seed(seed)
+            arguments = ((16, 16), (60, 40), (0.6, 1.6), True, 1.0, 0.5)
+            wish = dict(crop_center=(row, column), seg_map_path=str(tmp_path / "marked.png"))
+            found = fused(*arguments)({**info, **wish, "seg_fields": []})
+            assert found["img"].shape == (16, 16, 3)
+            assert 7 in found["gt_seg_map"]
+
+
 def test_a_sample_without_label_is_refused(tmp_path):
     load = fused((8, 8), (8, 8), (1.0, 1.0), True, 1.0, 0.5)
     info = frame(tmp_path, 0, (16, 16))

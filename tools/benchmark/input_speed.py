@@ -22,7 +22,7 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS, init_default_scope
 
-from ibn_seg.datasets.cache import CODECS, FrameCache
+from ibn_seg.datasets.cache import CODECS
 from ibn_seg.datasets.formats import read_values
 from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.io import write_bytes
