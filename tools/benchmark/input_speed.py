@@ -24,7 +24,6 @@ from mmengine.registry import MODELS, init_default_scope
 
 from ibn_seg.datasets.cache import CODECS
 from ibn_seg.datasets.formats import read_values
-from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.io import write_bytes
 from ibn_seg.scenes import write_pair
 from ibn_seg.tasks.setup import register
@@ -96,6 +95,8 @@ class Pipeline:
 
 def infos_of(root: Path, **cache) -> list[dict]:
     """Return the samples of the rendered frames, for our transforms."""
+    from ibn_seg.datasets.gta5 import GTA5Dataset  # after `register`, which keeps mmseg quiet
+
     start = [dict(type="LoadRandomCrop", **RESIZE, crop_size=8)]
     dataset = GTA5Dataset(root, split="all", pipeline=start, **cache)
     return [{**dataset.get_data_info(i), "seg_fields": []} for i in range(len(dataset))]
@@ -120,7 +121,7 @@ def megabytes(folder: Path, suffix: str, frames: int) -> float:
 
 
 def measure(work: Path, crop, rounds: int, device: str) -> tuple[dict, dict]:
-    """Return each row's median seconds per sample and its MB per frame."""
+    """Return each row's mean seconds per sample and its MB per frame."""
     root = work / "frames" / "gta5"
     plain = infos_of(root)
     count = len(plain)
