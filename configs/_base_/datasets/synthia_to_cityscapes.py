@@ -3,11 +3,9 @@ _base_ = './gta5_to_cityscapes.py'
 
 synthia_root = '{{$IBN_SEG_SYNTHIA:data/synthia}}'
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadUrbanLabels'),
-    dict(type='RandomResize', scale=(1280, 760), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(704, 704), cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='LoadRandomCrop', scale=(1280, 760), ratio_range=(0.5, 2.0), crop_size=(704, 704),
+        cat_max_ratio=0.75, flip_prob=0.5),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.5),
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.3), prob=1.0),
     {{_base_.pack}},
