@@ -101,16 +101,29 @@ def run(args: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return INTERRUPTED
-    except UserError as error:
-        return _report(error)
-    except OSError as error:
-        explanation = environment_error(error)
-        if explanation is None:
+        return _interrupted()
+    except Exception as error:
+        if _began_as_interrupt(error):
+            return _interrupted()
+        explanation = environment_error(error) if isinstance(error, OSError) else error
+        if not isinstance(explanation, UserError):
             raise
         return _report(explanation)
     return 0
+
+
+def _interrupted() -> int:
+    click.echo("interrupted", err=True)
+    return INTERRUPTED
+
+
+def _began_as_interrupt(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C became another error: mmengine catches everything in some places."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def environment_error(error: OSError) -> EnvError | None:

@@ -110,6 +110,22 @@ def test_exit_codes_and_one_line(monkeypatch, capsys, raised, code, line):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("error", [SyntaxError("cannot format"), UserError("cannot load")])
+def test_an_interrupt_that_became_another_error_is_an_interrupt(monkeypatch, capsys, error):
+    """mmengine's formatting of configs, at every checkpoint, turns Ctrl-C into a SyntaxError."""
+
+    @click.command()
+    def broken():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise error  # noqa: B904 - as it does
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda self, ctx, name: broken)
+    assert cli.run(["train"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch):
     @click.command()
     def broken():

@@ -138,8 +138,8 @@ def mapillary_20(root: Path) -> Expected:
 def acdc(root: Path) -> Expected:
     """Four conditions with sequences, the normal-condition references beside."""
     expected = {}
-    for condition in ("fog", "night", "rain", "snow"):
-        for index, (rng, train_ids) in enumerate(samples(20 + len(condition))):
+    for number, condition in enumerate(("fog", "night", "rain", "snow")):
+        for index, (rng, train_ids) in enumerate(samples(20 + number)):
             stem = f"{condition}/val/GOPR0{index // 2}475/GOPR0475_frame_{index:06}"
             write_image(root / "rgb_anon" / f"{stem}_rgb_anon.png", image_for(train_ids, rng))
             write_image(root / "gt" / f"{stem}_gt_labelTrainIds.png", train_ids)
