@@ -26,6 +26,15 @@ _DISTRIBUTIONS = (
 )
 
 
+def source_domains(source: str | None) -> tuple[str, ...]:
+    """Return the names of the domains that a network was trained on.
+
+    Args:
+        source: What configs and results call `source`: one domain, or several joined by '+'.
+    """
+    return tuple(source.split("+")) if source else ()
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python, ibn_seg and of the installed packages that shape results."""
     found = {"python": platform.python_version(), "ibn_seg": ibn_seg.__version__}

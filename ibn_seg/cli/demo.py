@@ -47,7 +47,8 @@ def demo(quick: bool, work_dir: str | None, seeds: tuple[int, ...], workers: int
     """
     from rich.console import Console
 
-    from ibn_seg.report.tables import summary_rows, terminal_table
+    from ibn_seg.report.scores import summary_rows
+    from ibn_seg.report.tables import terminal_table
     from ibn_seg.tasks.demo import FULL, QUICK
     from ibn_seg.tasks.demo import demo as run
 

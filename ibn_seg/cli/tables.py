@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ibn_seg.provenance import source_domains
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -38,7 +40,7 @@ def _domain_table(result: dict) -> "Table":
     for name in ("mIoU", "mAcc", "aAcc", "images"):
         table.add_column(name, justify="right")
     for domain, scores in result["domains"].items():
-        name = f"{domain} (source)" if domain == result["source"] else domain
+        name = f"{domain} (source)" if domain in source_domains(result["source"]) else domain
         values = (f"{scores[key]:.2f}" for key in ("mIoU", "mAcc", "aAcc"))
         table.add_row(name, *values, str(scores["images"]))
     if result["targets_mIoU"] is not None and len(result["domains"]) > 2:

@@ -11,7 +11,6 @@ from ibn_seg.datasets.labels import TRAIN_IDS
 from ibn_seg.errors import unknown
 
 CONDITIONS = ("fog", "night", "rain", "snow")
-_SPLITS = ("train", "val")
 _IMAGE, _LABEL = "_rgb_anon.png", "_gt_labelTrainIds.png"
 
 
@@ -50,28 +49,36 @@ class RawACDCDataset(_AnonymisedScenes):
     Args:
         data_root: The folder that holds `rgb_anon` and `gt`.
         condition: 'fog', 'night', 'rain' or 'snow'.
-        split: 'train' (400 per condition) or 'val' (100, at night 106). The labels of 'test' are
-            not public.
+        split: 'val' (default, 100, at night 106) or 'train' (400 per condition). The labels of
+            'test' are not public.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'acdc-CONDITION'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`; `condition` or `split` is not allowed.
+        UserError: As `UrbanSceneDataset`, or `condition` is not allowed.
     """
 
     TARGET = "acdc"
     ROOT_VARIABLE = "IBN_SEG_ACDC"
+    SPLITS = ("val", "train")
 
     def __init__(
-        self, data_root: str | os.PathLike, condition: str, split: str = "val", **kwargs: Any
+        self,
+        data_root: str | os.PathLike,
+        condition: str,
+        split: str | None = None,
+        **kwargs: Any,
     ) -> None:
         if condition not in CONDITIONS:
             raise unknown("condition of ACDC", condition, CONDITIONS)
-        if split not in _SPLITS:
-            raise unknown("split of RawACDCDataset", split, _SPLITS)
-        self.folder = f"{condition}/{split}"
+        self.condition = condition
         super().__init__(
-            data_root, target=kwargs.pop("target", None) or f"acdc-{condition}", **kwargs
+            data_root, split, target=kwargs.pop("target", None) or f"acdc-{condition}", **kwargs
         )
+
+    @property
+    def folder(self) -> str:
+        """The folder of the condition and split, below those of images and labels."""
+        return f"{self.condition}/{self.split}"
 
 
 @DATASETS.register_module()

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.formats import check_image_file
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 
 EXCLUDE_FILE = "ibn_seg_exclude.txt"
 
@@ -23,10 +23,10 @@ EXCLUDE_FILE = "ibn_seg_exclude.txt"
 class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     """Base of the data sets with the 19 Cityscapes classes that read raw downloads.
 
-    A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`)
-    and the keys of files that are known to be unusable (`UNUSABLE`), returns its images and labels
-    by a common key (`list_images`, `list_labels`), and has set `table` by then. Every image must
-    have a label and every label an image.
+    A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`),
+    its splits (`SPLITS`, the default first) and the keys of files that are known to be unusable
+    (`UNUSABLE`), returns its images and labels by a common key (`list_images`, `list_labels`), and
+    has set `table` by then. Every image must have a label and every label an image.
 
     Each sample's info carries `target`, by which the metric tells domains apart, and `label_table`,
     by which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` says the same to
@@ -34,6 +34,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
     Args:
         data_root: The folder of the download; `~` is expanded.
+        split: One of `SPLITS`. Default: the first.
         target: The domain's short name in every result. Defaults to the class's `TARGET`.
         exclude: A text file of files to leave out, one a line, relative to the root; with an image
             goes its label. Default: `ibn_seg_exclude.txt` in the root, if there is one, which
@@ -51,19 +52,22 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
     Raises:
         EnvError: The package of `cache_codec` is missing.
-        UserError: The root or a folder is missing, an image has no label or a label no image, there
-            is no image, the name is not usable, or nothing reads `cache_dir`.
+        UserError: `split` is not allowed, the root or a folder is missing, an image has no label or
+            a label no image, there is no image, the name is not usable, or nothing reads
+            `cache_dir`.
     """
 
     METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
     TARGET = ""
     ROOT_VARIABLE = ""
+    SPLITS: Collection[str] = ()
     UNUSABLE: frozenset[str] = frozenset()
     table: LabelTable
 
     def __init__(
         self,
         data_root: str | os.PathLike,
+        split: str | None = None,
         *,
         target: str | None = None,
         exclude: str | os.PathLike | None = None,
@@ -77,6 +81,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         cache_dir: str | os.PathLike | None = None,
         cache_codec: str = "zstd",
     ) -> None:
+        if split is not None and split not in self.SPLITS:
+            raise unknown(f"split of {type(self).__name__}", split, self.SPLITS)
+        self.split = split or next(iter(self.SPLITS), None)
         self.target = target or self.TARGET
         # The name is part of metric keys and file names; "targets" is the mean over domains.
         if not re.fullmatch(r"[\w.-]+", self.target) or self.target == "targets":

@@ -1,16 +1,13 @@
 """BDD100K's 10k images with semantic segmentation (Yu et al., CVPR 2020)."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import TRAIN_IDS
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError
 
-_SPLITS = ("train", "val")
 # Images, labels and the labels' suffix in the current release and in the older one, whose zip holds
 # the folder `seg`.
 _LAYOUTS = (
@@ -30,15 +27,16 @@ class RawBDD100KDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `images` and `labels`, or `seg`.
-        split: 'train' (7,000) or 'val' (1,000). The labels of 'test' are not public.
+        split: 'train' (default, 7,000) or 'val' (1,000). The labels of 'test' are not public.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'bdd100k'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+        UserError: As `UrbanSceneDataset`.
     """
 
     TARGET = "bdd100k"
     ROOT_VARIABLE = "IBN_SEG_BDD100K"
+    SPLITS = ("train", "val")
     UNUSABLE = frozenset((
         "3d581db5-2564fb7e", "52e3fd10-c205dec2", "781756b0-61e0a182", "78ac84ba-07bd30c2",
         "80a9e37d-e4548ac1", "9342e334-33d167eb",  # images without labels, train and val
@@ -46,12 +44,6 @@ class RawBDD100KDataset(UrbanSceneDataset):
         "ff55861e-a06b953c", "ff7b98c7-3cb964ac",  # labels without images, train and val
     ))  # fmt: skip
     table = TRAIN_IDS
-
-    def __init__(self, data_root: str | os.PathLike, split: str = "train", **kwargs: Any) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of RawBDD100KDataset", split, _SPLITS)
-        self.split = split
-        super().__init__(data_root, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
         """Return the images by name."""

@@ -1,19 +1,16 @@
 """Cityscapes (Cordts et al., CVPR 2016), read as it is downloaded."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, list_files
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError
 
 _IMAGE = "_leftImg8bit.png"
 _TRAIN_IDS = "_gtFine_labelTrainIds.png"
 _RAW_IDS = "_gtFine_labelIds.png"
-_SPLITS = ("train", "val")
 
 
 @DATASETS.register_module()
@@ -27,21 +24,16 @@ class RawCityscapesDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `leftImg8bit` and `gtFine`.
-        split: 'train' or 'val'. The labels of 'test' are not public.
+        split: 'train' (default) or 'val'. The labels of 'test' are not public.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'cityscapes'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+        UserError: As `UrbanSceneDataset`.
     """
 
     TARGET = "cityscapes"
     ROOT_VARIABLE = "IBN_SEG_CITYSCAPES"
-
-    def __init__(self, data_root: str | os.PathLike, split: str = "train", **kwargs: Any) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of RawCityscapesDataset", split, _SPLITS)
-        self.split = split
-        super().__init__(data_root, **kwargs)
+    SPLITS = ("train", "val")
 
     def list_images(self) -> dict[str, Path]:
         """Return the images by CITY/CITY_SEQUENCE_FRAME."""

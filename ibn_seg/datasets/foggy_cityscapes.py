@@ -23,7 +23,7 @@ class RawFoggyCityscapesDataset(RawCityscapesDataset):
 
     Args:
         data_root: The folder that holds `leftImg8bit_foggy` and `gtFine`.
-        split: 'train' or 'val'.
+        split: 'val' (default) or 'train'.
         beta: The density, 0.005, 0.01 or 0.02 per metre.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'foggy_cityscapes-BETA'.
 
@@ -33,11 +33,13 @@ class RawFoggyCityscapesDataset(RawCityscapesDataset):
 
     TARGET = "foggy_cityscapes"
     ROOT_VARIABLE = "IBN_SEG_FOGGY_CITYSCAPES"
+    SPLITS = ("val", "train")
 
     def __init__(
         self,
         data_root: str | os.PathLike,
-        split: str = "val",
+        split: str | None = None,
+        *,
         beta: float | str = "0.02",
         **kwargs: Any,
     ) -> None:

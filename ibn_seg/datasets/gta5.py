@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import GTA5_RAW_IDS
 from ibn_seg.datasets.splits import is_held_out, read_split
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError
 
 # Frames of one single colour, which RobustNet's lists leave out.
 SINGLE_COLOUR = frozenset(
@@ -24,7 +24,8 @@ def _listed(name: str, without: frozenset[int] = frozenset()) -> Callable[[], Ca
     return lambda: (read_split(name) - without).__contains__
 
 
-SPLITS: Mapping[str, Callable[[], Callable[[int], bool]]] = {
+# Of every split: what returns the test of whether a frame is in it.
+_SPLITS: Mapping[str, Callable[[], Callable[[int], bool]]] = {
     "train": lambda: lambda frame: not is_held_out(frame),
     "val": lambda: is_held_out,
     "all": lambda: lambda frame: True,
@@ -48,40 +49,39 @@ class GTA5Dataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `images` and `labels`.
-        split: 'train', 'val' (our held-out fifth, `is_held_out`) or 'all'; 'official_train',
-            'official_val' or 'official_test' (12,403, 6,382 and 6,181 frames); 'robustnet_train',
-            'robustnet_val' or 'robustnet_test' (12,388, 6,382 and 6,181).
+        split: 'train' (default), 'val' (our held-out fifth, `is_held_out`) or 'all';
+            'official_train', 'official_val' or 'official_test' (12,403, 6,382 and 6,181 frames);
+            'robustnet_train', 'robustnet_val' or 'robustnet_test' (12,388, 6,382 and 6,181).
         every: Keep every k-th frame of the split, from its first. The IBN-Net paper trains on a
             quarter of the frames.
         defective: Keep the frames in `DEFECTIVE_FRAMES`, to reproduce work that did.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'gta5'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`, or `split` or `every` is not allowed.
+        UserError: As `UrbanSceneDataset`, or `every` is not allowed.
     """
 
     TARGET = "gta5"
     ROOT_VARIABLE = "IBN_SEG_GTA5"
+    SPLITS = tuple(_SPLITS)
     UNUSABLE = frozenset(f"{frame:05}" for frame in DEFECTIVE_FRAMES)
     table = GTA5_RAW_IDS
 
     def __init__(
         self,
         data_root: str | os.PathLike,
-        split: str = "train",
+        split: str | None = None,
+        *,
         every: int = 1,
         defective: bool = False,
         **kwargs: Any,
     ) -> None:
-        if split not in SPLITS:
-            raise unknown("split of GTA5Dataset", split, SPLITS)
         if not isinstance(every, int) or every < 1:
             raise UserError(f"GTA5Dataset: every={every!r}", "allowed: whole numbers from 1")
-        self.split = split
         self.every = every
         if defective:
             self.UNUSABLE = frozenset()
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, split, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""
@@ -93,7 +93,7 @@ class GTA5Dataset(UrbanSceneDataset):
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:
         """Return every k-th frame of the split."""
-        wanted = SPLITS[self.split]()
+        wanted = _SPLITS[self.split]()
         chosen = [key for key in keys if wanted(int(key))][:: self.every]
         if not chosen:
             raise UserError(

@@ -10,7 +10,6 @@ from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.tables import IDD_TRAIN_IDS, IDD_WITHOUT_FALLBACK
 from ibn_seg.errors import unknown
 
-_SPLITS = ("train", "val")
 _IMAGE, _LABEL = "_leftimg8bit", "_gtfine_labelcstrainids"
 
 
@@ -23,33 +22,33 @@ class IDDDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `leftImg8bit` and `gtFine`.
-        split: 'train' (6,993 in part I) or 'val' (981). The labels of 'test' are not public.
+        split: 'val' (default, 981) or 'train' (6,993 in part I). The labels of 'test' are not
+            public.
         fallback: 'terrain' as the toolkit has it, or 'ignore', for non-drivable fallback; IDD has
             no terrain.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'idd'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`; `split` or `fallback` is not allowed.
+        UserError: As `UrbanSceneDataset`, or `fallback` is not allowed.
     """
 
     TARGET = "idd"
     ROOT_VARIABLE = "IBN_SEG_IDD"
+    SPLITS = ("val", "train")
 
     def __init__(
         self,
         data_root: str | os.PathLike,
-        split: str = "val",
+        split: str | None = None,
+        *,
         fallback: str = "terrain",
         **kwargs: Any,
     ) -> None:
         tables = {"terrain": IDD_TRAIN_IDS, "ignore": IDD_WITHOUT_FALLBACK}
-        if split not in _SPLITS:
-            raise unknown("split of IDDDataset", split, _SPLITS)
         if fallback not in tables:
             raise unknown("fallback of IDDDataset", fallback, tables)
-        self.split = split
         self.table = tables[fallback]
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, split, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
         """Return the images by DRIVE/ID."""

@@ -12,7 +12,7 @@ from ibn_seg.datasets.labels import LabelTable
 from ibn_seg.datasets.tables import MAPILLARY_12_REIN, MAPILLARY_12_ROBUSTNET, MAPILLARY_20
 from ibn_seg.errors import UserError, unknown
 
-_SPLITS = {"train": "training", "val": "validation"}
+_FOLDERS = {"val": "validation", "train": "training"}
 # Version of the labels and their table, by the name of the mapping to 19 classes.
 MAPPINGS: Mapping[str, tuple[str, LabelTable]] = {
     "robustnet": ("v1.2", MAPILLARY_12_ROBUSTNET),
@@ -31,33 +31,32 @@ class MapillaryVistasDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `training` and `validation`.
-        split: 'train' (18,000) or 'val' (2,000). The labels of 'testing' are not public.
+        split: 'val' (default, 2,000) or 'train' (18,000). The labels of 'testing' are not public.
         mapping: 'robustnet' (also HRDA's) or 'rein', for v1.2; 'v2.0' (ours).
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'mapillary-MAPPING'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`; `split` or `mapping` is not allowed, or the labels of the
-            mapping's version are not there.
+        UserError: As `UrbanSceneDataset`; `mapping` is not allowed, or the labels of its version
+            are not there.
     """
 
     TARGET = "mapillary"
     ROOT_VARIABLE = "IBN_SEG_MAPILLARY"
+    SPLITS = tuple(_FOLDERS)
 
     def __init__(
         self,
         data_root: str | os.PathLike,
-        split: str = "val",
+        split: str | None = None,
+        *,
         mapping: str = "robustnet",
         **kwargs: Any,
     ) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of MapillaryVistasDataset", split, _SPLITS)
         if mapping not in MAPPINGS:
             raise unknown("mapping of Mapillary Vistas", mapping, MAPPINGS)
-        self.split = split
         self.version, self.table = MAPPINGS[mapping]
         super().__init__(
-            data_root, target=kwargs.pop("target", None) or f"mapillary-{mapping}", **kwargs
+            data_root, split, target=kwargs.pop("target", None) or f"mapillary-{mapping}", **kwargs
         )
 
     def list_images(self) -> dict[str, Path]:
@@ -79,7 +78,7 @@ class MapillaryVistasDataset(UrbanSceneDataset):
 
     @property
     def _folder(self) -> Path:
-        return Path(self.data_root) / _SPLITS[self.split]
+        return Path(self.data_root) / _FOLDERS[self.split]
 
     def _files(self, folder: Path, pattern: str) -> dict[str, Path]:
         return files_by_key(

@@ -1,18 +1,13 @@
 """SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), read as it is downloaded."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.splits import read_split
 from ibn_seg.datasets.tables import SYNTHIA_IDS
-from ibn_seg.errors import unknown
-
-_SPLITS = ("all", "robustnet_train", "robustnet_val")
 
 
 @DATASETS.register_module()
@@ -25,23 +20,18 @@ class SynthiaDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `RGB` and `GT`.
-        split: 'all' (9,400 frames), or RobustNet's random 'robustnet_train' (6,580) or
+        split: 'all' (default, 9,400 frames), or RobustNet's random 'robustnet_train' (6,580) or
             'robustnet_val' (2,820).
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'synthia'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+        UserError: As `UrbanSceneDataset`.
     """
 
     TARGET = "synthia"
     ROOT_VARIABLE = "IBN_SEG_SYNTHIA"
+    SPLITS = ("all", "robustnet_train", "robustnet_val")
     table = SYNTHIA_IDS
-
-    def __init__(self, data_root: str | os.PathLike, split: str = "all", **kwargs: Any) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of SynthiaDataset", split, _SPLITS)
-        self.split = split
-        super().__init__(data_root, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""

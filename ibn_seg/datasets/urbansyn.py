@@ -1,18 +1,13 @@
 """UrbanSyn (Gomez et al., arXiv:2312.12176), read as it is downloaded."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.splits import is_held_out
 from ibn_seg.datasets.tables import URBANSYN_IDS
-from ibn_seg.errors import unknown
-
-_SPLITS = ("all", "train", "val")
 
 
 @DATASETS.register_module()
@@ -23,22 +18,17 @@ class UrbanSynDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds `rgb` and `ss`.
-        split: 'all', or our own 'train' and 'val' by `splits.is_held_out`.
+        split: 'all' (default), or our own 'train' and 'val' by `splits.is_held_out`.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'urbansyn'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`, or `split` is not allowed.
+        UserError: As `UrbanSceneDataset`.
     """
 
     TARGET = "urbansyn"
     ROOT_VARIABLE = "IBN_SEG_URBANSYN"
+    SPLITS = ("all", "train", "val")
     table = URBANSYN_IDS
-
-    def __init__(self, data_root: str | os.PathLike, split: str = "all", **kwargs: Any) -> None:
-        if split not in _SPLITS:
-            raise unknown("split of UrbanSynDataset", split, _SPLITS)
-        self.split = split
-        super().__init__(data_root, **kwargs)
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:
         """Return the frames of the split."""

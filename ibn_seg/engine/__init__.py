@@ -18,7 +18,7 @@ from ibn_seg.engine.predictions import SavePredictionsHook
 from ibn_seg.engine.progress import ProgressHook
 from ibn_seg.engine.random_state import RandomStateHook
 from ibn_seg.engine.record import RunRecordHook
-from ibn_seg.engine.runner import SegmentationRunner
+from ibn_seg.engine.runner import StrictRunner
 from ibn_seg.engine.sampling import PositionSampler, SeededDataset
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "SavePredictionsHook",
     "SeededDataset",
     "SeededIterLoop",
-    "SegmentationRunner",
     "SharedEMAHook",
+    "StrictRunner",
     "find_checkpoint",
 ]
 

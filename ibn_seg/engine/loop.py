@@ -49,7 +49,7 @@ class SeededIterLoop(BaseLoop):
         val_interval: int = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
-        super().__init__(runner, _by_position(dataloader, runner.seed))
+        super().__init__(runner, by_position(dataloader, runner.seed))
         self._max_iters = int(max_iters)
         self._epoch = 0
         self._iter = 0
@@ -132,8 +132,8 @@ class SeededIterLoop(BaseLoop):
             self.runner.val_loop.run()
 
 
-def _by_position(dataloader: dict, seed: int) -> dict:
-    """Return the data loader's config with seeded augmentation and a sampler by position."""
+def by_position(dataloader: dict, seed: int) -> dict:
+    """Return a data loader's config with seeded augmentation and a sampler by position."""
     given = dict(dataloader)
     for key in ("batch_sampler", "num_batch_per_epoch"):
         if given.pop(key, None) is not None:

@@ -20,8 +20,8 @@ from ibn_seg.io import write_text
 from ibn_seg.models.sources import read_checkpoint
 
 
-class SegmentationRunner(Runner):
-    """A Runner for one run among several in a process.
+class StrictRunner(Runner):
+    """A Runner for one run among several in a process, which takes nothing that only half fits.
 
     `cfg.channels_last` keeps weights, and so activations, in that memory format.
     `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a

@@ -13,6 +13,7 @@ from ibn_seg.datasets.labels import NUM_CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
+from ibn_seg.provenance import source_domains
 
 
 @METRICS.register_module()
@@ -26,12 +27,13 @@ class MultiDomainIoU(BaseMetric):
 
     The returned values are percentages (0..100) and unrounded:
     `DOMAIN/mIoU`, `DOMAIN/mAcc`, `DOMAIN/aAcc`, `DOMAIN/IoU.CLASS` (absent classes left out),
-    `targets/mIoU` (unweighted mean over the domains other than `source`, if there are any) and
-    `gap` (mIoU of the source minus `targets/mIoU`, if both exist). `domain_results` keeps the same
-    per domain, with the confusion matrix; it is empty on all ranks but the first.
+    `targets/mIoU` (unweighted mean over the domains other than the sources, if there are any) and
+    `gap` (mean mIoU of the sources minus `targets/mIoU`, if all exist). `domain_results` keeps the
+    same per domain, with the confusion matrix; it is empty on all ranks but the first.
 
     Args:
-        source: The name of the source domain; None where every domain is a target.
+        source: The name of the source domain, or several joined by '+'; None where every domain is
+            a target.
         domain: The name for samples without `target`, as from mmseg's own data sets. None makes
             such a sample an error.
         ignore_index: The label of pixels that do not count.
@@ -58,7 +60,7 @@ class MultiDomainIoU(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir)
-        self.source = source
+        self.sources = source_domains(source)
         self.domain = domain
         self.ignore_index = ignore_index
         self.protocol = get_protocol(protocol)
@@ -111,18 +113,20 @@ class MultiDomainIoU(BaseMetric):
     def _means(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return the mean over the targets and the gap, as far as they exist."""
         domains = list(self.domain_results)
-        targets = [metrics[f"{domain}/mIoU"] for domain in domains if domain != self.source]
+        targets = [metrics[f"{domain}/mIoU"] for domain in domains if domain not in self.sources]
         means: dict[str, float] = {}
         if targets:
             means["targets/mIoU"] = float(np.mean(targets))
-        if self.source is not None and self.source not in domains:
+        missing = [source for source in self.sources if source not in domains]
+        if missing:
             print_log(
-                f"no gap: source {self.source!r} is not among the evaluated domains "
+                f"no gap: source {missing[0]!r} is not among the evaluated domains "
                 f"({', '.join(domains)})",
                 logger="current",
             )
-        elif self.source is not None and targets:
-            means["gap"] = metrics[f"{self.source}/mIoU"] - means["targets/mIoU"]
+        elif self.sources and targets:
+            sources = [metrics[f"{source}/mIoU"] for source in self.sources]
+            means["gap"] = float(np.mean(sources)) - means["targets/mIoU"]
         return means
 
 

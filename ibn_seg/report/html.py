@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.io import write_text
 from ibn_seg.report import panels as pictures
-from ibn_seg.report import plots, tables, wording
+from ibn_seg.report import plots, scores, tables, wording
 from ibn_seg.report.panels import Panel
 from ibn_seg.report.runs import Run, order_methods, read_runs
 
@@ -75,7 +75,7 @@ def _content(
     runs: Sequence[Run], panels: Sequence[Panel], title: str, notes: Sequence[str]
 ) -> dict[str, Any]:
     """Return everything that the template shows."""
-    rows = tables.rows_of_runs(runs)
+    rows = scores.rows_of_runs(runs)
     methods = order_methods([run.method for run in runs])
     return {
         "title": title,
@@ -130,8 +130,8 @@ def _scene(panel: Panel, run: Run, methods: Sequence[str]) -> dict[str, Any]:
 def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
     """Return the bars per class of each domain, targets first, with the numbers behind them."""
     charts = []
-    order = sorted(runs[0].domains, key=lambda domain: domain == runs[0].source)
-    rows_of = {domain: tables.class_rows(runs, domain, CLASSES) for domain in order}
+    order = sorted(runs[0].domains, key=lambda domain: domain in runs[0].sources)
+    rows_of = {domain: scores.class_rows(runs, domain, CLASSES) for domain in order}
     top = plots.bars_top([row for rows in rows_of.values() for row in rows])
     for k, (domain, rows) in enumerate(rows_of.items()):
         label = f"Bars of the IoU of each class on {domain} for {', '.join(methods)}"
@@ -148,7 +148,7 @@ def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
 
 def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
     """Return the training loss and the validation mIoU of each domain, where runs have them."""
-    groups = tables.group_by_method(runs)
+    groups = scores.group_by_method(runs)
 
     def series_of(curve_of: Any) -> list[plots.Series]:
         found = ((k, [curve_of(run) for run in groups[name]]) for k, name in enumerate(methods))
@@ -175,7 +175,7 @@ def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
 
 
 def _role(domain: str, run: Run) -> str:
-    return "source" if domain == run.source else "unseen"
+    return "source" if domain in run.sources else "unseen"
 
 
 def _recipe(run: Run) -> dict[str, Any]:

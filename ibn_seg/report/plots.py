@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.report.runs import Curve
-from ibn_seg.report.tables import ClassRow
+from ibn_seg.report.scores import ClassRow
 
 # A phone's text column; drawn at this width, text keeps a readable size there.
 WIDTH = 340

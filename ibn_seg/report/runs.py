@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ibn_seg.errors import UserError
+from ibn_seg.provenance import source_domains
 
 SCHEMA = 1
 METHOD_ORDER = ("BN", "IBN-a", "IBN-b")
@@ -59,8 +60,8 @@ class Run:
         name: Name of the run.
         method: Row of the summary that the run counts towards.
         seed: Training seed.
-        source: Domain trained on; it need not be among those evaluated.
-        domains: Scores by domain, the source first.
+        source: Domain trained on, or several joined by '+'; they need not be evaluated.
+        domains: Scores by domain, the sources first.
         loss: Training loss, None for a run that only evaluated.
         validation: mIoU over iterations by domain, percent.
         record: The whole result, for provenance.
@@ -76,28 +77,35 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The evaluated domains that the network was trained on."""
+        trained_on = source_domains(self.source)
+        return tuple(name for name in self.domains if name in trained_on)
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The domains that the network was not trained on."""
-        return tuple(name for name in self.domains if name != self.source)
+        return tuple(name for name in self.domains if name not in self.sources)
 
     @property
     def targets_miou(self) -> float | None:
         """Unweighted mean mIoU over the targets, percent; None if there is no target."""
-        return (
-            statistics.fmean(self.domains[t].miou for t in self.targets) if self.targets else None
-        )
+        return self._mean(self.targets)
 
     @property
     def gap(self) -> float | None:
-        """Source mIoU minus `targets_miou`, points; None unless both were evaluated."""
-        if self.targets_miou is None or self.source not in self.domains:
+        """Mean source mIoU minus `targets_miou`, points; None unless all were evaluated."""
+        if self.targets_miou is None or len(self.sources) < len(source_domains(self.source)):
             return None
-        return self.domains[self.source].miou - self.targets_miou
+        return self._mean(self.sources) - self.targets_miou
 
     @property
     def score(self) -> float:
-        """What methods are compared by: `targets_miou`, or the source mIoU without a target."""
-        return self.domains[self.source].miou if self.targets_miou is None else self.targets_miou
+        """What methods are compared by: `targets_miou`, or the sources' mean without a target."""
+        return self._mean(self.sources) if self.targets_miou is None else self.targets_miou
+
+    def _mean(self, domains: Sequence[str]) -> float | None:
+        return statistics.fmean(self.domains[d].miou for d in domains) if domains else None
 
 
 def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
@@ -150,7 +158,7 @@ def _read_run(result: Mapping[str, Any], index: int) -> Run:
     domains = _get(result, "domains", Mapping, where)
     if not domains:
         raise UserError(f"{where}: 'domains' is empty", "evaluate at least one domain")
-    ordered = sorted(domains, key=lambda domain: domain != source)
+    ordered = sorted(domains, key=lambda domain: domain not in source_domains(source))
     loss, validation = _read_curves(result.get("curves"), where)
     return Run(
         name=_get(result, "name", str, where),

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ibn_seg.provenance import source_domains
 from ibn_seg.report.runs import Run, order_methods
+from ibn_seg.report.scores import Difference, SummaryRow
 from ibn_seg.report.tables import (
-    Difference,
-    SummaryRow,
     difference_text,
     duration,
     memory,
@@ -58,18 +58,21 @@ def headline(rows: Sequence[SummaryRow]) -> Headline:
 def introduction(runs: Sequence[Run]) -> str:
     """Return the paragraph that tells a reader without context what the report shows."""
     first = runs[0]
-    places = ["on held-out images of the source"] if first.source in first.domains else []
+    several = len(source_domains(first.source)) > 1
+    sources = "several domains, the sources" if several else "one domain, the source"
+    places = [f"on held-out images of the source{'s' * several}"] if first.sources else []
     if first.targets:
         kind = "domains" if len(first.targets) > 1 else "a domain"
         places.append(f"on {kind} never seen ({_join(first.targets)})")
     text = (
-        f"Networks that label every pixel of a street scene were trained on one domain, the source "
-        f"{first.source}, and evaluated without adaptation {_join(places)}. The score is mIoU in "
-        "percent: the overlap of predicted and true pixels of each class, averaged over the "
-        "classes; higher is better."
+        f"Networks that label every pixel of a street scene were trained on {sources} "
+        f"{_join(source_domains(first.source))}, and evaluated without adaptation "
+        f"{_join(places)}. The score is mIoU in percent: the overlap of predicted and true pixels "
+        "of each class, averaged over the classes; higher is better."
     )
     if first.gap is not None:
-        text += " The gap is the source's score minus the targets'."
+        owner = "mean of the sources' scores" if several else "source's score"
+        text += f" The gap is the {owner} minus the targets'."
     return text
 
 
@@ -109,7 +112,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("Backbone", _values(runs, "backbone")),
         ("Methods", _join(order_methods([run.method for run in runs]))),
         ("Seeds", ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))),
-        ("Trained on", first.source),
+        ("Trained on", _join(source_domains(first.source))),
         *(
             (f"Evaluated on {name}", f"{scores.images} images, {_role(first, name)}")
             for name, scores in first.domains.items()
@@ -150,7 +153,8 @@ def unequal_notes(runs: Sequence[Run]) -> list[str]:
 def _where(row: SummaryRow) -> str:
     role, domain = row.primary.role, row.primary.domain
     if role == "mean":
-        return f"on the mean of the {domain.split()[0]} unseen domains"
+        number_of, kind = domain.split()
+        return f"on the mean of the {number_of} {'unseen domains' if kind == 'targets' else kind}"
     return f"on the {'unseen' if role == 'target' else 'source'} domain {domain}"
 
 
@@ -170,12 +174,13 @@ def _change(row: SummaryRow, rows: Sequence[SummaryRow]) -> str:
         f"{row.method}: {number(difference.baseline_mean)} to {number(difference.method_mean)} "
         f"({difference_text(row)})"
     )
-    if row.primary.role == "source" or row.scores[0].role != "source":
+    sources = [score for score in row.scores if score.role == "source"]
+    if row.primary.role == "source" or len(sources) != 1:
         return text + "."
     base = next(other for other in rows if other.method == difference.baseline)
     # The seeds may differ between the two, so the source is given as the two means.
-    mine, theirs = row.scores[0].stat.mean, base.scores[0].stat.mean
-    return f"{text}; on the source {row.scores[0].domain} {number(theirs)} to {number(mine)}."
+    mine, theirs = sources[0].stat.mean, base.scores[0].stat.mean
+    return f"{text}; on the source {sources[0].domain} {number(theirs)} to {number(mine)}."
 
 
 def _headline_without_baseline(rows: Sequence[SummaryRow]) -> Headline:
@@ -192,13 +197,13 @@ def _headline_without_baseline(rows: Sequence[SummaryRow]) -> Headline:
     if top.gap is None:
         return Headline(f"{text}.", ())
     side = "below" if top.gap.mean >= 0 else "above"
-    return Headline(
-        f"{text}, {number(abs(top.gap.mean))} points {side} the source {top.scores[0].domain}.", ()
-    )
+    sources = [score.domain for score in top.scores if score.role == "source"]
+    than = f"the source {sources[0]}" if len(sources) == 1 else "the mean of the sources"
+    return Headline(f"{text}, {number(abs(top.gap.mean))} points {side} {than}.", ())
 
 
 def _role(run: Run, domain: str) -> str:
-    return "held out from the source" if domain == run.source else "never seen in training"
+    return "held out from the source" if domain in run.sources else "never seen in training"
 
 
 def _total_time(runs: Sequence[Run]) -> str:

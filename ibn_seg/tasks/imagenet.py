@@ -26,7 +26,7 @@ from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.engine import SegmentationRunner
+    from ibn_seg.engine import StrictRunner
 
 WORK_DIR = Path("work_dirs", TASK)
 _MOST_WORKERS = 4
@@ -294,10 +294,10 @@ def _register() -> None:
     import ibn_seg.imagenet.metric  # noqa: F401
 
 
-def _build_runner(cfg: "Config") -> "SegmentationRunner":
-    from ibn_seg.engine import SegmentationRunner
+def _build_runner(cfg: "Config") -> "StrictRunner":
+    from ibn_seg.engine import StrictRunner
 
-    return SegmentationRunner.from_cfg(cfg)
+    return StrictRunner.from_cfg(cfg)
 
 
 def _go_on(cfg: "Config", classes: tuple[str, ...]) -> None:
@@ -311,14 +311,14 @@ def _go_on(cfg: "Config", classes: tuple[str, ...]) -> None:
     cfg.model.update(pretrained=False, init=None)
 
 
-def _say_loaded(runner: "SegmentationRunner") -> None:
+def _say_loaded(runner: "StrictRunner") -> None:
     """Say in one line what was done to a checkpoint to start from."""
     report = _classifier(runner).load_report
     if report is not None:
         runner.logger.info(f"{runner.cfg.model.init}: {report}", extra={"notice": True})
 
 
-def _classifier(runner: "SegmentationRunner") -> Any:
+def _classifier(runner: "StrictRunner") -> Any:
     from mmengine.model import is_model_wrapper
 
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -371,13 +371,13 @@ def _tested_classes(
     return count
 
 
-def _load(runner: "SegmentationRunner", weights: Mapping[str, Any], source: str) -> None:
+def _load(runner: "StrictRunner", weights: Mapping[str, Any], source: str) -> None:
     from ibn_seg.imagenet.weights import load_exactly
 
     load_exactly(_classifier(runner).backbone, weights, source)
 
 
-def _measured(runner: "SegmentationRunner", images: int) -> dict[str, Any]:
+def _measured(runner: "StrictRunner", images: int) -> dict[str, Any]:
     """Return the error rates, and what they are of."""
     from ibn_seg.imagenet.metric import errors_by_appearance
 

@@ -9,7 +9,7 @@ from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import record
 
 if TYPE_CHECKING:
-    from ibn_seg.engine import RunRecordHook, SegmentationRunner
+    from ibn_seg.engine import RunRecordHook, StrictRunner
 
 SCHEMA = 1
 # A test never overwrites the record of a training in the same folder.
@@ -22,14 +22,14 @@ def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None
     return read_json(path) if path.is_file() else None
 
 
-def recorder(runner: "SegmentationRunner") -> "RunRecordHook":
+def recorder(runner: "StrictRunner") -> "RunRecordHook":
     """Return the hook that keeps what a run measures."""
     from ibn_seg.engine import RunRecordHook
 
     return next(hook for hook in runner.hooks if isinstance(hook, RunRecordHook))
 
 
-def validated(runner: "SegmentationRunner") -> bool:
+def validated(runner: "StrictRunner") -> bool:
     """Tell whether the last validation saw the last weights."""
     run = recorder(runner)
     return bool(run.validations) and run.validations[-1]["iter"] == runner.iter
@@ -42,7 +42,7 @@ def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
 
 
 def finish(
-    runner: "SegmentationRunner",
+    runner: "StrictRunner",
     kind: str,
     measured: Callable[[], dict[str, Any]],
     *,
@@ -69,7 +69,7 @@ def finish(
 
 
 def _run_facts(
-    runner: "SegmentationRunner", kind: str, command: str | None, checkpoint: str | None
+    runner: "StrictRunner", kind: str, command: str | None, checkpoint: str | None
 ) -> dict[str, Any]:
     """Return what a run was, how to repeat it, and what it cost."""
     import torch

@@ -14,7 +14,7 @@ from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.engine import SegmentationRunner
+    from ibn_seg.engine import StrictRunner
 
 
 def train(
@@ -171,10 +171,10 @@ def test(
             runner.close()
 
 
-def _build_runner(cfg: "Config") -> "SegmentationRunner":
-    from ibn_seg.engine import SegmentationRunner
+def _build_runner(cfg: "Config") -> "StrictRunner":
+    from ibn_seg.engine import StrictRunner
 
-    return SegmentationRunner.from_cfg(cfg)
+    return StrictRunner.from_cfg(cfg)
 
 
 def _network(model: Any) -> Any:
@@ -186,7 +186,7 @@ def _network(model: Any) -> Any:
     return model
 
 
-def _measured(runner: "SegmentationRunner") -> dict[str, Any]:
+def _measured(runner: "StrictRunner") -> dict[str, Any]:
     """Return the scores of the last validation or test, and whose they are."""
     experiment = dict(runner.cfg.get("experiment") or {})
     run = recorder(runner)

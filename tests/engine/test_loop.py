@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from ibn_seg.engine import SegmentationRunner, find_checkpoint
+from ibn_seg.engine import StrictRunner, find_checkpoint
 from ibn_seg.errors import UserError
 from tests.engine.toys import assert_same, run_toy, toy_config
 
@@ -90,7 +90,7 @@ def test_resuming_late_reads_only_what_is_trained_on(tmp_path):
 
 def test_a_batch_sampler_is_refused(tmp_path):
     cfg = toy_config(tmp_path, **{"train_dataloader.batch_sampler": dict(type="X")})
-    runner = SegmentationRunner.from_cfg(cfg)
+    runner = StrictRunner.from_cfg(cfg)
     with pytest.raises(UserError, match=r"train_dataloader\.batch_sampler"):
         runner.train()
     runner.close()

@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, METRICS, MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
-from ibn_seg.engine import SegmentationRunner
+from ibn_seg.engine import StrictRunner
 
 
 @DATASETS.register_module()
@@ -114,7 +114,7 @@ def run_toy(work_dir: Path, resume: str | Path | None = None, **changes: object)
     """Train and return the last weights, the losses, and the validations."""
     cfg = toy_config(work_dir, **changes)
     cfg.resume, cfg.load_from = resume is not None, resume and str(resume)
-    runner = SegmentationRunner.from_cfg(cfg)
+    runner = StrictRunner.from_cfg(cfg)
     try:
         runner.train()
         record = next(h for h in runner.hooks if type(h).__name__ == "RunRecordHook")

@@ -96,6 +96,14 @@ def test_means_exist_only_where_they_mean_something(samples):
     assert "gap" not in metrics
 
 
+def test_the_gap_of_several_sources_is_from_their_mean(samples):
+    metrics, _ = evaluate(samples, source="gta5+acdc")
+    assert metrics["targets/mIoU"] == metrics["cityscapes/mIoU"]
+    mean = (metrics["gta5/mIoU"] + metrics["acdc/mIoU"]) / 2
+    assert metrics["gap"] == pytest.approx(mean - metrics["cityscapes/mIoU"], abs=1e-12)
+    assert "gap" not in evaluate(samples, source="gta5+synthia")[0]
+
+
 def test_evaluating_again_starts_afresh(samples):
     evaluator = Evaluator({"type": "MultiDomainIoU"})
     evaluator.dataset_meta = {"classes": CLASSES}

@@ -75,7 +75,7 @@ RULES = {
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report": Rule(
-        {"errors", "io", "datasets.labels"},
+        {"errors", "io", "provenance", "datasets.labels"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich"},
     ),

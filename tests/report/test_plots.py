@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ibn_seg.report import plots
 from ibn_seg.report.runs import Curve
-from ibn_seg.report.tables import ClassRow, Stat
+from ibn_seg.report.scores import ClassRow, Stat
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ibn_seg.datasets.labels import CLASSES
-from ibn_seg.report import tables, wording
+from ibn_seg.report import scores, tables, wording
 from ibn_seg.report.runs import read_runs
 
 FINITE = st.floats(-100, 100, allow_nan=False)
@@ -38,7 +38,7 @@ def _by_method(results: list[dict], domain: str) -> dict[str, np.ndarray]:
 
 
 def test_rows_equal_numpy_s_mean_and_sample_deviation(results):
-    rows = {row.method: row for row in tables.summary_rows(results)}
+    rows = {row.method: row for row in scores.summary_rows(results)}
     source, target = _by_method(results, "gta5"), _by_method(results, "cityscapes")
     assert list(rows) == ["BN", "IBN-a", "IBN-b"]
     for method, row in rows.items():
@@ -61,7 +61,7 @@ def test_rows_equal_numpy_s_mean_and_sample_deviation(results):
 
 
 def test_summary_table_shows_one_decimal_and_marks_the_best(results):
-    table = tables.summary_table(tables.summary_rows(results))
+    table = tables.summary_table(scores.summary_rows(results))
     assert table.header == (
         "Method",
         "gta5 (source)",
@@ -82,14 +82,14 @@ def test_summary_table_shows_one_decimal_and_marks_the_best(results):
 def test_order_of_results_does_not_matter(results):
     shuffled = results[:]
     random.Random(3).shuffle(shuffled)
-    assert tables.summary_rows(shuffled) == tables.summary_rows(results)
+    assert scores.summary_rows(shuffled) == scores.summary_rows(results)
 
 
 def test_single_seed_has_no_spread_and_says_so(results):
-    rows = tables.summary_rows(results[:3])
+    rows = scores.summary_rows(results[:3])
     assert _texts(tables.summary_table(rows))[1] == ["IBN-a", "50.2", "32.5", "17.7", "+6.1", "1"]
     assert tables.seeds_note(rows).startswith("One seed per method")
-    assert "3 seeds per method" in tables.seeds_note(tables.summary_rows(results))
+    assert "3 seeds per method" in tables.seeds_note(scores.summary_rows(results))
 
 
 def test_differences_pair_only_common_seeds(make_result):
@@ -100,7 +100,7 @@ def test_differences_pair_only_common_seeds(make_result):
         make_result("IBN-a", 2, {"gta5": 50.0, "cityscapes": 60.0}),
         make_result("IBN-b", 7, {"gta5": 50.0, "cityscapes": 40.0}),
     ]
-    rows = {row.method: row for row in tables.summary_rows(results)}
+    rows = {row.method: row for row in scores.summary_rows(results)}
     assert rows["IBN-a"].difference.seeds == (1,)
     assert tables.difference_text(rows["IBN-a"]) == "+1.0, n = 1"
     assert tables.difference_text(rows["IBN-b"]) == "no common seed"
@@ -111,7 +111,7 @@ def test_several_targets_are_compared_by_their_mean(make_result):
         make_result("BN", 0, {"gta5": 50.0, "cityscapes": 30.0, "bdd": 20.0}),
         make_result("IBN-a", 0, {"gta5": 49.0, "cityscapes": 29.0, "bdd": 24.0}),
     ]
-    rows = tables.summary_rows(results)
+    rows = scores.summary_rows(results)
     table = tables.summary_table(rows)
     assert table.header[3:6] == ("bdd (target)", "2 targets (mean)", "Gap")
     assert _texts(table)[1] == ["IBN-a", "49.0", "29.0", "24.0", "26.5", "22.5", "+1.5", "1"]
@@ -123,11 +123,11 @@ def test_several_targets_are_compared_by_their_mean(make_result):
 def test_equal_figures_share_the_best_place_and_one_method_has_none(make_result):
     values = {"BN": 26.42, "IBN-a": 26.38, "IBN-b": 20.0}
     results = [make_result(m, 0, {"gta5": 50.0, "cityscapes": v}) for m, v in values.items()]
-    assert _bold(tables.summary_table(tables.summary_rows(results))) == {
+    assert _bold(tables.summary_table(scores.summary_rows(results))) == {
         ("BN", "cityscapes (target)"),
         ("IBN-a", "cityscapes (target)"),
     }
-    assert not _bold(tables.summary_table(tables.summary_rows(results[:1])))
+    assert not _bold(tables.summary_table(scores.summary_rows(results[:1])))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_equal_figures_share_the_best_place_and_one_method_has_none(make_result)
 )
 def test_headline_reads_right_for_gain_loss_and_level(make_result, mious, text):
     results = [make_result(m, 0, {"gta5": 50.0, "cityscapes": v}) for m, v in mious.items()]
-    assert wording.headline(tables.summary_rows(results)).text.startswith(text)
+    assert wording.headline(scores.summary_rows(results)).text.startswith(text)
 
 
 def test_headline_says_in_how_many_seeds(make_result):
@@ -165,7 +165,7 @@ def test_headline_says_in_how_many_seeds(make_result):
         for method, mious in {"BN": (20, 20, 20), "IBN-a": (19, 26, 21)}.items()
         for seed, miou in enumerate(mious)
     ]
-    headline = wording.headline(tables.summary_rows(results))
+    headline = wording.headline(scores.summary_rows(results))
     assert headline.text.endswith("over BN, better in 2 of 3 seeds.")
     assert headline.details == (
         "IBN-a: 20.0 to 22.0 (+2.0 ± 3.6); on the source gta5 50.0 to 50.0.",
@@ -174,7 +174,7 @@ def test_headline_says_in_how_many_seeds(make_result):
 
 def test_results_without_a_target_are_compared_on_the_source(make_result):
     results = [make_result("BN", 0, {"gta5": 50.0}), make_result("IBN-a", 0, {"gta5": 52.0})]
-    rows = tables.summary_rows(results)
+    rows = scores.summary_rows(results)
     assert tables.summary_table(rows).header == (
         "Method",
         "gta5 (source)",
@@ -183,6 +183,34 @@ def test_results_without_a_target_are_compared_on_the_source(make_result):
     )
     assert wording.headline(rows).text == (
         "IBN-a gains 2.0 points of mIoU on the source domain gta5 over BN."
+    )
+
+
+def test_several_sources_are_sources_and_their_mean_makes_the_gap(make_result):
+    mious = {"gta5": 50.0, "synthia": 44.0, "cityscapes": 30.0}
+    better = {"gta5": 50.0, "synthia": 46.0, "cityscapes": 33.0}
+    results = [
+        make_result("BN", 0, mious, source="gta5+synthia"),
+        make_result("IBN-a", 0, better, source="gta5+synthia"),
+    ]
+    rows = scores.summary_rows(results)
+    table = tables.summary_table(rows)
+    assert table.header[1:5] == (
+        "gta5 (source)",
+        "synthia (source)",
+        "cityscapes (target)",
+        "Gap",
+    )
+    assert _texts(table)[1] == ["IBN-a", "50.0", "46.0", "33.0", "15.0", "+3.0", "1"]
+    runs = read_runs(results)
+    assert "several domains, the sources gta5 and synthia," in wording.introduction(runs)
+    assert wording.headline(rows[:1]).text.endswith("17.0 points below the mean of the sources.")
+    alone = [
+        make_result(method, 0, {"gta5": 50.0, "synthia": miou}, source="gta5+synthia")
+        for method, miou in (("BN", 44.0), ("IBN-a", 46.0))
+    ]
+    assert wording.headline(scores.summary_rows(alone)).text == (
+        "IBN-a gains 1.0 points of mIoU on the mean of the 2 sources over BN."
     )
 
 
@@ -196,7 +224,7 @@ def test_seed_table_has_one_row_per_run(results):
 
 def test_class_rows_hold_every_class_and_say_which_are_absent(results):
     runs = read_runs(results)
-    rows = {row.name: row for row in tables.class_rows(runs, "cityscapes", CLASSES)}
+    rows = {row.name: row for row in scores.class_rows(runs, "cityscapes", CLASSES)}
     assert tuple(rows) == CLASSES
     assert {name for name, row in rows.items() if row.stats is None} == {"bus", "train"}
     road = [r["domains"]["cityscapes"]["IoU"]["road"] for r in results if r["method"] == "BN"]
@@ -211,12 +239,12 @@ def test_class_rows_hold_every_class_and_say_which_are_absent(results):
 
 def test_a_class_that_one_network_alone_predicts_is_no_other_experiment(results):
     """Without a label it is absent for the others and an IoU of 0 for that one."""
-    scores = results[4]["domains"]["cityscapes"]
-    scores["IoU"]["bus"] = 0.0
-    scores["absent"] = ["train"]
-    scores["unlabelled"] = ["bus"]
+    domain = results[4]["domains"]["cityscapes"]
+    domain["IoU"]["bus"] = 0.0
+    domain["absent"] = ["train"]
+    domain["unlabelled"] = ["bus"]
     runs = read_runs(results)
-    rows = {row.name: row for row in tables.class_rows(runs, "cityscapes", CLASSES)}
+    rows = {row.name: row for row in scores.class_rows(runs, "cityscapes", CLASSES)}
     assert {name for name, row in rows.items() if row.stats is None} == {"bus", "train"}
     assert wording.absent_notes(runs) == [
         "Without a pixel in the ground truth of cityscapes, and so outside its means: train.",
@@ -228,7 +256,7 @@ def test_a_class_that_one_network_alone_predicts_is_no_other_experiment(results)
 def test_markdown_table_is_a_table_with_bold_best_and_escaped_names(results):
     for result in results:
         result["method"] = result["method"].replace("IBN-a", "a|b")
-    lines = tables.markdown_table(tables.summary_rows(results)).splitlines()
+    lines = tables.markdown_table(scores.summary_rows(results)).splitlines()
     assert len(lines) == 5
     assert {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {8}
     assert "**40.6 ± 0.6**" in lines[3]
@@ -240,7 +268,7 @@ def test_terminal_table_prints_names_as_they_are_and_bold_best(results):
         result["method"] = result["method"].replace("IBN-a", "[red]x[/red]")
     console = Console(width=140, force_terminal=True, color_system="standard", record=True)
     with console.capture() as capture:
-        console.print(tables.terminal_table(tables.summary_rows(results)))
+        console.print(tables.terminal_table(scores.summary_rows(results)))
     printed = capture.get()
     bold = re.findall(r"\x1b\[1m([^\x1b]*)\x1b", printed)
     figures = {text.strip() for text in bold if "±" in text}

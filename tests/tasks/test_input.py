@@ -7,7 +7,7 @@ import torch
 from mmengine.runner import Runner
 
 from ibn_seg.config import load_config
-from ibn_seg.engine.loop import _by_position
+from ibn_seg.engine.loop import by_position
 from ibn_seg.errors import UserError
 from ibn_seg.tasks import segmentation
 
@@ -79,7 +79,7 @@ def test_samplers_resume_exactly(tiny, tmp_path, kind):
     assert part["curves"]["loss"][-4:] == whole["curves"]["loss"][-4:]
     assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "part"))
     # Two samples of an iteration: those of the sampler, not of the plain order.
-    sampler = Runner.build_dataloader(dict(_by_position(cfg.train_dataloader, 0))).sampler
+    sampler = Runner.build_dataloader(dict(by_position(cfg.train_dataloader, 0))).sampler
     assert type(sampler).__name__ == kind
 
 

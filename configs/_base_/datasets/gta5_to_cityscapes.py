@@ -8,14 +8,15 @@ meta_keys = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 
 pack = dict(type='PackSegInputs', meta_keys=meta_keys)
 
 # With train_dataloader.dataset.cache_dir set, decoded frames are kept there and crops read from it.
-train_pipeline = [
-    dict(
-        type='LoadRandomCrop', scale=(1914, 1052), ratio_range=(0.5, 2.0), crop_size=(768, 768),
-        cat_max_ratio=0.75, flip_prob=0.5),
+crop = dict(
+    type='LoadRandomCrop', ratio_range=(0.5, 2.0), crop_size=(768, 768), cat_max_ratio=0.75,
+    flip_prob=0.5)
+appearance = [
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.5),
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.3), prob=1.0),
     pack,
 ]
+train_pipeline = [dict(crop, scale=(1914, 1052)), *appearance]
 # No resizing: the network sees the native size and is scored at it.
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadUrbanLabels'), pack]
 
@@ -26,8 +27,9 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='GTA5Dataset', data_root=gta5_root, split='train', pipeline=train_pipeline))
-# What the other files here build on: the source's own validation set.
+# What the other files here build on.
 source_val = [dict(type='GTA5Dataset', data_root=gta5_root, split='val')]
+cityscapes_val = dict(type='RawCityscapesDataset', data_root=cityscapes_root, split='val')
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -36,10 +38,7 @@ val_dataloader = dict(
     dataset=dict(
         type='MultiDomainDataset',
         pipeline=test_pipeline,
-        datasets=[
-            *source_val,
-            dict(type='RawCityscapesDataset', data_root=cityscapes_root, split='val'),
-        ]))
+        datasets=[*source_val, cityscapes_val]))
 test_dataloader = val_dataloader
 experiment = dict(source='gta5')
 val_evaluator = dict(type='MultiDomainIoU', source='gta5')

@@ -2,25 +2,16 @@
 _base_ = './gta5_to_cityscapes.py'
 
 urbansyn_root = '{{$IBN_SEG_URBANSYN:data/urbansyn}}'
-train_pipeline = [
-    dict(
-        type='LoadRandomCrop', scale=(2048, 1024), ratio_range=(0.5, 2.0), crop_size=(768, 768),
-        cat_max_ratio=0.75, flip_prob=0.5),
-    dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.5),
-    dict(type='RandomGaussianBlur', sigma=(0.15, 1.3), prob=1.0),
-    {{_base_.pack}},
-]
+train_pipeline = [dict(_base_.crop, scale=(2048, 1024)), *_base_.appearance]
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True, type='UrbanSynDataset', data_root=urbansyn_root, split='train', pipeline=train_pipeline))
+        _delete_=True,
+        type='UrbanSynDataset',
+        data_root=urbansyn_root,
+        split='train',
+        pipeline=train_pipeline))
 source_val = [dict(type='UrbanSynDataset', data_root=urbansyn_root, split='val')]
-val_dataloader = dict(
-    dataset=dict(
-        datasets=[
-            *source_val,
-            dict(
-                type='RawCityscapesDataset', data_root={{_base_.cityscapes_root}}, split='val'),
-        ]))
+val_dataloader = dict(dataset=dict(datasets=[*source_val, _base_.cityscapes_val]))
 test_dataloader = val_dataloader
 experiment = dict(source='urbansyn')
 val_evaluator = dict(source='urbansyn')

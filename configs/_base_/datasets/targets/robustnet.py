@@ -1,10 +1,13 @@
 # The targets of RobustNet's tables; evaluate with `--protocol robustnet`.
 targets = [
     dict(
-        type='RawCityscapesDataset', data_root='{{$IBN_SEG_CITYSCAPES:data/cityscapes}}', split='val'),
+        type='RawCityscapesDataset', data_root='{{$IBN_SEG_CITYSCAPES:data/cityscapes}}',
+        split='val'),
     dict(type='RawBDD100KDataset', data_root='{{$IBN_SEG_BDD100K:data/bdd100k}}', split='val'),
     dict(
-        type='MapillaryVistasDataset', data_root='{{$IBN_SEG_MAPILLARY:data/mapillary}}', mapping='robustnet'),
+        type='MapillaryVistasDataset', data_root='{{$IBN_SEG_MAPILLARY:data/mapillary}}',
+        mapping='robustnet'),
     dict(
-        type='SynthiaDataset', data_root='{{$IBN_SEG_SYNTHIA:data/synthia}}', split='robustnet_val'),
+        type='SynthiaDataset', data_root='{{$IBN_SEG_SYNTHIA:data/synthia}}',
+        split='robustnet_val'),
 ]
