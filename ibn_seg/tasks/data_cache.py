@@ -16,8 +16,6 @@ from ibn_seg.tasks import setup
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.datasets.base import UrbanSceneDataset
-
 Progress = Callable[[int, int], None]
 # A writer that was killed leaves its temporary file; none takes this long to write one.
 _ABANDONED_S = 3600
@@ -82,11 +80,17 @@ def _infos(
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
 
+    from ibn_seg.datasets.base import UrbanSceneDataset
     from ibn_seg.datasets.cache import FrameCache
+    from ibn_seg.engine.sampling import members
 
     init_default_scope("mmseg")
     infos = []
-    for part in _members(DATASETS.build(dataset)):
+    for part in members(DATASETS.build(dataset)):
+        if not isinstance(part, UrbanSceneDataset):
+            raise UserError(
+                f"{type(part).__name__} cannot be cached", "use the data sets of ibn_seg"
+            )
         cache = part.cache
         if cache_dir is not None or codec is not None:
             folder = cache_dir if cache_dir is not None else cache and cache.folder
@@ -99,23 +103,6 @@ def _infos(
             )
         infos += [{**part.get_data_info(i), "frame_cache": cache} for i in range(len(part))]
     return infos
-
-
-def _members(dataset: Any) -> "Iterator[UrbanSceneDataset]":
-    """Yield the data sets inside wrappers."""
-    from ibn_seg.datasets.base import UrbanSceneDataset
-
-    if isinstance(dataset, UrbanSceneDataset):
-        yield dataset
-    elif hasattr(dataset, "datasets"):
-        for part in dataset.datasets:
-            yield from _members(part)
-    elif hasattr(dataset, "dataset"):
-        yield from _members(dataset.dataset)
-    else:
-        raise UserError(
-            f"{type(dataset).__name__} cannot be cached", "use the data sets of ibn_seg"
-        )
 
 
 def _filled(infos: Sequence[dict], workers: int) -> Iterator[dict[str, int]]:

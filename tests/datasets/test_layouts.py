@@ -7,7 +7,7 @@ from mmseg.registry import DATASETS
 
 import ibn_seg.plugins.mmseg  # noqa: F401 - registers the data sets
 from ibn_seg.datasets import tables
-from ibn_seg.datasets.gta5 import GTA5Dataset
+from ibn_seg.datasets.gta5 import SINGLE_COLOUR, GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.datasets.splits import read_split
 from ibn_seg.errors import UserError
@@ -81,9 +81,22 @@ def test_splits_of_gta5_by_name(tmp_path):
     assert chosen(split="robustnet_train", defective=True) == [1, 15188]
     assert chosen(split="official_val") == chosen(split="robustnet_val") == [22]
     assert chosen(split="official_test") == [11]
-    assert (
-        len(read_split("gta5_train") - GTA5Dataset.__init__.__globals__["SINGLE_COLOUR"]) == 12388
-    )
+    assert len(read_split("gta5_train") - SINGLE_COLOUR) == 12388
+
+
+def test_frames_may_lie_in_folders_below(tmp_path):
+    """RobustNet puts GTA5's frames into a folder for each split."""
+    write_gta5(tmp_path, (1, 22))
+    before = read(GTA5Dataset(tmp_path, split="all", pipeline=PIPELINE), tmp_path)
+    for kind in ("images", "labels"):
+        for split, frame in (("train", 1), ("valid", 22)):
+            folder = tmp_path / kind / split
+            folder.mkdir()
+            (tmp_path / kind / f"{frame:05}.png").rename(folder / f"{frame:05}.png")
+    after = read(GTA5Dataset(tmp_path, split="all", pipeline=PIPELINE), tmp_path)
+    assert sorted(after) == ["images/train/00001.png", "images/valid/00022.png"]
+    for old, new in zip(sorted(before), sorted(after), strict=True):
+        assert np.array_equal(before[old], after[new])
 
 
 def test_robustnets_split_of_synthia(tmp_path):
