@@ -14,6 +14,10 @@ from ibn_seg.cli.options import Size
               help="Training frames of the target, in Cityscapes' layout.")  # fmt: skip
 @click.option("--target-val", type=click.IntRange(0), default=60, show_default=True,
               help="Validation frames of the target.")  # fmt: skip
+@click.option("--adverse-train", type=click.IntRange(0), default=0, show_default=True,
+              help="Training frames of night, and as many of fog, in ACDC's layout.")  # fmt: skip
+@click.option("--adverse-val", type=click.IntRange(0), default=0, show_default=True,
+              help="Validation frames of night, and as many of fog.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes; the files are the same for any number.")  # fmt: skip
@@ -23,17 +27,21 @@ def scenes(
     source: int,
     target_train: int,
     target_val: int,
+    adverse_train: int,
+    adverse_val: int,
     seed: int,
     workers: int,
 ) -> None:
     """Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
 
-    The layouts are those of the real downloads, so every config reads them: set the data_root.
-    An interrupted rendering goes on where it was.
+    With --adverse-val (or --adverse-train) night and fog are rendered too, into OUT_DIR/acdc. The
+    layouts are those of the real downloads, so every config reads them: set the data_root. An
+    interrupted rendering goes on where it was.
 
     \b
     Examples:
       ibn-seg scenes data/scenes
+      ibn-seg scenes data/four --adverse-val 60
       ibn-seg scenes data/large --size 2048x1024 --source 8 --target-train 4 --target-val 4
     """
     from ibn_seg.progress import progress_callback
@@ -46,6 +54,8 @@ def scenes(
             source_frames=source,
             target_train=target_train,
             target_val=target_val,
+            adverse_train=adverse_train,
+            adverse_val=adverse_val,
             seed=seed,
             workers=workers,
             progress=progress,

@@ -1,13 +1,14 @@
-"""Procedural street scenes with the 19 Cityscapes classes, in two domains.
+"""Procedural street scenes with the 19 Cityscapes classes, in four domains.
 
-`render` makes one frame; `write_pair` writes a source data set in the GTA5 layout and a target
-data set in the Cityscapes layout; `gta5_frames`, `cityscapes_frames` and `write_frames` write one
-of them, of any size.
+`render` makes one frame; `write_pair` writes a source data set in the GTA5 layout, a target data
+set in the Cityscapes layout, and night and fog in the ACDC layout; `gta5_frames`,
+`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size.
 """
 
 from ibn_seg.scenes.render import render
 from ibn_seg.scenes.write import (
     Frame,
+    acdc_frames,
     cityscapes_frames,
     gta5_frames,
     write_frame,
@@ -17,6 +18,7 @@ from ibn_seg.scenes.write import (
 
 __all__ = [
     "Frame",
+    "acdc_frames",
     "cityscapes_frames",
     "gta5_frames",
     "render",

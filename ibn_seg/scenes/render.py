@@ -8,13 +8,14 @@ import numpy as np
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicles
-from ibn_seg.scenes.appearance import STYLES, Look, develop, look_of, paint_sky
+from ibn_seg.scenes.appearance import Look, develop, look_of, paint_sky
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
 from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
 from ibn_seg.scenes.scene import Item, Plot, Scene
+from ibn_seg.scenes.styles import STYLES
 
 MIN_SIZE = 32
 MAX_SIZE = 8192
@@ -45,11 +46,12 @@ def render(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one frame.
 
-    The scene depends on (seed, index) only: both domains show the same things in the same places
+    The scene depends on (seed, index) only: all domains show the same things in the same places
     and have equal labels; they differ in light, colour, texture and optics.
 
     Args:
-        domain: 'source' (looks like a video game) or 'target' (looks like a dull dash-cam).
+        domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night'
+            or 'fog'.
         index: Which scene of the series.
         seed: Which series of scenes.
         size: Width and height in pixels, each from 32 to 8192.

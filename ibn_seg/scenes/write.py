@@ -1,4 +1,4 @@
-"""Writes rendered frames as data sets on disk, in the layouts of GTA5 and Cityscapes."""
+"""Writes rendered frames as data sets on disk, in the layouts of GTA5, Cityscapes and ACDC."""
 
 import concurrent.futures
 import multiprocessing
@@ -18,11 +18,16 @@ from ibn_seg.scenes.render import check_size, render
 
 Progress = Callable[[int, int], None]
 
-# Scenes of the target begin here, so no scene is in both domains; and those of its validation
+# Scenes of the target begin here, so no scene is in two domains; and those of its validation
 # split here, so that the number of training frames does not change them.
 TARGET_TRAIN_START = 1_000_000
 TARGET_VAL_START = 2_000_000
 CITIES = {"train": "ibnstadt", "val": "normheim"}
+# The other targets, in the layout of ACDC's conditions of the same names.
+CONDITION_STARTS = {
+    "night": {"train": 3_000_000, "val": 4_000_000},
+    "fog": {"train": 5_000_000, "val": 6_000_000},
+}
 
 # Changes whenever the same parameters would give other frames.
 RENDERER_VERSION = 1
@@ -33,7 +38,7 @@ class Frame:
     """One frame to write: what to render and which files it becomes.
 
     Attributes:
-        domain: 'source' or 'target'.
+        domain: 'source', 'target', 'night' or 'fog'.
         index: The scene's index.
         image: Path of the RGB image.
         labels: Paths of the labels by form: 'palette' and 'labelIds' hold raw ids, 'labelTrainIds'
@@ -98,6 +103,27 @@ def cityscapes_frames(root: str | os.PathLike, split: str, count: int) -> list[F
                 },
             )
         )
+    return frames
+
+
+def acdc_frames(root: str | os.PathLike, condition: str, split: str, count: int) -> list[Frame]:
+    """Return the frames of one split of a condition in the ACDC layout.
+
+    Args:
+        root: Folder that gets `rgb_anon/` and `gt/`.
+        condition: 'night' or 'fog'.
+        split: 'train' or 'val'.
+        count: Number of frames.
+    """
+    root = Path(root)
+    _check_count(f"adverse_{split}", count)
+    start = CONDITION_STARTS[condition][split]
+    frames = []
+    for number in range(count):
+        name = f"{condition}/{split}/IBN0001/IBN0001_frame_{number:06}"
+        label = root / "gt" / f"{name}_gt_labelTrainIds.png"
+        image = root / "rgb_anon" / f"{name}_rgb_anon.png"
+        frames.append(Frame(condition, start + number, image, {"labelTrainIds": label}))
     return frames
 
 
@@ -167,15 +193,17 @@ def write_pair(
     source_frames: int = 300,
     target_train: int = 60,
     target_val: int = 60,
+    adverse_train: int = 0,
+    adverse_val: int = 0,
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Write a source and a target data set of the embedded scenes.
+    """Write a source and a target data set of the embedded scenes, and two targets more if wanted.
 
     `out_dir/gta5` gets the source in the GTA5 layout, `out_dir/cityscapes` the target in the
-    Cityscapes layout. An interrupted call goes on where it was; a folder that is complete is left
-    as it is.
+    Cityscapes layout, `out_dir/acdc` the targets night and fog in the ACDC layout. An interrupted
+    call goes on where it was; a folder that is complete is left as it is.
 
     Args:
         out_dir: Where to write.
@@ -183,12 +211,15 @@ def write_pair(
         source_frames: Number of source frames.
         target_train: Number of target frames in the training split.
         target_val: Number of target frames in the validation split.
+        adverse_train: Number of training frames of night and as many of fog.
+        adverse_val: Number of validation frames of night and as many of fog.
         seed: Chooses the series of scenes.
         workers: Number of processes (see `write_frames`).
         progress: Called with (frames done, frames in all) after each frame.
 
     Returns:
-        Numbers of frames: 'source', 'target_train', 'target_val', and 'written' by this call.
+        Numbers of frames: 'source', 'target_train', 'target_val', with night and fog also
+        'adverse_train' and 'adverse_val' (of each), and 'written' by this call.
 
     Raises:
         UserError: An argument out of range, or `out_dir` holds frames of other parameters.
@@ -202,6 +233,11 @@ def write_pair(
         *cityscapes_frames(out / "cityscapes", "val", target_val),
     ]
     counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
+    if adverse_train or adverse_val:
+        counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
+        for condition in CONDITION_STARTS:
+            frames += acdc_frames(out / "acdc", condition, "train", adverse_train)
+            frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
     _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **counts})
     written = write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
     return {**counts, "written": written}
@@ -215,9 +251,10 @@ def _claim(out: Path, parameters: dict) -> None:
         if not isinstance(known, dict):
             known = {}
         if known != parameters:
-            differing = [key for key in parameters if known.get(key) != parameters[key]]
+            differing = [k for k in parameters | known if known.get(k) != parameters.get(k)]
             change = ", ".join(
-                f"{key} {known.get(key)} instead of {parameters[key]}" for key in differing
+                f"{key} {known.get(key, 0)} instead of {parameters.get(key, 0)}"
+                for key in differing
             )
             raise UserError(
                 f"{out}: holds scenes of other parameters ({change})",

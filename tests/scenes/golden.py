@@ -13,7 +13,7 @@ from ibn_seg.io import read_json, write_json
 from ibn_seg.scenes import render
 
 FILE = Path(__file__).with_name("golden.json")
-# Ten frames: both domains, other seeds, and sizes that are not the default.
+# All domains, other seeds, and sizes that are not the default.
 FRAMES = (
     ("source", 1, 0, (256, 128)),
     ("source", 2, 0, (256, 128)),
@@ -25,6 +25,10 @@ FRAMES = (
     ("target", 2_000_031, 0, (256, 128)),
     ("target", 2_000_005, 1, (256, 128)),
     ("target", 2_000_009, 0, (512, 256)),
+    ("night", 3_000_000, 0, (256, 128)),
+    ("night", 4_000_002, 1, (479, 263)),
+    ("fog", 5_000_000, 0, (256, 128)),
+    ("fog", 6_000_002, 1, (479, 263)),
 )
 
 

@@ -1,4 +1,7 @@
-"""Rendered frames: determinism, equal geometry in both domains, any size, class statistics."""
+"""Rendered frames: determinism, equal geometry in all domains, any size, class statistics."""
+
+import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, CLASSES, LABELS
 from ibn_seg.errors import UserError
 from ibn_seg.scenes import render
+from ibn_seg.scenes.ids import BUILDING, SKY
+from ibn_seg.scenes.styles import STYLES
 from ibn_seg.scenes.write import TARGET_VAL_START
 from tests.scenes import golden
 
@@ -51,12 +56,37 @@ def test_frames_hold_few_ignored_pixels(areas):
 
 
 @pytest.mark.parametrize("index", [1, 2, 33, 1_000_004])
-def test_both_domains_show_the_same_scene(index):
-    source, source_label = render("source", index)
-    target, target_label = render("target", index)
-    np.testing.assert_array_equal(source_label, target_label)
-    difference = np.abs(source.astype(int) - target.astype(int)).mean()
-    assert difference > 15
+def test_all_domains_show_the_same_scene(index):
+    frames = {domain: render(domain, index) for domain in ("source", "target", "night", "fog")}
+    images = {domain: image.astype(int) for domain, (image, _) in frames.items()}
+    for first, second in itertools.combinations(frames, 2):
+        np.testing.assert_array_equal(frames[first][1], frames[second][1])
+        # Fog is an overcast day seen through it.
+        least = 8 if {first, second} == {"target", "fog"} else 15
+        assert np.abs(images[first] - images[second]).mean() > least, (first, second)
+
+
+def test_night_is_dark_and_lit_by_the_own_car_and_fog_hides_what_is_far():
+    night, day = (render(domain, 33)[0].astype(float) for domain in ("night", "source"))
+    assert night.mean() < 0.6 * day.mean()
+    sky = slice(0, 10)
+    assert night[sky].mean() < 0.4 * day[sky].mean()
+    lit, plain = (_night(33, headlights) for headlights in ((1.0, 1.0), (0.0, 0.0)))
+    gain = (lit + 1) / (plain + 1)
+    assert gain[-20:].mean() > 1.5 > 1.3 > gain[:40].mean()
+    label = render("night", 33)[1]
+    np.testing.assert_allclose(gain[label == SKY].mean(), 1.0, atol=0.05)
+    far = label == BUILDING
+    fog, mist = (render(domain, 33)[0][far].astype(float) for domain in ("fog", "target"))
+    assert fog.std() < 0.85 * mist.std()
+
+
+def _night(index, headlights):
+    """Return a frame of night with other headlights, and no noise."""
+    style = dataclasses.replace(STYLES["night"], headlights=headlights, noise=(0, 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STYLES, "night", style)
+        return render("night", index)[0].astype(float)
 
 
 def test_frames_do_not_depend_on_what_was_rendered_before():

@@ -10,10 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ibn_seg.plugins.mmseg  # noqa: F401 - registers the transforms
+from ibn_seg.datasets.acdc import RawACDCDataset
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.scenes import cityscapes_frames, gta5_frames, render, write_frames, write_pair
+from ibn_seg.scenes import (
+    acdc_frames,
+    cityscapes_frames,
+    gta5_frames,
+    render,
+    write_frames,
+    write_pair,
+)
 
+PIPELINE = [{"type": "LoadImageFromFile"}, {"type": "LoadUrbanLabels"}]
 COUNTS = {"source_frames": 3, "target_train": 2, "target_val": 2}
 
 
@@ -76,11 +86,41 @@ def test_target_files_hold_what_was_rendered(pair):
             np.testing.assert_array_equal(np.array(stored), CITYSCAPES_RAW_IDS.train_ids[label])
 
 
+def test_night_and_fog_are_read_as_acdc(tmp_path):
+    numbers = write_pair(tmp_path, **COUNTS, adverse_train=1, adverse_val=2)
+    assert numbers == {
+        "source": 3,
+        "target_train": 2,
+        "target_val": 2,
+        "adverse_train": 1,
+        "adverse_val": 2,
+        "written": 13,
+    }
+    for condition in ("night", "fog"):
+        for split, count in (("train", 1), ("val", 2)):
+            dataset = RawACDCDataset(tmp_path / "acdc", condition, split, pipeline=PIPELINE)
+            assert len(dataset) == count
+            for frame, sample in zip(
+                acdc_frames(tmp_path / "acdc", condition, split, count), dataset, strict=True
+            ):
+                image, label = render(condition, frame.index)
+                np.testing.assert_array_equal(sample["img"][..., ::-1], image)
+                train_ids = CITYSCAPES_RAW_IDS.train_ids[label]
+                np.testing.assert_array_equal(sample["gt_seg_map"], train_ids)
+
+
+def test_a_folder_without_night_and_fog_is_not_added_to(pair):
+    with pytest.raises(UserError, match=r"adverse_train 0 instead of 1, adverse_val 0 instead of"):
+        write_pair(pair, **COUNTS, adverse_train=1, adverse_val=1)
+
+
 def test_no_scene_is_in_two_sets(tmp_path):
     indices = [frame.index for frame in gta5_frames(tmp_path, 400)]
     for split in ("train", "val"):
         indices += [frame.index for frame in cityscapes_frames(tmp_path, split, 400)]
-    assert len(set(indices)) == 1200
+        for condition in ("night", "fog"):
+            indices += [frame.index for frame in acdc_frames(tmp_path, condition, split, 400)]
+    assert len(set(indices)) == 2800
 
 
 def test_two_workers_write_the_same_bytes(pair, tmp_path):
