@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ibn_seg.datasets.labels import LabelTable
 from ibn_seg.errors import UserError
 
 # COCO's panoptic format: a segment's number is R + 256 G + 65536 B.
@@ -46,6 +47,24 @@ def decode_values(
 ) -> np.ndarray:
     """Return the values in a label file's bytes; `path` names the file in messages."""
     return READERS[encoding](data, path, segments)
+
+
+def map_ids(ids: np.ndarray, table: LabelTable, path: str | os.PathLike) -> np.ndarray:
+    """Return the trainIds of a file's ids, (H, W) uint8.
+
+    Raises:
+        UserError: A value is not in the table; `path` names the file in the message.
+    """
+    known = table.known.astype(np.uint8)
+    if not known.all() and cv2.countNonZero(cv2.LUT(ids, known)) != ids.size:
+        values = np.unique(ids)
+        bad = values[~table.known[values]]
+        raise UserError(
+            f"{path}: value {bad[0]} is not a {table.kind}"
+            + (f" ({bad.size} such values)" if bad.size > 1 else ""),
+            f"allowed: {table.allowed}; unpack or make this label file again",
+        )
+    return cv2.LUT(ids, table.train_ids)
 
 
 def check_image_file(path: str | os.PathLike) -> None:

@@ -268,8 +268,7 @@ def _read_rgb(path: str) -> np.ndarray:
 
 def _read_train_ids(info: Mapping) -> np.ndarray:
     """Return the label of a data-set entry as (H, W) uint8 trainIds."""
-    from ibn_seg.datasets.formats import read_values
-    from ibn_seg.transforms.loading import map_ids
+    from ibn_seg.datasets.formats import map_ids, read_values
 
     path = info["seg_map_path"]
     return map_ids(read_values(path), info["label_table"], path)

@@ -1,16 +1,13 @@
 """Loading of label files; pictures are loaded by mmcv's `LoadImageFromFile`."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
-from ibn_seg.datasets.formats import read_values
-from ibn_seg.datasets.labels import LabelTable
+from ibn_seg.datasets.formats import map_ids, read_values
 from ibn_seg.errors import UserError
 
 
@@ -81,21 +78,3 @@ def check_label_size(results: Mapping[str, Any], shape: tuple[int, ...]) -> None
             f"{width}x{height} ({results.get('img_path')})",
             "both must have the same size; unpack both again or move the pair away",
         )
-
-
-def map_ids(ids: np.ndarray, table: LabelTable, path: str | os.PathLike) -> np.ndarray:
-    """Return the trainIds of a file's ids, (H, W) uint8.
-
-    Raises:
-        UserError: A value is not in the table; `path` names the file in the message.
-    """
-    known = table.known.astype(np.uint8)
-    if not known.all() and cv2.countNonZero(cv2.LUT(ids, known)) != ids.size:
-        values = np.unique(ids)
-        bad = values[~table.known[values]]
-        raise UserError(
-            f"{path}: value {bad[0]} is not a {table.kind}"
-            + (f" ({bad.size} such values)" if bad.size > 1 else ""),
-            f"allowed: {table.allowed}; unpack or make this label file again",
-        )
-    return cv2.LUT(ids, table.train_ids)

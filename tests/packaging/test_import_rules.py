@@ -42,6 +42,7 @@ RULES = {
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
+    "ibn_seg.datasets.targets": Rule({"errors"}, set()),
     "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
     "ibn_seg.transforms": Rule(

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from ibn_seg.datasets.formats import read_values
+from ibn_seg.datasets.formats import map_ids, read_values
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.loading import LoadUrbanLabels, map_ids
+from ibn_seg.transforms.loading import LoadUrbanLabels
 from tests.helpers import raw_from_train_ids, write_image, write_palette
 
 

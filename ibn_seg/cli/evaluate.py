@@ -1,0 +1,137 @@
+"""`ibn-seg evaluate`."""
+
+import click
+
+from ibn_seg.cli.options import (
+    ConfigCommand,
+    command_line,
+    config_options,
+    launch_options,
+    set_local_rank,
+)
+
+
+def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    """Return the names of an option that may be repeated and may hold several, with commas."""
+    return [name for item in value for name in item.split(",") if name]
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config", required=False)
+@click.argument("checkpoint", required=False)
+@click.option("--predictions", metavar="DIR",
+              help="Score trainId PNGs, DIR/DOMAIN/NAME.png, in place of a network.")  # fmt: skip
+@click.option("--targets", multiple=True, callback=_split, metavar="NAME[=ROOT],...",
+              help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
+@click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
+@click.option("--method", metavar="NAME", help="What tables call it.")
+@click.option("--backbone", metavar="NAME", help="With --predictions: its backbone, for tables.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="With --predictions: the seed of its training, for tables.")  # fmt: skip
+@click.option("--protocol", metavar="NAME", default="native", show_default=True,
+              help="Sizes, windows and classes of a published table.")  # fmt: skip
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
+@click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
+@click.option("--workers", type=click.IntRange(1),
+              help="With --predictions: processes. Default: the cores.")  # fmt: skip
+@config_options
+@launch_options
+def evaluate(
+    config: str | None,
+    checkpoint: str | None,
+    predictions: str | None,
+    targets: list[str],
+    source: str | None,
+    method: str | None,
+    backbone: str | None,
+    seed: int,
+    protocol: str,
+    work_dir: str | None,
+    out: str | None,
+    workers: int | None,
+    cfg_options: tuple[str, ...],
+    launcher: str,
+    local_rank: int | None,
+    verbose: bool,
+) -> None:
+    """Score any network of mmseg with the 19 classes, or predictions in files, on named domains.
+
+    Give CONFIG and CHECKPOINT, or --predictions. Of CONFIG the model counts; images are seen as
+    the protocol says. Where a download lies: NAME=ROOT, the variable IBN_SEG_NAME, or data/NAME
+    (data/README.md). The result, test.json, is what `ibn-seg test` writes.
+
+    \b
+    Examples:
+      ibn-seg evaluate CONFIG CHECKPOINT --targets cityscapes,bdd100k,acdc
+      ibn-seg evaluate mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024 CHECKPOINT \\
+          --source cityscapes --targets cityscapes,gta5=/data/gta5
+      ibn-seg evaluate CONFIG CHECKPOINT --targets rein --protocol rein
+      ibn-seg evaluate --predictions out/ --method SegFormer --source gta5 --targets robustnet
+    """
+    from ibn_seg.cli.tables import print_domains
+    from ibn_seg.errors import UserError
+    from ibn_seg.tasks.setup import read_options
+
+    if (predictions is None) == (config is None):
+        raise UserError(
+            "evaluate: nothing to score" if config is None else "evaluate: two things to score",
+            "give CONFIG and CHECKPOINT, or --predictions DIR",
+        )
+    if predictions is not None:
+        result = _from_files(
+            predictions, targets, method, backbone, source, seed, protocol, work_dir, workers
+        )
+    else:
+        from ibn_seg.tasks.evaluate import evaluate as run
+
+        if checkpoint is None:
+            raise UserError(f"evaluate {config}: no checkpoint", "give CONFIG and CHECKPOINT")
+        set_local_rank(local_rank)
+        result = run(
+            config,
+            checkpoint,
+            targets,
+            source=source,
+            method=method,
+            protocol=protocol,
+            work_dir=work_dir,
+            out=out,
+            cfg_options=read_options(cfg_options),
+            launcher=launcher,
+            quiet=not verbose,
+            command=command_line(),
+        )
+    print_domains(result)
+
+
+def _from_files(
+    predictions: str,
+    targets: list[str],
+    method: str | None,
+    backbone: str | None,
+    source: str | None,
+    seed: int,
+    protocol: str,
+    work_dir: str | None,
+    workers: int | None,
+) -> dict:
+    from ibn_seg.errors import UserError
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.tasks.evaluate import evaluate_predictions
+
+    if method is None:
+        raise UserError("--predictions: no --method", "name what made the predictions")
+    with progress_callback("evaluate") as progress:
+        return evaluate_predictions(
+            predictions,
+            targets,
+            method=method,
+            backbone=backbone,
+            source=source,
+            seed=seed,
+            protocol=protocol,
+            work_dir=work_dir,
+            workers=workers,
+            progress=progress,
+            command=command_line(),
+        )

@@ -1,0 +1,312 @@
+"""Score what others trained or predicted on the domains that networks are compared on."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibn_seg.config import load_config
+from ibn_seg.datasets.labels import CLASSES, NUM_CLASSES, LabelTable
+from ibn_seg.datasets.targets import target_configs
+from ibn_seg.errors import UserError
+from ibn_seg.io import write_json
+from ibn_seg.tasks import setup
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+DEFAULT_FOLDER = "evaluate"
+RESULT_FILE = "test.json"
+_MOST_WORKERS = 4
+_META_KEYS = (
+    "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip",
+    "flip_direction", "reduce_zero_label", "target",
+)  # fmt: skip
+_PIPELINE = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadUrbanLabels"},
+    {"type": "PackSegInputs", "meta_keys": _META_KEYS},
+]
+
+
+def evaluate(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    targets: Sequence[str],
+    *,
+    source: str | None = None,
+    method: str | None = None,
+    protocol: str = "native",
+    work_dir: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict:
+    """Evaluate any segmentor of mmseg with the 19 classes on domains of ours.
+
+    Of the config the model counts, with its preprocessing and `test_cfg`, and `experiment`, if it
+    has one. Images are seen as the protocol says, whatever the config's own test pipeline does.
+
+    Args:
+        config: A path, `PACKAGE::folder/name`, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
+        source: The domain that the network was trained on, or several joined by '+'. Default: what
+            the config says, else none.
+        method: What tables call the network. Default: what the config says, else its file's name.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
+        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file, `WORK_DIR/test.json`.
+
+    Raises:
+        UserError: The config, a target, its data or the checkpoint is wrong.
+        EnvError: Something cannot be written.
+    """
+    from ibn_seg.tasks.segmentation import test
+
+    datasets = target_configs(targets)
+    setup.register()
+    cfg = load_config(config, cfg_options)
+    _check_classes(cfg)
+    stem = Path(cfg.filename).stem if cfg.filename else "run"
+    experiment = dict(cfg.get("experiment") or {})
+    cfg.experiment = {
+        **experiment,
+        "method": method or experiment.get("method") or stem,
+        "backbone": experiment.get("backbone") or _backbone(cfg.model),
+        "source": source or experiment.get("source"),
+    }
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1) if _has_gpu() else 0
+    cfg.test_dataloader = {
+        "batch_size": 1,
+        "num_workers": workers,
+        "persistent_workers": workers > 0,
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+        "dataset": {"type": "MultiDomainDataset", "pipeline": _PIPELINE, "datasets": datasets},
+    }
+    cfg.test_evaluator = {"type": "MultiDomainIoU", "source": cfg.experiment["source"]}
+    cfg.test_cfg = {"type": "TestLoop"}
+    return test(
+        cfg,
+        checkpoint,
+        work_dir=work_dir or Path("work_dirs", stem, DEFAULT_FOLDER),
+        out=out,
+        protocol=protocol,
+        launcher=launcher,
+        quiet=quiet,
+        command=command,
+    )
+
+
+def evaluate_predictions(
+    folder: str | os.PathLike,
+    targets: Sequence[str],
+    *,
+    method: str,
+    backbone: str | None = None,
+    source: str | None = None,
+    seed: int = 0,
+    protocol: str = "native",
+    work_dir: str | os.PathLike | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    command: str | None = None,
+) -> dict:
+    """Score predictions in files, whatever made them.
+
+    `FOLDER/DOMAIN/NAME.png` holds the trainIds of the image NAME as 8-bit grey or palette PNG, at
+    the label's native size, as `ibn-seg test --out` writes it; with one domain `FOLDER/NAME.png`
+    does as well. Files of other images are left alone.
+
+    Args:
+        folder: The predictions.
+        targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
+        method: What tables call the network.
+        backbone: Its backbone, for tables.
+        source: The domain that it was trained on, or several joined by '+'.
+        seed: The seed that it was trained with, for tables.
+        protocol: Name of the evaluation protocol that the predictions were made by. Its classes
+            apply; one that scores a domain at another size than the label's is refused.
+        work_dir: The folder for the result; default `work_dirs/METHOD/evaluate`.
+        workers: Processes; default the cores.
+        progress: Called with (files done, files in all).
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file, `WORK_DIR/test.json`.
+
+    Raises:
+        UserError: A target, its data or a prediction is missing or wrong.
+        EnvError: The result cannot be written.
+    """
+    from ibn_seg.provenance import record
+    from ibn_seg.tasks.data.pool import default_workers, run_batches
+    from ibn_seg.tasks.results import SCHEMA
+
+    configs = target_configs(targets)
+    _check_sizes([config["target"] for config in configs], protocol)
+    work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
+    setup.check_writable(work_dir)
+    pairs = _pairs(Path(folder), configs)
+    counted: list[tuple[str, np.ndarray]] = []
+    for batch in run_batches(_count, pairs, workers=workers or default_workers()):
+        counted += batch
+        if progress:
+            progress(len(counted), len(pairs))
+    metrics, domains = _scores(counted, source, protocol)
+    result = {
+        "schema": SCHEMA,
+        "kind": "test",
+        "name": work_dir.name,
+        "seed": seed,
+        "method": method,
+        "backbone": backbone,
+        "source": source,
+        "protocol": protocol,
+        "predictions": str(folder),
+        "command": command,
+        **record(),
+        "domains": domains,
+        "targets_mIoU": metrics.get("targets/mIoU"),
+        "gap": metrics.get("gap"),
+        "metrics": metrics,
+    }
+    write_json(work_dir / RESULT_FILE, result)
+    return result
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A prediction and the label that it is scored by."""
+
+    domain: str
+    prediction: Path
+    label: str
+    table: LabelTable
+    segments: Mapping[int, int] | None
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _check_classes(cfg: "Config") -> None:
+    """Raise unless the model of a config has the 19 classes."""
+    if not cfg.get("model"):
+        raise UserError(f"{cfg.filename or 'config'}: model is missing")
+    head = cfg.model.get("decode_head") or {}
+    # A cascade of heads ends in the one that counts.
+    head = head[-1] if isinstance(head, (list, tuple)) else head
+    count = head.get("num_classes", NUM_CLASSES)
+    if count != NUM_CLASSES:
+        raise UserError(
+            f"{cfg.filename or 'config'}: model.decode_head.num_classes is {count}",
+            f"only models of Cityscapes' {NUM_CLASSES} classes can be scored here",
+        )
+
+
+def _backbone(model: Mapping[str, Any]) -> str | None:
+    """Return what tables call a backbone: class and depth."""
+    backbone = model.get("backbone") or {}
+    parts = (str(backbone.get(key)) for key in ("type", "depth") if backbone.get(key))
+    return "-".join(parts) or None
+
+
+def _check_sizes(domains: Sequence[str], name: str) -> None:
+    """Raise if a protocol scores a domain at another size than that of its labels."""
+    from ibn_seg.evaluation.protocols import NATIVE, get_protocol
+
+    protocol = get_protocol(name)
+    for domain in domains:
+        view = protocol.view(domain)
+        if view.label != NATIVE or view.square is not None:
+            raise UserError(
+                f"protocol {name!r} scores {domain} at another size than its labels have",
+                "predictions in files can only be scored at the labels' size",
+            )
+
+
+def _pairs(folder: Path, configs: Sequence[Mapping[str, Any]]) -> list[_Pair]:
+    """Return every label of the domains with its prediction."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of predictions")
+    setup.register()
+    from mmseg.registry import DATASETS
+
+    pairs: list[_Pair] = []
+    for config in configs:
+        dataset = DATASETS.build(dict(config))
+        place = folder / config["target"]
+        if len(configs) == 1 and not place.is_dir():
+            place = folder
+        found = [
+            _pair(dataset.get_data_info(index), place, dataset.table)
+            for index in range(len(dataset))
+        ]
+        missing = [pair.prediction for pair in found if not pair.prediction.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise UserError(
+                f"{missing[0]}{more}: no such prediction ({len(found)} images of "
+                f"{config['target']})",
+                "every image needs one, named as the image, in FOLDER/DOMAIN",
+            )
+        pairs += found
+    return pairs
+
+
+def _pair(info: Mapping[str, Any], folder: Path, table: LabelTable) -> _Pair:
+    name = f"{Path(info['img_path']).stem}.png"
+    return _Pair(info["target"], folder / name, info["seg_map_path"], table, info.get("segments"))
+
+
+def _count(pairs: Sequence[_Pair]) -> list[tuple[str, np.ndarray]]:
+    """Return domain and confusion matrix of some predictions."""
+    from ibn_seg.datasets.formats import map_ids, read_values
+    from ibn_seg.evaluation.confusion import confusion_matrix
+
+    counted = []
+    for pair in pairs:
+        ids = read_values(pair.label, pair.table.encoding, pair.segments)
+        label = map_ids(ids, pair.table, pair.label)
+        predicted = read_values(pair.prediction)
+        if predicted.shape != label.shape:
+            sizes = ("x".join(map(str, shape[::-1])) for shape in (predicted.shape, label.shape))
+            raise UserError(
+                f"{pair.prediction}: {' pixels for a label of '.join(sizes)} ({pair.label})",
+                "predict at the label's size",
+            )
+        try:
+            counted.append((pair.domain, confusion_matrix(predicted, label, NUM_CLASSES)))
+        except UserError as error:
+            raise UserError(
+                f"{pair.prediction}: {str(error).partition(';')[0]}",
+                f"predictions are trainIds, 0..{NUM_CLASSES - 1}",
+            ) from error
+    return counted
+
+
+def _scores(
+    counted: Sequence[tuple[str, np.ndarray]], source: str | None, protocol: str
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the metric's values and results by domain."""
+    from ibn_seg.evaluation.metric import MultiDomainIoU
+
+    metric = MultiDomainIoU(source=source, protocol=protocol)
+    metric.dataset_meta = {"classes": CLASSES}
+    metrics = metric.compute_metrics(list(counted))
+    return metrics, metric.domain_results
