@@ -37,7 +37,7 @@ _AGAIN = "test the checkpoint again with this version of ibn_seg"
 # What reading damaged bytes ends in: the archive, its deflated members, an array's head, the JSON.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, TypeError,
-    NotImplementedError, RuntimeError,
+    AttributeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def confusions_of(
     name = result.get("confusions")
     if name is None:
         return None
-    if not isinstance(name, str) or PurePath(name).name != name:
+    if not isinstance(name, str) or not name or PurePath(name).name != name:
         raise UserError(
             f"{folder}: the result's 'confusions' is {name!r}", "expected the name of a file in it"
         )
@@ -200,12 +200,15 @@ def image_names(
     known = [PurePath(root) for root in roots]
     known.sort(key=lambda root: len(root.parts), reverse=True)
     files = [None if path is None else PurePath(path) for path in paths]
-    homes = [None if file is None else _home(file, known) for file in files]
-    strays = [str(f.parent) for f, home in zip(files, homes, strict=True) if f and home is None]
-    shared = _common_folder(strays)
+    strays = [file for file in files if file is not None and _home(file, known) is None]
+    # Nothing holds absolute and relative paths both.
+    for absolute in (True, False):
+        folders = [str(file.parent) for file in strays if file.is_absolute() == absolute]
+        if folders:
+            known.append(PurePath(os.path.commonpath(folders)))
     return tuple(
-        f"#{at}" if file is None else file.relative_to(home or shared).as_posix()
-        for at, (file, home) in enumerate(zip(files, homes, strict=True))
+        f"#{at}" if file is None else file.relative_to(_home(file, known)).as_posix()
+        for at, file in enumerate(files)
     )
 
 
@@ -272,13 +275,6 @@ def _from_bytes(planes: np.ndarray) -> np.ndarray:
 def _home(file: PurePath, roots: Sequence[PurePath]) -> PurePath | None:
     """Return the first of the roots that holds a file."""
     return next((root for root in roots if file.is_relative_to(root)), None)
-
-
-def _common_folder(folders: Sequence[str]) -> str:
-    """Return the deepest folder above all; '' for relative ones without any in common."""
-    if len({PurePath(folder).is_absolute() for folder in folders}) != 1:
-        return ""
-    return os.path.commonpath(folders)
 
 
 def _shown(names: Sequence[str] | Mapping[str, Any]) -> str:
