@@ -44,6 +44,9 @@ def test_order_of_images_and_seeds_never_matters(entropy, random):
     first = paired_difference(ours, base, DOMAINS, draws=200)
     second = paired_difference(shuffled(ours, random), shuffled(base, random), DOMAINS, draws=200)
     assert first == second
+    assert mean_score(ours, DOMAINS, draws=50) == mean_score(
+        shuffled(ours, random), DOMAINS, draws=50
+    )
 
 
 @FEW
