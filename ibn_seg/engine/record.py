@@ -10,6 +10,12 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import (
+    CONFUSION_FILES,
+    StoredConfusions,
+    read_step,
+    write_confusions,
+)
 from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import peak_memory_mib, reset_peak_memory
 
@@ -22,12 +28,15 @@ class RunRecordHook(Hook):
     """Keep all validations, the time and the memory of a run over interruptions.
 
     Every validation is written to `WORK_DIR/validations.json` when it ends, so that none is
-    repeated or lost whenever the process is killed. Time and memory travel in the checkpoints;
-    what was spent after the last checkpoint of an interrupted part is not known and not counted.
+    repeated or lost whenever the process is killed. The confusion matrices per image of the last
+    validation, and of a test, go to files of their own (`ibn_seg.evaluation.stored`). Time and
+    memory travel in the checkpoints; what was spent after the last checkpoint of an interrupted
+    part is not known and not counted.
 
     Attributes:
-        validations: One dict per validation: "iter", "metrics" (flat, unrounded) and "domains"
-            (nested results per domain, as the metric gives them).
+        validations: One dict per validation: "iter", "metrics" (flat, unrounded), "domains"
+            (nested results per domain, as the metric gives them), and "confusions" (the file of the
+            matrices per image, which later validations replace, or None).
         resumed_at: The iterations at which the run was resumed.
     """
 
@@ -81,31 +90,52 @@ class RunRecordHook(Hook):
         }
 
     def before_val(self, runner: Runner) -> None:
-        """Let the ranks exchange results in the work dir, not in the current folder."""
-        _collect_in_work_dir(runner, runner.val_evaluator.metrics)
+        """Say where data lie; let ranks exchange results in the work dir, not the current one."""
+        _tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Let the ranks exchange results in the work dir, not in the current folder."""
-        _collect_in_work_dir(runner, runner.test_evaluator.metrics)
+        """Say where data lie; let ranks exchange results in the work dir, not the current one."""
+        _tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Record a validation."""
-        self._record(runner, metrics, runner.val_evaluator.metrics, runner.iter)
+        self._record(runner, metrics, "train", runner.iter)
         runner.message_hub.update_info("validated_iter", runner.iter)
         if is_main_process():
             write_json(Path(runner.work_dir) / VALIDATIONS, self.validations)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Record a test."""
-        self._record(runner, metrics, runner.test_evaluator.metrics, 0)
+        self._record(runner, metrics, "test", 0)
 
-    def _record(self, runner: Runner, metrics: dict | None, evaluators: list, step: int) -> None:
+    def validated(self, runner: Runner) -> bool:
+        """Tell, on the first rank, whether the last validation and its file are of these weights.
+
+        The file is replaced before the validation is noted, so that a kill between leaves a
+        validation to be repeated, never a note without its file.
+        """
+        last = self.validations[-1] if self.validations else None
+        if last is None or last["iter"] != runner.iter:
+            return False
+        try:
+            # Without scores by domain there is nothing of which there would be a file.
+            path = Path(runner.work_dir) / CONFUSION_FILES["train"]
+            return not last["domains"] or read_step(path) == runner.iter
+        except UserError:
+            return False
+
+    def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
+        evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator
         domains: dict[str, dict] = {}
-        for metric in evaluators:
+        for metric in evaluator.metrics:
             domains.update(getattr(metric, "domain_results", None) or {})
-        flat = {key: plain_number(value) for key, value in (metrics or {}).items()}
-        kept = [v for v in self.validations if v["iter"] < step]
-        self.validations = [*kept, {"iter": step, "metrics": flat, "domains": domains}]
+        entry = {
+            "iter": step,
+            "metrics": {key: plain_number(value) for key, value in (metrics or {}).items()},
+            "domains": domains,
+            "confusions": _store_confusions(runner, evaluator.metrics, kind, step),
+        }
+        self.validations = [*(v for v in self.validations if v["iter"] < step), entry]
 
 
 def curves(runner: Runner, validations: list[dict]) -> dict:
@@ -140,11 +170,34 @@ def plain_number(value: Any) -> Any:
     return value
 
 
-def _collect_in_work_dir(runner: Runner, metrics: list) -> None:
-    if runner.world_size > 1:
-        for metric in metrics:
-            if getattr(metric, "collect_device", None) == "cpu":
-                metric.collect_dir = str(Path(runner.work_dir) / ".collected")
+def _tell_metrics(runner: Runner, metrics: list, dataset: Any) -> None:
+    for metric in metrics:
+        if runner.world_size > 1 and getattr(metric, "collect_device", None) == "cpu":
+            metric.collect_dir = str(Path(runner.work_dir) / ".collected")
+        if hasattr(metric, "roots"):
+            metric.roots = _data_roots(dataset)
+
+
+def _data_roots(dataset: Any) -> list[str]:
+    """Return the data roots of a data set and of those that it is made of."""
+    inner = [*getattr(dataset, "datasets", ()), getattr(dataset, "dataset", None)]
+    roots = [root for part in inner if part is not None for root in _data_roots(part)]
+    own = getattr(dataset, "data_root", None)
+    return [str(own), *roots] if own else roots
+
+
+def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> str | None:
+    """Write the confusion matrices per image on the first rank; return the file's name, if any."""
+    domains, classes = {}, ()
+    for metric in metrics:
+        if counted := getattr(metric, "image_confusions", None):
+            domains.update(counted)
+            classes = tuple(metric.dataset_meta["classes"])
+    if not domains or not is_main_process():
+        return None
+    name = CONFUSION_FILES[kind]
+    write_confusions(Path(runner.work_dir) / name, StoredConfusions(classes, domains, step))
+    return name
 
 
 def _read(path: Path) -> list[dict]:

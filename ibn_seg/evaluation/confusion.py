@@ -110,19 +110,18 @@ def scores(
             f"no pixel of the {images} labels belongs to a class, all are ignored",
             "check that the label files are the semantic ones and hold the expected ids",
         )
-    hits = confusion.diagonal().astype(np.float64)
+    hits, union = hits_and_union(confusion)
     labelled = confusion.sum(axis=1).astype(np.float64)
-    predicted = confusion.sum(axis=0).astype(np.float64)
-    union = labelled + predicted - hits
     wanted = np.isin(classes, classes if scored is None else scored)
-    in_union, in_labels = np.flatnonzero(union * wanted), np.flatnonzero(labelled * wanted)
-    if not in_labels.size:
+    if not (labelled * wanted).any():
         raise UserError("no pixel belongs to a class that is scored", "check the label files")
-    iou = {classes[i]: float(100 * hits[i] / union[i]) for i in in_union}
-    recall = {classes[i]: float(100 * hits[i] / labelled[i]) for i in in_labels}
+    ious = np.where(wanted, percent(hits, union), np.nan)
+    recalls = np.where(wanted, percent(hits, labelled), np.nan)
+    iou = {classes[i]: float(ious[i]) for i in np.flatnonzero(~np.isnan(ious))}
+    recall = {classes[i]: float(recalls[i]) for i in np.flatnonzero(~np.isnan(recalls))}
     return DomainResult(
-        mIoU=float(np.mean(list(iou.values()))),
-        mAcc=float(np.mean(list(recall.values()))),
+        mIoU=float(mean_present(ious)),
+        mAcc=float(mean_present(recalls)),
         aAcc=float(100 * hits.sum() / confusion.sum()),
         IoU=iou,
         Acc=recall,
@@ -131,6 +130,36 @@ def scores(
         images=images,
         confusion=confusion.astype(np.int64).tolist(),
     )
+
+
+def hits_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return TP and TP + FP + FN of every class, exact up to 2**53 pixels.
+
+    Both add up over images, so that the IoU of any set of images follows from their sums.
+
+    Args:
+        confusion: (..., C, C) pixel counts, rows are labels and columns predictions.
+
+    Returns:
+        Two (..., C) float64 arrays.
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    union = confusion.sum(axis=-1) + confusion.sum(axis=-2) - hits
+    return hits.astype(np.float64), union.astype(np.float64)
+
+
+def percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return 100 * part / whole; NaN where the whole is 0: an absent class has no score."""
+    with np.errstate(invalid="ignore"):
+        return 100 * part / whole
+
+
+def mean_present(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis without the absent classes (NaN); NaN if all are."""
+    present = ~np.isnan(values)
+    total = np.where(present, values, 0.0).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return total / present.sum(axis=-1)
 
 
 def _pair_counts(pred: Any, label: Any) -> np.ndarray:

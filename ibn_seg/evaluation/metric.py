@@ -13,6 +13,7 @@ from ibn_seg.datasets.labels import NUM_CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
+from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
 
 
@@ -29,7 +30,8 @@ class MultiDomainIoU(BaseMetric):
     `DOMAIN/mIoU`, `DOMAIN/mAcc`, `DOMAIN/aAcc`, `DOMAIN/IoU.CLASS` (absent classes left out),
     `targets/mIoU` (unweighted mean over the domains other than the sources, if there are any) and
     `gap` (mean mIoU of the sources minus `targets/mIoU`, if all exist). `domain_results` keeps the
-    same per domain, with the confusion matrix; it is empty on all ranks but the first.
+    same per domain, with the confusion matrix, and `image_confusions` the matrix of every image in
+    the data set's order; both are empty on all ranks but the first.
 
     Args:
         source: The name of the source domain, or several joined by '+'; None where every domain is
@@ -65,16 +67,19 @@ class MultiDomainIoU(BaseMetric):
         self.ignore_index = ignore_index
         self.protocol = get_protocol(protocol)
         self.domain_results: dict[str, dict[str, Any]] = {}
+        self.image_confusions: dict[str, ImageConfusions] = {}
+        # The data roots, below which images are named; `RunRecordHook` knows them.
+        self.roots: Sequence[str] = ()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Append (domain, confusion matrix) for each sample.
+        """Append (domain, file of the image, confusion matrix) for each sample.
 
         One entry per sample lets mmengine drop what a distributed sampler added as padding.
 
         Args:
             data_batch: Not used.
             data_samples: Per image `pred_sem_seg.data` and `gt_sem_seg.data`, both (1, H, W), and
-                `target`.
+                `target`; `img_path` names the image where there is one.
         """
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
@@ -92,19 +97,24 @@ class MultiDomainIoU(BaseMetric):
                 )
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
             confusion = confusion_matrix(pred, label, num_classes, self.ignore_index)
-            self.results.append((domain, confusion))
+            self.results.append((domain, sample.get("img_path"), confusion))
 
-    def compute_metrics(self, results: list[tuple[str, np.ndarray]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: list[tuple[str, str | None, np.ndarray]]
+    ) -> dict[str, float]:
         """Score every domain, print one table for each, and return the flat dictionary."""
         classes = self.dataset_meta["classes"]
         metrics: dict[str, float] = {}
-        self.domain_results = {}
-        for domain in dict.fromkeys(name for name, _ in results):
-            matrices = [confusion for name, confusion in results if name == domain]
+        self.domain_results, self.image_confusions = {}, {}
+        for domain in dict.fromkeys(name for name, *_ in results):
+            paths, matrices = zip(*(rest for name, *rest in results if name == domain), strict=True)
             count = self.protocol.view(domain).classes
             scored = None if count == NUM_CLASSES else class_set(count)
             result = _domain_scores(domain, matrices, classes, scored)
             self.domain_results[domain] = result.to_dict()
+            self.image_confusions[domain] = ImageConfusions(
+                image_names(paths, self.roots), np.stack(matrices), scored
+            )
             metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
             metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
             print_log(_table(domain, result, classes), logger="current")

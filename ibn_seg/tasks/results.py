@@ -30,9 +30,13 @@ def recorder(runner: "StrictRunner") -> "RunRecordHook":
 
 
 def validated(runner: "StrictRunner") -> bool:
-    """Tell whether the last validation saw the last weights."""
-    run = recorder(runner)
-    return bool(run.validations) and run.validations[-1]["iter"] == runner.iter
+    """Tell, the same on every rank, whether the last validation saw the last weights."""
+    from mmengine.dist import broadcast_object_list, is_main_process
+
+    # Only the first rank has the results by domain and can be sure that their file is there.
+    known = [is_main_process() and recorder(runner).validated(runner)]
+    broadcast_object_list(known)
+    return known[0]
 
 
 def last_checkpoint(work_dir: str | os.PathLike) -> str | None:

@@ -31,6 +31,9 @@ def train(
 ) -> dict:
     """Train a network, validate it, and write `WORK_DIR/result.json`.
 
+    Beside it, `confusions.npz` holds the confusion matrix of every image of the last validation,
+    for statistics.
+
     A resumed run continues as if it had never been interrupted: on CPU, at the same number of
     threads, weights and losses are the same bit for bit.
 
@@ -101,6 +104,8 @@ def test(
     command: str | None = None,
 ) -> dict:
     """Evaluate a checkpoint on every data set of `test_dataloader`; write `WORK_DIR/test.json`.
+
+    Beside it, `test_confusions.npz` holds the confusion matrix of every image, for statistics.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
@@ -197,6 +202,7 @@ def _measured(runner: "StrictRunner") -> dict[str, Any]:
         "source": experiment.get("source"),
         "protocol": _protocol(runner.cfg),
         "domains": last["domains"],
+        "confusions": last.get("confusions"),
         "targets_mIoU": last["metrics"].get("targets/mIoU"),
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],

@@ -48,6 +48,8 @@ def test_killed_twice_and_resumed_equals_undisturbed(tmp_path):
     for key in ("curves", "domains", "targets_mIoU", "gap", "threads"):
         assert first[key] == second[key], key
     assert len(second["resumed_at"]) == 2
+    files = [run / "confusions.npz" for run in (whole, killed)]
+    assert files[0].read_bytes() == files[1].read_bytes()
     a, b = (torch.load(run / "iter_40.pth", weights_only=True) for run in (whole, killed))
     assert all(torch.equal(a["state_dict"][key], b["state_dict"][key]) for key in a["state_dict"])
     assert sorted(path.name for path in killed.glob("*.pth")) == ["iter_35.pth", "iter_40.pth"]

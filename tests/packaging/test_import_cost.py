@@ -86,7 +86,7 @@ def test_light_modules_do_not_load_torch(python):
     code = """
 import importlib
 for name in ["errors", "io", "config", "provenance", "datasets.labels", "evaluation.confusion",
-             "progress", "scenes", "report", "cli"]:
+             "evaluation.stored", "statistics", "progress", "scenes", "report", "cli"]:
     importlib.import_module("ibn_seg." + name)
     heavy = [h for h in ("torch", "torchvision", "mmengine", "mmcv", "mmseg") if h in sys.modules]
     if heavy:

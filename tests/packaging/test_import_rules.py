@@ -50,7 +50,11 @@ RULES = {
     ),
     "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
+    "ibn_seg.evaluation.stored": Rule({"errors", "io"}, {"numpy"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
+    "ibn_seg.statistics": Rule(
+        {"errors", "evaluation.confusion", "evaluation.stored"}, {"numpy"}, {"scipy"}
+    ),
     "ibn_seg.plugins.checkpoint_names": Rule({"errors", "models.published"}, {"mmengine"}),
     "ibn_seg.plugins.layer_configs": Rule({"errors", "models"}, {"mmengine", "mmcv", "torch"}),
     "ibn_seg.plugins.mmengine": Rule(

@@ -17,6 +17,8 @@ import pytest
 import torch
 
 from ibn_seg.cli import run as run_cli
+from ibn_seg.evaluation.stored import read_confusions
+from ibn_seg.tasks import segmentation
 from tests.helpers import truncate
 from tests.tasks.tiny import ROOT, command, environment, run, write_experiment
 
@@ -65,6 +67,14 @@ def test_two_processes_by_torchrun(tiny, trained, tmp_path):
     )  # fmt: skip
     assert tested.returncode == 0, tested.stderr
     assert json.loads((tmp_path / "test" / "test.json").read_text())["domains"] == result["domains"]
+    weights = tmp_path / "run" / "iter_6.pth"
+    segmentation.test(tiny, weights, work_dir=tmp_path / "alone", quiet=True)
+    one, two = (tmp_path / name / "test_confusions.npz" for name in ("alone", "test"))
+    assert one.read_bytes() == two.read_bytes()
+    last = read_confusions(tmp_path / "run" / "confusions.npz")
+    assert last.step == 6
+    for domain, part in read_confusions(one).domains.items():
+        assert np.array_equal(part.counts, last.domains[domain].counts)
 
 
 def test_a_launcher_that_did_not_launch(tiny, tmp_path, monkeypatch, capsys):

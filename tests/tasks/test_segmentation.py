@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 import json
 import logging
@@ -12,7 +13,9 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
+from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.evaluation.stored import confusions_of, read_confusions, write_confusions
 from ibn_seg.models import ResNet
 from ibn_seg.tasks import segmentation
 from tests.helpers import Malicious, write_image
@@ -65,6 +68,49 @@ def test_the_result_says_everything(trained, tiny):
     assert curves["lr"][0] == 0.01 > curves["lr"][1] > curves["lr"][-1]
     assert [point["iter"] for point in curves["val"]] == [3, 6]
     assert curves["val"][-1]["gta5/mIoU"] == result["domains"]["gta5"]["mIoU"]
+
+
+def test_every_image_has_its_matrix_beside_the_result(trained, tiny, tmp_path):
+    work_dir, result = trained
+    assert result["confusions"] == "confusions.npz"
+    stored = confusions_of(result, work_dir, CLASSES)
+    assert stored.step == 6
+    images = {domain: part.images for domain, part in stored.domains.items()}
+    assert images == {
+        "gta5": ("images/00201.png", "images/00202.png"),
+        "cityscapes": (
+            "leftImg8bit/val/frankfurt/frankfurt_000000_000019_leftImg8bit.png",
+            "leftImg8bit/val/lindau/lindau_000001_000019_leftImg8bit.png",
+        ),
+    }
+    tested = segmentation.test(tiny, work_dir / "iter_6.pth", work_dir=tmp_path, quiet=True)
+    assert tested["confusions"] == "test_confusions.npz"
+    again = confusions_of(tested, tmp_path)
+    assert again.step == 0
+    for domain, part in again.domains.items():
+        assert part.images == images[domain]
+        assert np.array_equal(part.counts, stored.domains[domain].counts)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an earlier validation", "an older version's"])
+def test_a_lost_file_of_matrices_is_written_again(trained, tiny, tmp_path, left):
+    """A finished run whose file is gone, or of other weights, is validated once more."""
+    work_dir = shutil.copytree(trained[0], tmp_path / "copy")
+    file = work_dir / "confusions.npz"
+    expected = file.read_bytes()
+    stored = read_confusions(file)
+    file.unlink()
+    if left == "an earlier validation":
+        write_confusions(file, dataclasses.replace(stored, step=3))
+    elif left == "an older version's":
+        notes = json.loads((work_dir / "validations.json").read_text())
+        for entry in notes:
+            del entry["confusions"]
+        (work_dir / "validations.json").write_text(json.dumps(notes))
+    result = segmentation.train(tiny, work_dir=work_dir, resume=True, quiet=True)
+    assert result["confusions"] == "confusions.npz"
+    assert file.read_bytes() == expected
+    assert [point["iter"] for point in result["curves"]["val"]] == [3, 6]
 
 
 def test_nothing_half_written_is_left(trained):
