@@ -17,6 +17,14 @@ COMMANDS = {
     "demo": ("ibn_seg.cli.demo:demo", "Train and compare BN, IBN-a and IBN-b on embedded scenes."),
     "train": ("ibn_seg.cli.train:train", "Train a network from a config."),
     "test": ("ibn_seg.cli.test:test", "Evaluate a checkpoint on the config's data sets."),
+    "robustness": (
+        "ibn_seg.cli.robustness:robustness",
+        "Evaluate a checkpoint under changes of appearance.",
+    ),
+    "divergence": (
+        "ibn_seg.cli.divergence:divergence",
+        "Measure by layer how far apart two domains are.",
+    ),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),

@@ -2,7 +2,7 @@
 
 `render` makes one frame; `write_pair` writes a source data set in the GTA5 layout and a target
 data set in the Cityscapes layout; `gta5_frames`, `cityscapes_frames` and `write_frames` write one
-of them, of any size.
+of them, of any size; `write_styles` writes the same scenes in several styles.
 """
 
 from ibn_seg.scenes.render import render
@@ -13,6 +13,7 @@ from ibn_seg.scenes.write import (
     write_frame,
     write_frames,
     write_pair,
+    write_styles,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "write_frame",
     "write_frames",
     "write_pair",
+    "write_styles",
 ]

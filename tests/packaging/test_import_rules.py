@@ -44,11 +44,15 @@ RULES = {
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
     "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
+    "ibn_seg.transforms.corruptions": Rule(
+        {"errors", "imagenet.appearance"}, {"numpy", "cv2", "torch"}
+    ),
     "ibn_seg.transforms": Rule(
         CORE | {"datasets", "evaluation.protocols"}, MM | PICTURES | {"torch"}
     ),
     "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
+    "ibn_seg.evaluation.divergence": Rule({"errors"}, {"numpy"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
     "ibn_seg.plugins.checkpoint_names": Rule({"errors", "models.published"}, {"mmengine"}),
     "ibn_seg.plugins.layer_configs": Rule({"errors", "models"}, {"mmengine", "mmcv", "torch"}),
