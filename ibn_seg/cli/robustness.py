@@ -55,12 +55,12 @@ def robustness(
       ibn-seg robustness CONFIG CHECKPOINT --severities 1,3,5
       ibn-seg robustness CONFIG CHECKPOINT --corruptions rgb_offset,haze --domain cityscapes
     """
-    from ibn_seg.progress import progress_callback
+    from ibn_seg.progress import progress_by_step
     from ibn_seg.tasks.robustness import robustness as run
     from ibn_seg.tasks.setup import read_options
 
     set_local_rank(local_rank)
-    with progress_callback("robustness") as progress:
+    with progress_by_step() as move:
         result = run(
             config,
             checkpoint,
@@ -74,7 +74,7 @@ def robustness(
             protocol=protocol,
             quiet=not verbose,
             command=command_line(),
-            progress=progress,
+            progress=lambda done, total: move("robustness", done, total),
         )
     _print(result)
 
