@@ -44,17 +44,24 @@ def progress_callback(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each step of a block, moved by a callback that takes (step, done, total).
-
-    The counts are bytes, shown in MB.
-    """
+def progress_by_step() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each step of a block, moved by a callback that takes (step, done, total)."""
     tasks: dict[str, int] = {}
     with progress_bar() as bar:
 
         def move(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bar.add_task(step, total=None, detail="MB")
-            bar.update(tasks[step], completed=-(-done // 10**6), total=-(-total // 10**6))
+                tasks[step] = bar.add_task(step, total=None, detail="")
+            bar.update(tasks[step], completed=done, total=total)
 
         yield move
+
+
+@contextlib.contextmanager
+def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each step of a block, moved by a callback that takes (step, done, total).
+
+    The counts are bytes, shown in MB.
+    """
+    with progress_by_step() as move:
+        yield lambda step, done, total: move(f"{step} (MB)", -(-done // 10**6), -(-total // 10**6))

@@ -21,6 +21,14 @@ COMMANDS = {
         "ibn_seg.cli.evaluate:evaluate",
         "Score any network, or predictions in files, on named domains.",
     ),
+    "robustness": (
+        "ibn_seg.cli.robustness:robustness",
+        "Evaluate a checkpoint under changes of appearance.",
+    ),
+    "divergence": (
+        "ibn_seg.cli.divergence:divergence",
+        "Measure by layer how far apart two domains are.",
+    ),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ibn_seg.errors import UserError
 from ibn_seg.tasks.setup import LAUNCHERS, PAIR
 
 _FLAG = "--cfg-options"
@@ -53,6 +54,28 @@ def fold_pairs(args: Iterable[str]) -> list[str]:
             folded.append(_FLAG)
         folded.append(arg)
     return folded
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the words of a list with commas, such as `a,b`; none for an empty text."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def split_numbers(text: str, flag: str) -> tuple[int, ...]:
+    """Return the whole numbers of a list with commas, such as `1,3,5`.
+
+    Args:
+        text: The list.
+        flag: The option that it was given by, for the message.
+
+    Raises:
+        UserError: A word is not a whole number.
+    """
+    words = split_words(text)
+    for word in words:
+        if not word.isdecimal():
+            raise UserError(f"{flag} {text!r}: {word!r} is not a whole number", "write 1,3,5")
+    return tuple(map(int, words))
 
 
 def config_options(function: Callable) -> Callable:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import is_main_process
@@ -134,6 +134,25 @@ class ProgressHook(Hook):
             self._bar.console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+class BatchCallbackHook(Hook):
+    """Tell a function after each batch of any test how many were done so far.
+
+    Args:
+        callback: Takes the number of batches.
+    """
+
+    def __init__(self, callback: Callable[[int], None]) -> None:
+        self.callback = callback
+        self.done = 0
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
+    ) -> None:
+        """Count a batch."""
+        self.done += 1
+        self.callback(self.done)
 
 
 def _miou(metrics: dict[str, float] | None) -> str:

@@ -25,30 +25,30 @@ def _unchanged(pixels: torch.Tensor) -> torch.Tensor:
     return pixels
 
 
-def _brighter(pixels: torch.Tensor) -> torch.Tensor:
-    """Add 50 to all channels."""
-    return (pixels + 50.0).clamp(0.0, 255.0)
+def brighter(pixels: torch.Tensor, amount: float = 50.0) -> torch.Tensor:
+    """Add an amount to all channels of (N, 3, H, W)."""
+    return (pixels + amount).clamp(0.0, 255.0)
 
 
-def _redder(pixels: torch.Tensor) -> torch.Tensor:
-    """Add 50 to the red channel."""
+def redder(pixels: torch.Tensor, amount: float = 50.0) -> torch.Tensor:
+    """Add an amount to the red channel of (N, 3, H, W)."""
     changed = pixels.clone()
-    changed[:, _RED] += 50.0
+    changed[:, _RED] += amount
     return changed.clamp(0.0, 255.0)
 
 
-def _more_contrast(pixels: torch.Tensor) -> torch.Tensor:
-    """Multiply the deviations from each channel's mean by 1.5."""
+def scaled_deviation(pixels: torch.Tensor, factor: float = 1.5) -> torch.Tensor:
+    """Multiply the deviations from the mean of each picture's channel, of (N, 3, H, W)."""
     mean = pixels.mean(dim=(2, 3), keepdim=True)
-    return (mean + 1.5 * (pixels - mean)).clamp(0.0, 255.0)
+    return (mean + factor * (pixels - mean)).clamp(0.0, 255.0)
 
 
 # Name -> function of RGB pixels, (N, 3, H, W) float from 0 to 255, that returns the same.
 APPEARANCES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     BASELINE: _unchanged,
-    "rgb+50": _brighter,
-    "r+50": _redder,
-    "std1.5": _more_contrast,
+    "rgb+50": brighter,
+    "r+50": redder,
+    "std1.5": scaled_deviation,
 }
 
 

@@ -101,6 +101,14 @@ class Backbone(nn.Module, abc.ABC):
             module.requires_grad_(False)
 
     @abc.abstractmethod
+    def depth_points(self) -> dict[str, str]:
+        """Return module paths by layer name, in the order of depth: stem, blocks or dense layers.
+
+        The names depend on family and depth alone, so that BN, IBN-a and IBN-b can be compared
+        layer by layer; the module at each path is called once in a forward pass.
+        """
+
+    @abc.abstractmethod
     def frozen_modules(self) -> list[nn.Module]:
         """Return the modules that `frozen_stages` names."""
 

@@ -203,6 +203,17 @@ class DenseNet(Backbone):
         """Start the convolutions from Kaiming's normal (fan-out), the norms from identity."""
         reset_convolutions_and_norms(self)
 
+    def depth_points(self) -> dict[str, str]:
+        """Return module paths by layer name: stem, every dense layer, transitions, last norm."""
+        points = {"stem": self.stem_info.module}
+        for stage, count in enumerate(self.stage_blocks):
+            block, end = _stage_modules(stage)
+            for index in range(1, count + 1):
+                points[f"{block}.{index}"] = f"features.{block}.denselayer{index}"
+            # A transition is not called as a whole; its pooling comes last.
+            points[end] = "features.relu5" if stage == 3 else f"features.{end}.pool"
+        return points
+
     def frozen_modules(self) -> list[nn.Module]:
         """Return the stem and the stages, with the transitions that end them."""
         if self.frozen_stages < 0:

@@ -189,6 +189,12 @@ class ResNet(Backbone):
         """Return all residual blocks in order."""
         return [block for name in self.stage_names for block in getattr(self, name)]
 
+    def depth_points(self) -> dict[str, str]:
+        """Return module paths by layer name: the stem and every residual block."""
+        counted = zip(self.stage_names, self.stage_blocks, strict=True)
+        blocks = [f"{name}.{index}" for name, count in counted for index in range(count)]
+        return {"stem": self.stem_info.module, **{block: block for block in blocks}}
+
     def frozen_modules(self) -> list[nn.Module]:
         """Return the stem and the stages that `frozen_stages` names."""
         if self.frozen_stages < 0:

@@ -30,8 +30,8 @@ SERIES_COLOURS = 8
 LOSS_POINTS = 60
 
 # Stand-ins that no drawing uses otherwise, and the variables that take their place.
-_INK, _MUTED, _GRID = "#010101", "#010102", "#010103"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"}
+_INK, _MUTED, GRID = "#010101", "#010102", "#010103"
+_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", GRID: "var(--grid)"}
 _SETTINGS = {"svg.fonttype": "none", "font.size": FONT_SIZE, "font.family": "sans-serif"}
 
 
@@ -62,7 +62,7 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
     """
     methods = max((len(row.stats) for row in rows if row.stats), default=1)
     per_class = 10 + 7 * methods
-    figure, axes = _figure(height=per_class * len(rows) + 42, left=102)
+    figure, axes = empty_figure(height=per_class * len(rows) + 42, left=102)
     thickness = 0.78 / methods
     for at, row in enumerate(rows):
         if row.stats is None:
@@ -70,7 +70,7 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
             continue
         for k, stat in enumerate(row.stats.values()):
             centre = at + (k - (methods - 1) / 2) * thickness
-            axes.barh(centre, stat.mean, height=thickness * 0.86, color=_series_colour(k))
+            axes.barh(centre, stat.mean, height=thickness * 0.86, color=series_colour(k))
             if stat.std:
                 spread = (stat.mean - stat.std, stat.mean + stat.std)
                 axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
@@ -78,8 +78,8 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_xlim(0, top)
     axes.set_xlabel("IoU (%)")
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
-    return _svg(figure, name, label)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    return as_svg(figure, name, label)
 
 
 def curves(
@@ -99,9 +99,9 @@ def curves(
         quantity: Label of the vertical axis.
         limits: Range of the vertical axis; by default the data's own, from zero.
     """
-    figure, axes = _figure(height=250, left=52)
+    figure, axes = empty_figure(height=250, left=52)
     for one in series:
-        colour = _series_colour(one.index)
+        colour = series_colour(one.index)
         mean = _mean_curve(one.curves)
         for curve in one.curves if mean is None or len(one.curves) > 1 else ():
             _line(axes, curve, colour, linewidth=1.0, alpha=0.35)
@@ -109,12 +109,12 @@ def curves(
             _line(axes, mean, colour, linewidth=2.2)
     axes.set_xlabel("iteration")
     axes.set_ylabel(quantity, rotation_mode="anchor")
-    axes.grid(color=_GRID, linewidth=0.8)
+    axes.grid(color=GRID, linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.set_xlim(left=0)
     axes.set_ylim(*(limits or (0, None)))
-    return _svg(figure, name, label)
+    return as_svg(figure, name, label)
 
 
 def thinned(curve: Curve, points: int = LOSS_POINTS) -> Curve:
@@ -141,7 +141,8 @@ def common_limits(series: Sequence[Series]) -> tuple[float, float]:
     return 0.0, max(top, 1.0) * 1.06
 
 
-def _series_colour(index: int) -> str:
+def series_colour(index: int) -> str:
+    """Return the stand-in for the page's colour of a series."""
     return f"#0102{index % SERIES_COLOURS:02x}"
 
 
@@ -158,10 +159,16 @@ def _mean_curve(lines: Sequence[Curve]) -> Curve | None:
     return Curve(lines[0].iterations, tuple(np.mean([curve.values for curve in lines], axis=0)))
 
 
-def _figure(height: float, left: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of `WIDTH` x `height` points and its styled axes."""
+def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure, Axes]:
+    """Return an empty figure of `WIDTH` x `height` points and its styled axes.
+
+    Args:
+        height: In points.
+        left: Room for the labels of the vertical axis, in points.
+        bottom: Room for those of the horizontal axis, in points.
+    """
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
-    bottom, top, right = 42, 8, 12
+    top, right = 8, 12
     axes = figure.add_axes(
         (
             left / WIDTH,
@@ -175,14 +182,14 @@ def _figure(height: float, left: float) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(length=0, labelcolor=_INK, labelsize=FONT_SIZE - 0.5)
+    axes.tick_params(which="both", length=0, labelcolor=_INK, labelsize=FONT_SIZE - 0.5)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_color(_MUTED)
         axis.label.set_fontsize(FONT_SIZE - 0.5)
     return figure, axes
 
 
-def _svg(figure: Figure, name: str, label: str) -> str:
+def as_svg(figure: Figure, name: str, label: str) -> str:
     """Return the figure as an <svg> element for inclusion in a page."""
     buffer = io.StringIO()
     # The salt makes the ids the same in every run, and no date is written.

@@ -2,7 +2,8 @@
 
 `render` makes one frame; `write_pair` writes a source data set in the GTA5 layout, a target data
 set in the Cityscapes layout, and night and fog in the ACDC layout; `gta5_frames`,
-`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size.
+`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size;
+`write_styles` writes the same scenes in several styles.
 """
 
 from ibn_seg.scenes.render import render
@@ -14,6 +15,7 @@ from ibn_seg.scenes.write import (
     write_frame,
     write_frames,
     write_pair,
+    write_styles,
 )
 
 __all__ = [
@@ -25,4 +27,5 @@ __all__ = [
     "write_frame",
     "write_frames",
     "write_pair",
+    "write_styles",
 ]

@@ -1,9 +1,10 @@
 """Writes rendered frames as data sets on disk, in the layouts of GTA5, Cityscapes and ACDC."""
 
 import concurrent.futures
+import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
+from ibn_seg.scenes.appearance import STYLES
 from ibn_seg.scenes.render import check_size, render
 
 Progress = Callable[[int, int], None]
@@ -22,6 +24,8 @@ Progress = Callable[[int, int], None]
 # split here, so that the number of training frames does not change them.
 TARGET_TRAIN_START = 1_000_000
 TARGET_VAL_START = 2_000_000
+# Scenes that are rendered in several styles, to compare these; no training sees them.
+COMPARED_START = 3_000_000
 CITIES = {"train": "ibnstadt", "val": "normheim"}
 # The other targets, in the layout of ACDC's conditions of the same names.
 CONDITION_STARTS = {
@@ -241,6 +245,69 @@ def write_pair(
     _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **counts})
     written = write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
     return {**counts, "written": written}
+
+
+def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame]:
+    """Return frames of one style, in the GTA5 layout; every style shows the same scenes.
+
+    Args:
+        root: Folder that gets a folder of the style's name.
+        style: A key of `ibn_seg.scenes.appearance.STYLES`.
+        count: Number of frames; more frames begin with the same ones.
+
+    Raises:
+        UserError: There is no such style.
+    """
+    if style not in STYLES:
+        raise unknown("style", style, STYLES)
+    frames = gta5_frames(Path(root) / style, count, start=COMPARED_START)
+    return [dataclasses.replace(frame, domain=style) for frame in frames]
+
+
+def write_styles(
+    out_dir: str | os.PathLike,
+    counts: Mapping[str, int],
+    *,
+    size: tuple[int, int] = (256, 128),
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Write scenes in several styles, one data set in the GTA5 layout for each.
+
+    Frames that are there stay, so that a folder may grow and be used again.
+
+    Args:
+        out_dir: Where to write.
+        counts: Number of frames by style.
+        size: Width and height of the frames in pixels.
+        seed: Chooses the series of scenes.
+        workers: Number of processes (see `write_frames`).
+        progress: Called with (frames done, frames in all) after each frame.
+
+    Returns:
+        The folder of each style.
+
+    Raises:
+        UserError: An argument out of range, or `out_dir` holds frames of other parameters.
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    out = Path(out_dir)
+    _check(size, workers)
+    frames = [
+        frame for style, count in counts.items() for frame in styled_frames(out, style, count)
+    ]
+    _claim(
+        out,
+        {
+            "renderer": RENDERER_VERSION,
+            "seed": seed,
+            "size": list(size),
+            "first_scene": COMPARED_START,
+        },
+    )
+    write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
+    return {style: out / style for style in counts}
 
 
 def _claim(out: Path, parameters: dict) -> None:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 # A test never overwrites the record of a training in the same folder.
-RESULT_FILES = {"train": "result.json", "test": "test.json"}
+RESULT_FILES = {
+    "train": "result.json",
+    "test": "test.json",
+    "divergence": "divergence.json",
+    "robustness": "robustness.json",
+}
 
 
 def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
@@ -57,7 +62,7 @@ def finish(
 
     Args:
         runner: The runner, when it has run.
-        kind: 'train' or 'test'.
+        kind: A key of `RESULT_FILES`.
         measured: Returns what is particular to the task; called on the first rank.
         command: The command line.
         checkpoint: The file of the weights.

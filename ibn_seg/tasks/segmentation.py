@@ -2,8 +2,9 @@
 
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -79,7 +80,7 @@ def train(
             return finish(
                 runner,
                 "train",
-                lambda: _measured(runner),
+                lambda: measured(runner),
                 command=command,
                 checkpoint=last_checkpoint(cfg.work_dir),
             )
@@ -130,8 +131,6 @@ def test(
         UserError: The config, the data or the checkpoint is wrong.
         EnvError: Something cannot be written or shown.
     """
-    from ibn_seg.engine import distributed
-    from ibn_seg.engine.explain import explained
     from ibn_seg.engine.fit import load_strictly
 
     weights = load_checkpoint(checkpoint)
@@ -155,6 +154,30 @@ def test(
     if protocol is not None:
         setup.set_protocol(cfg, protocol)
     setup.set_progress(cfg)
+    with built_runner(cfg, launcher) as runner:
+        load_strictly(network_of(runner.model), weights, checkpoint)
+        del weights
+        runner.test()
+        return finish(
+            runner,
+            "test",
+            lambda: measured(runner),
+            command=command,
+            checkpoint=str(checkpoint),
+        )
+
+
+@contextlib.contextmanager
+def built_runner(cfg: "Config", launcher: str = "none") -> "Iterator[StrictRunner]":
+    """Build the Runner of a prepared config in its group of processes; close it afterwards.
+
+    Args:
+        cfg: What `setup.prepare` returned.
+        launcher: What started the processes.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.engine.explain import explained
+
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
@@ -162,16 +185,7 @@ def test(
     ):
         runner = _build_runner(cfg)
         try:
-            load_strictly(_network(runner.model), weights, checkpoint)
-            del weights
-            runner.test()
-            return finish(
-                runner,
-                "test",
-                lambda: _measured(runner),
-                command=command,
-                checkpoint=str(checkpoint),
-            )
+            yield runner
         finally:
             runner.close()
 
@@ -182,7 +196,7 @@ def _build_runner(cfg: "Config") -> "StrictRunner":
     return StrictRunner.from_cfg(cfg)
 
 
-def _network(model: Any) -> Any:
+def network_of(model: Any) -> Any:
     """Return the network inside wrappers for replicas and test-time augmentation."""
     from mmengine.model import BaseTTAModel, is_model_wrapper
 
@@ -191,7 +205,7 @@ def _network(model: Any) -> Any:
     return model
 
 
-def _measured(runner: "StrictRunner") -> dict[str, Any]:
+def measured(runner: "StrictRunner") -> dict[str, Any]:
     """Return the scores of the last validation or test, and whose they are."""
     experiment = dict(runner.cfg.get("experiment") or {})
     run = recorder(runner)

@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,28 +141,36 @@ def set_protocol(cfg: "Config", name: str) -> None:
                 f"--protocol {name}: {part}_evaluator is not MultiDomainIoU", "use that metric"
             )
         evaluator["protocol"] = name
-        _show_by(cfg[f"{part}_dataloader"]["dataset"], {"type": "ProtocolView", "protocol": name})
+        view = {"type": "ProtocolView", "protocol": name}
+        insert_step(cfg[f"{part}_dataloader"]["dataset"], view, after=_LOADING)
     if protocol.window is not None:
         side, stride = protocol.window
         window = {"mode": "slide", "crop_size": (side, side), "stride": (stride, stride)}
         cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
 
 
-def _show_by(part: Any, view: Mapping[str, Any]) -> None:
-    """Put a protocol's view after the loading of labels, in every pipeline below."""
+def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> None:
+    """Put a step into every pipeline of a part of a config, changed in place.
+
+    Args:
+        part: Such as the config of a data set.
+        step: The transform's config.
+        after: Types of transforms; the step follows the last of them, or the whole pipeline where
+            there is none.
+    """
     if isinstance(part, Mapping):
         for key, value in part.items():
             if key == "pipeline":
-                names = [step.get("type") for step in value]
+                names = [given.get("type") for given in value]
                 last = max(
-                    (i for i, kind in enumerate(names) if kind in _LOADING), default=len(names) - 1
+                    (i for i, kind in enumerate(names) if kind in after), default=len(names) - 1
                 )
-                part[key] = [*value[: last + 1], dict(view), *value[last + 1 :]]
+                part[key] = [*value[: last + 1], dict(step), *value[last + 1 :]]
             else:
-                _show_by(value, view)
+                insert_step(value, step, after=after)
     elif isinstance(part, (list, tuple)):
         for item in part:
-            _show_by(item, view)
+            insert_step(item, step, after=after)
 
 
 def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:

@@ -45,12 +45,16 @@ RULES = {
     "ibn_seg.datasets.targets": Rule({"errors"}, set()),
     "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
+    "ibn_seg.transforms.corruptions": Rule(
+        {"errors", "imagenet.appearance"}, {"numpy", "cv2", "torch"}
+    ),
     "ibn_seg.transforms": Rule(
         CORE | {"datasets", "evaluation.protocols"}, MM | PICTURES | {"torch"}
     ),
     "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
     "ibn_seg.evaluation.stored": Rule({"errors", "io"}, {"numpy"}),
+    "ibn_seg.evaluation.divergence": Rule({"errors"}, {"numpy"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
     "ibn_seg.statistics": Rule(
         {"errors", "evaluation.confusion", "evaluation.stored"}, {"numpy"}, {"scipy"}

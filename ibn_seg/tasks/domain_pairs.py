@@ -1,0 +1,143 @@
+"""Pairs of sets of pictures whose features are compared: which, and who belongs to which side."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ibn_seg.errors import UserError, unknown
+
+# Domains that are rendered for the comparison begin with it, followed by the style's name.
+RENDERED = "scenes/"
+_SOURCE = f"{RENDERED}source"
+# Kind -> (how many names, the names where none are given).
+KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "appearance": (2, (_SOURCE, f"{RENDERED}target")),
+    "content": (1, (_SOURCE,)),
+    "null": (1, (_SOURCE,)),
+    "domains": (2, ()),
+}
+DEFAULT_PAIRS = ("appearance", "content", "null")
+_FORM = "write appearance, content, null:DOMAIN or domains:A,B"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is compared.
+
+    Attributes:
+        kind: 'appearance': the same scenes rendered in two styles; 'content': the halves of one
+            domain with more and with fewer buildings; 'null': two random halves of one domain;
+            'domains': two domains.
+        names: Domains: names of the config's test data, or `scenes/STYLE`.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """What a user writes for it."""
+        return f"{self.kind}:{','.join(self.names)}"
+
+    @property
+    def halves(self) -> bool:
+        """Whether both sides come from one domain."""
+        return len(self.names) == 1
+
+
+def read_pairs(texts: Iterable[str]) -> tuple[Pair, ...]:
+    """Return pairs from what a user writes; without any, the default ones.
+
+    Args:
+        texts: KIND or KIND:NAME,... each.
+
+    Raises:
+        UserError: A kind is unknown, names are missing or too many, or a pair is given twice.
+    """
+    pairs = tuple(_read_pair(text) for text in tuple(texts) or DEFAULT_PAIRS)
+    labels = [pair.label for pair in pairs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"pair {label} is given twice", "name each once")
+    return pairs
+
+
+def _read_pair(text: str) -> Pair:
+    kind, colon, rest = text.partition(":")
+    if kind not in KINDS:
+        raise unknown("pair", kind, KINDS)
+    count, default = KINDS[kind]
+    names = tuple(name.strip() for name in rest.split(",") if name.strip()) if colon else default
+    if kind == "appearance":
+        names = tuple(RENDERED + name.removeprefix(RENDERED) for name in names)
+    if len(names) != count or len(set(names)) != count:
+        what = "one domain" if count == 1 else "two different domains"
+        raise UserError(f"pair {text!r}: {kind} compares {what}", _FORM)
+    return Pair(kind, names)
+
+
+def halves(
+    pair: Pair, count: int, shares: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the pictures of both sides of 'content' or 'null', rising.
+
+    Args:
+        pair: What is compared.
+        count: How many pictures the domain has.
+        shares: For 'content' the share of buildings of each picture, see `built_share`; the side
+            with fewer comes first.
+        seed: Decides the halves of 'null'.
+    """
+    if pair.kind == "null":
+        order = np.random.default_rng(seed).permutation(count)
+    else:
+        # Equal shares keep their order, so that the halves do not depend on the sorting.
+        order = np.argsort(shares, kind="stable")
+    half = count // 2
+    # Of an odd number the one in the middle is on neither side.
+    return np.sort(order[:half]), np.sort(order[count - half :])
+
+
+def built_share(train_ids: np.ndarray) -> float:
+    """Return the share of buildings among buildings, vegetation and terrain; 0.5 without any.
+
+    It tells built-up from green scenes, whatever their style; the split at its median is ours.
+
+    Args:
+        train_ids: (H, W) uint8 trainIds.
+    """
+    from ibn_seg.datasets.labels import CLASSES
+
+    counts = np.bincount(train_ids.ravel(), minlength=256)
+    built = int(counts[CLASSES.index("building")])
+    green = sum(int(counts[CLASSES.index(name)]) for name in ("vegetation", "terrain"))
+    return built / (built + green) if built + green else 0.5
+
+
+def scene_shares(dataset: Any, name: str) -> np.ndarray:
+    """Return the `built_share` of each picture of a data set, (pictures,) float64.
+
+    Args:
+        dataset: A data set of ours.
+        name: Its domain, for messages.
+
+    Raises:
+        UserError: The data set is another's, or a label cannot be read.
+    """
+    from ibn_seg.datasets.formats import read_values
+    from ibn_seg.transforms.loading import map_ids
+
+    shares = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        if "label_table" not in info:
+            raise UserError(
+                f"pair content:{name}: {type(dataset).__name__} has no label table",
+                "use a data set of ibn_seg, or scenes/STYLE",
+            )
+        table, path = info["label_table"], info["seg_map_path"]
+        ids = read_values(path, table.encoding, info.get("segments"))
+        shares.append(built_share(map_ids(ids, table, path)))
+    return np.array(shares)
