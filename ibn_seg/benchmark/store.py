@@ -11,6 +11,7 @@ RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.benchmark.lease`
 """
 
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,10 +100,12 @@ class Store:
             output: The end of what it printed.
         """
         lines = [line for line in output.splitlines() if line.strip()]
+        last = lines[-1] if lines else f"exit code {exit_code}"
+        killed = f"killed by {signal.Signals(-exit_code).name}; last line: " * (exit_code < 0)
         attempts = self.failures(cell)
         attempt = {
             "attempt": len(attempts) + 1, "time": utc_now(), "host": socket.gethostname(),
-            "exit_code": exit_code, "error": lines[-1] if lines else f"exit code {exit_code}",
+            "exit_code": exit_code, "error": killed + last,
             "traceback": output,
         }  # fmt: skip
         facts: Mapping[str, Any] = {"schema": SCHEMA, **cell.facts()}

@@ -46,7 +46,14 @@ class Job:
 
     def wanted(self, cell: Cell) -> bool:
         """Tell whether a cell is to be run, as far as its files say now."""
+        return self._wanted(cell, self.store.state(cell))
+
+    def unfinished(self, cell: Cell) -> bool:
+        """Tell whether a cell is to be run, or is being run: its worker may die."""
         state = self.store.state(cell)
+        return state == "running" or self._wanted(cell, state)
+
+    def _wanted(self, cell: Cell, state: str) -> bool:
         if state == "failed":
             return self.retries.get(cell.id) == len(self.store.failures(cell))
         return state in ("to do", "interrupted")

@@ -80,7 +80,7 @@ class LocalLauncher:
             outcomes = [self._try(cell) for cell in job.cells]
             if any(outcomes):
                 continue
-            if self._spent() or not any(job.store.state(c) == "running" for c in job.cells):
+            if self._spent() or not any(job.unfinished(cell) for cell in job.cells):
                 return
             job.stop.wait(_POLL_S)
 
@@ -129,7 +129,12 @@ class RayLauncher:
         if not cells:
             return
         self._ray.init(**self._options)
-        remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._job.plan.gpus)(self._task)
+        task = self._task
+
+        def one_cell(cell: str) -> None:
+            task(cell)
+
+        remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._job.plan.gpus)(one_cell)
         self._tasks = [remote.remote(cell.id) for cell in cells[: self._job.limit]]
 
     def alive(self) -> bool:

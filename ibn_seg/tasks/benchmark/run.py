@@ -66,15 +66,14 @@ def run_plan(
         job = Job(plan, list_cells(plan), store, limit=max_cells or plan.budget.cells)
         if retry_failed:
             job.retries = {cell.id: len(store.failures(cell)) for cell in job.cells}
-        waiting = [cell for cell in job.cells if store.state(cell) == "running"]
-        left = [cell for cell in job.cells if job.wanted(cell)]
+        left = [cell for cell in job.cells if job.unfinished(cell)]
         if left and plan.scenes is not None:
             _render(plan, store, say)
         where = os.fspath(plan.file.resolve()), os.fspath(store.folder.resolve())
         task = functools.partial(run_by_id, *where, lease_s, job.retries)
         started = make_launcher(launcher, job, task, jobs, launcher_options or {})
         try:
-            started.start([*left, *waiting])
+            started.start(left)
             _watch(job, started)
         finally:
             started.stop()
@@ -110,7 +109,7 @@ def run_by_id(
         if found is None:
             raise UserError(f"{plan_file}: has no cell {cell}", "the plan was changed meanwhile")
         # Whoever has it may die: a task that a cluster began again finds its own old lease.
-        while job.wanted(found) or store.state(found) == "running":
+        while job.unfinished(found):
             if run_cell(job, found) is None:
                 time.sleep(_WATCH_S)
 
