@@ -5,7 +5,7 @@ import fnmatch
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +169,7 @@ def _cells_of(plan: Plan, block: Block, base: "Callable[[str, str], Config]") ->
             key = f"sources.{source.name}"
             with _blamed_on(plan, key):
                 file = source.config or _source_config(source.name)
-            _set_source(config, load_config(base(file, key)))
+            _set_source(plan, config, load_config(base(file, key)))
         if block.targets:
             _set_targets(plan, config, block.targets, base)
         _set_schedule(plan, config, block.schedule)
@@ -201,7 +201,7 @@ def _finished(
     identity = identity_of(config.to_dict(), plan)
     return Cell(
         id=cell_id(identity), method=method, backbone=backbone, segmentor=segmentor, source=source,
-        targets=tuple(_domain(item) for item in datasets[len(source_domains(source)) :]),
+        targets=tuple(_domain(item) for item in datasets[_count_sources(config) :]),
         seed=seed, iterations=_iterations(plan, config), identity=identity, config=config,
     )  # fmt: skip
 
@@ -222,13 +222,27 @@ def _source_config(name: str) -> str:
     return str(by_name[name])
 
 
-def _set_source(config: "Config", data: "Config") -> None:
-    """Let a config train on the data of another; its batch size and workers stay."""
+def _set_source(plan: Plan, config: "Config", data: "Config") -> None:
+    """Let a config train on the data of another; its batch size, workers and targets stay."""
+    targets = _val_datasets(plan, config)[_count_sources(config) :]
     config.train_dataloader.dataset = data.train_dataloader.dataset
     config.train_dataloader.sampler = data.train_dataloader.sampler
     config.val_dataloader.dataset = data.val_dataloader.dataset
     config.experiment = {**(config.get("experiment") or {}), "source": data.experiment.source}
     config.val_evaluator.source = data.experiment.source
+    _evaluate_on(plan, config, targets)
+
+
+def _evaluate_on(plan: Plan, config: "Config", targets: Sequence[Mapping[str, Any]]) -> None:
+    """Let a config evaluate its sources and these targets; no source is its own target."""
+    sources = _val_datasets(plan, config)[: _count_sources(config)]
+    others = [target for target in targets if target not in sources]
+    config.val_dataloader.dataset.datasets = [*sources, *others]
+
+
+def _count_sources(config: "Config") -> int:
+    """Return how many of the evaluated data sets are sources; they come first."""
+    return len(source_domains((config.get("experiment") or {}).get("source")))
 
 
 def _set_targets(
@@ -237,7 +251,7 @@ def _set_targets(
     targets: tuple[str | Mapping[str, Any], ...],
     base: "Callable[[str, str], Config]",
 ) -> None:
-    """Let a config evaluate its sources, which come first in its list, and these targets."""
+    """Let a config evaluate its sources and the targets of a plan."""
     known = sorted(file.stem for file in (config_folder() / _DATASETS / "targets").glob("*.py"))
     chosen: list[Mapping[str, Any]] = []
     for index, target in enumerate(targets):
@@ -251,8 +265,7 @@ def _set_targets(
         if not data.get("targets"):
             raise UserError(f"{plan.file}: {key}: {target} has no list 'targets'", "add it")
         chosen += data.targets
-    count = len(source_domains(config.experiment.source))
-    config.val_dataloader.dataset.datasets = [*_val_datasets(plan, config)[:count], *chosen]
+    _evaluate_on(plan, config, chosen)
 
 
 def _val_datasets(plan: Plan, config: "Config") -> list:

@@ -65,6 +65,14 @@ def test_sources_and_targets_of_real_data(cells):
     assert len(three.config.val_dataloader.dataset.datasets) == 3 + 4
 
 
+def test_a_source_is_not_its_own_target(cells):
+    """So one list of targets serves other sources, and the network trained on a target's data."""
+    (oracle,) = cells(REAL, sources=["cityscapes"], methods={"BN": {}})
+    assert oracle.source == "cityscapes"
+    assert oracle.targets == ("idd", "wilddash2", "mapillaryvistas-v2.0")
+    assert len(oracle.config.val_dataloader.dataset.datasets) == 4
+
+
 def test_a_block_more(cells):
     found = cells(GOOD, also=[{"seeds": [1, 2], "methods": {"BN": {}}}])
     assert len(found) == 5
@@ -72,9 +80,11 @@ def test_a_block_more(cells):
 
 
 def test_a_block_does_not_change_another(cells):
-    alone = cells(REAL | {"targets": ["world"], "sources": ["gta5"]})
-    both = cells(REAL, also=[{"targets": ["world"], "sources": ["gta5"]}])
-    assert ids(both)[-2:] == ids(alone)
+    plain = {key: value for key, value in REAL.items() if key != "targets"}
+    more = [{"targets": ["world"]}, {"seeds": [1]}]
+    assert [c.targets for c in cells(plain, sources=["gta5"], also=more)][::2] == [
+        ("cityscapes",), ("idd", "wilddash2", "mapillaryvistas-v2.0"), ("cityscapes",)
+    ]  # fmt: skip
 
 
 def test_the_schedule_is_stretched(cells):

@@ -62,6 +62,18 @@ print("won" if lease.acquire(Path(sys.argv[2]), 60) else "no", flush=True)
 )
 
 
+CREATE = """
+import sys
+from pathlib import Path
+from ibn_seg.benchmark.lease import _create
+folder = Path(sys.argv[2])
+print("ready", flush=True)
+while not (folder / "go").exists():
+    pass
+print(sum(_create(folder / f"{number:06}", 60) for number in range(1000)))
+"""
+
+
 def start(code: str, skew: float, folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", code, str(skew), str(folder)]
     return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
@@ -182,6 +194,15 @@ def test_a_number_is_never_given_twice(tmp_path):
     with lease.acquire(folder):
         pass
     assert not lease._create(folder / "000002", 60)
+
+
+def test_one_process_alone_makes_each_number(tmp_path):
+    processes = [start(CREATE, 0, tmp_path) for _ in range(4)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    (tmp_path / "go").touch()
+    made = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert sum(made) == 1000
+    assert sum(count > 0 for count in made) > 1
 
 
 def test_an_unwritable_folder(tmp_path):
