@@ -101,11 +101,12 @@ class Store:
         """
         lines = [line for line in output.splitlines() if line.strip()]
         last = lines[-1] if lines else f"exit code {exit_code}"
-        killed = f"killed by {signal.Signals(-exit_code).name}; last line: " * (exit_code < 0)
+        if exit_code < 0:
+            last = f"ended by {signal.Signals(-exit_code).name}; its last line: {last}"
         attempts = self.failures(cell)
         attempt = {
             "attempt": len(attempts) + 1, "time": utc_now(), "host": socket.gethostname(),
-            "exit_code": exit_code, "error": killed + last,
+            "exit_code": exit_code, "error": last,
             "traceback": output,
         }  # fmt: skip
         facts: Mapping[str, Any] = {"schema": SCHEMA, **cell.facts()}
