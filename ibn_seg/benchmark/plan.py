@@ -12,6 +12,7 @@ from typing import Any
 
 from ibn_seg.benchmark.plan_values import Reader, read_yaml
 from ibn_seg.config import SCHEME, config_folder
+from ibn_seg.errors import unknown
 from ibn_seg.evaluation.protocols import PROTOCOLS
 
 # What of a config decides what is trained and measured; an option must begin with one of them.
@@ -160,7 +161,7 @@ def read_plan(source: str | os.PathLike) -> Plan:
     text = os.fspath(source)
     path = Path(text)
     if text.startswith(SCHEME):
-        path = config_folder() / f"{text.removeprefix(SCHEME).removesuffix('.yaml')}.yaml"
+        path = _plan_of_the_package(text.removeprefix(SCHEME).removesuffix(".yaml"))
     read = Reader(path)
     given = read.mapping(read_yaml(path), "", (*_RULES, *_MATRIX))
     for key in _REQUIRED:
@@ -178,6 +179,15 @@ def read_plan(source: str | os.PathLike) -> Plan:
     return Plan(
         path, read.name(given["name"], "name", "demo"), tuple(blocks), **_rules(read, given)
     )
+
+
+def _plan_of_the_package(name: str) -> Path:
+    """Return the file of a plan that comes with the package."""
+    folder = config_folder()
+    known = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
+    if name not in known:
+        raise unknown("plan", f"{SCHEME}{name}", [f"{SCHEME}{one}" for one in sorted(known)])
+    return known[name]
 
 
 def _axes(read: Reader, given: Mapping[str, Any], start: str) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def test_every_key(tmp_path):
 
 def test_a_plan_of_the_package():
     assert len(read_plan("ibn_seg::benchmark/demo").blocks[0].seeds) == 3
+    with pytest.raises(UserError, match="did you mean 'ibn_seg::benchmark/demo'"):
+        read_plan("ibn_seg::benchmark/dmo")
 
 
 BAD = [
