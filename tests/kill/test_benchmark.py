@@ -138,13 +138,17 @@ def kill_and_compare(folder, kills, seeds, iterations, pause_s, seed):
     workers.start()
     workers.start()
     trainings = 0
-    for _ in range(kills):
-        time.sleep(rng.uniform(1, pause_s))
-        if all(worker.poll() is not None for worker in workers.running):
-            break
-        trainings += workers.kill(rng)
-        workers.start()
-    workers.finish()
+    try:
+        for _ in range(kills):
+            time.sleep(rng.uniform(1, pause_s))
+            if all(worker.poll() is not None for worker in workers.running):
+                break
+            trainings += workers.kill(rng)
+            workers.start()
+        workers.finish()
+    finally:
+        for worker in workers.running:
+            worker.kill()
     resumed = check_equal(plan, whole, disturbed)
     for lock in disturbed.glob("cells/*/lock"):
         check_one_worker_at_a_time(lock, workers.killed)
