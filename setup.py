@@ -18,6 +18,7 @@ COMMANDS = [
     "matplotlib>=3.8",
     "opencv-python>=4.8",
     "pillow>=10",
+    "pyyaml>=6",
     "rich>=13",
 ]
 
@@ -43,6 +44,10 @@ ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 # The recommended codec of the cache of decoded frames; without it there are 'zlib' and 'raw'.
 CACHE = ["zstandard>=0.22"]
 
+# Where `ibn-seg benchmark` runs cells other than here.
+RAY = ["ray>=2.40"]
+SLURM = ["submitit>=1.5"]
+
 # cityscapesScripts from 2.0 on requires `typing`, a backport that shadows nothing but has no
 # business in a Python of today; the pixel-level evaluation is the same file in 1.5.0.
 TESTS = [
@@ -63,6 +68,8 @@ EXTRAS = {
     "smp": SMP,
     "onnx": ONNX,
     "cache": CACHE,
+    "ray": RAY,
+    "slurm": SLURM,
     "tests": TESTS,
     "dev": [*TESTS, *TIMM, *SMP, *ONNX, *CACHE, "ruff>=0.6", "selenium>=4.20"],
 }
@@ -93,7 +100,9 @@ class BuildWithConfigs(build_py):
     def _configs(self) -> dict[str, str]:
         """Map each config file to its place in the build."""
         target = Path(self.build_lib, PACKAGE, ".mim")
-        files = sorted((ROOT / "configs").rglob("*.py"))
+        files = sorted(
+            f for suffix in ("py", "yaml") for f in (ROOT / "configs").rglob(f"*.{suffix}")
+        )
         return {str(file): str(target / file.relative_to(ROOT)) for file in files}
 
 

@@ -7,8 +7,7 @@ is finished is not done again, what was interrupted goes on where it was.
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_json
 from ibn_seg.progress import progress_callback
 from ibn_seg.tasks.results import read_result
-from ibn_seg.tasks.setup import register
+from ibn_seg.tasks.setup import register, scenes_at
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -105,7 +104,7 @@ def demo(
     scenes = work_dir / "scenes"
     say(f"Rendering the street scenes into {scenes}")
     _render(scenes, plan, workers)
-    with _scenes_at(scenes):
+    with scenes_at(scenes):
         results = [
             _train(work_dir, method, name, seed, plan, say)
             for seed in seeds
@@ -151,20 +150,6 @@ def _render(scenes: Path, plan: DemoPlan, workers: int) -> None:
             workers=workers,
             progress=progress,
         )
-
-
-@contextmanager
-def _scenes_at(scenes: Path) -> Iterator[None]:
-    """Point the demo's configs at the rendered scenes while they are loaded."""
-    before = os.environ.get("IBN_SEG_SCENES")
-    os.environ["IBN_SEG_SCENES"] = str(scenes)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["IBN_SEG_SCENES"]
-        else:
-            os.environ["IBN_SEG_SCENES"] = before
 
 
 def _run_dir(work_dir: Path, method: str, seed: int) -> Path:

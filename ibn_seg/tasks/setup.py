@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_SEED = 0
+SCENES_VARIABLE = "IBN_SEG_SCENES"
 _LOADING = ("LoadImageFromFile", "LoadUrbanLabels", "LoadAnnotations")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 PAIR = re.compile(r"[\w.]+=")
@@ -40,6 +41,20 @@ def load_mmseg() -> None:
     """
     with contextlib.redirect_stdout(io.StringIO()):
         import mmseg.datasets  # noqa: F401
+
+
+@contextlib.contextmanager
+def scenes_at(scenes: str | os.PathLike) -> Iterator[None]:
+    """Point the configs on embedded scenes at rendered ones while they are loaded."""
+    before = os.environ.get(SCENES_VARIABLE)
+    os.environ[SCENES_VARIABLE] = str(scenes)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SCENES_VARIABLE]
+        else:
+            os.environ[SCENES_VARIABLE] = before
 
 
 def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:

@@ -38,7 +38,8 @@ def test_wheel_has_every_file_of_the_package(wheel, root):
 def test_wheel_has_the_configs_where_mim_keeps_them(wheel, root):
     configs = {
         path.relative_to(root).as_posix(): path.read_bytes()
-        for path in (root / "configs").rglob("*.py")
+        for path in (root / "configs").rglob("*.*")
+        if path.suffix in (".py", ".yaml")
     }
     start = "ibn_seg/.mim/"
     with zipfile.ZipFile(wheel) as archive:
@@ -49,6 +50,7 @@ def test_wheel_has_the_configs_where_mim_keeps_them(wheel, root):
         }
     assert packed == configs
     assert any(name.startswith("configs/demo/") for name in packed)
+    assert "configs/benchmark/demo.yaml" in packed
 
 
 def test_base_install_requires_torch_and_numpy_only(wheel):

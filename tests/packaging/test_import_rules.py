@@ -74,8 +74,12 @@ RULES = {
     "ibn_seg.swap": Rule(
         {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine"}, {"mmengine", "torch"}
     ),
+    "ibn_seg.benchmark.lease": Rule({"errors", "io"}, set()),
+    "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
+    "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
-        CORE | {"models", "datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
+        CORE | {"benchmark.lease", "models", "datasets", "evaluation", "plugins"},
+        MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
     "ibn_seg.imagenet.config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
@@ -96,12 +100,12 @@ RULES = {
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report", "swap", "imagenet"},
+                "scenes", "report", "swap", "imagenet", "benchmark"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),
     "ibn_seg.cli": Rule(
-        CORE | {"models", "datasets.labels", "scenes", "report", "tasks", "imagenet"},
+        CORE | {"models", "datasets.labels", "scenes", "report", "tasks", "imagenet", "benchmark"},
         {"click", "rich"},
         {"mmengine", "torch"},
     ),

@@ -1,0 +1,113 @@
+"""The folder of a benchmark's results, which several processes and machines may share.
+
+RESULTS/benchmark.json           the index: every cell, its state, scores and files
+RESULTS/configs/ID.py            the config of a cell, as `ibn-seg train` takes it
+RESULTS/cells/ID/                the work dir of a cell's training
+RESULTS/cells/ID/result.json     what the training measured
+RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
+RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
+RESULTS/cells/ID/output.log      what its processes printed
+RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.benchmark.lease`
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.benchmark import lease
+from ibn_seg.benchmark.cells import Cell
+from ibn_seg.io import read_json, write_json
+from ibn_seg.provenance import utc_now
+
+SCHEMA = 1
+STATES = ("done", "failed", "running", "interrupted", "to do")
+RESULT, CELL, FAILED, OUTPUT = "result.json", "cell.json", "failed.json", "output.log"
+
+
+class Store:
+    """The results of a benchmark's cells.
+
+    Args:
+        folder: Where they are; need not exist.
+        lease_s: Seconds after which a worker that shows no life loses its cell.
+    """
+
+    def __init__(self, folder: str | os.PathLike, lease_s: float = lease.LEASE_S) -> None:
+        self.folder = Path(folder)
+        self.lease_s = lease_s
+
+    def work_dir(self, cell: Cell) -> Path:
+        """Return the folder of a cell."""
+        return self.folder / "cells" / cell.id
+
+    def config_file(self, cell: Cell) -> Path:
+        """Return the file for the config of a cell."""
+        return self.folder / "configs" / f"{cell.id}.py"
+
+    def lock(self, cell: Cell) -> Path:
+        """Return the folder of a cell's lock."""
+        return self.work_dir(cell) / "lock"
+
+    def state(self, cell: Cell) -> str:
+        """Return one of `STATES`: 'interrupted' cells have a worker that shows no life."""
+        work_dir = self.work_dir(cell)
+        if (work_dir / CELL).is_file() and (work_dir / RESULT).is_file():
+            return "done"
+        held = lease.status(self.lock(cell))
+        if held == "held":
+            return "running"
+        if (work_dir / FAILED).is_file():
+            return "failed"
+        return "interrupted" if held == "stale" or any(work_dir.glob("*.pth")) else "to do"
+
+    def claim(self, cell: Cell) -> lease.Lease | None:
+        """Take a cell for this process; None if another has it.
+
+        Raises:
+            EnvError: The folder cannot be written.
+        """
+        return lease.acquire(self.lock(cell), self.lease_s)
+
+    def result(self, cell: Cell) -> dict[str, Any]:
+        """Return what the training of a cell measured."""
+        return read_json(self.work_dir(cell) / RESULT)
+
+    def failures(self, cell: Cell) -> list[dict[str, Any]]:
+        """Return the failed attempts of a cell that is not done, the oldest first."""
+        path = self.work_dir(cell) / FAILED
+        return read_json(path)["attempts"] if path.is_file() else []
+
+    def record_done(self, cell: Cell) -> None:
+        """Count a cell, whose `result.json` is there, as done; for the holder of its lock."""
+        path = self.work_dir(cell) / CELL
+        attempts = self.failures(cell)
+        write_json(
+            path,
+            {"schema": SCHEMA, **cell.facts(), "identity": cell.identity,
+             "failed_attempts": attempts},
+        )  # fmt: skip
+        (self.work_dir(cell) / FAILED).unlink(missing_ok=True)
+
+    def record_failure(self, cell: Cell, exit_code: int, output: str) -> None:
+        """Add a failed attempt to a cell; for the holder of its lock.
+
+        Args:
+            cell: The cell.
+            exit_code: Of its process; negative: the signal that ended it.
+            output: The end of what it printed.
+        """
+        lines = [line for line in output.splitlines() if line.strip()]
+        last = lines[-1] if lines else f"exit code {exit_code}"
+        if exit_code < 0:
+            last = f"ended by {signal.Signals(-exit_code).name}; its last line: {last}"
+        attempts = self.failures(cell)
+        attempt = {
+            "attempt": len(attempts) + 1, "time": utc_now(), "host": socket.gethostname(),
+            "exit_code": exit_code, "error": last,
+            "traceback": output,
+        }  # fmt: skip
+        facts: Mapping[str, Any] = {"schema": SCHEMA, **cell.facts()}
+        write_json(self.work_dir(cell) / FAILED, {**facts, "attempts": [*attempts, attempt]})

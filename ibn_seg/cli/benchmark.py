@@ -1,0 +1,122 @@
+"""`ibn-seg benchmark`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LAUNCHERS = ("local", "ray", "slurm")
+
+
+@click.command()
+@click.argument("plan")
+@click.option("--results", metavar="DIR", help="Default: work_dirs/benchmark/NAME_OF_THE_PLAN.")
+@click.option("--dry-run", is_flag=True, help="Print the cells, the time and the disk they need.")
+@click.option("--launcher", type=click.Choice(_LAUNCHERS), default="local", show_default=True,
+              help="Where cells run.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), metavar="N",
+              help="Cells at once. Default: 1; with a cluster, what it gives.")  # fmt: skip
+@click.option("--launcher-option", multiple=True, metavar="KEY=VALUE",
+              help="For ray.init, or for submitit, such as slurm_partition=gpu.")  # fmt: skip
+@click.option("--retry", type=click.Choice(("failed",)), help="Try failed cells again.")
+@click.option("--max-cells", type=click.IntRange(1), metavar="N",
+              help="Begin no more cells than this. Default: the plan's budget.")  # fmt: skip
+@click.option("--lease", type=click.FloatRange(1), default=60.0, show_default=True, metavar="S",
+              help="Seconds until the cell of a worker that died is free for others.")  # fmt: skip
+def benchmark(
+    plan: str,
+    results: str | None,
+    dry_run: bool,
+    launcher: str,
+    jobs: int | None,
+    launcher_option: tuple[str, ...],
+    retry: str | None,
+    max_cells: int | None,
+    lease: float,
+) -> None:
+    """Run the matrix of PLAN, a YAML file: methods x backbones x segmentors x sources x seeds.
+
+    A cell that is done is not run again, and its identity is what changes its numbers: not the
+    data roots, the folder or the launcher. Interrupt at any time and run the same command to go
+    on. Several processes, on several machines, may work on one results folder; each takes the
+    cells that are free.
+
+    \b
+    Examples:
+      ibn-seg benchmark configs/benchmark/demo.yaml --dry-run
+      ibn-seg benchmark configs/benchmark/demo.yaml
+      ibn-seg benchmark PLAN --results /shared/run1 --launcher ray
+      ibn-seg benchmark PLAN --results /shared/run1 --retry failed
+    """
+    from rich.console import Console
+
+    from ibn_seg.benchmark.plan import read_plan
+    from ibn_seg.tasks.benchmark.run import check_finished, run_plan
+    from ibn_seg.tasks.setup import read_options
+
+    folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
+    if dry_run:
+        _show(plan, folder)
+        return
+    rows = run_plan(
+        plan,
+        folder,
+        launcher=launcher,
+        jobs=jobs,
+        retry_failed=retry == "failed",
+        max_cells=max_cells,
+        launcher_options=read_options(launcher_option, "--launcher-option"),
+        lease_s=lease,
+        say=lambda line: click.echo(line, err=True),
+    )
+    Console().print(_table(rows, "state"))
+    click.echo(f"{_counts(rows)}; index: {folder}/benchmark.json")
+    check_finished(rows, folder)
+
+
+def _show(plan_file: str, folder: str) -> None:
+    """Print the cells of a plan and what is left of it."""
+    from rich.console import Console
+
+    from ibn_seg.benchmark.index import estimate, rows
+    from ibn_seg.tasks.benchmark.run import open_plan
+
+    plan, cells, store = open_plan(plan_file, folder)
+    found = rows(plan, cells, store)
+    Console().print(_table(found, "id", "state"))
+    seconds, size = estimate(cells, store)
+    unknown = "unknown until one cell of each kind is done"
+    time = unknown if seconds is None else f"{seconds / 60:.0f} min of one worker"
+    disk = unknown if size is None else f"{size / 2**20:.0f} MiB"
+    click.echo(f"{_counts(found)}; left: time {time}, disk {disk}; results: {folder}")
+    click.echo(
+        f"protocol {plan.protocol}; checkpoint: {plan.selection}; {plan.threads} thread(s) x "
+        f"{plan.processes} process(es) per cell"
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
+    """Return the cells as a table, with the mIoU of each domain where it is known."""
+    from rich.table import Table
+
+    table = Table()
+    names = ("method", "backbone", "source", "targets", "seed")
+    for column in (*names, *columns, "mIoU"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        scores = "  ".join(f"{name} {value:.2f}" for name, value in row.get("mIoU", {}).items())
+        cells = {**row, "targets": ", ".join(row["targets"])}
+        table.add_row(*(str(cells[name]) for name in (*names, *columns)), scores)
+    return table
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many cells are in which state."""
+    from ibn_seg.benchmark.store import STATES
+
+    counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
+    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{len(rows)} cells: {said}"

@@ -1,0 +1,193 @@
+"""Cells: what changes their identity and what does not."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ibn_seg
+from ibn_seg.benchmark.cells import LEFT_OUT, cell_id, identity_of, list_cells
+from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.errors import UserError
+from tests.benchmark.test_plan import GOOD
+
+REAL = {
+    "name": "real",
+    "segmentors": {
+        "DeepLabV3+": "ibn_seg::deeplabv3plus/deeplabv3plus_{backbone}-d16_4xb4-40k_gta5-768x768"
+    },
+    "backbones": {"ResNet-50": "r50"},
+    "methods": {"BN": {}, "IBN-a": {"model.backbone.ibn": "a"}},
+    "sources": ["gta5", "gta5_synthia_urbansyn"],
+    "targets": ["cityscapes", "world"],
+    "seeds": [0],
+}
+
+
+@pytest.fixture
+def cells(tmp_path):
+    def make(plan, **change):
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump(plan | change))
+        return list_cells(read_plan(path))
+
+    return make
+
+
+def ids(cells):
+    return [cell.id for cell in cells]
+
+
+def test_the_matrix_is_the_product_with_whole_comparisons_first(cells):
+    found = cells(GOOD)
+    assert [(c.seed, c.method) for c in found] == [
+        (0, "BN"), (0, "IBN-a"), (1, "BN"), (1, "IBN-a")
+    ]  # fmt: skip
+    assert len(set(ids(found))) == 4
+    assert {(c.source, c.targets, c.iterations) for c in found} == {("game", ("dashcam",), 600)}
+    assert [c.config.model.backbone.get("ibn") for c in found[:2]] == [None, "a"]
+    assert [c.config.randomness.seed for c in found] == [0, 0, 1, 1]
+    assert found[1].config.experiment.method == "IBN-a"
+
+
+def test_sources_and_targets_of_real_data(cells):
+    one, _, three, _ = cells(REAL)
+    assert one.source == "gta5"
+    assert one.targets == ("cityscapes", "idd", "wilddash2", "mapillaryvistas-v2.0")
+    assert three.source == "gta5+synthia+urbansyn"
+    assert three.targets == one.targets
+    assert one.config.train_dataloader.dataset.type == "GTA5Dataset"
+    assert three.config.train_dataloader.dataset.type != "GTA5Dataset"
+    assert three.config.val_evaluator.source == three.source
+    assert len(three.config.val_dataloader.dataset.datasets) == 3 + 4
+
+
+def test_a_source_is_not_its_own_target(cells):
+    """So one list of targets serves other sources, and the network trained on a target's data."""
+    (oracle,) = cells(REAL, sources=["cityscapes"], methods={"BN": {}})
+    assert oracle.source == "cityscapes"
+    assert oracle.targets == ("idd", "wilddash2", "mapillaryvistas-v2.0")
+    assert len(oracle.config.val_dataloader.dataset.datasets) == 4
+
+
+def test_a_block_more(cells):
+    found = cells(GOOD, also=[{"seeds": [1, 2], "methods": {"BN": {}}}])
+    assert len(found) == 5
+    assert (found[-1].method, found[-1].seed) == ("BN", 2)
+
+
+def test_a_block_does_not_change_another(cells):
+    plain = {key: value for key, value in REAL.items() if key != "targets"}
+    more = [{"targets": ["world"]}, {"seeds": [1]}]
+    assert [c.targets for c in cells(plain, sources=["gta5"], also=more)][::2] == [
+        ("cityscapes",), ("idd", "wilddash2", "mapillaryvistas-v2.0"), ("cityscapes",)
+    ]  # fmt: skip
+
+
+def test_the_schedule_is_stretched(cells):
+    config = cells(GOOD, schedule={"iterations": 60})[0].config
+    assert config.train_cfg.max_iters == 60
+    assert config.train_cfg.val_interval == 30
+    assert [(s.begin, s.end) for s in config.param_scheduler] == [(0, 3), (3, 60)]
+    assert config.default_hooks.checkpoint.interval == 50
+
+
+def test_selection_by_the_source_keeps_the_best_checkpoint(cells):
+    checkpoint = cells(GOOD, selection="best-on-source-validation")[0].config
+    assert checkpoint.default_hooks.checkpoint.save_best == "game/mIoU"
+    with pytest.raises(UserError, match="cannot be used with several sources"):
+        cells(REAL, selection="best-on-source-validation")
+
+
+def test_ids_stay(cells, monkeypatch):
+    """Roots, folders, names and everything else in LEFT_OUT have no part in the identity."""
+    before = ids(cells(GOOD)), ids(cells(REAL))
+    for name in ("SCENES", "GTA5", "CITYSCAPES", "IDD", "WILDDASH2", "MAPILLARY"):
+        monkeypatch.setenv(f"IBN_SEG_{name}", f"/elsewhere/{name}")
+    moved = cells(GOOD), cells(REAL)
+    assert "/elsewhere/SCENES" in moved[0][0].config.pretty_text
+    assert (ids(moved[0]), ids(moved[1])) == before
+    other = {
+        "train_dataloader.num_workers": 7, "train_dataloader.persistent_workers": True,
+        "val_dataloader.num_workers": 1, "train_dataloader.dataset.cache_dir": "/cache",
+        "default_hooks.logger.interval": 3, "default_hooks.checkpoint.interval": 7,
+    }  # fmt: skip
+    assert ids(cells(GOOD, schedule={"options": other})) == before[0]
+    named = cells(GOOD, name="x", backbones={"R18": {}}, gpus=1, budget={"hours": 1},
+                  schedule={"checkpoint_every": 3})  # fmt: skip
+    assert ids(named) == before[0]
+
+
+CHANGES = [
+    {"schedule": {"options": {"optim_wrapper.optimizer.lr": 0.1}}},
+    {"schedule": {"iterations": 500}},
+    {"schedule": {"options": {"train_dataloader.batch_size": 4}}},
+    {"schedule": {"options": {"model.backbone.init_cfg": {"checkpoint": "other.pth"}}}},
+    {"backbones": {"R": {"model.backbone.base_channels": 32}}},
+    {"threads": 2},
+    {"processes": 2},
+    {"protocol": "synthia16"},
+    {"selection": "best-on-source-validation"},
+    {"targets": ["cityscapes"]},
+    {"scenes": {"source": 5, "target_train": 0, "target_val": 2}},
+    {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "seed": 1}},
+    {"seeds": [2, 3]},
+]
+
+
+def test_ids_change_with_what_changes_numbers(cells, monkeypatch):
+    all_ids = [ids(cells(GOOD, **change)) for change in ({}, *CHANGES)]
+    flat = [one for some in all_ids for one in some]
+    assert len(set(flat)) == len(flat)
+    monkeypatch.setattr(ibn_seg, "__version__", "9.9.9")
+    assert not set(ids(cells(GOOD))) & set(flat)
+
+
+names = st.sampled_from(["lr", "size", "target", "checkpoint", "depth"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(config=st.dictionaries(names, values, min_size=1), other=values)
+def test_identity_of_any_config(config, other):
+    """Left-out keys have no effect at any depth; every other value has one."""
+    plan = replace(read_plan("ibn_seg::benchmark/demo"))
+    start = cell_id(identity_of(config, plan))
+    noisy = {**config, "data_root": other, "work_dir": other, "d": {"dataset_root": other}}
+    assert cell_id(identity_of(noisy, plan)) == cell_id(identity_of({**config, "d": {}}, plan))
+    key = next(iter(config))
+    assert cell_id(identity_of({**config, key: [config[key]]}, plan)) != start
+
+
+def test_what_is_left_out_is_said_why():
+    assert all(LEFT_OUT.values())
+
+
+def test_wrong_names_and_options(cells):
+    with pytest.raises(UserError, match=r"sources\.gtav: unknown source 'gtav': .*gta5"):
+        cells(REAL, sources=["gtav"])
+    with pytest.raises(UserError, match=r"targets\.0: unknown target 'wrld': did you mean 'world'"):
+        cells(REAL, targets=["wrld"])
+    with pytest.raises(UserError, match=r"segmentors\.S: no config 'ibn_seg::demo/mlp'"):
+        cells(GOOD, segmentors={"S": "ibn_seg::demo/mlp"})
+    with pytest.raises(UserError, match=r"methods\.BN: .*do not fit the config"):
+        cells(GOOD, methods={"BN": {"param_scheduler.7.end": 3}})
+    with pytest.raises(UserError, match=r"'BN .*' and 'same .*' are the same training"):
+        cells(GOOD, methods={"BN": {}, "same": {}})
+
+
+def test_a_config_of_another_folder(cells, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("targets = [dict(type='IDDDataset', data_root='x', target='mine')]\n")
+    found = cells(REAL, targets=[os.fspath(file), {"type": "IDDDataset", "target": "inline"}])
+    assert found[0].targets == ("mine", "inline")
+    (tmp_path / "none.py").write_text("a = 1\n")
+    with pytest.raises(UserError, match="has no list 'targets'"):
+        cells(REAL, targets=[os.fspath(tmp_path / "none.py")])
