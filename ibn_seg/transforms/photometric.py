@@ -12,7 +12,7 @@ from mmengine.registry import TRANSFORMS
 from ibn_seg.errors import UserError
 from ibn_seg.transforms.appearance import AppearanceTransform, Operation, check_range
 
-# `adjust_hue` counts in this part of a level: a power of two, and twice as many would not fit 16 bits.
+# `adjust_hue` counts in this part of a level: a power of two, and the last that fits 16 bits.
 HUE_STEPS = 16
 
 

@@ -66,7 +66,8 @@ RULES = {
         {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine"}, {"mmengine", "torch"}
     ),
     "ibn_seg.engine": Rule(
-        CORE | {"models", "datasets", "evaluation", "plugins"}, MM | PICTURES | {"torch", "rich"}
+        CORE | {"models", "datasets", "transforms", "evaluation", "plugins"},
+        MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
     "ibn_seg.imagenet.config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
