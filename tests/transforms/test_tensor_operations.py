@@ -24,6 +24,11 @@ CHAINS = {
         hue_delta=90)),
     "blur": (RandomGaussianBlur, dict(sigma=(0.1, 4.0))),
 }  # fmt: skip
+NAMES = {
+    "jitter": {"brightness", "contrast", "saturation", "hue"},
+    "distortion": {"levels", "hsv"},
+    "blur": {"blur"},
+}
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
@@ -129,6 +134,20 @@ def test_every_jitter_moves_an_image():
         ("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7), ("hue", 0.1), ("blur", 1.0)
     ):  # fmt: skip
         assert (applied(tensor, [operation]) != tensor).float().mean() > 0.3, operation
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_is_done_on_the_device_and_nothing_waits_for_it(name):
+    """PyTorch's 'meta' device has no values to wait for, and takes no tensors of another."""
+    kind, arguments = CHAINS[name]
+    tensor = torch.empty(3, 40, 75, dtype=torch.uint8, device="meta")
+    seen = set()
+    for seed in range(12):
+        np.random.seed(seed)
+        record = kind(**arguments, on_device=True)({"img": noise(0, 40, 75)})[RECORD]
+        assert applied(tensor, record).shape == tensor.shape
+        seen |= {operation[0] for operation in record}
+    assert seen == NAMES[name]
 
 
 def test_what_is_not_known_is_refused():
