@@ -14,6 +14,9 @@ from ibn_seg.transforms.appearance import AppearanceTransform, Operation, check_
 
 # `adjust_hue` counts in this part of a level: a power of two, and the last that fits 16 bits.
 HUE_STEPS = 16
+# Pixels that it turns at once: buffers of a whole 768x768 can go back to the system after each
+# use, which costs more than the arithmetic.
+_STRIP = 1 << 17
 
 
 def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
@@ -42,6 +45,16 @@ def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
     green (2) and blue (4). Multiplied by the chroma it is a whole number, which 16 bits hold.
     OpenCV's HSV of 8 bits would be off by up to 12 levels; this is off by 1 at most.
     """
+    rows = max(1, _STRIP // image.shape[1])
+    table = turn_table(shift)
+    turned = np.empty_like(image)
+    for top in range(0, len(image), rows):
+        turned[top : top + rows] = _turned(image[top : top + rows], table)
+    return turned
+
+
+def _turned(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return some rows of an image with their hue turned by a `turn_table`."""
     bands = blue, green, red = cv2.split(image)
     highest = cv2.max(cv2.max(blue, green), red)
     lowest = cv2.min(cv2.min(blue, green), red)
@@ -49,21 +62,28 @@ def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
     is_green, is_red = (cv2.compare(x, highest, cv2.CMP_EQ) for x in (green, red))
     chroma_16, blue, green, red = (x.astype(np.int16) for x in (chroma, *bands))
     double = chroma_16 + chroma_16
+    triple = double + chroma_16
     # One chroma more than the position, so that none is negative; `turn_table` takes it off again.
-    position = red - green + double + double + chroma_16
-    cv2.copyTo(blue - red + double + chroma_16, is_green, position)
-    cv2.copyTo(green - blue + chroma_16, is_red, position)
-    for number in (position, chroma_16, double):
+    position = red - green
+    position += double
+    position += triple
+    green -= blue
+    green += chroma_16
+    blue -= red
+    blue += triple
+    cv2.copyTo(blue, is_green, position)
+    cv2.copyTo(green, is_red, position)
+    for number in (position, chroma_16, double, triple):
         number *= HUE_STEPS
-    four = double + double
     turned = position.view(np.uint16)
-    turned += cv2.LUT(chroma, turn_table(shift))
+    turned += cv2.LUT(chroma, table)
     # Under a full circle the difference wraps to a large number.
-    np.minimum(turned, turned - (four + double).view(np.uint16), out=turned)
+    over = np.subtract(turned, (triple + triple).view(np.uint16), out=red.view(np.uint16))
+    np.minimum(turned, over, out=turned)
     levels = (
-        double - cv2.absdiff(position, four),
+        double - cv2.absdiff(position, double + double),
         double - cv2.absdiff(position, double),
-        cv2.absdiff(position, double + chroma_16) - chroma_16,
+        cv2.absdiff(position, triple) - chroma_16,
     )
     return cv2.merge([_channel(level, chroma_16, lowest) for level in levels])
 
