@@ -9,6 +9,7 @@ from mmengine.registry import DATA_SAMPLERS, LOOPS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.utils import calc_dynamic_intervals
 
+from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.distributed import average_buffers
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.sampling import PositionSampler
@@ -50,6 +51,8 @@ class SeededIterLoop(BaseLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, by_position(dataloader, runner.seed))
+        # Our own runner does so for every loop; mmseg's tools have this loop with mmengine's.
+        check_deferred(self.dataloader.dataset, runner.model)
         self._max_iters = int(max_iters)
         self._epoch = 0
         self._iter = 0

@@ -11,10 +11,11 @@ from mmengine.device import get_device
 from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.nn.modules.batchnorm import SyncBatchNorm
 
+from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.io import write_text
 from ibn_seg.models.sources import read_checkpoint
@@ -59,6 +60,12 @@ class StrictRunner(Runner):
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop; a pipeline whose draws nothing would apply is an error."""
+        loop = super().build_train_loop(loop)
+        check_deferred(loop.dataloader.dataset, self.model)
+        return loop
 
     @master_only
     def dump_config(self) -> None:

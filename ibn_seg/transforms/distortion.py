@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.photometric import uint8_image
+from ibn_seg.transforms.appearance import AppearanceTransform, Operation, check_pair
 
-_HUES = 180  # OpenCV's 8-bit hue counts in steps of two degrees.
+HUES = 180  # OpenCV's 8-bit hue counts in steps of two degrees.
 
 
 @TRANSFORMS.register_module()
-class Uint8PhotoMetricDistortion(BaseTransform):
+class Uint8PhotoMetricDistortion(AppearanceTransform):
     """Distort brightness, contrast, saturation and hue, each with probability 0.5.
 
     Gives what mmseg's `PhotoMetricDistortion` gives for the same state of numpy's generator, which
@@ -28,6 +27,7 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         contrast_range: Lowest and highest factor of all channels.
         saturation_range: Lowest and highest factor of the saturation.
         hue_delta: Most steps of two degrees by which the hue turns.
+        on_device: See `AppearanceTransform`.
 
     Raises:
         UserError: The image is not (H, W, 3) uint8.
@@ -39,12 +39,11 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         contrast_range: Sequence[float] = (0.5, 1.5),
         saturation_range: Sequence[float] = (0.5, 1.5),
         hue_delta: int = 18,
+        on_device: bool = False,
     ) -> None:
-        for name, pair in (("contrast", contrast_range), ("saturation", saturation_range)):
-            if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
-                raise UserError(
-                    f"Uint8PhotoMetricDistortion: {name}_range={pair!r}", "give (lowest, highest)"
-                )
+        super().__init__(on_device)
+        check_pair("Uint8PhotoMetricDistortion", "contrast_range", contrast_range)
+        check_pair("Uint8PhotoMetricDistortion", "saturation_range", saturation_range)
         if not isinstance(hue_delta, int) or hue_delta < 1 or brightness_delta < 0:
             raise UserError(
                 f"Uint8PhotoMetricDistortion: {brightness_delta=}, {hue_delta=}",
@@ -55,10 +54,10 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         self.saturation_range = tuple(saturation_range)
         self.hue_delta = hue_delta
 
-    def transform(self, results: dict) -> dict:
-        """Distort `results['img']`."""
-        image = uint8_image(results, type(self).__name__)
+    def draw(self) -> list[Operation]:
+        """Draw ('levels', table) of all channels and ('hsv', channel, table) of one of the HSV."""
         # The order of the draws is mmseg's.
+        operations: list[Operation] = []
         table = _ramp()
         if np.random.randint(2):
             table = _scaled(
@@ -67,17 +66,26 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         contrast_first = np.random.randint(2) == 1
         if contrast_first:
             table = self._contrast(table)
-        image = _looked_up(image, table)
+        operations.append(("levels", table))
         if np.random.randint(2):
             factor = np.random.uniform(*self.saturation_range)
-            image = _in_hsv(image, 1, _scaled(_ramp(), factor, 0))
+            operations.append(("hsv", 1, _scaled(_ramp(), factor, 0)))
         if np.random.randint(2):
             turn = np.random.randint(-self.hue_delta, self.hue_delta)
-            image = _in_hsv(image, 0, ((np.arange(256) + turn) % _HUES).astype(np.uint8))
+            operations.append(("hsv", 0, ((np.arange(256) + turn) % HUES).astype(np.uint8)))
         if not contrast_first:
-            image = _looked_up(image, self._contrast(_ramp()))
-        results["img"] = image
-        return results
+            operations.append(("levels", self._contrast(_ramp())))
+        return [drawn for drawn in operations if not _changes_nothing(drawn)]
+
+    def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
+        """Return the image of which all channels, or one of its HSV form, went through a table."""
+        if operation[0] == "levels":
+            return cv2.LUT(image, operation[1])
+        _, channel, table = operation
+        tables = np.stack([_ramp()] * 3, axis=-1)[None]
+        tables[..., channel] = table
+        hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), tables)
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
     def _contrast(self, table: np.ndarray) -> np.ndarray:
         """Return a table followed by a random contrast."""
@@ -89,7 +97,7 @@ class Uint8PhotoMetricDistortion(BaseTransform):
         return (
             f"{type(self).__name__}(brightness_delta={self.brightness_delta}, "
             f"contrast_range={self.contrast_range}, saturation_range={self.saturation_range}, "
-            f"hue_delta={self.hue_delta})"
+            f"hue_delta={self.hue_delta}, on_device={self.on_device})"
         )
 
 
@@ -102,13 +110,6 @@ def _scaled(table: np.ndarray, factor: float, offset: float) -> np.ndarray:
     return np.clip(table.astype(np.float32) * factor + offset, 0, 255).astype(np.uint8)
 
 
-def _looked_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    return image if np.array_equal(table, _ramp()) else cv2.LUT(image, table)
-
-
-def _in_hsv(image: np.ndarray, channel: int, table: np.ndarray) -> np.ndarray:
-    """Return a BGR image of which one channel of the HSV form went through a table."""
-    tables = np.stack([_ramp()] * 3, axis=-1)[None]
-    tables[..., channel] = table
-    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), tables)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+def _changes_nothing(operation: Operation) -> bool:
+    """Tell whether an operation leaves every image as it is; a way through HSV never does."""
+    return operation[0] == "levels" and np.array_equal(operation[1], _ramp())

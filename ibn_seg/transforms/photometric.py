@@ -1,48 +1,122 @@
 """Photometric augmentation with torchvision's meaning, on BGR uint8 images, by OpenCV.
 
 All randomness is drawn from numpy's global generator, as in mmcv's own transforms, so that the
-training loop's seed per sample governs it.
+training loop's seed per sample governs it. Every operation is whole-numbered, or exact in the type
+that it is computed in, so that `tensor_operations` gives the same levels on any device.
 """
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
+from ibn_seg.transforms.appearance import AppearanceTransform, Operation, check_range
+
+# `adjust_hue` counts in this part of a level: a power of two, and the last that fits 16 bits.
+HUE_STEPS = 16
+# Pixels that it turns at once: buffers of a whole 768x768 can go back to the system after each
+# use, which costs more than the arithmetic.
+_STRIP = 1 << 17
 
 
 def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
     """Scale an (H, W, 3) uint8 image: 0 gives black, 1 the image itself."""
-    return cv2.LUT(image, _blend_table(factor, 0.0))
+    return cv2.LUT(image, blend_table(factor, 0.0))
 
 
 def adjust_contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Blend an (H, W, 3) uint8 BGR image with its mean grey: 0 gives that grey, 1 the image."""
-    mean = cv2.mean(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))[0]
-    return cv2.LUT(image, _blend_table(factor, (1.0 - factor) * mean))
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return cv2.LUT(image, blend_table(factor, (1.0 - factor) * (cv2.sumElems(grey)[0] / grey.size)))
 
 
 def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     """Blend an (H, W, 3) uint8 BGR image with its grey version: 0 gives grey, 1 the image."""
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return cv2.addWeighted(image, factor, cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), 1.0 - factor, 0.0)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    factor = exact_factor(factor)
+    return cv2.addWeighted(image, factor, grey, 1.0 - factor, 0.0)
 
 
 def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
-    """Rotate the hue of an (H, W, 3) uint8 BGR image by `shift` turns, -0.5..0.5."""
-    # 8-bit HSV is four times faster but off by up to 12 levels; this is off by 1 at most.
-    hsv = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_BGR2HSV)
-    hue = hsv[..., 0]
-    hue += 360.0 * shift
-    np.mod(hue, 360.0, out=hue)
-    return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
+    """Rotate the hue of an (H, W, 3) uint8 BGR image by `shift` turns, -0.5..0.5.
+
+    A rotation keeps the highest and the lowest channel's levels, whose difference is the chroma. In
+    units of the chroma, the position on the colour circle is what HSV calls hue: 0..6 from red over
+    green (2) and blue (4). Multiplied by the chroma it is a whole number, which 16 bits hold.
+    OpenCV's HSV of 8 bits would be off by up to 12 levels; this is off by 1 at most.
+    """
+    rows = max(1, _STRIP // image.shape[1])
+    table = turn_table(shift)
+    turned = np.empty_like(image)
+    for top in range(0, len(image), rows):
+        turned[top : top + rows] = _turned(image[top : top + rows], table)
+    return turned
+
+
+def _turned(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return some rows of an image with their hue turned by a `turn_table`."""
+    bands = blue, green, red = cv2.split(image)
+    highest = cv2.max(cv2.max(blue, green), red)
+    lowest = cv2.min(cv2.min(blue, green), red)
+    chroma = cv2.subtract(highest, lowest)
+    is_green, is_red = (cv2.compare(x, highest, cv2.CMP_EQ) for x in (green, red))
+    chroma_16, blue, green, red = (x.astype(np.int16) for x in (chroma, *bands))
+    double = chroma_16 + chroma_16
+    triple = double + chroma_16
+    # One chroma more than the position, so that none is negative; `turn_table` takes it off again.
+    position = red - green
+    position += double
+    position += triple
+    green -= blue
+    green += chroma_16
+    blue -= red
+    blue += triple
+    cv2.copyTo(blue, is_green, position)
+    cv2.copyTo(green, is_red, position)
+    for number in (position, chroma_16, double, triple):
+        number *= HUE_STEPS
+    turned = position.view(np.uint16)
+    turned += cv2.LUT(chroma, table)
+    # Under a full circle the difference wraps to a large number.
+    over = np.subtract(turned, (triple + triple).view(np.uint16), out=red.view(np.uint16))
+    np.minimum(turned, over, out=turned)
+    levels = (
+        double - cv2.absdiff(position, double + double),
+        double - cv2.absdiff(position, double),
+        cv2.absdiff(position, triple) - chroma_16,
+    )
+    return cv2.merge([_channel(level, chroma_16, lowest) for level in levels])
+
+
+def _channel(level: np.ndarray, chroma: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """Return a channel whose level above the lowest, cut to 0..chroma, is given in steps."""
+    np.maximum(level, 0, out=level)
+    np.minimum(level, chroma, out=level)
+    level += HUE_STEPS // 2
+    level >>= HUE_STEPS.bit_length() - 1
+    return cv2.add(level.astype(np.uint8), lowest)
+
+
+def turn_table(shift: float) -> np.ndarray:
+    """Return by how many steps a rotation moves, by chroma: (256,) uint16, less one chroma."""
+    chroma = np.arange(256)
+    full = 6 * HUE_STEPS * chroma
+    steps = np.rint(full * (shift % 1.0)).astype(np.int64) - HUE_STEPS * chroma
+    return (steps % np.maximum(full, 1)).astype(np.uint16)
+
+
+def blend_table(factor: float, offset: float) -> np.ndarray:
+    """Return the (256,) uint8 table of factor * value + offset, cut off as torchvision does."""
+    return np.clip(factor * np.arange(256) + offset, 0, 255).astype(np.uint8)
+
+
+def exact_factor(factor: float) -> float:
+    """Return the nearest of 4,096 parts: below 16, float32 holds its products with levels."""
+    return round(factor * 4096) / 4096
 
 
 @TRANSFORMS.register_module()
-class ColorJitter(BaseTransform):
+class ColorJitter(AppearanceTransform):
     """Change brightness, contrast, saturation and hue, as torchvision's `ColorJitter`.
 
     Each of the four is applied once, in random order. Factors are uniform in
@@ -57,6 +131,7 @@ class ColorJitter(BaseTransform):
         saturation: Half-width of the saturation factor, at least 0.
         hue: Half-width of the shift of the hue in turns, 0..0.5.
         prob: Probability with which an image is changed at all.
+        on_device: See `AppearanceTransform`.
 
     Raises:
         UserError: A value is out of its range, or the image is not (H, W, 3) uint8.
@@ -69,45 +144,54 @@ class ColorJitter(BaseTransform):
         saturation: float = 0.4,
         hue: float = 0.1,
         prob: float = 1.0,
+        on_device: bool = False,
     ) -> None:
-        _check_range("ColorJitter", "brightness", brightness, np.inf)
-        _check_range("ColorJitter", "contrast", contrast, np.inf)
-        _check_range("ColorJitter", "saturation", saturation, np.inf)
-        _check_range("ColorJitter", "hue", hue, 0.5)
-        _check_range("ColorJitter", "prob", prob, 1.0)
+        super().__init__(on_device)
+        check_range("ColorJitter", "brightness", brightness, np.inf)
+        check_range("ColorJitter", "contrast", contrast, np.inf)
+        check_range("ColorJitter", "saturation", saturation, np.inf)
+        check_range("ColorJitter", "hue", hue, 0.5)
+        check_range("ColorJitter", "prob", prob, 1.0)
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation
         self.hue = hue
         self.prob = prob
 
-    def transform(self, results: dict) -> dict:
-        """Jitter `results['img']`."""
-        image = uint8_image(results, "ColorJitter")
+    def draw(self) -> list[Operation]:
+        """Draw ('brightness', 'contrast', 'saturation' or 'hue', number) of each that changes."""
         if np.random.random() >= self.prob:
-            return results
-        steps: list[tuple[Callable, float, float]] = [
-            (adjust_brightness, max(0.0, 1 - self.brightness), 1 + self.brightness),
-            (adjust_contrast, max(0.0, 1 - self.contrast), 1 + self.contrast),
-            (adjust_saturation, max(0.0, 1 - self.saturation), 1 + self.saturation),
-            (adjust_hue, -self.hue, self.hue),
+            return []
+        ranges = [
+            ("brightness", max(0.0, 1 - self.brightness), 1 + self.brightness),
+            ("contrast", max(0.0, 1 - self.contrast), 1 + self.contrast),
+            ("saturation", max(0.0, 1 - self.saturation), 1 + self.saturation),
+            ("hue", -self.hue, self.hue),
         ]
-        for index in np.random.permutation(len(steps)):
-            adjust, low, high = steps[index]
-            if low < high:
-                image = adjust(image, np.random.uniform(low, high))
-        results["img"] = image
-        return results
+        order = [ranges[index] for index in np.random.permutation(len(ranges))]
+        return [(name, np.random.uniform(low, high)) for name, low, high in order if low < high]
+
+    def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
+        """Return the image after one of the four."""
+        adjust = {
+            "brightness": adjust_brightness,
+            "contrast": adjust_contrast,
+            "saturation": adjust_saturation,
+            "hue": adjust_hue,
+        }
+        name, number = operation
+        return adjust[name](image, number)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(brightness={self.brightness}, contrast={self.contrast}, "
-            f"saturation={self.saturation}, hue={self.hue}, prob={self.prob})"
+            f"saturation={self.saturation}, hue={self.hue}, prob={self.prob}, "
+            f"on_device={self.on_device})"
         )
 
 
 @TRANSFORMS.register_module()
-class RandomGaussianBlur(BaseTransform):
+class RandomGaussianBlur(AppearanceTransform):
     """Blur by a Gaussian of random width, as RobustNet (Choi et al., CVPR 2021) does.
 
     Required and modified key: `img`, (H, W, 3) uint8.
@@ -115,49 +199,37 @@ class RandomGaussianBlur(BaseTransform):
     Args:
         sigma: Range of the standard deviation in pixels, drawn uniformly.
         prob: Probability with which an image is blurred at all.
+        on_device: See `AppearanceTransform`.
 
     Raises:
         UserError: A value is out of its range, or the image is not (H, W, 3) uint8.
     """
 
-    def __init__(self, sigma: tuple[float, float] = (0.15, 1.3), prob: float = 1.0) -> None:
+    def __init__(
+        self,
+        sigma: tuple[float, float] = (0.15, 1.3),
+        prob: float = 1.0,
+        on_device: bool = False,
+    ) -> None:
+        super().__init__(on_device)
         if len(sigma) != 2 or not 0 < sigma[0] <= sigma[1]:
             raise UserError(
                 f"RandomGaussianBlur: sigma={sigma!r}", "allowed: 0 < lowest <= highest"
             )
-        _check_range("RandomGaussianBlur", "prob", prob, 1.0)
+        check_range("RandomGaussianBlur", "prob", prob, 1.0)
         self.sigma = tuple(sigma)
         self.prob = prob
 
-    def transform(self, results: dict) -> dict:
-        """Blur `results['img']`."""
-        image = uint8_image(results, "RandomGaussianBlur")
-        if np.random.random() < self.prob:
-            results["img"] = cv2.GaussianBlur(image, (0, 0), np.random.uniform(*self.sigma))
-        return results
+    def draw(self) -> list[Operation]:
+        """Draw ('blur', standard deviation), or nothing."""
+        return [("blur", np.random.uniform(*self.sigma))] if np.random.random() < self.prob else []
+
+    def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
+        """Return the blurred image."""
+        return cv2.GaussianBlur(image, (0, 0), operation[1])
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(sigma={self.sigma}, prob={self.prob})"
-
-
-def _blend_table(factor: float, offset: float) -> np.ndarray:
-    """Return the (256,) uint8 table of factor * value + offset, cut off as torchvision does."""
-    return np.clip(factor * np.arange(256) + offset, 0, 255).astype(np.uint8)
-
-
-def _check_range(owner: str, name: str, value: float, highest: float) -> None:
-    """Raise the error for a setting outside 0..highest."""
-    if not 0 <= value <= highest:
-        allowed = "0 or more" if highest == np.inf else f"0..{highest:g}"
-        raise UserError(f"{owner}: {name}={value!r}", f"allowed: {allowed}")
-
-
-def uint8_image(results: dict, owner: str) -> np.ndarray:
-    """Return `results['img']` if it is the kind of image that these transforms work on."""
-    image = results["img"]
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise UserError(
-            f"{owner}: image of shape {image.shape} and type {image.dtype}",
-            "allowed: (H, W, 3) uint8; put it after LoadImageFromFile(to_float32=False)",
+        return (
+            f"{type(self).__name__}(sigma={self.sigma}, prob={self.prob}, "
+            f"on_device={self.on_device})"
         )
-    return image

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ibn_seg.config import load_config
@@ -89,3 +91,68 @@ def test_a_wrong_setting_of_a_sampler_is_one_line(tiny, tmp_path):
     with pytest.raises(UserError, match="'gta': did you mean 'gta5'") as error:
         segmentation.train(cfg, work_dir=tmp_path, quiet=True)
     assert "\n" not in error.value.line
+
+
+@HOOKS.register_module()
+class KeepInputs(Hook):
+    """Keep the tensors that the backbone takes in training, by name of the work dir."""
+
+    seen: dict[str, list[torch.Tensor]] = {}
+
+    def before_train(self, runner):
+        kept = self.seen.setdefault(runner.work_dir, [])
+        network = runner.model.backbone
+
+        def keep(module, inputs):
+            if module.training:
+                kept.append(inputs[0].clone())
+
+        network.register_forward_pre_hook(keep)
+
+
+def appearance(tiny, on_device):
+    """Return the tiny config with colours and blur, drawn in two workers; done there or later."""
+    cfg = config(tiny, [LOAD])
+    pack = cfg.train_dataloader.dataset.pipeline.pop()
+    pack.meta_keys = [*pack.meta_keys, "appearance"]
+    cfg.train_dataloader.dataset.pipeline += [
+        dict(type="ColorJitter", prob=0.8, on_device=on_device),
+        dict(type="Uint8PhotoMetricDistortion", on_device=on_device),
+        dict(type="RandomGaussianBlur", on_device=on_device),
+        pack,
+    ]
+    cfg.train_dataloader.num_workers = 2
+    cfg.custom_hooks = [dict(type="KeepInputs")]
+    if on_device:
+        cfg.model.data_preprocessor.type = "AppearancePreProcessor"
+    return cfg
+
+
+def test_appearance_on_the_device_trains_the_same_weights_and_resumes(tiny, tmp_path):
+    for name, on_device in (("cpu", False), ("device", True)):
+        segmentation.train(appearance(tiny, on_device), work_dir=tmp_path / name, quiet=True)
+    (tmp_path / "part").mkdir()
+    shutil.copy(tmp_path / "device" / "iter_2.pth", tmp_path / "part")
+    cfg = appearance(tiny, True)
+    part = segmentation.train(cfg, work_dir=tmp_path / "part", resume=True, quiet=True)
+    assert part["resumed_at"] == [2]
+    seen = {name: KeepInputs.seen[str(tmp_path / name)] for name in ("cpu", "device", "part")}
+    assert [len(seen[name]) for name in ("cpu", "device", "part")] == [6, 6, 4]
+    level = 1 / torch.tensor(cfg.model.data_preprocessor.std).min()
+    for one, other in zip(seen["cpu"], seen["device"], strict=True):
+        assert one.shape == (2, 3, 32, 32)
+        assert (one - other).abs().max() <= 2 * level
+    for one, other in zip(seen["device"][2:], seen["part"], strict=True):
+        assert torch.equal(one, other)
+    # More than promised: every level is the same.
+    assert_equal(weights(tmp_path / "cpu"), weights(tmp_path / "device"))
+    assert_equal(weights(tmp_path / "device"), weights(tmp_path / "part"))
+
+
+@pytest.mark.parametrize("loop", ["SeededIterLoop", "IterBasedTrainLoop"])
+def test_appearance_that_nothing_would_apply_is_refused(tiny, tmp_path, loop):
+    cfg = appearance(tiny, True)
+    cfg.train_cfg.type = loop
+    cfg.model.data_preprocessor.type = "SegDataPreProcessor"
+    with pytest.raises(UserError, match="on_device=True, which SegDataPreProcessor ignores"):
+        segmentation.train(cfg, work_dir=tmp_path, quiet=True)

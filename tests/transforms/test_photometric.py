@@ -44,6 +44,14 @@ def test_factors_mean_what_they_mean_in_torchvision(name, factors, picture):
         assert difference.max() <= 1, (factor, difference.max())
 
 
+def test_hue_turns_large_pictures_as_small_ones():
+    """It works on some rows at a time."""
+    tall = np.tile(NOISE, (30, 1, 1))
+    assert np.array_equal(
+        photometric.adjust_hue(tall, 0.2), np.tile(photometric.adjust_hue(NOISE, 0.2), (30, 1, 1))
+    )
+
+
 def test_jitter_draws_factors_and_order_as_documented(monkeypatch):
     calls = []
     for name in ("brightness", "contrast", "saturation", "hue"):

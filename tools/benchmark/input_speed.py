@@ -1,7 +1,8 @@
 """Measure training input from file to the float tensor that a network takes, on one thread.
 
 Every pipeline gets the same frames and seeds in turn, so that a busy machine slows all alike. All
-end in the same steps: blur, mmseg's `PackSegInputs` and `SegDataPreProcessor`.
+end in the same steps: blur, mmseg's `PackSegInputs` and `SegDataPreProcessor`. A second table
+has what colours and blur cost the data worker and the device, with and without `on_device=True`.
 
     python tools/benchmark/input_speed.py work_dirs/input_speed
 
@@ -27,6 +28,7 @@ from ibn_seg.datasets.formats import read_values
 from ibn_seg.io import write_bytes
 from ibn_seg.scenes import write_pair
 from ibn_seg.tasks.setup import register
+from ibn_seg.transforms.appearance import RECORD
 
 SIZE = (1914, 1052)
 CROPS = ((512, 1024), (768, 768))
@@ -42,7 +44,9 @@ NORMALISATION = dict(
 BLUR = dict(type="RandomGaussianBlur", sigma=(0.15, 1.3), prob=1.0)
 # RobustNet's probability; the transform's four steps always come together.
 JITTER = dict(type="ColorJitter", prob=0.5)
+DISTORTION = dict(type="Uint8PhotoMetricDistortion")
 PACK = dict(type="PackSegInputs")
+BATCH = 8
 
 
 def chain(crop: tuple[int, int]) -> list[dict]:
@@ -63,6 +67,13 @@ def fused(crop: tuple[int, int], color: dict) -> list[dict]:
     """Return our pipeline, reading the labels as downloaded."""
     load = dict(type="LoadRandomCrop", **RESIZE, crop_size=crop, cat_max_ratio=0.75)
     return [load, color, BLUR, PACK]
+
+
+def divided(crop: tuple[int, int], color: dict, on_device: bool) -> list[dict]:
+    """Return our pipeline, of which colours and blur are left to the device or not."""
+    load, *changes, _ = fused(crop, color)
+    pack = dict(PACK, meta_keys=("img_shape", RECORD))
+    return [load, *(dict(change, on_device=on_device) for change in changes), pack]
 
 
 class Pipeline:
@@ -91,6 +102,48 @@ class Pipeline:
             torch.cuda.synchronize()
         self.seconds.append(time.perf_counter() - start)
         return inputs
+
+
+class Divided:
+    """A pipeline in the data worker, the rest on the device, and how long each half took.
+
+    Args:
+        steps: The transforms.
+        infos: The samples, by frame.
+        crop: (height, width) to which smaller crops are padded.
+        device: Where the rest runs; on a CPU it is not timed.
+    """
+
+    def __init__(self, steps: list[dict], infos: list[dict], crop, device: str) -> None:
+        self.steps = Compose(steps)
+        self.infos = infos
+        rest = dict(NORMALISATION, type="AppearancePreProcessor", size=crop)
+        self.rest = MODELS.build(rest).to(device)
+        self.device = device
+        self.worker_seconds: list[float] = []
+        self.device_seconds: list[float] = []
+
+    def load(self, frame: int, seed: int) -> dict:
+        """Return one sample as the data worker hands it over, and note its time."""
+        np.random.seed(seed)
+        start = time.perf_counter()
+        sample = self.steps(self.infos[frame].copy())
+        self.worker_seconds.append(time.perf_counter() - start)
+        return sample
+
+    def finish(self, samples: list[dict]) -> torch.Tensor:
+        """Transfer, change and normalise a batch; on a GPU note the time per sample."""
+        batch = pseudo_collate(samples)
+        if self.device == "cpu":
+            return self.rest(batch, training=True)["inputs"]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        start.record()
+        inputs = self.rest(batch, training=True)["inputs"]
+        end.record()
+        torch.cuda.synchronize()
+        self.device_seconds.append(start.elapsed_time(end) / 1e3 / len(samples))
+        return inputs.cpu()
 
 
 def infos_of(root: Path, **cache) -> list[dict]:
@@ -126,20 +179,19 @@ def measure(work: Path, crop, rounds: int, device: str) -> tuple[dict, dict]:
     plain = infos_of(root)
     count = len(plain)
     png = megabytes(root, ".png", count)
-    distortion = dict(type="Uint8PhotoMetricDistortion")
     rows = {"mmseg": Pipeline(chain(crop), converted(plain, work / "train_ids"), crop, "cpu")}
     sizes = {"mmseg": png, "ours, no cache": png}
-    rows["ours, no cache"] = Pipeline(fused(crop, distortion), plain, crop, "cpu")
+    rows["ours, no cache"] = Pipeline(fused(crop, DISTORTION), plain, crop, "cpu")
     for codec in CODECS:
         folder = work / "cache" / codec
         infos = infos_of(root, cache_dir=folder, cache_codec=codec)
         name = f"ours, cache {codec}"
-        rows[name] = Pipeline(fused(crop, distortion), infos, crop, "cpu")
+        rows[name] = Pipeline(fused(crop, DISTORTION), infos, crop, "cpu")
         if codec == "zstd":
             rows[f"{name}, ColorJitter"] = Pipeline(fused(crop, JITTER), infos, crop, "cpu")
             if device != "cpu":
-                on_device = Pipeline(fused(crop, distortion), infos, crop, device)
-                rows[f"{name}, normalised on {device}"] = on_device
+                normalised = Pipeline(fused(crop, DISTORTION), infos, crop, device)
+                rows[f"{name}, normalised on {device}"] = normalised
     for pipeline in rows.values():  # fills caches and file buffers
         for frame in range(count):
             pipeline.run(frame, frame)
@@ -156,6 +208,43 @@ def measure(work: Path, crop, rounds: int, device: str) -> tuple[dict, dict]:
             ):
                 raise RuntimeError(f"{name}: another tensor than mmseg's for seed {seed}")
     return {name: float(np.mean(pipeline.seconds)) for name, pipeline in rows.items()}, sizes
+
+
+def measure_halves(work: Path, crop, rounds: int, device: str) -> dict[str, Divided]:
+    """Return pipelines with and without `on_device=True` that have been run."""
+    folder = work / "cache" / "zstd"
+    infos = infos_of(work / "frames" / "gta5", cache_dir=folder, cache_codec="zstd")
+    rows = {}
+    for color in (JITTER, DISTORTION):
+        for where, on_device in (("by the worker", False), ("on the device", True)):
+            steps = divided(crop, color, on_device)
+            rows[f"{color['type']} and blur {where}"] = Divided(steps, infos, crop, device)
+    seeds = range(BATCH + rounds * len(infos))
+    for first in range(0, len(seeds), BATCH):
+        batches: dict[str, list[dict]] = {name: [] for name in rows}
+        for seed, name in itertools.product(seeds[first : first + BATCH], rows):
+            batches[name].append(rows[name].load(seed % len(infos), seed))
+        # A CPU is not timed, and one batch shows whether the samples are the same.
+        if first == 0 or device != "cpu":
+            outputs = [row.finish(batches[name]) for name, row in rows.items()]
+            for one, other in zip(outputs[::2], outputs[1::2], strict=True):
+                if not torch.allclose(one, other, atol=1e-5):
+                    raise RuntimeError(f"other samples on the device, seeds from {first}")
+        if first == 0:  # it warms up caches, tables and kernels
+            for row in rows.values():
+                row.worker_seconds.clear()
+                row.device_seconds.clear()
+    return rows
+
+
+def print_halves(rows: dict[str, Divided]) -> None:
+    """Print what each half of a pipeline costs."""
+    print(f"\nOurs from the zstd cache, ms per sample; the device takes {BATCH} at a time\n")
+    print("| colours and blur | data worker | transfer, rest and normalisation on the GPU |")
+    print("| --- | ---: | ---: |")
+    for name, row in rows.items():
+        gpu = f"{1e3 * np.mean(row.device_seconds):.2f}" if row.device_seconds else "not measured"
+        print(f"| {name} | {1e3 * np.mean(row.worker_seconds):.1f} | {gpu} |")
 
 
 def main() -> None:
@@ -182,8 +271,9 @@ def main() -> None:
             ratio = seconds["mmseg"] / value
             line = (name, f"{1 / value:.0f}", f"{1e3 * value:.1f}", f"{ratio:.1f}")
             print(f"| {' | '.join(line)} | {sizes[name]:.2f} |")
+        print_halves(measure_halves(args.work_dir, crop, args.rounds, device))
     if device == "cpu":
-        print("\nNormalised on a GPU: not measured, there is none.")
+        print("\nWhat a GPU does: not measured, there is none.")
 
 
 if __name__ == "__main__":

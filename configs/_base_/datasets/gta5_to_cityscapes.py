@@ -4,13 +4,15 @@
 gta5_root = '{{$IBN_SEG_GTA5:data/gta5}}'
 cityscapes_root = '{{$IBN_SEG_CITYSCAPES:data/cityscapes}}'
 meta_keys = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor',
-             'flip', 'flip_direction', 'reduce_zero_label', 'target')
+             'flip', 'flip_direction', 'reduce_zero_label', 'target', 'appearance')
 pack = dict(type='PackSegInputs', meta_keys=meta_keys)
 
 # With train_dataloader.dataset.cache_dir set, decoded frames are kept there and crops read from it.
 crop = dict(
     type='LoadRandomCrop', ratio_range=(0.5, 2.0), crop_size=(768, 768), cat_max_ratio=0.75,
     flip_prob=0.5)
+# Both can be left to the GPU: on_device=True for both, and
+# model.data_preprocessor.type='AppearancePreProcessor'. Not measured yet.
 appearance = [
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.5),
     dict(type='RandomGaussianBlur', sigma=(0.15, 1.3), prob=1.0),

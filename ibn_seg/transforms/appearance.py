@@ -1,0 +1,91 @@
+"""Changes of appearance: drawn by the data worker, applied there or on the network's device."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.registry import MODELS
+from torch import nn
+
+from ibn_seg.errors import UserError
+
+# Where a sample keeps what is still to be done to its image; one of `PackSegInputs.meta_keys`.
+RECORD = "appearance"
+# (name, numbers or tables): what is done to one image, drawn already. Both
+# `AppearanceTransform.apply` and `tensor_operations.applied` know what each name means, and give
+# the same levels.
+Operation = tuple
+
+
+class AppearanceTransform(BaseTransform):
+    """Base of the transforms that change colours and sharpness of an image, not its geometry.
+
+    With `on_device=True` the image stays as it is and what was drawn goes into the sample's record,
+    which `AppearancePreProcessor` applies to the batch on the network's device. The draws are the
+    same, and so are the samples. Then all later steps but the packing one must have it too, whose
+    `meta_keys` name 'appearance'; a training that would lose the record does not begin. Off by
+    default: it has been tested on a CPU, where it is slower, and never been run on a GPU.
+
+    Args:
+        on_device: Leave the pixels to the data preprocessor.
+
+    Raises:
+        UserError: The image is not (H, W, 3) uint8.
+    """
+
+    def __init__(self, on_device: bool = False) -> None:
+        if not isinstance(on_device, bool):
+            raise UserError(f"{type(self).__name__}: {on_device=}", "allowed: True, False")
+        self.on_device = on_device
+
+    def draw(self) -> list[Operation]:
+        """Draw from numpy's global generator what is done to one image, in its order."""
+        raise NotImplementedError
+
+    def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
+        """Return an (H, W, 3) uint8 BGR image after an operation that was drawn."""
+        raise NotImplementedError
+
+    def transform(self, results: dict) -> dict:
+        """Change `results['img']`, or add to the record what shall be done to it."""
+        image = uint8_image(results, type(self).__name__)
+        operations = self.draw()
+        if self.on_device:
+            results[RECORD] = [*results.get(RECORD, ()), *operations]
+            return results
+        for operation in operations:
+            image = self.apply(image, operation)
+        results["img"] = image
+        return results
+
+
+@MODELS.register_module(name="AppearancePreProcessor")
+def appearance_preprocessor(**settings: object) -> nn.Module:
+    """Return an `AppearancePreProcessor`; until then mmseg's networks need no import (seconds)."""
+    from ibn_seg.transforms.preprocessor import AppearancePreProcessor
+
+    return AppearancePreProcessor(**settings)
+
+
+def check_range(owner: str, name: str, value: float, highest: float) -> None:
+    """Raise the error for a setting outside 0..highest."""
+    if not 0 <= value <= highest:
+        allowed = "0 or more" if highest == np.inf else f"0..{highest:g}"
+        raise UserError(f"{owner}: {name}={value!r}", f"allowed: {allowed}")
+
+
+def check_pair(owner: str, name: str, pair: Sequence[float]) -> None:
+    """Raise the error for what is not a (lowest, highest) of 0 or more."""
+    if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
+        raise UserError(f"{owner}: {name}={pair!r}", "give (lowest, highest)")
+
+
+def uint8_image(results: dict, owner: str) -> np.ndarray:
+    """Return `results['img']` if it is the kind of image that these transforms work on."""
+    image = results["img"]
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            f"{owner}: image of shape {image.shape} and type {image.dtype}",
+            "allowed: (H, W, 3) uint8; put it after LoadImageFromFile(to_float32=False)",
+        )
+    return image
