@@ -315,6 +315,9 @@ def resized_window(
     down, across = new[1] / height, new[0] / width
     first_row, last_row = _source_range(top, bottom, down, height)
     first_column, last_column = _source_range(left, right, across, width)
+    if (round(last_row * down), round(last_column * across)) == (last_row, last_column):
+        # OpenCV would copy a part whose size stays, and not shift its pixels.
+        first_row, last_row, first_column, last_column = 0, height, 0, width
     picture = read(first_row, last_row, first_column, last_column)[:last_row, :last_column]
     # With fx and fy, OpenCV takes them as they are; with a size, it would divide the sizes.
     resized = cv2.resize(picture, None, fx=across, fy=down, interpolation=cv2.INTER_LINEAR)

@@ -97,6 +97,15 @@ def test_same_crop_scale_flip_and_pixels(
     same(info, seed, (crop, scale, ratio, keep, most, 0.5), cache)
 
 
+@pytest.mark.parametrize("size", [(9, 54), (300, 200)])
+def test_a_part_that_keeps_its_size_is_resized_all_the_same(tmp_path, size):
+    """One row or column more: near the corner, the part that is read has as many as before."""
+    info = frame(tmp_path, 1, size)
+    scale = (max(size) + 1, min(size) + 1)
+    for seed in range(20):
+        same(info, seed, ((8, 8), scale, (1.0, 1.0), True, 1.0, 0.5))
+
+
 def test_crops_are_drawn_again_as_often_as_by_mmseg(tmp_path):
     """Seeds where the first crop is taken, where a later one is, and where none is good enough."""
     info = frame(tmp_path, 0, (150, 100), block=40)
