@@ -145,12 +145,14 @@ def evaluate_predictions(
         command: The command line, for the record.
 
     Returns:
-        The content of the result file, `WORK_DIR/test.json`.
+        The content of the result file, `WORK_DIR/test.json`. Beside it lie the confusion matrices
+        of all images, as those of `ibn-seg test`.
 
     Raises:
         UserError: A target, its data or a prediction is missing or wrong.
         EnvError: The result cannot be written.
     """
+    from ibn_seg.evaluation.stored import CONFUSION_FILES, StoredConfusions, write_confusions
     from ibn_seg.provenance import record
     from ibn_seg.tasks.data.pool import default_workers, run_batches
     from ibn_seg.tasks.results import SCHEMA
@@ -160,12 +162,14 @@ def evaluate_predictions(
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
     setup.check_writable(work_dir)
     pairs = _pairs(Path(folder), configs)
-    counted: list[tuple[str, np.ndarray]] = []
+    counted: list[tuple[str, str, np.ndarray]] = []
     for batch in run_batches(_count, pairs, workers=workers or default_workers()):
         counted += batch
         if progress:
             progress(len(counted), len(pairs))
-    metrics, domains = _scores(counted, source, protocol)
+    roots = [config["data_root"] for config in configs]
+    metrics, domains, images = _scores(counted, source, protocol, roots)
+    write_confusions(work_dir / CONFUSION_FILES["test"], StoredConfusions(CLASSES, images))
     result = {
         "schema": SCHEMA,
         "kind": "test",
@@ -182,6 +186,7 @@ def evaluate_predictions(
         "targets_mIoU": metrics.get("targets/mIoU"),
         "gap": metrics.get("gap"),
         "metrics": metrics,
+        "confusions": CONFUSION_FILES["test"],
     }
     write_json(work_dir / RESULT_FILE, result)
     return result
@@ -192,6 +197,7 @@ class _Pair:
     """A prediction and the label that it is scored by."""
 
     domain: str
+    image: str
     prediction: Path
     label: str
     table: LabelTable
@@ -271,11 +277,12 @@ def _pairs(folder: Path, configs: Sequence[Mapping[str, Any]]) -> list[_Pair]:
 
 def _pair(info: Mapping[str, Any], folder: Path, table: LabelTable) -> _Pair:
     name = f"{Path(info['img_path']).stem}.png"
-    return _Pair(info["target"], folder / name, info["seg_map_path"], table, info.get("segments"))
+    label, segments = info["seg_map_path"], info.get("segments")
+    return _Pair(info["target"], info["img_path"], folder / name, label, table, segments)
 
 
-def _count(pairs: Sequence[_Pair]) -> list[tuple[str, np.ndarray]]:
-    """Return domain and confusion matrix of some predictions."""
+def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
+    """Return domain, image and confusion matrix of some predictions."""
     from ibn_seg.datasets.formats import map_ids, read_values
     from ibn_seg.evaluation.confusion import confusion_matrix
 
@@ -291,22 +298,27 @@ def _count(pairs: Sequence[_Pair]) -> list[tuple[str, np.ndarray]]:
                 "predict at the label's size",
             )
         try:
-            counted.append((pair.domain, confusion_matrix(predicted, label, NUM_CLASSES)))
+            confusion = confusion_matrix(predicted, label, NUM_CLASSES)
         except UserError as error:
             raise UserError(
                 f"{pair.prediction}: {str(error).partition(';')[0]}",
                 f"predictions are trainIds, 0..{NUM_CLASSES - 1}",
             ) from error
+        counted.append((pair.domain, pair.image, confusion))
     return counted
 
 
 def _scores(
-    counted: Sequence[tuple[str, np.ndarray]], source: str | None, protocol: str
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return the metric's values and results by domain."""
+    counted: Sequence[tuple[str, str, np.ndarray]],
+    source: str | None,
+    protocol: str,
+    roots: Sequence[str],
+) -> tuple[dict[str, float], dict[str, Any], dict[str, Any]]:
+    """Return the metric's values, and by domain its results and the matrices of the images."""
     from ibn_seg.evaluation.metric import MultiDomainIoU
 
     metric = MultiDomainIoU(source=source, protocol=protocol)
     metric.dataset_meta = {"classes": CLASSES}
+    metric.roots = roots
     metrics = metric.compute_metrics(list(counted))
-    return metrics, metric.domain_results
+    return metrics, metric.domain_results, metric.image_confusions

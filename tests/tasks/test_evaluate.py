@@ -13,6 +13,7 @@ from ibn_seg import cli
 from ibn_seg.config import config_folder, load_config
 from ibn_seg.datasets.targets import GROUPS, TARGETS, target_configs
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
 from ibn_seg.tasks.evaluate import evaluate, evaluate_predictions
 
@@ -54,6 +55,10 @@ def test_predictions_in_files_get_the_scores_of_the_network(evaluated, targets, 
     runs = read_runs([scored])
     assert (runs[0].method, runs[0].seed, runs[0].gap) == ("theirs", 3, result["gap"])
     assert scored["versions"]["ibn_seg"]
+    theirs, ours = confusions_of(scored, tmp_path), confusions_of(result, out / "run")
+    for domain, stored in ours.domains.items():
+        assert theirs.domains[domain].images == stored.images
+        assert np.array_equal(theirs.domains[domain].counts, stored.counts)
     assert json.loads((tmp_path / "test.json").read_text()) == scored
 
 
