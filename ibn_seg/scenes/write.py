@@ -15,8 +15,8 @@ from PIL import Image
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
-from ibn_seg.scenes.appearance import STYLES
 from ibn_seg.scenes.render import check_size, render
+from ibn_seg.scenes.styles import STYLES
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 TARGET_TRAIN_START = 1_000_000
 TARGET_VAL_START = 2_000_000
 # Scenes that are rendered in several styles, to compare these; no training sees them.
-COMPARED_START = 3_000_000
+COMPARED_START = 7_000_000
 CITIES = {"train": "ibnstadt", "val": "normheim"}
 # The other targets, in the layout of ACDC's conditions of the same names.
 CONDITION_STARTS = {
@@ -252,7 +252,7 @@ def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame
 
     Args:
         root: Folder that gets a folder of the style's name.
-        style: A key of `ibn_seg.scenes.appearance.STYLES`.
+        style: A key of `ibn_seg.scenes.styles.STYLES`.
         count: Number of frames; more frames begin with the same ones.
 
     Raises:
