@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 from PIL import Image
@@ -129,16 +130,18 @@ def test_names_survive_any_path(tmp_path):
 
 def test_several_domains_in_one_dataloader(gta5, cityscapes):
     pack = {"type": "mmseg.PackSegInputs", "meta_keys": ("img_path", "ori_shape", "target")}
-    dataset = DATASETS.build(
-        {
-            "type": "MultiDomainDataset",
-            "pipeline": [*LOAD, pack],
-            "datasets": [
-                {"type": "GTA5Dataset", "data_root": str(gta5), "split": "val"},
-                {"type": "RawCityscapesDataset", "data_root": str(cityscapes), "split": "val"},
-            ],
-        }
-    )
+    # As in a run, whatever scope earlier tests left behind.
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        dataset = DATASETS.build(
+            {
+                "type": "MultiDomainDataset",
+                "pipeline": [*LOAD, pack],
+                "datasets": [
+                    {"type": "GTA5Dataset", "data_root": str(gta5), "split": "val"},
+                    {"type": "RawCityscapesDataset", "data_root": str(cityscapes), "split": "val"},
+                ],
+            }
+        )
     loader = DataLoader(dataset, batch_size=None, num_workers=1)
     samples = [item["data_samples"] for item in loader]
     assert [s.target for s in samples] == ["gta5"] * 2 + ["cityscapes"] * 2
