@@ -71,8 +71,8 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
         for k, stat in enumerate(row.stats.values()):
             centre = at + (k - (methods - 1) / 2) * thickness
             axes.barh(centre, stat.mean, height=thickness * 0.86, color=series_colour(k))
-            if stat.std:
-                spread = (stat.mean - stat.std, stat.mean + stat.std)
+            if stat.sd:
+                spread = (stat.mean - stat.sd, stat.mean + stat.sd)
                 axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
@@ -130,7 +130,7 @@ def thinned(curve: Curve, points: int = LOSS_POINTS) -> Curve:
 def bars_top(rows: Sequence[ClassRow]) -> float:
     """Return an end of the axis, a multiple of ten, that holds every bar and its spread."""
     stats = [stat for row in rows if row.stats for stat in row.stats.values()]
-    highest = max((stat.mean + (stat.std or 0.0) for stat in stats), default=100.0)
+    highest = max((stat.mean + (stat.sd or 0.0) for stat in stats), default=100.0)
     return float(min(100, 10 * max(1, math.ceil(highest / 10))))
 
 

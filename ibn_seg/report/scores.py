@@ -9,32 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ibn_seg.report.runs import BASELINE, Run, order_methods, read_runs
-
-
-@dataclass(frozen=True)
-class Stat:
-    """A quantity over seeds.
-
-    Args:
-        values: One unrounded value per seed.
-    """
-
-    values: tuple[float, ...]
-
-    @property
-    def n(self) -> int:
-        """Number of seeds."""
-        return len(self.values)
-
-    @property
-    def mean(self) -> float:
-        """Mean over seeds."""
-        return statistics.fmean(self.values)
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation (n - 1); None for a single seed."""
-        return statistics.stdev(self.values) if self.n > 1 else None
+from ibn_seg.statistics.summary import SeedSummary
 
 
 @dataclass(frozen=True)
@@ -50,7 +25,7 @@ class Score:
 
     domain: str
     role: str
-    stat: Stat
+    stat: SeedSummary
     best: bool
 
 
@@ -68,7 +43,7 @@ class Difference:
 
     baseline: str
     seeds: tuple[int, ...]
-    stat: Stat
+    stat: SeedSummary
     method_mean: float
     baseline_mean: float
 
@@ -94,7 +69,7 @@ class SummaryRow:
     method: str
     seeds: tuple[int, ...]
     scores: tuple[Score, ...]
-    gap: Stat | None
+    gap: SeedSummary | None
     difference: Difference | None
     baseline: str | None
 
@@ -109,7 +84,7 @@ class ClassRow:
     """IoU of one class on one domain, by method; `stats` is None if no label has the class."""
 
     name: str
-    stats: Mapping[str, Stat] | None
+    stats: Mapping[str, SeedSummary] | None
 
 
 def summary_rows(results: Sequence[Mapping[str, Any]]) -> list[SummaryRow]:
@@ -140,7 +115,7 @@ def rows_of_runs(runs: Sequence[Run]) -> list[SummaryRow]:
         if baseline and method != baseline:
             difference = paired_difference(group, groups[baseline])
         seeds = tuple(run.seed for run in group)
-        gap = Stat(gaps) if gaps else None
+        gap = SeedSummary(gaps) if gaps else None
         rows.append(SummaryRow(method, seeds, scores, gap, difference, baseline))
     return rows
 
@@ -163,7 +138,7 @@ def paired_difference(group: Sequence[Run], baseline: Sequence[Run]) -> Differen
     return Difference(
         baseline=baseline[0].method,
         seeds=tuple(run.seed for run, _ in pairs),
-        stat=Stat(tuple(run.score - other.score for run, other in pairs)),
+        stat=SeedSummary(tuple(run.score - other.score for run, other in pairs)),
         method_mean=statistics.fmean(run.score for run, _ in pairs),
         baseline_mean=statistics.fmean(other.score for _, other in pairs),
     )
@@ -187,7 +162,7 @@ def class_rows(runs: Sequence[Run], domain: str, classes: Sequence[str]) -> list
         ClassRow(
             name,
             {
-                method: Stat(tuple(run.domains[domain].iou[name] for run in group))
+                method: SeedSummary(tuple(run.domains[domain].iou[name] for run in group))
                 for method, group in groups.items()
             }
             if name in first.labelled
@@ -197,25 +172,25 @@ def class_rows(runs: Sequence[Run], domain: str, classes: Sequence[str]) -> list
     ]
 
 
-def score_columns(group: Sequence[Run]) -> list[tuple[str, str, Stat]]:
+def score_columns(group: Sequence[Run]) -> list[tuple[str, str, SeedSummary]]:
     """Return (domain, role, mIoU) of each score column of a method."""
     first = group[0]
     columns = [
         (
             name,
             "source" if name in first.sources else "target",
-            Stat(tuple(run.domains[name].miou for run in group)),
+            SeedSummary(tuple(run.domains[name].miou for run in group)),
         )
         for name in first.domains
     ]
     kind, averaged = ("targets", first.targets) if first.targets else ("sources", first.sources)
     if len(averaged) > 1:
-        stat = Stat(tuple(run.score for run in group))
+        stat = SeedSummary(tuple(run.score for run in group))
         columns.append((f"{len(averaged)} {kind}", "mean", stat))
     return columns
 
 
-def is_best(stat: Stat, others: Sequence[Stat]) -> bool:
+def is_best(stat: SeedSummary, others: Sequence[SeedSummary]) -> bool:
     """Whether `stat` is the highest as the reader sees it; equal figures share the place."""
     shown = [round(other.mean, 1) for other in others]
     return round(stat.mean, 1) == max(shown) and min(shown) < max(shown)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ibn_seg.report.runs import BASELINE, Run
-from ibn_seg.report.scores import ClassRow, Stat, SummaryRow, is_best, rows_of_runs, score_columns
+from ibn_seg.report.scores import ClassRow, SummaryRow, is_best, rows_of_runs, score_columns
+from ibn_seg.statistics.summary import SeedSummary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -164,9 +165,9 @@ def sign(value: float) -> int:
     return (shown > 0) - (shown < 0)
 
 
-def stat_text(stat: Stat) -> str:
+def stat_text(stat: SeedSummary) -> str:
     """Format mean and standard deviation, or the one value of a single seed."""
-    spread = "" if stat.std is None else f" ± {number(stat.std)}"
+    spread = "" if stat.sd is None else f" ± {number(stat.sd)}"
     return f"{number(stat.mean)}{spread}"
 
 
@@ -177,7 +178,7 @@ def difference_text(row: SummaryRow) -> str:
     if row.difference is None:
         return "no common seed"
     stat = row.difference.stat
-    spread = "" if stat.std is None else f" ± {number(stat.std)}"
+    spread = "" if stat.sd is None else f" ± {number(stat.sd)}"
     pairs = "" if row.difference.seeds == row.seeds else f", n = {stat.n}"
     return f"{signed(stat.mean)}{spread}{pairs}"
 

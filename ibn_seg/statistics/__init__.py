@@ -1,38 +1,35 @@
 """Statistics of methods over seeds and images, as pure functions of stored confusion matrices.
 
-Scores are in percent (0..100), differences in points (percent minus percent).
+Scores are in percent (0..100), differences in points (percent minus percent). Names are resolved
+when first used, so that what summarises plain numbers does not load numpy.
 """
 
-from ibn_seg.statistics.bootstrap import CONFIDENCE, DRAWS, Interval
-from ibn_seg.statistics.differences import (
-    GapClosed,
-    MeanScore,
-    PairedDifference,
-    Runs,
-    gap_closed,
-    mean_score,
-    paired_difference,
-)
-from ibn_seg.statistics.power import SeedsNeeded, TTest, paired_t_test, power, seeds_needed
-from ibn_seg.statistics.summary import FEW_SEEDS, SeedSummary, summarise
+import importlib
+from typing import Any
 
-__all__ = [
-    "CONFIDENCE",
-    "DRAWS",
-    "FEW_SEEDS",
-    "GapClosed",
-    "Interval",
-    "MeanScore",
-    "PairedDifference",
-    "Runs",
-    "SeedSummary",
-    "SeedsNeeded",
-    "TTest",
-    "gap_closed",
-    "mean_score",
-    "paired_difference",
-    "paired_t_test",
-    "power",
-    "seeds_needed",
-    "summarise",
-]
+_MODULES = {
+    "bootstrap": ("CONFIDENCE", "DRAWS", "Interval"),
+    "differences": (
+        "GapClosed",
+        "MeanScore",
+        "PairedDifference",
+        "Runs",
+        "gap_closed",
+        "mean_score",
+        "paired_difference",
+    ),
+    "t_test": ("SeedsNeeded", "TTest", "paired_t_test", "power", "seeds_needed"),
+    "summary": ("FEW_SEEDS", "SeedSummary", "summarise"),
+}
+_PUBLIC = {
+    name: f"ibn_seg.statistics.{module}" for module, names in _MODULES.items() for name in names
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -1,5 +1,6 @@
 """Changes of appearance: drawn by the data worker, applied there or on the network's device."""
 
+import abc
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,13 +39,13 @@ class AppearanceTransform(BaseTransform):
             raise UserError(f"{type(self).__name__}: {on_device=}", "allowed: True, False")
         self.on_device = on_device
 
+    @abc.abstractmethod
     def draw(self) -> list[Operation]:
         """Draw from numpy's global generator what is done to one image, in its order."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
         """Return an (H, W, 3) uint8 BGR image after an operation that was drawn."""
-        raise NotImplementedError
 
     def transform(self, results: dict) -> dict:
         """Change `results['img']`, or add to the record what shall be done to it."""

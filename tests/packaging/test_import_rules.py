@@ -88,7 +88,7 @@ RULES = {
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels"},
+        {"errors", "io", "provenance", "datasets.labels", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich"},
     ),

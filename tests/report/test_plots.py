@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ibn_seg.report import plots
 from ibn_seg.report.runs import Curve
-from ibn_seg.report.scores import ClassRow, Stat
+from ibn_seg.report.scores import ClassRow
+from ibn_seg.statistics import SeedSummary
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -30,9 +31,9 @@ def _words(svg: str) -> list[str]:
 
 def test_bars_are_as_long_as_the_values_and_absent_classes_have_none():
     rows = [
-        ClassRow("road", {"BN": Stat((80.0,)), "IBN-a": Stat((40.0,))}),
+        ClassRow("road", {"BN": SeedSummary((80.0,)), "IBN-a": SeedSummary((40.0,))}),
         ClassRow("train", None),
-        ClassRow("sky", {"BN": Stat((10.0, 30.0)), "IBN-a": Stat((0.0, 0.0))}),
+        ClassRow("sky", {"BN": SeedSummary((10.0, 30.0)), "IBN-a": SeedSummary((0.0, 0.0))}),
     ]
     svg = plots.class_bars(rows, "x", "bars")
     lengths = [
@@ -79,8 +80,8 @@ def test_thinning_keeps_the_end_and_averages_neighbours(values, points):
 
 
 def test_axes_hold_everything():
-    rows = [ClassRow("road", {"BN": Stat((50.0, 70.0))}), ClassRow("bus", None)]
+    rows = [ClassRow("road", {"BN": SeedSummary((50.0, 70.0))}), ClassRow("bus", None)]
     assert plots.bars_top(rows) == 80
-    assert plots.bars_top([ClassRow("road", {"BN": Stat((99.0, 80.0))})]) == 100
+    assert plots.bars_top([ClassRow("road", {"BN": SeedSummary((99.0, 80.0))})]) == 100
     series = [plots.Series(0, (Curve((1, 2), (math.nan, 40.0)),))]
     assert 40 < plots.common_limits(series)[1] < 45

@@ -46,16 +46,16 @@ def test_rows_equal_numpy_s_mean_and_sample_deviation(results):
         assert row.seeds == (0, 1, 2)
         for score, values in zip(row.scores, (source[method], target[method]), strict=True):
             assert score.stat.mean == pytest.approx(values.mean())
-            assert score.stat.std == pytest.approx(values.std(ddof=1))
+            assert score.stat.sd == pytest.approx(values.std(ddof=1))
             assert score.stat.n == 3
         gaps = source[method] - target[method]
         assert row.gap.mean == pytest.approx(gaps.mean())
-        assert row.gap.std == pytest.approx(gaps.std(ddof=1))
+        assert row.gap.sd == pytest.approx(gaps.std(ddof=1))
     for method in ("IBN-a", "IBN-b"):
         pairs = target[method] - target["BN"]
         difference = rows[method].difference
         assert difference.stat.mean == pytest.approx(pairs.mean())
-        assert difference.stat.std == pytest.approx(pairs.std(ddof=1))
+        assert difference.stat.sd == pytest.approx(pairs.std(ddof=1))
         assert difference.wins == (pairs > 0).sum()
     assert rows["BN"].difference is None
 
