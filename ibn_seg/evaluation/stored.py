@@ -254,9 +254,10 @@ def _member(index: int) -> str:
 def _to_bytes(counts: np.ndarray) -> np.ndarray:
     """Return the (B, N, C, C) uint8 byte planes of counts, low bytes first."""
     whole = counts.dtype.kind in "iu"
-    if not whole or (counts.size and (counts.min() < 0 or counts.max() > np.iinfo("i8").max)):
+    # Python's numbers: NumPy 1 compares an int64 with a uint64 as floats.
+    smallest, largest = (int(counts.min()), int(counts.max())) if whole and counts.size else (0, 0)
+    if not whole or smallest < 0 or largest >= 2**63:
         raise ValueError("counts must be whole numbers of 0..2**63-1")
-    largest = int(counts.max()) if counts.size else 0
     wide = counts.astype(np.int64)
     planes = range(max(1, -(-largest.bit_length() // 8)))
     return np.stack([(wide >> 8 * at & 255).astype(np.uint8) for at in planes])

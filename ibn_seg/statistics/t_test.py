@@ -11,10 +11,10 @@ from ibn_seg.errors import EnvError
 POWER = 0.8
 ALPHA = 0.05
 MOST_SEEDS = 1000
-# Beyond these shifts the test always rejects, or never on the wrong side, to double precision;
-# SciPy's distribution gives NaN there.
+# Beyond these shifts the test always rejects, or never (under 1e-11) on the wrong side; SciPy's
+# distribution gives NaN there, in older versions from 7.6 on.
 _ALWAYS = 100.0
-_NEVER_BELOW = 8.0
+_NEVER_BELOW = 6.0
 
 
 @dataclass(frozen=True)
