@@ -126,11 +126,11 @@ def check(
 @data.command()
 @click.argument("name")
 @click.argument("archives", metavar="ARCHIVE...", nargs=-1)
-@click.option("--out", metavar="ROOT", required=True, help="The data root, which is made.")
+@click.option("--out", metavar="ROOT", help="The data root, which is made.")
 @click.option("--complete", is_flag=True,
               help="Fewer files than the official number are an error.")  # fmt: skip
 @_named
-def prepare(name: str, archives: tuple[str, ...], out: str, complete: bool) -> None:
+def prepare(name: str, archives: tuple[str, ...], out: str | None, complete: bool) -> None:
     """Unpack the official archives of a data set into the layout that it is read from.
 
     NAMES.
@@ -138,7 +138,7 @@ def prepare(name: str, archives: tuple[str, ...], out: str, complete: bool) -> N
     Zip and tar. Archives with links, paths that lead out, or that unpack to a multiple of what is
     plausible are refused before anything is written. Run the same command again after an
     interruption: it goes on. Nothing is downloaded: where a licence has to be accepted you do that,
-    and the command says where if something is missing.
+    and the command says where if something is missing, or if no archive is given.
 
     \b
     Examples:
@@ -150,8 +150,10 @@ def prepare(name: str, archives: tuple[str, ...], out: str, complete: bool) -> N
     from ibn_seg.progress import progress_steps
     from ibn_seg.tasks.data.prepare import prepare as run
 
+    if archives and not out:
+        raise click.UsageError("Missing option '--out': the data root to unpack into.")
     with progress_steps() as progress:
-        result = run(name, archives, out, progress=progress)
+        result = run(name, archives, out or "", progress=progress)
     print_prepared(result)
     if complete and result.missing:
         raise UserError(f"{out}: {result.missing[0]}", "see above")

@@ -60,7 +60,7 @@ def print_prepared(result: "Prepared") -> None:
     others = f", {result.others:,} others in the archives left out" if result.others else ""
     click.echo(f"{result.root}: {result.written:,} files unpacked{kept}{others}")
     for line in result.missing:
-        click.echo(f"missing: {line}")
+        click.echo(f"incomplete: {line}")
     if not result.missing:
         click.echo("complete")
 

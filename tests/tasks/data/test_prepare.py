@@ -309,7 +309,16 @@ def test_command_says_what_is_there_and_what_is_missing(gta5, tmp_path, capfd):
     assert run_cli(args) == 0
     out = capfd.readouterr().out
     assert "12 files unpacked" in out
-    assert "missing: all: 6 pairs of 24,966" in out
+    assert "incomplete: all: 6 pairs of 24,966" in out
     assert "from_games" in out
     assert run_cli([*args, "--complete"]) == 2
     assert "6 pairs of 24,966" in capfd.readouterr().err.splitlines()[-1]
+
+
+def test_without_an_archive_no_folder_need_be_named(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(["data", "prepare", "cityscapes"]) == 2
+    assert "gtFine_trainvaltest.zip" in capfd.readouterr().err.splitlines()[-1]
+    assert run_cli(["data", "prepare", "cityscapes", "gtFine_trainvaltest.zip"]) == 2
+    assert "--out" in capfd.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
