@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
-from ibn_seg.report.leaderboard import export, sections, tables
+from ibn_seg.report.leaderboard import charts, export, sections, tables
 from ibn_seg.report.leaderboard.analyses import (
     divergence_tables,
     retention_tables,
@@ -18,12 +18,22 @@ from ibn_seg.report.leaderboard.analyses import (
 from ibn_seg.report.leaderboard.compare import Comparison, check_baseline, compare
 from ibn_seg.report.leaderboard.links import Links
 from ibn_seg.report.leaderboard.page import TITLE, Section, commits_of, page_text
+from ibn_seg.report.leaderboard.pictures import pictures_of
 from ibn_seg.report.leaderboard.read import Board, read_board
 from ibn_seg.report.leaderboard.tables import Table
 from ibn_seg.report.published import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.runs import BASELINE
+from ibn_seg.report.transfer import TRANSFER_NOTE
 
 NAME = "leaderboard.html"
+_DEPTH = (
+    "How far the features of two sides are apart, by layer. Lines are means over seeds, areas "
+    "their range."
+)
+_ROBUSTNESS = (
+    "Retention is the mIoU on corrupted pictures over that on clean ones. Lines are means over "
+    "seeds, areas their range."
+)
 
 
 def write_leaderboard(
@@ -129,14 +139,20 @@ class _Content:
             "What papers report, as they report it: other resolutions, schedules and ways to "
             "choose a checkpoint, usually one seed. Not measured here, and not ranked with what is."
         )
+        board, key = self.board, charts.legend(self.board)
         return [
-            Section("methods", "Methods", tuple(self.main)),
+            Section("methods", "Methods", tuple(self.main), legend=key,
+                    charts=tuple(charts.difference_charts(board, self.comparisons))),
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
-            Section("divergence", "Divergence over depth", texts["divergence"]),
-            Section("robustness", "Robustness", texts["robustness"], folded=True),
-            Section("transfer", "Transfer", texts["transfer"]),
+            Section("disagreement", "Where methods disagree most", pictures=pictures_of(board)),
+            Section("divergence", "Divergence over depth", texts["divergence"], (_DEPTH,),
+                    legend=key, charts=tuple(charts.divergence_charts(board))),
+            Section("robustness", "Robustness", texts["robustness"], (_ROBUSTNESS,), folded=True,
+                    legend=key, charts=tuple(charts.retention_charts(board))),
+            Section("transfer", "Transfer", texts["transfer"], (TRANSFER_NOTE,),
+                    legend=key, charts=tuple(charts.transfer_charts(board, self.transfer))),
             Section("published", "Published figures", texts["published"], (published,),
                     folded=True),
             Section("unfinished-cells", "Not finished", missing),

@@ -105,13 +105,19 @@ class Folder:
         """Add a robustness: the retention of each corruption and severity, a share of 1."""
         names = list(dict.fromkeys(name for name, _ in values))
         means = {n: float(np.mean([v for (k, _), v in values.items() if k == n])) for n in names}
+        clean = training["mIoU"][domain]
         corrupted = [
-            {"corruption": name, "severity": severity, "retention": {domain: value}}
+            {"corruption": name, "severity": severity, "retention": {domain: value},
+             "domains": {domain: {"mIoU": clean * value}}}
             for (name, severity), value in values.items()
-        ]
+        ]  # fmt: skip
+        graded = {
+            "corruptions": names, "severities": sorted({severity for _, severity in values}),
+            "domains": {domain: {"mIoU": clean, "images": IMAGES}}, "protocol": "native",
+        }  # fmt: skip
         retention = {domain: {"mean": float(np.mean(list(means.values()))), "corruptions": means}}
         return self._analysis(
-            "robustness", training, {"corrupted": corrupted, "retention": retention}
+            "robustness", training, {**graded, "corrupted": corrupted, "retention": retention}
         )
 
     def unfinished(self, state: str, **row: object) -> dict:
