@@ -50,7 +50,9 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
 
     if which == "none":
         return []
-    records = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["records"]
+    # The C parser, where PyYAML has it, takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    records = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)["records"]
     rows: dict[tuple, PublishedRow] = {}
     names = ("paper", "year", "method", "backbone", "segmentor", "train_set", "source", "verified")
     for record in records:

@@ -199,7 +199,8 @@ def _chosen(made: _Content, only: Sequence[str]) -> list[Table]:
     tables_ = made.all_tables()
     for beginning in only:
         if not any(table.key.startswith(beginning) for table in tables_):
-            raise unknown("table", beginning, [table.key for table in tables_])
+            kinds = dict.fromkeys(table.key.partition("-")[0] for table in tables_)
+            raise unknown("table", beginning, kinds)
     return [table for table in tables_ if table.key.startswith(tuple(only))]
 
 
