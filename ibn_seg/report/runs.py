@@ -159,7 +159,7 @@ def _read_run(result: Mapping[str, Any], index: int) -> Run:
     if not domains:
         raise UserError(f"{where}: 'domains' is empty", "evaluate at least one domain")
     ordered = sorted(domains, key=lambda domain: domain not in source_domains(source))
-    loss, validation = _read_curves(result.get("curves"), where)
+    loss, validation = read_curves(result.get("curves"), where)
     return Run(
         name=required(result, "name", str, where),
         method=required(result, "method", str, where),
@@ -187,7 +187,12 @@ def _read_domain(scores: Any, where: str) -> DomainScores:
     )
 
 
-def _read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]]:
+def read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]]:
+    """Return the training loss and, by domain, the validation mIoU of a result's 'curves'.
+
+    Raises:
+        UserError: They are incomplete or damaged.
+    """
     if curves is None:
         return None, {}
     where = f"{where}, curves"

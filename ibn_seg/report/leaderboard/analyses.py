@@ -8,6 +8,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.leaderboard.read import Analysis, Board, Network
 from ibn_seg.report.runs import order_methods
+from ibn_seg.report.transfer import STARTS
 from ibn_seg.statistics import PairedDifference, SeedSummary, paired_difference, summarise
 
 
@@ -163,7 +164,7 @@ def _retentions(run: Analysis, domain: str) -> dict[str, float | None]:
     values = {"mean": means["mean"], **means["corruptions"]}
     for one in run.content["corrupted"]:
         values[f"{one['corruption']} {one['severity']}"] = one["retention"][domain]
-    return {name: None if value is None else 100 * value for name, value in values.items()}
+    return {name: None if value is None else 100 * float(value) for name, value in values.items()}
 
 
 def _table(
@@ -200,7 +201,7 @@ def _transfer(
     cells: dict[tuple[str, str], dict[float, tuple[Network, ...]]] = {}
     shares = sorted({_share(one) for one in networks})
     for method in order_methods([one.method for one in networks]):
-        for start in ("source", "scratch"):
+        for start in STARTS:
             mine = [one for one in networks if (one.method, one.start) == (method, start)]
             by_share = {s: tuple(one for one in mine if _share(one) == s) for s in shares}
             if mine:

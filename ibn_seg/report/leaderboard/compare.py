@@ -5,6 +5,7 @@ segmentor and source, over the seeds that both have.
 """
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -256,13 +257,13 @@ def _row(
 
 def best_ever(network: Network, domains: Sequence[str]) -> float | None:
     """Return the highest mean mIoU on domains over all validations; None if there were none."""
-    keys = [f"{domain}/mIoU" for domain in domains]
-    values = [
-        statistics.fmean(entry[key] for key in keys)
-        for entry in network.validations
-        if all(isinstance(entry.get(key), int | float) for key in keys)
-    ]
-    return max(values, default=None)
+    if not all(domain in network.validation for domain in domains):
+        return None
+    curves = [network.validation[domain] for domain in domains]
+    by_iteration = [dict(zip(c.iterations, c.values, strict=True)) for c in curves]
+    common = set.intersection(*map(set, by_iteration))
+    means = (statistics.fmean(values[at] for values in by_iteration) for at in common)
+    return max((mean for mean in means if not math.isnan(mean)), default=None)
 
 
 def _columns(networks: Sequence[Network], targets: Sequence[str]) -> dict[str, tuple[str, ...]]:

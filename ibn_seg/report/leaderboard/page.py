@@ -110,7 +110,8 @@ def _sentence(row: Row, found: Comparison, group: str) -> str:
     text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.source}; {seeds})"
     if difference.interval.images_only:
         return f"{text}: one seed, no interval."
-    chance = "" if difference.interval.excludes_zero else ", which holds 0: it may be chance"
+    certain = difference.interval.excludes_zero or sign(mean) == 0
+    chance = "" if certain else ", which holds 0: it may be chance"
     return f"{text}; 95 % interval {interval_text(difference)}{chance}."
 
 

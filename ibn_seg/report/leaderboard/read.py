@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of, read_confusions
 from ibn_seg.io import read_json
-from ibn_seg.report.runs import required
+from ibn_seg.report.runs import Curve, read_curves, required
+from ibn_seg.report.transfer import STARTS
 
 SCHEMA = 1
 INDEX = "benchmark.json"
@@ -44,6 +45,7 @@ class Network:
         share: Percent of the training set, None for all.
         start: None for a normal training; 'source' or 'scratch' for one that studies transfer.
         selected: Whether a checkpoint was selected by the benchmark's rule; else it was given.
+        validation: mIoU over iterations by domain, percent.
     """
 
     name: str
@@ -60,11 +62,7 @@ class Network:
     share: float | None = None
     start: str | None = None
     selected: bool = True
-
-    @property
-    def validations(self) -> Sequence[Mapping[str, Any]]:
-        """The scores over the training's iterations."""
-        return (self.record.get("curves") or {}).get("val") or ()
+    validation: Mapping[str, Curve] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,9 +226,19 @@ def _network(folder: Path, row: Mapping[str, Any], where: str) -> Network:
         result=folder / row.get("test", row["result"]),
         command=row["command"],
         record=record,
-        share=row.get("share"),
-        start=row.get("start"),
+        validation=read_curves(record.get("curves"), str(result))[1],
+        **_part(row, where),
     )
+
+
+def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return what a transfer was trained on and began from; None for a normal training."""
+    share, start = row.get("share"), row.get("start")
+    if share is not None and not (isinstance(share, int | float) and 0 < share <= 100):
+        raise UserError(f"{where}: share is {share!r}", "expected percent, above 0 to 100")
+    if start is not None and start not in STARTS:
+        raise unknown(f"start of {where}", start, STARTS)
+    return {"share": share, "start": start}
 
 
 def _identity(row: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -138,3 +138,38 @@ def test_an_analysis_of_another_kind(folder, task):
     (folder.path / row["result"]).write_text(json.dumps({"kind": "other"}))
     row["task"] = task
     assert f"not a result of `ibn-seg {task}`" in _error(folder.write())
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("curves",), -3, "'iter' is missing"),
+        (("curves", "val", 0), [None], "'iter' is missing"),
+        (("curves", "loss"), [], "1 values of 'iter' but 0 of 'loss'"),
+    ],
+)
+def test_damaged_curves(folder, place, value, said):
+    path = folder.write() / "cells" / "c001" / "result.json"
+    content = json.loads(path.read_text())
+    *parents, last = place
+    part = content
+    for key in parents:
+        part = part[key]
+    part[last] = value
+    path.write_text(json.dumps(content))
+    line = _error(folder.path)
+    assert said in line
+    assert str(path) in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("share", [], "cell c001: share is []"),
+        ("share", 0, "cell c001: share is 0"),
+        ("start", "scrach", "unknown start of"),
+    ],
+)
+def test_damaged_transfers(folder, key, value, said):
+    folder.rows[1][key] = value
+    assert said in _error(folder.write())
