@@ -88,7 +88,8 @@ RULES = {
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics.summary"},
+        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
+         "evaluation.stored", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich"},
     ),
