@@ -81,7 +81,7 @@ def make_panels(
     """Return a panel for each image, with the prediction of each network.
 
     Args:
-        networks: Config and checkpoint by method.
+        networks: Config and checkpoint by method; what the configs name is registered.
         images: Domain and name of each image, as in `samples_of`.
         captions: What the page says of each.
         progress: Called with (networks done, networks in all).
@@ -91,7 +91,6 @@ def make_panels(
     """
     from ibn_seg.report import Panel
 
-    setup.register()
     scenes: list[tuple[np.ndarray, np.ndarray]] = []
     predictions: dict[str, list[np.ndarray]] = {}
     for method, (config, checkpoint) in networks.items():

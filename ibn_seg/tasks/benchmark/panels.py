@@ -15,6 +15,7 @@ from ibn_seg.provenance import source_domains
 from ibn_seg.report.disagreement import Disagreement, most_disagreed
 from ibn_seg.report.runs import METHOD_ORDER, order_methods
 from ibn_seg.report.stored_panels import FOLDER, write_panels
+from ibn_seg.tasks.setup import register
 
 Row = Mapping[str, Any]
 # More predictions than this beside each other can hardly be compared by eye.
@@ -69,6 +70,8 @@ def panels(
         say(f"{results}: no panels: {reason}")
         return None
     stored = {name: read_confusions(results / row["confusions"]) for name, row in chosen.items()}
+    # Before the configs import it: its maintained fork prints what it could not load.
+    register()
     images = _choose(stored, source_domains(next(iter(chosen.values()))["source"]), count)
     made = make_panels(
         {name: _network(results, row) for name, row in chosen.items()},
