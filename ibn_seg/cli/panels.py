@@ -25,18 +25,8 @@ def panels(
       ibn-seg panels work_dirs/benchmark/demo
       ibn-seg panels work_dirs/benchmark/demo --count 4 --method BN --method IBN-b --seed 1
     """
-    from ibn_seg.progress import progress_callback
     from ibn_seg.tasks.benchmark.panels import panels as run
 
-    with progress_callback("networks") as progress:
-        index = run(
-            results,
-            count=count,
-            methods=methods,
-            backbone=backbone,
-            seed=seed,
-            say=click.echo,
-            progress=progress,
-        )
+    index = run(results, count=count, methods=methods, backbone=backbone, seed=seed, say=click.echo)
     if index is not None:
         click.echo(index)

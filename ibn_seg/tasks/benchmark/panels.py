@@ -11,6 +11,7 @@ from ibn_seg.config import load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.stored import StoredConfusions, read_confusions
 from ibn_seg.io import read_json
+from ibn_seg.progress import progress_callback
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.disagreement import Disagreement, most_disagreed
 from ibn_seg.report.runs import METHOD_ORDER, order_methods
@@ -31,7 +32,6 @@ def panels(
     backbone: str | None = None,
     seed: int | None = None,
     say: Callable[[str], None] = print,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Path | None:
     """Predict the images on which methods disagree most; write `RESULTS/panels`.
 
@@ -48,7 +48,6 @@ def panels(
             the most methods.
         seed: Only networks of this seed. Default: the first with the most methods.
         say: Receives a line where there is nothing to predict.
-        progress: Called with (networks done, networks in all).
 
     Returns:
         The index of the panels; None if fewer than two methods have their checkpoint.
@@ -73,12 +72,13 @@ def panels(
     # Before the configs import it: its maintained fork prints what it could not load.
     register()
     images = _choose(stored, source_domains(next(iter(chosen.values()))["source"]), count)
-    made = make_panels(
-        {name: _network(results, row) for name, row in chosen.items()},
-        [(one.domain, one.image) for one in images],
-        [f"{one.domain}, {Path(one.image).name}" for one in images],
-        progress,
-    )
+    with progress_callback("predict") as progress:
+        made = make_panels(
+            {name: _network(results, row) for name, row in chosen.items()},
+            [(one.domain, one.image) for one in images],
+            [f"{one.domain}, {Path(one.image).name}" for one in images],
+            progress,
+        )
     return write_panels(results / FOLDER, made, _facts(chosen, images))
 
 
