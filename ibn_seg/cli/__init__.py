@@ -36,6 +36,7 @@ COMMANDS = {
         "ibn_seg.cli.leaderboard:leaderboard",
         "Compare results in one page, with intervals.",
     ),
+    "panels": ("ibn_seg.cli.panels:panels", "Predict the images on which methods disagree most."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
     "data": ("ibn_seg.cli.data:data", "Check, unpack and measure downloaded data sets."),
     "cache": ("ibn_seg.cli.data_cache:cache", "Decode training frames once, for fast crops."),

@@ -10,7 +10,7 @@ from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.io import write_text
 from ibn_seg.report import panels as pictures
 from ibn_seg.report import plots, scores, tables, wording
-from ibn_seg.report.page import asset, environment
+from ibn_seg.report.page import asset, environment, scene
 from ibn_seg.report.panels import Panel
 from ibn_seg.report.runs import Run, order_methods, read_runs
 
@@ -64,7 +64,7 @@ def _content(
         "gap": runs[0].gap is not None,
         "absent_notes": wording.absent_notes(runs),
         "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
-        "scenes": [_scene(panel, runs[0], methods) for panel in panels],
+        "scenes": [scene(panel, _role(panel.domain, runs[0]), methods) for panel in panels],
         "legend": pictures.legend(),
         "charts": _class_charts(runs, methods),
         "curves": _curve_charts(runs, methods),
@@ -75,31 +75,6 @@ def _content(
         "warnings": wording.unequal_notes(runs),
         "notes": notes,
         "runs": [_recipe(run) for run in runs],
-    }
-
-
-def _scene(panel: Panel, run: Run, methods: Sequence[str]) -> dict[str, Any]:
-    """Return a scene's images with captions; predictions in the order of the methods."""
-    shown = [method for method in order_methods([*methods, *panel.predictions])]
-    images = [("Image", "", pictures.photo(panel.image), "photograph")]
-    images.append(("Ground truth", "", pictures.label_map(panel.label), "true classes"))
-    for method in shown:
-        if method in panel.predictions:
-            prediction = panel.predictions[method]
-            right = pictures.pixel_accuracy(prediction, panel.label)
-            images.append(
-                (
-                    method,
-                    "" if right is None else f"{tables.number(right)} % of pixels right",
-                    pictures.label_map(prediction),
-                    f"classes predicted by {method}",
-                )
-            )
-    return {
-        "caption": panel.caption,
-        "domain": panel.domain,
-        "role": _role(panel.domain, run),
-        "images": images,
     }
 
 

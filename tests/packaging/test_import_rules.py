@@ -93,7 +93,8 @@ RULES = {
         {"numpy", "markupsafe"},
     ),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics.summary"},
+        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
+         "evaluation.stored", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich", "yaml"},
     ),

@@ -145,7 +145,7 @@ def kept(trained, tiny, tmp_path_factory):
 def test_clean_scores_are_those_of_the_test_and_retention_is_their_share(kept, trained):
     result, work_dir = kept
     assert json.loads((work_dir / "robustness.json").read_text()) == result
-    assert result["kind"] == "robustness"
+    assert (result["kind"], result["seed"]) == ("robustness", trained[1]["seed"])
     assert result["domains"] == trained[1]["domains"]
     assert (result["corruptions"], result["severities"]) == (["haze", "gaussian_noise"], [1, 5])
     assert len(result["corrupted"]) == 4

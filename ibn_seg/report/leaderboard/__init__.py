@@ -6,6 +6,7 @@ It reads what `ibn-seg benchmark`, `evaluate` and `test` wrote; it trains nothin
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
@@ -18,11 +19,12 @@ from ibn_seg.report.leaderboard.analyses import (
 from ibn_seg.report.leaderboard.compare import Comparison, check_baseline, compare
 from ibn_seg.report.leaderboard.links import Links
 from ibn_seg.report.leaderboard.page import TITLE, Section, commits_of, page_text
-from ibn_seg.report.leaderboard.pictures import pictures_of
 from ibn_seg.report.leaderboard.read import Board, read_board
 from ibn_seg.report.leaderboard.tables import Table
+from ibn_seg.report.page import scene
 from ibn_seg.report.published import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.runs import BASELINE
+from ibn_seg.report.stored_panels import FOLDER, read_panels
 from ibn_seg.report.transfer import TRANSFER_NOTE
 
 NAME = "leaderboard.html"
@@ -146,7 +148,7 @@ class _Content:
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
-            Section("disagreement", "Where methods disagree most", pictures=pictures_of(board)),
+            Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
             Section("divergence", "Divergence over depth", texts["divergence"], (_DEPTH,),
                     legend=key, charts=tuple(charts.divergence_charts(board))),
             Section("robustness", "Robustness", texts["robustness"], (_ROBUSTNESS,), folded=True,
@@ -157,6 +159,15 @@ class _Content:
                     folded=True),
             Section("unfinished-cells", "Not finished", missing),
         ]  # fmt: skip
+
+    def _scenes(self) -> tuple[dict[str, Any], ...]:
+        """Return the panels that `ibn-seg panels` left in the folders."""
+        sources = {domain for found in self.comparisons for domain in found.sources}
+        return tuple(
+            scene(panel, "source" if panel.domain in sources else "unseen", self.board.methods)
+            for folder in self.board.heads
+            for panel in read_panels(folder / FOLDER)
+        )
 
     def exported(self) -> list[Table]:
         """Return the tables of an export: all but published figures of other training sets."""

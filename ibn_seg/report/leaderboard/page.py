@@ -12,6 +12,7 @@ from ibn_seg.report.leaderboard.read import UNKNOWN, Board, Network
 from ibn_seg.report.leaderboard.tables import Table
 from ibn_seg.report.leaderboard.text import interval_text
 from ibn_seg.report.page import asset, environment
+from ibn_seg.report.panels import legend
 from ibn_seg.report.tables import number, sign
 
 TITLE = "Leaderboard"
@@ -29,7 +30,7 @@ class Section:
         folded: Whether each table is shown when asked for.
         legend: Methods with the number of their colour, for its charts.
         charts: Drawings, each with 'title' and 'svg'.
-        pictures: Pictures, each with 'caption', 'uri', 'width' and 'height'.
+        scenes: What `ibn_seg.report.page.scene` returned.
     """
 
     key: str
@@ -39,7 +40,7 @@ class Section:
     folded: bool = False
     legend: tuple[tuple[str, int], ...] = ()
     charts: tuple[dict[str, Any], ...] = field(default=())
-    pictures: tuple[dict[str, Any], ...] = field(default=())
+    scenes: tuple[dict[str, Any], ...] = field(default=())
 
 
 def page_text(
@@ -66,7 +67,8 @@ def page_text(
             headline=[one for found in comparisons for one in headlines(found)]
             or ["Nothing to compare yet."],
             warnings=warnings(board),
-            sections=[s for s in sections if s.tables or s.charts or s.pictures],
+            classes=legend(),
+            sections=[s for s in sections if s.tables or s.charts or s.scenes],
             runs=_runs(links),
             command=command,
             facts=facts(board),

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,7 +13,10 @@ from urllib.parse import unquote
 import pytest
 
 from ibn_seg.cli import run
+from ibn_seg.errors import UserError
 from ibn_seg.report.leaderboard import write_leaderboard
+from ibn_seg.report.stored_panels import FOLDER, write_panels
+from tests.report.conftest import four_scenes
 from tests.report.leaderboard.made import Folder, evaluated, skill_of
 
 
@@ -172,24 +174,19 @@ def test_incomplete_seeds_are_said(tmp_path):
     assert "seeds: 2 or 4 (0, 1, 2, 3)" in text
 
 
-def test_panels_are_shown_whole(tmp_path):
+def test_stored_panels_are_shown_with_their_domain(tmp_path):
     folder = Folder(tmp_path)
     folder.train("BN", 0, skill_of("BN"))
     path = folder.write()
-    ihdr = b"IHDR" + (7).to_bytes(4, "big") + (5).to_bytes(4, "big") + b"\x08\x00\x00\x00\x00"
-    parts = [ihdr, b"IDAT" + zlib.compress(bytes(8 * 5)), b"IEND"]
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        (len(p) - 4).to_bytes(4, "big") + p + zlib.crc32(p).to_bytes(4, "big") for p in parts
-    )
-    (path / "panels").mkdir()
-    (path / "panels" / "night_12.png").write_bytes(data)
-    (path / "panels" / "cut.png").write_bytes(data[:-5])
+    write_panels(path / FOLDER, four_scenes(), {})
     (page,) = write_leaderboard([path])
     text = page.read_text(encoding="utf-8")
-    assert "<figcaption>night 12</figcaption>" in text
-    assert base64.b64encode(data).decode() in text
-    assert 'width="7" height="5"' in text
-    assert text.count("data:image/png") == 1
+    assert text.count('<figure class="scene">') == 4
+    assert text.count("<img ") == 4 * 5
+    assert "cityscapes, frame 0" in text
+    (path / FOLDER / "index.json").write_text("{")
+    with pytest.raises(UserError, match="not a JSON file"):
+        write_leaderboard([path])
 
 
 def test_the_command_writes_what_it_says(tmp_path, capsys):
