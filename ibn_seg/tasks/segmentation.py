@@ -4,7 +4,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -131,32 +131,28 @@ def test(
         UserError: The config, the data or the checkpoint is wrong.
         EnvError: Something cannot be written or shown.
     """
-    from ibn_seg.engine.fit import load_strictly
 
-    weights = load_checkpoint(checkpoint)
-    setup.register()
-    cfg = setup.prepare(
+    def adapt(cfg: "Config") -> None:
+        if out is not None:
+            setup.check_writable(out)
+            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+        if show or show_dir:
+            _draw(cfg, show, show_dir, wait_time)
+        if tta:
+            _augment(cfg)
+        setup.set_progress(cfg)
+
+    with trained_runner(
         config,
+        checkpoint,
+        default_folder="test",
+        adapt=adapt,
         work_dir=work_dir,
         cfg_options=cfg_options,
         launcher=launcher,
+        protocol=protocol,
         quiet=quiet,
-        default_folder="test",
-    )
-    setup.for_testing(cfg)
-    if out is not None:
-        setup.check_writable(out)
-        setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
-    if show or show_dir:
-        _draw(cfg, show, show_dir, wait_time)
-    if tta:
-        _augment(cfg)
-    if protocol is not None:
-        setup.set_protocol(cfg, protocol)
-    setup.set_progress(cfg)
-    with built_runner(cfg, launcher) as runner:
-        load_strictly(network_of(runner.model), weights, checkpoint)
-        del weights
+    ) as runner:
         runner.test()
         return finish(
             runner,
@@ -168,16 +164,54 @@ def test(
 
 
 @contextlib.contextmanager
-def built_runner(cfg: "Config", launcher: str = "none") -> "Iterator[StrictRunner]":
-    """Build the Runner of a prepared config in its group of processes; close it afterwards.
+def trained_runner(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    default_folder: str,
+    adapt: "Callable[[Config], None] | None" = None,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    protocol: str | None = None,
+    quiet: bool = False,
+) -> "Iterator[StrictRunner]":
+    """Build the Runner that tests a trained network, weights loaded; close it afterwards.
 
     Args:
-        cfg: What `setup.prepare` returned.
-        launcher: What started the processes.
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        default_folder: The folder appended to the default work dir.
+        adapt: Changes the config, its training part taken out, in place.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        quiet: Keep mmengine's log lines off the console.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong.
+        EnvError: The work dir cannot be written.
     """
     from ibn_seg.engine import distributed
     from ibn_seg.engine.explain import explained
+    from ibn_seg.engine.fit import load_strictly
 
+    weights = load_checkpoint(checkpoint)
+    setup.register()
+    cfg = setup.prepare(
+        config,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        quiet=quiet,
+        default_folder=default_folder,
+    )
+    setup.for_testing(cfg)
+    if adapt is not None:
+        adapt(cfg)
+    if protocol is not None:
+        setup.set_protocol(cfg, protocol)
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
@@ -185,6 +219,8 @@ def built_runner(cfg: "Config", launcher: str = "none") -> "Iterator[StrictRunne
     ):
         runner = _build_runner(cfg)
         try:
+            load_strictly(network_of(runner.model), weights, checkpoint)
+            del weights
             yield runner
         finally:
             runner.close()

@@ -207,11 +207,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
-    randomness = dict(cfg.get("randomness") or {})
-    randomness["seed"] = seed if seed is not None else randomness.get("seed")
-    if randomness["seed"] is None:
-        randomness["seed"] = DEFAULT_SEED
-    cfg.randomness = randomness
+    _set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
     hooks = dict(cfg.get("default_hooks") or {})
@@ -223,6 +219,15 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     hooks["checkpoint"] = checkpoint
     cfg.default_hooks = hooks
     add_hooks(cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"})
+
+
+def _set_seed(cfg: "Config", seed: int | None = None) -> None:
+    """Set the seed: the given one, else the config's, else `DEFAULT_SEED`."""
+    randomness = dict(cfg.get("randomness") or {})
+    randomness["seed"] = seed if seed is not None else randomness.get("seed")
+    if randomness["seed"] is None:
+        randomness["seed"] = DEFAULT_SEED
+    cfg.randomness = randomness
 
 
 def set_progress(cfg: "Config") -> None:
@@ -270,6 +275,8 @@ def for_testing(cfg: "Config") -> None:
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
         cfg.pop(key, None)
     cfg.setdefault("test_cfg", {"type": "TestLoop"})
+    # As for training: results are put together by seed, so a random one would be nobody's.
+    _set_seed(cfg)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):

@@ -87,10 +87,16 @@ RULES = {
         {"errors", "models"}, {"mmengine", "torch", "PIL"}, {"torchvision"}
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
+    "ibn_seg.report.leaderboard": Rule(
+        {"errors", "io", "provenance", "datasets.labels", "statistics", "evaluation.confusion",
+         "evaluation.stored", "report"},
+        {"numpy", "markupsafe"},
+    ),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics.summary"},
+        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
+         "evaluation.stored", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
-        {"rich"},
+        {"rich", "yaml"},
     ),
     "ibn_seg.tasks.exportable": Rule(
         {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
