@@ -63,8 +63,9 @@ def most_disagreed(
         for k, image in enumerate(first.images)
         if labelled[k]
     ]
-    # The rounding of the division must not decide between equal images.
-    return sorted(found, key=lambda one: (-round(one.spread, 9), one.image))[:count]
+    # The images are sorted by name, and equal ones stay so; the rounding of the division must not
+    # decide between them.
+    return sorted(found, key=lambda one: -round(one.spread, 9))[:count]
 
 
 def _of_domain(stored: Mapping[str, StoredConfusions], domain: str) -> dict[str, ImageConfusions]:
