@@ -16,7 +16,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import atomic_path
 from ibn_seg.progress import progress_bar
 from ibn_seg.provenance import record
-from ibn_seg.tasks.setup import check_writable
+from ibn_seg.tasks.setup import check_writable, fuse_network
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +82,7 @@ def export(
     fixed_size: bool = False,
     normalise: bool = False,
     labels: bool = False,
+    fuse: bool = False,
 ) -> Exported:
     """Write a classifier or a segmentor as an ONNX file that takes any batch and any size.
 
@@ -105,6 +106,7 @@ def export(
         normalise: Take RGB values from 0 to 255 and normalise them inside. Default: take what the
             PyTorch network takes, normalised images.
         labels: Of a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Returns:
         Where the file is, its inputs and outputs, and the differences that were measured.
@@ -127,6 +129,8 @@ def export(
         subject = exportable.segmentor(config, checkpoint, cfg_options)
     if not fixed_size:
         _check_pooling(subject)
+    if fuse:
+        fuse_network(subject.network)
     network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)
     shapes = _shapes(*(size or (_DEFAULT_SIDE[subject.kind],) * 2), fixed_size)
     # Only now: a download has a bar of its own.

@@ -18,6 +18,7 @@ from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import adapt_state_dict
+from ibn_seg.surgery.running import whole_images
 from ibn_seg.tasks.setup import trained_network
 
 if TYPE_CHECKING:
@@ -135,9 +136,7 @@ class WholeImage(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, shape (N, classes, H, W), of images, shape (N, 3, H, W)."""
-        size = image.shape[2:]
-        about = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0] * 4}
-        return self.segmentor.encode_decode(image, [about])
+        return whole_images(self.segmentor, image)
 
 
 def classifier(name: str, checkpoint: str | os.PathLike | None = None) -> Subject:

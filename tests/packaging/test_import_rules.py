@@ -95,14 +95,16 @@ RULES = {
         {"rich"},
     ),
     "ibn_seg.tasks.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
+        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.setup"},
+        {"torch"},
+        {"mmengine"},
     ),
     "ibn_seg.tasks.data.files": Rule(
         {"errors", "datasets.labels", "datasets.formats"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(
-        CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report", "swap", "imagenet", "benchmark"},
+        CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",
+                "engine", "scenes", "report", "swap", "imagenet", "benchmark"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),
