@@ -16,7 +16,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import atomic_path
 from ibn_seg.progress import progress_bar
 from ibn_seg.provenance import record
-from ibn_seg.tasks.setup import check_writable, fuse_network
+from ibn_seg.tasks.setup import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -124,13 +124,11 @@ def export(
     from ibn_seg.tasks import exportable
 
     if model is not None:
-        subject = exportable.classifier(model, checkpoint)
+        subject = exportable.classifier(model, checkpoint, fuse)
     else:
-        subject = exportable.segmentor(config, checkpoint, cfg_options)
+        subject = exportable.segmentor(config, checkpoint, cfg_options, fuse)
     if not fixed_size:
         _check_pooling(subject)
-    if fuse:
-        fuse_network(subject.network)
     network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)
     shapes = _shapes(*(size or (_DEFAULT_SIDE[subject.kind],) * 2), fixed_size)
     # Only now: a download has a bar of its own.

@@ -19,7 +19,7 @@ from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
-from ibn_seg.tasks.setup import trained_network
+from ibn_seg.tasks.setup import fuse_network, trained_network
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -139,13 +139,16 @@ class WholeImage(nn.Module):
         return whole_images(self.segmentor, image)
 
 
-def classifier(name: str, checkpoint: str | os.PathLike | None = None) -> Subject:
+def classifier(
+    name: str, checkpoint: str | os.PathLike | None = None, fuse: bool = False
+) -> Subject:
     """Return a named classifier with published weights, or with those of a checkpoint.
 
     Args:
         name: One of `ibn_seg.list_models()`.
         checkpoint: A .pth file of this very network, whose classifier says how many classes there
             are. Default: what its authors published.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
         UserError: The name is unknown, or the weights do not fit or were never published.
@@ -157,6 +160,8 @@ def classifier(name: str, checkpoint: str | os.PathLike | None = None) -> Subjec
         network = create_model(name, pretrained=True)
     else:
         network = _filled(name, checkpoint)
+    if fuse:
+        fuse_network(network)
     mean, std = (tuple(_RANGE * value for value in each) for each in (IMAGE_MEAN, IMAGE_STD))
     return Subject(name, "classifier", network.eval(), Images(mean, std))
 
@@ -165,6 +170,7 @@ def segmentor(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
 ) -> Subject:
     """Return the segmentor of a config with the weights of a checkpoint.
 
@@ -172,12 +178,13 @@ def segmentor(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
         UserError: The config or the checkpoint is wrong, or the model is no segmentor that infers
             whole images.
     """
-    model, cfg, content = trained_network(config, checkpoint, cfg_options)
+    model, cfg, content = trained_network(config, checkpoint, cfg_options, fuse)
     name = str(cfg.filename or "config")
     if not hasattr(model, "encode_decode"):
         raise UserError(
