@@ -6,6 +6,7 @@ from ibn_seg.cli.options import (
     ConfigCommand,
     command_line,
     config_options,
+    fuse_option,
     launch_options,
     set_local_rank,
 )
@@ -34,6 +35,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
               help="With --predictions: processes. Default: the cores.")  # fmt: skip
+@fuse_option
 @config_options
 @launch_options
 def evaluate(
@@ -49,6 +51,7 @@ def evaluate(
     work_dir: str | None,
     out: str | None,
     workers: int | None,
+    fuse: bool,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -77,6 +80,8 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
+    if predictions is not None and fuse:
+        raise UserError("--fuse is given with --predictions", "it goes with CONFIG and CHECKPOINT")
     if predictions is not None:
         result = _from_files(
             predictions, targets, method, backbone, source, seed, protocol, work_dir, workers
@@ -96,6 +101,7 @@ def evaluate(
             protocol=protocol,
             work_dir=work_dir,
             out=out,
+            fuse=fuse,
             cfg_options=read_options(cfg_options),
             launcher=launcher,
             quiet=not verbose,

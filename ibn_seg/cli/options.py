@@ -89,6 +89,13 @@ def config_options(function: Callable) -> Callable:
     )(function)
 
 
+def fuse_option(function: Callable) -> Callable:
+    """Add `--fuse`."""
+    return click.option(
+        "--fuse", is_flag=True, help="Fold norms into convolutions first: faster, same results."
+    )(function)
+
+
 def launch_options(function: Callable) -> Callable:
     """Add `--launcher`, `--local_rank` and `--verbose`."""
     for option in (

@@ -42,6 +42,7 @@ def evaluate(
     protocol: str = "native",
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
+    fuse: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     quiet: bool = False,
@@ -62,6 +63,7 @@ def evaluate(
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -103,6 +105,7 @@ def evaluate(
         checkpoint,
         work_dir=work_dir or Path("work_dirs", stem, DEFAULT_FOLDER),
         out=out,
+        fuse=fuse,
         protocol=protocol,
         launcher=launcher,
         quiet=quiet,

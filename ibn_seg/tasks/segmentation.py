@@ -100,6 +100,7 @@ def test(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     tta: bool = False,
+    fuse: bool = False,
     protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -119,6 +120,7 @@ def test(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
             and classes for each target. Default: what the config says.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -153,11 +155,13 @@ def test(
         protocol=protocol,
         quiet=quiet,
     ) as runner:
+        if fuse:
+            setup.fuse_network(network_of(runner.model))
         runner.test()
         return finish(
             runner,
             "test",
-            lambda: measured(runner),
+            lambda: {**measured(runner), "fused": fuse},
             command=command,
             checkpoint=str(checkpoint),
         )

@@ -6,6 +6,7 @@ import io
 import itertools
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -299,6 +300,7 @@ def trained_network(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
 ) -> "tuple[nn.Module, Config, Mapping]":
     """Build the network of a config in one process and fill it with a checkpoint.
 
@@ -306,6 +308,7 @@ def trained_network(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
 
     Returns:
         The network in eval mode on the CPU, the config that it was built from, and what the
@@ -332,13 +335,34 @@ def trained_network(
     with explained(cfg):
         model = MODELS.build(cfg.model)
     load_strictly(model, weights, checkpoint)
+    if fuse:
+        fuse_network(model)
     return model.eval(), cfg, weights
+
+
+def fuse_network(network: "nn.Module") -> None:
+    """Fuse a trained network in place (`ibn_seg.fuse`) and say on stderr what became of it.
+
+    Args:
+        network: With its weights; they do not fit afterwards.
+
+    Raises:
+        UserError: It cannot be fused.
+    """
+    import torch.distributed as dist
+
+    from ibn_seg.surgery.fuse import fuse
+
+    network.eval()
+    report = fuse(network, inplace=True).report
+    if not (dist.is_available() and dist.is_initialized() and dist.get_rank()):
+        print(f"fused {report}", file=sys.stderr)
 
 
 def _replace_sync_bn(part: Any) -> None:
     """Put BN where a config says SyncBN: one process predicts."""
     if isinstance(part, dict):
-        if part.get("type") == "SyncBN":
+        if part.get("type") in ("SyncBN", "MMSyncBN"):
             part["type"] = "BN"
         for value in part.values():
             _replace_sync_bn(value)

@@ -78,7 +78,9 @@ RULES = {
     "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
-        CORE | {"benchmark.lease", "models", "datasets", "transforms", "evaluation", "plugins"},
+        CORE
+        | {"benchmark.lease", "layers", "models", "plugins"}
+        | {"datasets", "transforms", "evaluation"},
         MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
@@ -99,14 +101,16 @@ RULES = {
         {"rich", "yaml"},
     ),
     "ibn_seg.tasks.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
+        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.setup"},
+        {"torch"},
+        {"mmengine"},
     ),
     "ibn_seg.tasks.data.files": Rule(
         {"errors", "datasets.labels", "datasets.formats"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(
-        CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report", "swap", "imagenet", "benchmark"},
+        CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",
+                "engine", "scenes", "report", "swap", "imagenet", "benchmark"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),
