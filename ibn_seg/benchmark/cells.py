@@ -23,6 +23,7 @@ from ibn_seg.provenance import source_domains
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+TRAINING = "train"
 _FACTS = (
     "id", "task", "method", "backbone", "segmentor", "source", "targets", "seed", "iterations",
     "share", "start", "needs",
@@ -61,7 +62,7 @@ class Cell:
     iterations: int
     identity: Mapping[str, Any] = field(repr=False, compare=False)
     config: "Config" = field(repr=False, compare=False)
-    task: str = "train"
+    task: str = TRAINING
     needs: tuple[str, ...] = ()
     share: float | None = None
     start: str | None = None
@@ -70,7 +71,7 @@ class Cell:
     @property
     def label(self) -> str:
         """A short name for people."""
-        what = "" if self.task == "train" else f"{self.task} of "
+        what = "" if self.task == TRAINING else f"{self.task} of "
         part = "" if self.share is None else f" {self.share:g} % from {self.start}"
         return f"{what}{self.method} {self.backbone} {self.source}{part} seed {self.seed}"
 

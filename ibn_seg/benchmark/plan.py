@@ -5,7 +5,7 @@ and `blocks`), of `Block`, and `also`.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ibn_seg.benchmark.plan_extras import EXTRAS, read_extras
@@ -47,7 +47,7 @@ class Plan:
     threads: int = 1
     processes: int = 1
     gpus: float = 0.0
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     selection: str = "last"
     scenes: Scenes | None = None
     oracles: Block | None = None

@@ -25,7 +25,8 @@ def read_axes(read: Reader, given: Mapping[str, Any], start: str) -> dict[str, A
     """
     readers: dict[str, Callable[[Reader, Any, str], Any]] = {
         "methods": _methods, "backbones": _backbones, "segmentors": _segmentors,
-        "sources": read_sources, "targets": _targets, "seeds": read_seeds, "schedule": read_schedule,
+        "sources": read_sources, "targets": _targets, "seeds": read_seeds,
+        "schedule": read_schedule,
     }  # fmt: skip
     return {key: readers[key](read, given[key], f"{start}{key}") for key in MATRIX if key in given}
 

@@ -235,6 +235,10 @@ def set_progress(cfg: "Config") -> None:
 def set_resume(cfg: "Config", resume: bool) -> None:
     """Name the checkpoint that training starts from: a path or a URL.
 
+    Where it is to go on and there is a checkpoint of its own, that is where it goes on, whatever
+    weights (`load_from`) it once began from. With both `resume` and `load_from` in the config it
+    goes on from the latter, as mmengine does.
+
     Raises:
         UserError: `load_from` has an unknown scheme, or names no published weights.
     """
@@ -243,15 +247,16 @@ def set_resume(cfg: "Config", resume: bool) -> None:
     from ibn_seg.engine import find_checkpoint
     from ibn_seg.plugins.checkpoint_names import resolve
 
-    cfg.resume = bool(resume or cfg.get("resume"))
-    if cfg.get("load_from"):
-        cfg.load_from = resolve(cfg.load_from)
-        return
+    begin_from = cfg.get("load_from")
     found = [None]
-    if cfg.resume:
+    if resume or (cfg.get("resume") and not begin_from):
         if is_main_process():
             found = [find_checkpoint(cfg.work_dir)]
         broadcast_object_list(found)
+    if found[0] is None and begin_from:
+        cfg.resume = bool(cfg.get("resume"))
+        cfg.load_from = resolve(begin_from)
+        return
     cfg.resume = found[0] is not None
     cfg.load_from = str(found[0]) if found[0] else None
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ibn_seg
-from ibn_seg.benchmark.cells import LEFT_OUT, cell_id, identity_of, list_cells
+from ibn_seg.benchmark.cells import list_cells
+from ibn_seg.benchmark.identity import LEFT_OUT, cell_id, identity_of
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.errors import UserError
 from tests.benchmark.test_plan import GOOD

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ibn_seg.benchmark.plan import Budget, Choice, Scenes, read_plan
+from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.plan_parts import Budget, Choice, Scenes
 from ibn_seg.errors import UserError
 
 GOOD = {

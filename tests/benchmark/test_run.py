@@ -11,7 +11,7 @@ import pytest
 
 from ibn_seg.benchmark import lease
 from ibn_seg.benchmark.cells import list_cells
-from ibn_seg.benchmark.index import selected
+from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
@@ -189,8 +189,8 @@ def test_an_unwritable_folder_and_a_bad_key(tmp_path):
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {plan}: thread: unknown key 'thread': did you mean 'threads'? allowed: name, "
-        "protocol, threads, processes, gpus, budget, selection, scenes, also, methods, backbones, "
-        "segmentors, sources, targets, seeds, schedule\n"
+        "protocol, threads, processes, gpus, budget, selection, scenes, also, oracles, analyses, "
+        "transfer, methods, backbones, segmentors, sources, targets, seeds, schedule\n"
     )
     assert not (tmp_path / "out").exists()
 
