@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibn_seg
 from ibn_seg.benchmark.plan import BACKBONE_FIELD, Block, Choice, Plan, Schedule
+from ibn_seg.benchmark.schedule import iterations_of, stretch
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
@@ -45,7 +46,6 @@ LEFT_OUT: Mapping[str, str] = {
 }
 _ID_LENGTH = 12
 _DATASETS = "_base_/datasets"
-_STRETCHED = ("begin", "end", "T_max", "milestones")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "protocol": plan.protocol,
         "selection": plan.selection,
         "scenes": asdict(plan.scenes) if plan.scenes else None,
-        "config": _counting(config, ""),
+        "config": counted(config),
     }
 
 
@@ -139,17 +139,28 @@ def cell_id(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
 
 
-def _counting(value: Any, path: str) -> Any:
-    """Return a part of a config as JSON can hold it, without what is left out."""
+def counted(value: Any, path: str = "") -> Any:
+    """Return a config, or the part of it at a dotted key, as JSON can hold it.
+
+    Args:
+        value: The part.
+        path: Its key.
+
+    Returns:
+        What of it changes numbers: all but `LEFT_OUT`.
+
+    Raises:
+        UserError: It holds what JSON cannot.
+    """
     if isinstance(value, Mapping):
         below = {str(key): (f"{path}.{key}" if path else str(key)) for key in value}
         return {
-            str(key): _counting(item, below[str(key)])
+            str(key): counted(item, below[str(key)])
             for key, item in value.items()
             if not any(fnmatch.fnmatchcase(below[str(key)], pattern) for pattern in LEFT_OUT)
         }
     if isinstance(value, list | tuple):
-        return [_counting(item, f"{path}.{index}") for index, item in enumerate(value)]
+        return [counted(item, f"{path}.{index}") for index, item in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, type):
@@ -281,30 +292,17 @@ def _val_datasets(plan: Plan, config: "Config") -> list:
 
 def _iterations(plan: Plan, config: "Config") -> int:
     """Return the training iterations of a config."""
-    iterations = (config.get("train_cfg") or {}).get("max_iters")
-    if not iterations:
-        raise UserError(
-            f"{plan.file}: {config.filename}: train_cfg.max_iters is missing",
-            "a benchmark trains by iterations",
-        )
-    return int(iterations)
+    try:
+        return iterations_of(config)
+    except UserError as error:
+        raise UserError(f"{plan.file}: {error.line}") from error
 
 
 def _set_schedule(plan: Plan, config: "Config", schedule: Schedule) -> None:
     """Set the length of a training and stretch what depends on it."""
     if schedule.iterations:
-        before, now = _iterations(plan, config), schedule.iterations
-        # Rounded alike wherever one scheduler ends and the next begins.
-        stretch = lambda at: at and max(1, round(at * now / before))  # noqa: E731
-        schedulers = config.get("param_scheduler") or []
-        for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
-            for key in set(_STRETCHED) & set(scheduler):
-                value = scheduler[key]
-                scheduler[key] = (
-                    [stretch(at) for at in value] if isinstance(value, list) else stretch(value)
-                )
-        config.train_cfg.max_iters = now
-        config.train_cfg.val_interval = stretch(config.train_cfg.get("val_interval", before))
+        with _blamed_on(plan, "schedule.iterations"):
+            stretch(config, schedule.iterations)
     if schedule.validate_every:
         config.train_cfg.val_interval = schedule.validate_every
     checkpoint = dict((config.get("default_hooks") or {}).get("checkpoint") or {"by_epoch": False})
