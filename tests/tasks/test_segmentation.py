@@ -278,6 +278,8 @@ def test_a_work_dir_that_cannot_be(tiny, tmp_path):
         ({"model.backbone.depth": 34}, "ResNet-18, the config's is ResNet-34"),
         ({"model.backbone.ibn": None}, "norm placement is IBN-a, the config's is BN"),
         ({"model.backbone.ibn": "b"}, "norm placement is IBN-a, the config's is IBN-b"),
+        ({"model.backbone.ibn_ratio": 0.25}, "its IBN ratio is 0.5, the config's is 0.25"),
+        ({"model.decode_head.num_classes": 5}, "its head is for 19 classes, the config's for 5"),
         ({"model.decode_head.num_classes": 5}, r"another shape.*\(19, .*instead of \(5, "),
     ],
 )
