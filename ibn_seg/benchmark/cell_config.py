@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
+from ibn_seg.benchmark.schedule import iterations_of, stretch
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 _DATASETS = "_base_/datasets"
-_STRETCHED = ("begin", "end", "T_max", "milestones")
 
 Base = Callable[[str, str], "Config"]
 
@@ -113,17 +113,6 @@ def targets_of(plan: Plan, config: "Config") -> tuple[str, ...]:
     return tuple(_domain(item) for item in datasets)
 
 
-def iterations_of(plan: Plan, config: "Config") -> int:
-    """Return the training iterations of a config."""
-    iterations = (config.get("train_cfg") or {}).get("max_iters")
-    if not iterations:
-        raise UserError(
-            f"{plan.file}: {config.filename}: train_cfg.max_iters is missing",
-            "a benchmark trains by iterations",
-        )
-    return int(iterations)
-
-
 def _domain(dataset: Mapping[str, Any]) -> str:
     """Return what a data set's config says that it is called."""
     name = str(dataset["type"]).removeprefix("Raw").removesuffix("Dataset").lower()
@@ -199,24 +188,15 @@ def _val_datasets(plan: Plan, config: "Config") -> list:
 
 def _set_schedule(plan: Plan, config: "Config", schedule: Schedule) -> None:
     """Set the length of a training and stretch what depends on it."""
-    if schedule.iterations:
-        before, now = iterations_of(plan, config), schedule.iterations
-        # Rounded alike wherever one scheduler ends and the next begins.
-        stretch = lambda at: at and max(1, round(at * now / before))  # noqa: E731
-        schedulers = config.get("param_scheduler") or []
-        for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
-            for key in set(_STRETCHED) & set(scheduler):
-                value = scheduler[key]
-                scheduler[key] = (
-                    [stretch(at) for at in value] if isinstance(value, list) else stretch(value)
-                )
-        config.train_cfg.max_iters = now
-        config.train_cfg.val_interval = stretch(config.train_cfg.get("val_interval", before))
+    with _blamed_on(plan, "schedule"):
+        iterations_of(config)
+        if schedule.iterations:
+            stretch(config, schedule.iterations)
     if schedule.validate_every:
         config.train_cfg.val_interval = schedule.validate_every
     checkpoint = dict((config.get("default_hooks") or {}).get("checkpoint") or {"by_epoch": False})
     every = schedule.checkpoint_every or min(
-        checkpoint.get("interval", 1000), iterations_of(plan, config)
+        checkpoint.get("interval", 1000), iterations_of(config)
     )
     # What a finished cell needs is its last checkpoint; the one before it is for interruptions.
     checkpoint |= {"interval": every, "max_keep_ckpts": 2}

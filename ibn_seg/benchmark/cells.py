@@ -8,7 +8,6 @@ from ibn_seg.benchmark.cell_config import (
     Base,
     Network,
     base_configs,
-    iterations_of,
     networks_of,
     targets_of,
     training_config,
@@ -16,6 +15,7 @@ from ibn_seg.benchmark.cell_config import (
 from ibn_seg.benchmark.identity import analysis_identity, cell_id, identity_of
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import Analysis, Block, Transfer
+from ibn_seg.benchmark.schedule import iterations_of
 from ibn_seg.benchmark.transfer import transfer_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
@@ -147,7 +147,7 @@ def _training(plan: Plan, network: Network, config: "Config", needs: Sequence[st
         id=cell_id(identity), method=network.method.name, backbone=network.backbone.name,
         segmentor=network.segmentor.name, source=experiment.source,
         targets=targets_of(plan, config), seed=network.seed,
-        iterations=iterations_of(plan, config), identity=identity, config=config,
+        iterations=iterations_of(config), identity=identity, config=config,
         needs=tuple(needs), share=experiment.get("share"), start=experiment.get("start"),
     )  # fmt: skip
 

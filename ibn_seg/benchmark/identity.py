@@ -51,7 +51,7 @@ def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "protocol": plan.protocol,
         "selection": plan.selection,
         "scenes": _frames(plan),
-        "config": _counting(config, ""),
+        "config": counted(config),
     }
 
 
@@ -86,17 +86,28 @@ def _frames(plan: Plan) -> dict[str, Any] | None:
     }
 
 
-def _counting(value: Any, path: str) -> Any:
-    """Return a part of a config as JSON can hold it, without what is left out."""
+def counted(value: Any, path: str = "") -> Any:
+    """Return a config, or the part of it at a dotted key, as JSON can hold it.
+
+    Args:
+        value: The part.
+        path: Its key.
+
+    Returns:
+        What of it changes numbers: all but `LEFT_OUT`.
+
+    Raises:
+        UserError: It holds what JSON cannot.
+    """
     if isinstance(value, Mapping):
         below = {str(key): (f"{path}.{key}" if path else str(key)) for key in value}
         return {
-            str(key): _counting(item, below[str(key)])
+            str(key): counted(item, below[str(key)])
             for key, item in value.items()
             if not any(fnmatch.fnmatchcase(below[str(key)], pattern) for pattern in LEFT_OUT)
         }
     if isinstance(value, list | tuple):
-        return [_counting(item, f"{path}.{index}") for index, item in enumerate(value)]
+        return [counted(item, f"{path}.{index}") for index, item in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, type):
