@@ -130,7 +130,11 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 def _divergence(read: Reader, given: Mapping[str, Any], key: str) -> dict[str, Any]:
     options = dict(_OPTIONS["divergence"])
     if "pairs" in given:
-        options["pairs"] = _texts(read, given["pairs"], f"{key}.pairs", "[appearance, content]")
+        pairs = given["pairs"]
+        if isinstance(pairs, list):
+            # YAML reads the name of the pair 'null' as nothing.
+            pairs = ["null" if pair is None else pair for pair in pairs]
+        options["pairs"] = _texts(read, pairs, f"{key}.pairs", "[appearance, content]")
     for name, least in (("images", 2), ("min_images", 2), ("scene_seed", 0), ("seed", 0)):
         if name in given:
             options[name] = read.whole(given[name], f"{key}.{name}", least)

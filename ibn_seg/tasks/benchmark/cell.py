@@ -14,7 +14,7 @@ from ibn_seg.benchmark.lease import VARIABLE, Lease, is_superseded
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.store import OUTPUT, Store
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import read_json, write_error, write_text
+from ibn_seg.io import drop_training_state, read_json, write_error, write_text
 from ibn_seg.tasks.benchmark.steps import Step, cell_config, steps
 from ibn_seg.tasks.results import last_checkpoint
 
@@ -138,16 +138,19 @@ def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
             return "failed"
     if held.lost:
         return "lost"
-    job.store.record_done(cell)
     if cell.task == TRAINING:
-        _drop_checkpoints(job.store.work_dir(cell))
+        _keep_network(job.store.work_dir(cell))
+    job.store.record_done(cell)
     return "done"
 
 
-def _drop_checkpoints(work_dir: Path) -> None:
-    """Remove the checkpoints before the last one, which were kept for interruptions."""
+def _keep_network(work_dir: Path) -> None:
+    """Leave of a finished training's checkpoints the best and the last, without training state."""
+    last = Path(last_checkpoint(work_dir) or "").name
     for path in work_dir.glob("iter_*.pth"):
-        if path.name != Path(last_checkpoint(work_dir) or path).name:
+        if path.name == last:
+            drop_training_state(path)
+        else:
             path.unlink(missing_ok=True)
 
 
