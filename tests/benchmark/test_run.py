@@ -185,7 +185,7 @@ def test_estimates_of_all_kinds_of_cells(whole, tmp_path):
     more = [replace(cells[0], id="0" * 12), *cells]
     found = estimate(more, store)
     assert found.seconds == pytest.approx(read(results, rows[0]["result"])["wall_time_s"])
-    assert (found.size > 100_000, found.unknown) == (True, 2)
+    assert (found.size > 100_000, found.unknown) == (True, 3)
 
 
 def test_what_begins_from_a_failed_training_is_blocked(tmp_path, capsys):
