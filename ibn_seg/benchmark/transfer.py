@@ -43,7 +43,7 @@ def transfer_config(
             f"{found.filename or 'config'}: train_dataloader.dataset is missing",
             "give a training config of the target domain",
         )
-    for part in _parts(dataset):
+    for part in data_sets(dataset):
         part["share"], part["share_seed"] = share / 100, subset_seed
     found.load_from, found.resume = None, False
     if checkpoint is not None:
@@ -61,7 +61,8 @@ def check_percent(share: Any) -> None:
     """Raise `UserError` unless a share is a number above 0 and up to 100."""
     number = isinstance(share, int | float) and not isinstance(share, bool)
     if not number or not 0 < share <= 100:
-        raise UserError(f"share {share!r}", "allowed: percent, above 0 and up to 100")
+        shown = f"{share:g}" if number else repr(share)
+        raise UserError(f"share {shown}", "allowed: percent, above 0 and up to 100")
 
 
 def _drop_pretraining(model: MutableMapping[str, Any]) -> None:
@@ -73,11 +74,11 @@ def _drop_pretraining(model: MutableMapping[str, Any]) -> None:
             part["init_cfg"] = None
 
 
-def _parts(dataset: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
-    """Yield the data sets inside wrappers and concatenations."""
+def data_sets(dataset: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
+    """Yield the configs of data sets inside those of wrappers and concatenations."""
     inner = [*(dataset.get("datasets") or ()), dataset.get("dataset")]
     inner = [part for part in inner if part is not None]
     if not inner:
         yield dataset
     for part in inner:
-        yield from _parts(part)
+        yield from data_sets(part)
