@@ -62,7 +62,9 @@ def base_configs(plan: Plan) -> Base:
     return base
 
 
-def training_config(plan: Plan, block: Block, network: Network, base: Base) -> "Config":
+def training_config(
+    plan: Plan, block: Block, network: Network, base: Base, sources: str = "sources"
+) -> "Config":
     """Return the config that trains a network.
 
     Args:
@@ -70,6 +72,7 @@ def training_config(plan: Plan, block: Block, network: Network, base: Base) -> "
         block: The block that the network is of.
         network: The network.
         base: What `base_configs` returned.
+        sources: The key of the plan that names the block's sources, for messages.
 
     Raises:
         UserError: A config is missing, or an option does not fit it.
@@ -78,7 +81,7 @@ def training_config(plan: Plan, block: Block, network: Network, base: Base) -> "
     name = (segmentor.config or "").replace(BACKBONE_FIELD, backbone.config or "")
     config = load_config(base(name, f"segmentors.{segmentor.name}"))
     if source is not None:
-        key = f"sources.{source.name}"
+        key = f"{sources}.{source.name}"
         with _blamed_on(plan, key):
             file = source.config or _source_config(source.name)
         _set_source(plan, config, load_config(base(file, key)))

@@ -104,7 +104,7 @@ def list_cells(plan: Plan) -> list[Cell]:
         _add(plan, found, _trainings(plan, block, base))
     matrix = list(found.values())
     if plan.oracles is not None:
-        _add(plan, found, _trainings(plan, plan.oracles, base))
+        _add(plan, found, _trainings(plan, plan.oracles, base, "oracles.sources"))
     for analysis in plan.analyses:
         _add(plan, found, _analyses(plan, analysis, matrix))
     if plan.transfer is not None:
@@ -123,10 +123,10 @@ def _add(plan: Plan, found: dict[str, Cell], cells: Iterator[Cell]) -> None:
             )
 
 
-def _trainings(plan: Plan, block: Block, base: Base) -> Iterator[Cell]:
-    """Make the cells that train the networks of a block."""
+def _trainings(plan: Plan, block: Block, base: Base, sources: str = "sources") -> Iterator[Cell]:
+    """Make the cells that train the networks of a block, whose sources a key of the plan names."""
     for network in networks_of(block):
-        config = training_config(plan, block, network, base)
+        config = training_config(plan, block, network, base, sources)
         yield _training(plan, network, config)
 
 
@@ -160,7 +160,7 @@ def _transfers(
     for cell in matrix:
         trained.setdefault((cell.method, cell.backbone, cell.segmentor, cell.seed), cell)
     for network in networks_of(transfer.block):
-        whole = training_config(plan, transfer.block, network, base)
+        whole = training_config(plan, transfer.block, network, base, "transfer.targets")
         names = network.method.name, network.backbone.name, network.segmentor.name
         first = trained.get((*names, network.seed))
         if first is None and "source" in transfer.starts:

@@ -276,6 +276,10 @@ def test_what_is_left_out_is_said_why():
 def test_wrong_names_and_options(cells):
     with pytest.raises(UserError, match=r"sources\.gtav: unknown source 'gtav': .*gta5"):
         cells(REAL, sources=["gtav"])
+    with pytest.raises(UserError, match=r"oracles\.sources\.gtav: unknown source 'gtav'"):
+        cells(REAL, oracles={"sources": ["gtav"]})
+    with pytest.raises(UserError, match=r"transfer\.targets\.t: .*no such config file"):
+        cells(GOOD, transfer={"targets": {"t": "none.py"}, "shares": [1]})
     with pytest.raises(UserError, match=r"targets\.0: unknown target 'wrld': did you mean 'world'"):
         cells(REAL, targets=["wrld"])
     with pytest.raises(UserError, match=r"segmentors\.S: no config 'ibn_seg::demo/mlp'"):
