@@ -29,6 +29,10 @@ COMMANDS = {
         "ibn_seg.cli.divergence:divergence",
         "Measure by layer how far apart two domains are.",
     ),
+    "transfer": (
+        "ibn_seg.cli.transfer:transfer",
+        "Fine-tune on shares of a target, with the source and without.",
+    ),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "benchmark": ("ibn_seg.cli.benchmark:benchmark", "Train and compare a matrix of networks."),

@@ -125,8 +125,11 @@ def divergence(
         compared = [
             (pair, _pair_sides(pair, datasets, images, seed, min_images)) for pair in wanted
         ]
+        # No loop of mmengine runs here, which would call what a run begins and ends with.
+        runner.call_hook("before_run")
         for name, dataset in datasets.items():
             _measure(runner, name, dataset, [s for _, both in compared for s in both], progress)
+        runner.call_hook("after_run")
         return finish(
             runner,
             "divergence",

@@ -3,8 +3,9 @@
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -80,7 +81,7 @@ def train(
             return finish(
                 runner,
                 "train",
-                lambda: measured(runner),
+                lambda: {**measured(runner), **_trained_on(runner)},
                 command=command,
                 checkpoint=last_checkpoint(cfg.work_dir),
             )
@@ -261,6 +262,33 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
+
+
+def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
+    """Return which images a network was trained on, and from what start where the config says.
+
+    Returns:
+        'training_set': the number of 'images' and the SHA-256 of their sorted 'names', which do
+        not depend on where the data lie, or None for data sets that name no files; 'share' of the
+        training set, percent, and 'start', as `ibn_seg.benchmark.transfer` sets them, or None.
+    """
+    from ibn_seg.engine.record import training_images
+
+    experiment = dict(runner.cfg.get("experiment") or {})
+    names = training_images(runner.train_loop.dataloader.dataset)
+    return {
+        "training_set": None if names is None else {
+            "images": len(names), "names": hash_of_names(names)
+        },
+        "share": experiment.get("share"),
+        "start": experiment.get("start"),
+    }  # fmt: skip
+
+
+def hash_of_names(names: Iterable[str]) -> str:
+    """Return the SHA-256 of names in sorted order, each on a line."""
+    text = "\n".join(sorted(names))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _protocol(cfg: "Config") -> str:

@@ -121,8 +121,30 @@ def prepare(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
+    for part in ("val_dataloader", "test_dataloader"):
+        _check_whole((cfg.get(part) or {}).get("dataset"), f"{part}.dataset")
     check_writable(cfg.work_dir)
     return cfg
+
+
+def _check_whole(dataset: Any, key: str) -> None:
+    """Raise `UserError` where only a share of a set would be evaluated.
+
+    Args:
+        dataset: The config of a data set, or a list of them.
+        key: Its dotted key.
+    """
+    if isinstance(dataset, (list, tuple)):
+        for index, part in enumerate(dataset):
+            _check_whole(part, f"{key}.{index}")
+    elif isinstance(dataset, Mapping):
+        if dataset.get("share", 1) != 1:
+            raise UserError(
+                f"{key}.share = {dataset['share']!r}",
+                "a share is for train_dataloader; evaluate on the whole split",
+            )
+        _check_whole(dataset.get("datasets"), f"{key}.datasets")
+        _check_whole(dataset.get("dataset"), f"{key}.dataset")
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -241,6 +263,12 @@ def set_progress(cfg: "Config") -> None:
 def set_resume(cfg: "Config", resume: bool) -> None:
     """Name the checkpoint that training starts from: a path or a URL.
 
+    Args:
+        cfg: A prepared config, changed in place. If it says `resume` itself and has `load_from`,
+            that checkpoint is what is resumed, as mmengine does.
+        resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
+            `load_from`.
+
     Raises:
         UserError: `load_from` has an unknown scheme, or names no published weights.
     """
@@ -249,17 +277,14 @@ def set_resume(cfg: "Config", resume: bool) -> None:
     from ibn_seg.engine import find_checkpoint
     from ibn_seg.plugins.checkpoint_names import resolve
 
-    cfg.resume = bool(resume or cfg.get("resume"))
-    if cfg.get("load_from"):
-        cfg.load_from = resolve(cfg.load_from)
-        return
+    start = resolve(cfg.load_from) if cfg.get("load_from") else None
     found = [None]
-    if cfg.resume:
+    if resume or (cfg.get("resume") and start is None):
         if is_main_process():
             found = [find_checkpoint(cfg.work_dir)]
         broadcast_object_list(found)
-    cfg.resume = found[0] is not None
-    cfg.load_from = str(found[0]) if found[0] else None
+    cfg.resume = found[0] is not None or bool(cfg.get("resume") and start is not None)
+    cfg.load_from = str(found[0]) if found[0] else start
 
 
 def for_testing(cfg: "Config") -> None:

@@ -40,6 +40,7 @@ RULES = {
     "ibn_seg.layers": Rule({"errors"}, {"torch", "numpy"}),
     "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
+    "ibn_seg.datasets.subset": Rule({"errors"}, set()),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
     "ibn_seg.datasets.targets": Rule({"errors"}, set()),
@@ -110,7 +111,7 @@ RULES = {
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",
-                "engine", "scenes", "report", "swap", "imagenet", "benchmark"},
+                "engine", "scenes", "report", "statistics", "swap", "imagenet", "benchmark"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),
