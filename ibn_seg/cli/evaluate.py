@@ -1,5 +1,7 @@
 """`ibn-seg evaluate`."""
 
+from typing import Any
+
 import click
 
 from ibn_seg.cli.options import (
@@ -26,7 +28,8 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
 @click.option("--method", metavar="NAME", help="What tables call it.")
-@click.option("--backbone", metavar="NAME", help="With --predictions: its backbone, for tables.")
+@click.option("--backbone", metavar="NAME", help="Its backbone, for tables.")
+@click.option("--segmentor", metavar="NAME", help="Its segmentor, for tables.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="With --predictions: the seed of its training, for tables.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
@@ -46,6 +49,7 @@ def evaluate(
     source: str | None,
     method: str | None,
     backbone: str | None,
+    segmentor: str | None,
     seed: int,
     protocol: str,
     work_dir: str | None,
@@ -84,8 +88,9 @@ def evaluate(
         raise UserError("--fuse is given with --predictions", "it goes with CONFIG and CHECKPOINT")
     if predictions is not None:
         result = _from_files(
-            predictions, targets, method, backbone, source, seed, protocol, work_dir, workers
-        )
+            predictions, targets, protocol, work_dir, workers,
+            method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
+        )  # fmt: skip
     else:
         from ibn_seg.tasks.evaluate import evaluate as run
 
@@ -98,6 +103,8 @@ def evaluate(
             targets,
             source=source,
             method=method,
+            backbone=backbone,
+            segmentor=segmentor,
             protocol=protocol,
             work_dir=work_dir,
             out=out,
@@ -113,13 +120,12 @@ def evaluate(
 def _from_files(
     predictions: str,
     targets: list[str],
-    method: str | None,
-    backbone: str | None,
-    source: str | None,
-    seed: int,
     protocol: str,
     work_dir: str | None,
     workers: int | None,
+    *,
+    method: str | None,
+    **names: Any,
 ) -> dict:
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_callback
@@ -132,12 +138,10 @@ def _from_files(
             predictions,
             targets,
             method=method,
-            backbone=backbone,
-            source=source,
-            seed=seed,
             protocol=protocol,
             work_dir=work_dir,
             workers=workers,
             progress=progress,
             command=command_line(),
+            **names,
         )

@@ -212,7 +212,7 @@ def trained_runner(
         quiet=quiet,
         default_folder=default_folder,
     )
-    setup.for_testing(cfg)
+    setup.for_testing(cfg, _seed_of(weights))
     if adapt is not None:
         adapt(cfg)
     if protocol is not None:
@@ -229,6 +229,13 @@ def trained_runner(
             yield runner
         finally:
             runner.close()
+
+
+def _seed_of(weights: Any) -> int | None:
+    """Return the seed that a checkpoint of mmengine was trained with, None if it does not say."""
+    meta = weights.get("meta") if isinstance(weights, Mapping) else None
+    seed = meta.get("seed") if isinstance(meta, Mapping) else None
+    return seed if isinstance(seed, int) and seed >= 0 else None
 
 
 def _build_runner(cfg: "Config") -> "StrictRunner":
@@ -254,6 +261,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
     return {
         "method": experiment.get("method"),
         "backbone": experiment.get("backbone"),
+        "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
         "protocol": _protocol(runner.cfg),
         "domains": last["domains"],

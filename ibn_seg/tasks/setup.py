@@ -287,8 +287,12 @@ def set_resume(cfg: "Config", resume: bool) -> None:
     cfg.load_from = str(found[0]) if found[0] else start
 
 
-def for_testing(cfg: "Config") -> None:
+def for_testing(cfg: "Config", seed: int | None = None) -> None:
     """Take the training part out of a config and everything that would load other weights.
+
+    Args:
+        cfg: The config, changed in place.
+        seed: The seed that the weights were trained with; default the config's.
 
     Raises:
         UserError: The config has no test part.
@@ -302,7 +306,7 @@ def for_testing(cfg: "Config") -> None:
         cfg.pop(key, None)
     cfg.setdefault("test_cfg", {"type": "TestLoop"})
     # As for training: results are put together by seed, so a random one would be nobody's.
-    _set_seed(cfg)
+    _set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):

@@ -176,6 +176,11 @@ def test_resume_without_a_checkpoint_begins(trained, tiny, tmp_path):
     assert [p.name for p in (tmp_path / "a").glob("2*/*.log")]
     other = segmentation.train(tiny, work_dir=tmp_path / "b", seed=1, quiet=True)
     assert other["seed"] == 1
+    # The config does not say that seed, the checkpoint does.
+    tested = segmentation.test(
+        tiny, tmp_path / "b" / "iter_6.pth", work_dir=tmp_path / "c", quiet=True
+    )
+    assert tested["seed"] == 1
     assert other["curves"]["loss"] != first["curves"]["loss"]
     for logger in MMLogger._instance_dict.values():
         assert not [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
