@@ -8,17 +8,21 @@ from pathlib import Path
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
-from torch.nn.modules.batchnorm import SyncBatchNorm
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
+from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
 from ibn_seg.models.sources import read_checkpoint
+
+# What mmengine takes as `sync_bn`; on CPUs both mean ours.
+_SYNC_BN = ("torch", "mmcv")
 
 
 class StrictRunner(Runner):
@@ -26,7 +30,7 @@ class StrictRunner(Runner):
 
     `cfg.channels_last` keeps weights, and so activations, in that memory format.
     `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
-    GPU, replicas are made without `device_ids`, and SyncBN becomes BN, which is said in one line.
+    GPU, replicas are made without `device_ids`, and SyncBN becomes our own that needs none.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -79,16 +83,22 @@ class StrictRunner(Runner):
             model = model.to(memory_format=torch.channels_last)
         if get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
-        if any(isinstance(module, SyncBatchNorm) for module in model.modules()):
-            model = revert_sync_batchnorm(model)
-            if is_main_process():
-                print("SyncBN needs GPUs: BN is used instead, per process", file=sys.stderr)
         if not self.distributed:
             return super().wrap_model(model_wrapper_cfg, model)
+        model = self._synchronised(model)
         unused = self.cfg.get("find_unused_parameters", False)
         return MMDistributedDataParallel(
             module=model, broadcast_buffers=False, find_unused_parameters=unused
         )
+
+    def _synchronised(self, model: nn.Module) -> nn.Module:
+        """Return the model with SyncBN that runs on CPUs, where the config asks for SyncBN."""
+        everywhere = self.cfg.get("sync_bn")
+        if everywhere is None:
+            return for_cpu(model)
+        if everywhere not in _SYNC_BN:
+            raise unknown("sync_bn", everywhere, _SYNC_BN)
+        return SynchronisedBatchNorm.convert_sync_batchnorm(model)
 
     def close(self) -> None:
         """Close files and end data workers, so that another run can follow in this process."""

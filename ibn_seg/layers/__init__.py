@@ -2,5 +2,6 @@
 
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.placement import Placement
+from ibn_seg.layers.sync import SynchronisedBatchNorm
 
-__all__ = ["IBN", "Placement"]
+__all__ = ["IBN", "Placement", "SynchronisedBatchNorm"]

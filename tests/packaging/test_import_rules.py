@@ -78,7 +78,9 @@ RULES = {
     "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
-        CORE | {"benchmark.lease", "models", "datasets", "transforms", "evaluation", "plugins"},
+        CORE
+        | {"benchmark.lease", "layers", "models", "plugins"}
+        | {"datasets", "transforms", "evaluation"},
         MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
