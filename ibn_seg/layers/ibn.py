@@ -55,7 +55,7 @@ class IBN(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, shape (N, channels, H, W); the result has the same shape."""
         if single_pass.usable(x, self.IN, self.BN):
-            first = 0 if self.instance_first else self.split[0]
+            first = 0 if self.instance_first else self.BN.num_features
             return single_pass.normalise(x, self.IN, self.BN, first)
         first, second = self.norms
         head, tail = x.split(self.split, dim=1)

@@ -31,9 +31,16 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     @torch.jit.unused
     def _normalised(self, x: torch.Tensor) -> torch.Tensor:
+        if not isinstance(x, torch.Tensor):  # what `torch.fx` traces with
+            return self._apply_instance_norm(x)
         if single_pass.usable(x, self):
             return single_pass.normalise(x, self)
-        return kept(super().forward(x), x)
+        y = super().forward(x)
+        if not single_pass.is_compiling() and y.requires_grad:
+            # Of one sample PyTorch (2.1 to 2.14 at least) returns wrong gradients without a word
+            # when the gradient of the result is channels-last.
+            y.register_hook(torch.Tensor.contiguous)
+        return kept(y, x)
 
 
 def kept(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ _LANES = 16
 # Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).
 _VALUES_PER_THREAD = 32768
 # PyTorch 2.1 has it in another place.
-_is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
+is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
 _FORWARDS = (nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
 _TENSORS = (
     "instance_weight", "instance_bias", "batch_weight", "batch_bias", "running_mean", "running_var",
@@ -57,7 +57,7 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
 
     With a batch norm both are parts of a layer, and would not be called.
     """
-    if _is_compiling():  # first, so that `torch.compile` sees no more than this
+    if is_compiling():  # first, so that `torch.compile` sees no more than this
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
         return False
@@ -71,7 +71,7 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
         and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
         and _is_dense(x)
         and not instance.track_running_stats
-        and _are_plain(instance.weight, instance.bias)
+        and _are_plain(instance, instance.weight, instance.bias)
         and (batch is None or _is_known(batch))
         and not _is_watched()
         and native.allowed()
@@ -105,6 +105,7 @@ def _is_plain(x: torch.Tensor) -> bool:
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and x.layout == torch.strided
+        and torch._C._has_storage(x)  # batches of gradients have none
     )
 
 
@@ -114,15 +115,18 @@ def _is_dense(x: torch.Tensor) -> bool:
     )
 
 
-def _are_plain(*tensors: torch.Tensor | None) -> bool:
-    return all(t is not None and _is_plain(t) and t.is_contiguous() for t in tensors)
+def _are_plain(norm: nn.Module, *tensors: torch.Tensor | None) -> bool:
+    shape = (norm.num_features,)
+    return all(
+        t is not None and _is_plain(t) and t.shape == shape and t.is_contiguous() for t in tensors
+    )
 
 
 def _is_known(norm: _BatchNorm) -> bool:
     """Return whether the batch norm has a scale, a shift and all running statistics or none."""
     running = (norm.running_mean, norm.running_var)
-    return _are_plain(norm.weight, norm.bias) and (
-        running == (None, None) if running[0] is None else _are_plain(*running)
+    return _are_plain(norm, norm.weight, norm.bias) and (
+        running == (None, None) if running[0] is None else _are_plain(norm, *running)
     )
 
 
