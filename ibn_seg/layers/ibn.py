@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers import single_pass
+from ibn_seg.layers.instance import kept
 
 
 class IBN(nn.Module):
@@ -52,17 +54,13 @@ class IBN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, shape (N, channels, H, W); the result has the same shape."""
+        if single_pass.usable(x, self.IN, self.BN):
+            first = 0 if self.instance_first else self.BN.num_features
+            return single_pass.normalise(x, self.IN, self.BN, first)
         first, second = self.norms
         head, tail = x.split(self.split, dim=1)
-        # The instance norm returns NCHW memory whatever it is given.
-        channels_last = x.is_contiguous(memory_format=torch.channels_last)
-        layout = (
-            torch.channels_last
-            if channels_last and not x.is_contiguous()
-            else torch.contiguous_format
-        )
         joined = torch.cat((first(head.contiguous()), second(tail.contiguous())), dim=1)
-        return joined.contiguous(memory_format=layout)
+        return kept(joined, x)
 
     @property
     def norms(self) -> tuple[nn.Module, nn.Module]:

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers.instance import InstanceNorm
 
 ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
@@ -74,7 +75,7 @@ class ResidualBlock(nn.Module, abc.ABC):
         """Register the modules that follow the convolutions, in the order of the state dict."""
         self.downsample = downsample
         if instance_norm:
-            self.IN = nn.InstanceNorm2d(channels, affine=True)
+            self.IN = InstanceNorm(channels)
 
     @abc.abstractmethod
     def _residual(self, x: torch.Tensor) -> torch.Tensor:

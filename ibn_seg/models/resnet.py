@@ -10,6 +10,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
@@ -238,7 +239,7 @@ class ResNet(Backbone):
         self, in_channels: int, channels: int, conv: ConvFactory, norm: NormFactory
     ) -> None:
         """Register the stem under mmseg's names: `stem`, or `conv1` and `bn1`."""
-        last_norm = _instance_norm if self.placement.stem else norm
+        last_norm = InstanceNorm if self.placement.stem else norm
         if self.deep_stem:
             half = channels // 2
             self.stem = nn.Sequential(
@@ -310,10 +311,6 @@ class ResNet(Backbone):
                 width = base_channels * 2**stage * self.block.expansion
                 info.append(FeatureInfo(width, stride, name))
         return tuple(info)
-
-
-def _instance_norm(channels: int) -> nn.InstanceNorm2d:
-    return nn.InstanceNorm2d(channels, affine=True)
 
 
 def _common_layers(

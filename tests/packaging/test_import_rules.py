@@ -37,7 +37,7 @@ RULES = {
     "ibn_seg.provenance": Rule({"errors"}, set()),
     "ibn_seg.config": Rule({"errors"}, set(), {"mmengine"}),
     "ibn_seg.progress": Rule(set(), set(), {"rich"}),
-    "ibn_seg.layers": Rule({"errors"}, {"torch", "numpy"}),
+    "ibn_seg.layers": Rule({"errors", "io"}, {"torch", "numpy"}),
     "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.subset": Rule({"errors"}, set()),

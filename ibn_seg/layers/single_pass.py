@@ -1,0 +1,326 @@
+"""Instance and batch norm of one tensor in single passes of C, and the same in PyTorch's own terms.
+
+The C passes take over what training and testing on a CPU is made of: float32, contiguous or
+channels-last. Everything else is left to the plain layers, and so is what looks into them: hooks,
+`torch.compile`, tracing, `torch.func`. No pass is there for GPUs.
+"""
+
+import ctypes
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+from torch.nn.modules import module as nn_module
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ibn_seg.layers import native
+
+# The vectors of the C file, which in channels-last memory run along the channels.
+_LANES = 16
+# Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).
+_VALUES_PER_THREAD = 32768
+# PyTorch 2.1 has it in another place.
+is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
+_FORWARDS = (nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
+_TENSORS = (
+    "instance_weight", "instance_bias", "batch_weight", "batch_bias", "running_mean", "running_var",
+)  # fmt: skip
+_GLOBAL_HOOKS = [
+    getattr(nn_module, f"_global_{name}_hooks")
+    for name in ("forward", "forward_pre", "backward", "backward_pre")
+]
+
+
+class Plan(NamedTuple):
+    """What is done to which channels.
+
+    Attributes:
+        first: First instance-normalised channel.
+        last: The channel after the last one of these. The others, before and behind, are
+            batch-normalised.
+        instance_eps: Added to the variance of the instance norm.
+        batch_eps: Added to that of the batch norm.
+        batch_statistics: Whether the batch norm takes the statistics of the batch.
+    """
+
+    first: int
+    last: int
+    instance_eps: float
+    batch_eps: float = 0.0
+    batch_statistics: bool = True
+
+
+def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | None = None) -> bool:
+    """Return whether the C passes can do what the norms would do to their channels of `x`.
+
+    With a batch norm both are parts of a layer, and would not be called.
+    """
+    if is_compiling():  # first, so that `torch.compile` sees no more than this
+        return False
+    if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
+        return False
+    channels = instance.num_features + (batch.num_features if batch else 0)
+    return (
+        not torch.jit.is_tracing()
+        and _is_plain(x)
+        and x.dim() == 4
+        and x.size(1) == channels
+        and x.numel() > 0
+        and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
+        and _is_dense(x)
+        and not instance.track_running_stats
+        and _are_plain(instance, instance.weight, instance.bias)
+        and (batch is None or _is_known(batch))
+        and not _is_watched()
+        and native.allowed()
+        and native.library() is not None
+    )
+
+
+def _may_be_skipped(norm: nn.Module) -> bool:
+    """Return whether a norm is PyTorch's own and nobody waits for it to be called."""
+    return (
+        type(norm).forward in _FORWARDS
+        and "forward" not in norm.__dict__
+        and not (norm._forward_hooks or norm._forward_pre_hooks)
+        and not (norm._backward_hooks or norm._backward_pre_hooks)
+        and not any(_GLOBAL_HOOKS)
+    )
+
+
+def _is_watched() -> bool:
+    """Return whether something follows PyTorch's operations one by one."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or forward_ad._current_level >= 0
+    )
+
+
+def _is_plain(x: torch.Tensor) -> bool:
+    return (
+        type(x) in (torch.Tensor, nn.Parameter)
+        and x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.layout == torch.strided
+        and torch._C._has_storage(x)  # batches of gradients have none
+    )
+
+
+def _is_dense(x: torch.Tensor) -> bool:
+    return x.is_contiguous() or (
+        x.size(1) >= _LANES and x.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _are_plain(norm: nn.Module, *tensors: torch.Tensor | None) -> bool:
+    shape = (norm.num_features,)
+    return all(
+        t is not None and _is_plain(t) and t.shape == shape and t.is_contiguous() for t in tensors
+    )
+
+
+def _is_known(norm: _BatchNorm) -> bool:
+    """Return whether the batch norm has a scale, a shift and all running statistics or none."""
+    running = (norm.running_mean, norm.running_var)
+    return _are_plain(norm, norm.weight, norm.bias) and (
+        running == (None, None) if running[0] is None else _are_plain(norm, *running)
+    )
+
+
+def normalise(
+    x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | None = None, first: int = 0
+) -> torch.Tensor:
+    """Return what the norms make of their channels of `x`; `usable` must have agreed.
+
+    Running statistics are updated as `nn.BatchNorm2d` does. In memory the result is as `x`.
+
+    Args:
+        x: The input, shape (N, C, H, W).
+        instance: The norm of the channels from `first` on.
+        batch: The norm of the others; None if there are none.
+        first: The first channel of the instance norm.
+    """
+    last = first + instance.num_features
+    if batch is None:
+        plan = Plan(first, last, instance.eps)
+        return _run(x, instance.weight, instance.bias, None, None, None, None, None, plan)
+    own = batch.training or batch.running_mean is None
+    plan = Plan(first, last, instance.eps, batch.eps, own)
+    found = x.new_empty((2, batch.num_features)) if own else None
+    y = _run(
+        x, instance.weight, instance.bias, batch.weight, batch.bias,
+        batch.running_mean, batch.running_var, found, plan,
+    )  # fmt: skip
+    if batch.training and batch.track_running_stats:
+        _track(batch, *found)
+    return y
+
+
+def _run(x: torch.Tensor, *arguments: torch.Tensor | Plan | None) -> torch.Tensor:
+    """Run the passes, with what a backward pass needs if there is going to be one."""
+    if torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in (x, *arguments[:4])
+    ):
+        return _SinglePass.apply(x, *arguments)
+    return _forward(x, *arguments)[0]
+
+
+@torch.no_grad()
+def _track(batch: _BatchNorm, mean: torch.Tensor, var: torch.Tensor) -> None:
+    """Count the batch in the running statistics."""
+    share = batch.momentum
+    if batch.num_batches_tracked is not None:
+        batch.num_batches_tracked.add_(1)
+        if share is None:
+            share = 1.0 / float(batch.num_batches_tracked)
+    if share is not None and batch.running_mean is not None:
+        batch.running_mean.mul_(1 - share).add_(mean, alpha=share)
+        batch.running_var.mul_(1 - share).add_(var, alpha=share)
+
+
+class _SinglePass(torch.autograd.Function):
+    """The passes forward and backward; derivatives of the second order are PyTorch's."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        x: torch.Tensor,
+        *arguments: torch.Tensor | Plan | None,
+    ) -> torch.Tensor:
+        y, moments = _forward(x, *arguments)
+        instance_weight, _, batch_weight, _, running_mean, running_var, _, plan = arguments
+        if plan.batch_statistics:
+            running_mean = running_var = None
+        ctx.save_for_backward(x, instance_weight, batch_weight, moments, running_mean, running_var)
+        ctx.plan = plan
+        return y
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, dy: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        x, *weights, moments, running_mean, running_var = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:5]
+        if torch.is_grad_enabled() or _is_watched() or not _is_plain(dy):
+            running = (running_mean, running_var)
+            gradients = gradients_in_torch(x, dy, weights, running, ctx.plan, needed)
+        else:
+            gradients = _backward(x, dy, weights, moments, ctx.plan, needed)
+        return (*gradients, None, None, None, None)
+
+
+def _forward(
+    x: torch.Tensor, *arguments: torch.Tensor | Plan | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return y, and mean and 1 / deviation of each sample and channel, shape (2, N, C)."""
+    *tensors, statistics, plan = arguments
+    y = torch.empty_like(x)
+    moments = x.new_empty((2, x.size(0), x.size(1)), dtype=torch.float64)
+    mean, var = (None, None) if statistics is None else statistics
+    _call(
+        "ibn_forward", x, plan, moments, out=_address(y),
+        batch_mean=_address(mean), batch_var=_address(var),
+        **dict(zip(_TENSORS, map(_address, tensors), strict=True)),
+    )  # fmt: skip
+    return y, moments
+
+
+def _backward(
+    x: torch.Tensor,
+    dy: torch.Tensor,
+    weights: list[torch.Tensor | None],
+    moments: torch.Tensor,
+    plan: Plan,
+    needed: tuple[bool, ...],
+) -> list[torch.Tensor | None]:
+    """Return the gradients of x, both scales and both shifts, in the order of the arguments."""
+    layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    dy = dy.contiguous(memory_format=layout)
+    dx = torch.empty_like(x) if needed[0] else None
+    instance = x.new_empty((2, plan.last - plan.first))
+    batch = x.new_empty((2, x.size(1) - plan.last + plan.first))
+    _call(
+        "ibn_backward", x, plan, moments, dy=_address(dy), out=_address(dx),
+        instance_weight=_address(weights[0]), batch_weight=_address(weights[1]),
+        instance_dweight=_address(instance[0]), instance_dbias=_address(instance[1]),
+        batch_dweight=_address(batch[0]), batch_dbias=_address(batch[1]),
+    )  # fmt: skip
+    results = (dx, instance[0], instance[1], batch[0], batch[1])
+    return [r if wanted else None for r, wanted in zip(results, needed, strict=True)]
+
+
+def _address(tensor: torch.Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _call(
+    name: str, x: torch.Tensor, plan: Plan, moments: torch.Tensor, **pointers: int | None
+) -> None:
+    """Call one of the C functions."""
+    problem = native.Problem(
+        *x.shape[:2], x.size(2) * x.size(3), plan.first, plan.last,
+        not x.is_contiguous(), plan.batch_statistics,
+        torch.get_num_threads() if x.numel() > _VALUES_PER_THREAD else 1,
+        plan.instance_eps, plan.batch_eps, native.parallel(), x.data_ptr(),
+        mean=moments[0].data_ptr(), rstd=moments[1].data_ptr(), **pointers,
+    )  # fmt: skip
+    if getattr(native.library(), name)(ctypes.byref(problem)):
+        raise MemoryError("no memory for the partial sums of an IBN layer")
+
+
+def gradients_in_torch(
+    x: torch.Tensor,
+    dy: torch.Tensor,
+    weights: list[torch.Tensor | None],
+    running: tuple[torch.Tensor | None, torch.Tensor | None],
+    plan: Plan,
+    needed: tuple[bool, ...],
+) -> list[torch.Tensor | None]:
+    """Return what the backward pass returns, as functions that can be differentiated again.
+
+    Args:
+        x: The input, shape (N, C, H, W).
+        dy: Gradient of the output, of the same shape.
+        weights: Scale of the instance norm and of the batch norm; the latter is None without one.
+        running: Mean and variance of the batch norm, None where it takes the batch's own.
+        plan: What was done.
+        needed: Which gradients are wanted: of x, then scale and shift of both norms.
+    """
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        shifts = [None if w is None else torch.zeros_like(w, requires_grad=True) for w in weights]
+        inputs = [x, weights[0], shifts[0], weights[1], shifts[1]]
+        inputs = [
+            t if t is None or t.requires_grad else t.detach().requires_grad_() for t in inputs
+        ]
+        y = in_torch(*inputs, *running, plan)
+        wanted = [t for t, need in zip(inputs, needed, strict=True) if need]
+        found = iter(torch.autograd.grad(y, wanted, dy, create_graph=again))
+    return [next(found) if need else None for need in needed]
+
+
+def in_torch(
+    x: torch.Tensor,
+    instance_weight: torch.Tensor,
+    instance_bias: torch.Tensor,
+    batch_weight: torch.Tensor | None,
+    batch_bias: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    plan: Plan,
+) -> torch.Tensor:
+    """Return what the C passes compute, by PyTorch's operations; nothing is updated."""
+    head, inner, tail = x.split((plan.first, plan.last - plan.first, x.size(1) - plan.last), 1)
+    inner = F.instance_norm(
+        inner.contiguous(), weight=instance_weight, bias=instance_bias, eps=plan.instance_eps
+    )
+    if batch_weight is None:
+        return inner
+    outer = F.batch_norm(
+        torch.cat((head, tail), 1), running_mean, running_var, batch_weight, batch_bias,
+        training=plan.batch_statistics, eps=plan.batch_eps,
+    )  # fmt: skip
+    return torch.cat((outer[:, : plan.first], inner, outer[:, plan.first :]), 1)
