@@ -140,7 +140,9 @@ setup(
     extras_require=EXTRAS,
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
-        PACKAGE: [f"**/*.{suffix}" for suffix in ("c", "j2", "css", "js", "svg", "json", "txt")]
+        PACKAGE: [
+            f"**/*.{suffix}" for suffix in ("c", "j2", "css", "js", "svg", "json", "txt", "yaml")
+        ]
         + ["py.typed"]
     },
     entry_points={"console_scripts": ["ibn-seg = ibn_seg.__main__:main"]},

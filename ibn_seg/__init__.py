@@ -16,6 +16,7 @@ _PUBLIC = {
     "create_model": "ibn_seg.models.factory",
     "list_models": "ibn_seg.models.factory",
     "convert": "ibn_seg.surgery.convert",
+    "fuse": "ibn_seg.surgery.fuse",
     "UserError": "ibn_seg.errors",
 }
 

@@ -134,6 +134,27 @@ def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
         ) from error
 
 
+def drop_training_state(path: str | os.PathLike) -> None:
+    """Leave of a checkpoint the network and what it is, not what only resuming needs.
+
+    With the common optimisers that is a half or a third of the file.
+
+    Args:
+        path: A checkpoint of mmengine, which a smaller one takes the place of.
+
+    Raises:
+        UserError: It cannot be read.
+        EnvError: It cannot be written.
+    """
+    import torch
+
+    checkpoint = load_checkpoint(path)
+    kept = {key: checkpoint[key] for key in ("meta", "state_dict") if key in checkpoint}
+    if len(kept) < len(checkpoint):
+        with atomic_path(path) as temporary:
+            torch.save(kept, temporary)
+
+
 def _refusal(path: Path, version: Any) -> UserError:
     """Return the error for a file that the restricted reader of a version of PyTorch refused.
 

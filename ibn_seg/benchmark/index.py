@@ -2,56 +2,70 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.benchmark.cells import Cell
+from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
-from ibn_seg.benchmark.store import CELL, FAILED, RESULT, SCHEMA, Store
+from ibn_seg.benchmark.selection import LAST, selected, selected_checkpoint
+from ibn_seg.benchmark.store import CELL, FAILED, RESULTS, SCHEMA, TEST, Store
 from ibn_seg.io import write_json
-from ibn_seg.provenance import record, source_domains
+from ibn_seg.provenance import record
 
 INDEX = "benchmark.json"
 
 
-def selected(result: Mapping[str, Any], rule: str) -> tuple[int, dict[str, float]]:
-    """Return the iteration that a rule selects, and the mIoU of each domain there, percent.
-
-    Args:
-        result: The content of a training's `result.json`.
-        rule: 'last', or 'best-on-source-validation': the validation with the highest mIoU on the
-            source, the first of equals. No target has a say in either.
-    """
-    last = {name: scores["mIoU"] for name, scores in result["domains"].items()}
-    if rule == "last":
-        return result["iterations"], last
-    sources = [f"{name}/mIoU" for name in source_domains(result["source"])]
-    best = max(result["curves"]["val"], key=lambda v: statistics.fmean(v[key] for key in sources))
-    return best["iter"], {name: best[f"{name}/mIoU"] for name in last}
-
-
 def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]]:
     """Return what the index says about each cell."""
+    states, by_id = store.states(cells), {cell.id: cell for cell in cells}
     found = []
     for cell in cells:
-        state, folder = store.state(cell), f"cells/{cell.id}"
-        row: dict[str, Any] = {**cell.facts(), "state": state}
-        if state == "done":
-            result = store.result(cell)
-            row["iteration"], row["mIoU"] = selected(result, plan.selection)
-            row["wall_time_s"] = result["wall_time_s"]
-            row |= {"result": f"{folder}/{RESULT}", "cell": f"{folder}/{CELL}"}
-        elif state == "failed":
+        row: dict[str, Any] = {**cell.facts(), "state": states[cell.id]}
+        if row["state"] == "done":
+            row |= _measured(plan, cell, by_id, store)
+        elif row["state"] == "failed":
             row["error"] = store.failures(cell)[-1]["error"]
-            row["failed"] = f"{folder}/{FAILED}"
+            row["failed"] = f"cells/{cell.id}/{FAILED}"
         found.append(row)
     return found
+
+
+def _measured(plan: Plan, cell: Cell, by_id: Mapping[str, Cell], store: Store) -> dict[str, Any]:
+    """Return what the index says about a cell that is done."""
+    training = cell if cell.task == TRAINING else by_id[cell.needs[0]]
+    result, folder = store.result(cell), f"cells/{cell.id}"
+    trained = result if training is cell else store.result(training)
+    iteration, scores = selected(trained, plan.selection)
+    checkpoint = selected_checkpoint(store.work_dir(training), trained, plan.selection)
+    row = {
+        "iteration": iteration, "mIoU": scores, "wall_time_s": result["wall_time_s"],
+        "result": f"{folder}/{RESULTS[cell.task]}", "cell": f"{folder}/{CELL}",
+        "config": f"configs/{cell.id}.py",
+        "checkpoint": checkpoint and f"cells/{training.id}/{checkpoint.name}",
+        "command": result["command"],
+    }  # fmt: skip
+    if training is not cell:
+        clean = {name: one["mIoU"] for name, one in (result.get("domains") or {}).items()}
+        return {**row, "mIoU": clean}
+    name = result["confusions"]
+    if plan.selection != LAST:
+        tested = store.test(cell)
+        name = tested["confusions"]
+        row |= {
+            "test": f"{folder}/{TEST}",
+            "mIoU": {domain: one["mIoU"] for domain, one in tested["domains"].items()},
+            "wall_time_s": result["wall_time_s"] + tested["wall_time_s"],
+            "command": f"{result['command']} && {tested['command']}",
+        }  # fmt: skip
+    return {**row, "confusions": name and f"{folder}/{name}"}
 
 
 def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]]:
     """Write `RESULTS/benchmark.json` and return its rows; paths in it are relative to it."""
     found = rows(plan, cells, store)
     head = {
-        "schema": SCHEMA, "name": plan.name, "plan": str(plan.file), "protocol": plan.protocol,
+        "schema": SCHEMA, "name": plan.name, "plan": str(plan.file),
+        "plan_text": plan.file.read_text(encoding="utf-8"), "protocol": plan.protocol,
         "selection": plan.selection, "threads": plan.threads, "processes": plan.processes,
         **record(),
     }  # fmt: skip
@@ -59,13 +73,23 @@ def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[st
     return found
 
 
-def estimate(cells: Sequence[Cell], store: Store) -> tuple[float | None, int | None]:
-    """Estimate what the cells that are not done need, from finished ones of the same kind.
+@dataclass(frozen=True)
+class Estimate:
+    """What the cells that are not done need, as far as finished ones of their kind tell.
 
-    Returns:
-        Seconds of one worker, and bytes of checkpoints and records; None where a kind of cell has
-        not been run yet.
+    Attributes:
+        seconds: Of one worker.
+        size: Bytes of checkpoints and records.
+        unknown: Cells of kinds of which none is done; they are not counted in the others.
     """
+
+    seconds: float
+    size: int
+    unknown: int
+
+
+def estimate(cells: Sequence[Cell], store: Store) -> Estimate:
+    """Estimate what the cells that are not done need, from finished ones of the same kind."""
     seconds: dict[tuple, list[float]] = {}
     sizes: dict[tuple, list[int]] = {}
     left = []
@@ -76,9 +100,9 @@ def estimate(cells: Sequence[Cell], store: Store) -> tuple[float | None, int | N
         seconds.setdefault(cell.kind, []).append(store.result(cell)["wall_time_s"])
         files = [path for path in store.work_dir(cell).rglob("*") if path.is_file()]
         sizes.setdefault(cell.kind, []).append(sum(path.stat().st_size for path in files))
-    if any(cell.kind not in seconds for cell in left):
-        return None, None
-    return (
-        sum(statistics.fmean(seconds[cell.kind]) for cell in left),
-        round(sum(statistics.fmean(sizes[cell.kind]) for cell in left)),
+    known = [cell for cell in left if cell.kind in seconds]
+    return Estimate(
+        sum(statistics.fmean(seconds[cell.kind]) for cell in known),
+        round(sum(statistics.fmean(sizes[cell.kind]) for cell in known)),
+        len(left) - len(known),
     )

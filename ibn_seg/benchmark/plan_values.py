@@ -101,6 +101,21 @@ class Reader:
             self.fail(key, f"is {_kind(value)}", f"expected a list such as {example}")
         return value
 
+    def unique(self, value: Any, key: str, example: str) -> list:
+        """Return a list with at least one item, none of them twice."""
+        items = self.items(value, key, example)
+        for index, item in enumerate(items):
+            if item in items[:index]:
+                self.fail(f"{key}.{index}", f"{item!r} is given twice", "leave one out")
+        return items
+
+    def size(self, value: Any, key: str) -> tuple[int, int]:
+        """Return width and height in pixels."""
+        sides = self.items(value, key, "[256, 128]")
+        if len(sides) != 2:
+            self.fail(key, f"has {len(sides)} numbers", "expected [256, 128]")
+        return self.whole(sides[0], key, 1), self.whole(sides[1], key, 1)
+
     def text(self, value: Any, key: str, example: str) -> str:
         """Return a text that is not empty."""
         if not isinstance(value, str) or not value.strip():

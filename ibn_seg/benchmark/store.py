@@ -2,8 +2,12 @@
 
 RESULTS/benchmark.json           the index: every cell, its state, scores and files
 RESULTS/configs/ID.py            the config of a cell, as `ibn-seg train` takes it
-RESULTS/cells/ID/                the work dir of a cell's training
+RESULTS/scenes/                  the plan's embedded scenes
+RESULTS/compared/                scenes in several styles, for the divergence between these
+RESULTS/cells/ID/                the work dir of a cell
 RESULTS/cells/ID/result.json     what the training measured
+RESULTS/cells/ID/test.json       what the best checkpoint measured, where the plan counts that one
+RESULTS/cells/ID/divergence.json, robustness.json    what an analysis measured, in place of these
 RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
 RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
 RESULTS/cells/ID/output.log      what its processes printed
@@ -13,7 +17,7 @@ RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.benchmark.lease`
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +27,12 @@ from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import utc_now
 
 SCHEMA = 1
-STATES = ("done", "failed", "running", "interrupted", "to do")
-RESULT, CELL, FAILED, OUTPUT = "result.json", "cell.json", "failed.json", "output.log"
+# A blocked cell begins from one that failed, or from one that is blocked itself.
+STATES = ("done", "failed", "blocked", "running", "interrupted", "to do")
+RESULTS = {
+    "train": "result.json", "divergence": "divergence.json", "robustness": "robustness.json"
+}  # fmt: skip
+TEST, CELL, FAILED, OUTPUT = "test.json", "cell.json", "failed.json", "output.log"
 
 
 class Store:
@@ -52,9 +60,12 @@ class Store:
         return self.work_dir(cell) / "lock"
 
     def state(self, cell: Cell) -> str:
-        """Return one of `STATES`: 'interrupted' cells have a worker that shows no life."""
+        """Return what a cell's own files say, one of `STATES` but 'blocked'.
+
+        'interrupted' cells have a worker that shows no life, or have begun and have none.
+        """
         work_dir = self.work_dir(cell)
-        if (work_dir / CELL).is_file() and (work_dir / RESULT).is_file():
+        if (work_dir / CELL).is_file() and (work_dir / RESULTS[cell.task]).is_file():
             return "done"
         held = lease.status(self.lock(cell))
         if held == "held":
@@ -62,6 +73,22 @@ class Store:
         if (work_dir / FAILED).is_file():
             return "failed"
         return "interrupted" if held == "stale" or any(work_dir.glob("*.pth")) else "to do"
+
+    def states(
+        self, cells: Sequence[Cell], known: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Return the state of each cell of a plan by its id, 'blocked' included.
+
+        Args:
+            cells: The cells, each behind what it needs.
+            known: States that are not to be looked up, of cells that are not among these.
+        """
+        found: dict[str, str] = dict(known or {})
+        for cell in cells:
+            state = self.state(cell)
+            stuck = any(found[need] in ("failed", "blocked") for need in cell.needs)
+            found[cell.id] = "blocked" if stuck and state in ("to do", "interrupted") else state
+        return found
 
     def claim(self, cell: Cell) -> lease.Lease | None:
         """Take a cell for this process; None if another has it.
@@ -72,8 +99,12 @@ class Store:
         return lease.acquire(self.lock(cell), self.lease_s)
 
     def result(self, cell: Cell) -> dict[str, Any]:
-        """Return what the training of a cell measured."""
-        return read_json(self.work_dir(cell) / RESULT)
+        """Return what a cell measured."""
+        return read_json(self.work_dir(cell) / RESULTS[cell.task])
+
+    def test(self, cell: Cell) -> dict[str, Any]:
+        """Return what the test of a training's best checkpoint measured."""
+        return read_json(self.work_dir(cell) / TEST)
 
     def failures(self, cell: Cell) -> list[dict[str, Any]]:
         """Return the failed attempts of a cell that is not done, the oldest first."""
@@ -81,7 +112,7 @@ class Store:
         return read_json(path)["attempts"] if path.is_file() else []
 
     def record_done(self, cell: Cell) -> None:
-        """Count a cell, whose `result.json` is there, as done; for the holder of its lock."""
+        """Count a cell, whose results are there, as done; for the holder of its lock."""
         path = self.work_dir(cell) / CELL
         attempts = self.failures(cell)
         write_json(

@@ -29,9 +29,18 @@ COMMANDS = {
         "ibn_seg.cli.divergence:divergence",
         "Measure by layer how far apart two domains are.",
     ),
+    "transfer": (
+        "ibn_seg.cli.transfer:transfer",
+        "Fine-tune on shares of a target, with the source and without.",
+    ),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "benchmark": ("ibn_seg.cli.benchmark:benchmark", "Train and compare a matrix of networks."),
+    "leaderboard": (
+        "ibn_seg.cli.leaderboard:leaderboard",
+        "Compare results in one page, with intervals.",
+    ),
+    "panels": ("ibn_seg.cli.panels:panels", "Predict the images on which methods disagree most."),
     "scenes": ("ibn_seg.cli.scenes:scenes", "Render the embedded street scenes as data sets."),
     "data": ("ibn_seg.cli.data:data", "Check, unpack and measure downloaded data sets."),
     "cache": ("ibn_seg.cli.data_cache:cache", "Decode training frames once, for fast crops."),

@@ -39,6 +39,11 @@ def benchmark(
 ) -> None:
     """Run the matrix of PLAN, a YAML file: methods x backbones x segmentors x sources x seeds.
 
+    Beside the matrix a plan may name oracles (trained on a target's own training set), analyses
+    of the trained networks (divergence, robustness) and transfer (trained on shares of a target's
+    training set). What begins from a network is run when that is trained, and is blocked when its
+    training failed.
+
     A cell that is done is not run again, and its identity is what changes its numbers: not the
     data roots, the folder or the launcher. Interrupt at any time and run the same command to go
     on. Several processes, on several machines, may work on one results folder; each takes the
@@ -87,11 +92,12 @@ def _show(plan_file: str, folder: str) -> None:
     plan, cells, store = open_plan(plan_file, folder)
     found = rows(plan, cells, store)
     Console().print(_table(found, "id", "state"))
-    seconds, size = estimate(cells, store)
-    unknown = "unknown until one cell of each kind is done"
-    time = unknown if seconds is None else f"{seconds / 60:.0f} min of one worker"
-    disk = unknown if size is None else f"{size / 2**20:.0f} MiB"
-    click.echo(f"{_counts(found)}; left: time {time}, disk {disk}; results: {folder}")
+    left = estimate(cells, store)
+    needed = f"time {left.seconds / 60:.0f} min of one worker, disk {left.size / 2**20:.0f} MiB"
+    if left.unknown:
+        what = f"{left.unknown} cells, unknown until one of each kind is done"
+        needed = f"{needed}, and {what}" if left.seconds else what
+    click.echo(f"{_counts(found)}; left: {needed}; results: {folder}")
     click.echo(
         f"protocol {plan.protocol}; checkpoint: {plan.selection}; {plan.threads} thread(s) x "
         f"{plan.processes} process(es) per cell"
@@ -103,14 +109,20 @@ def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
     from rich.table import Table
 
     table = Table()
-    names = ("method", "backbone", "source", "targets", "seed")
+    names = ("work", "method", "backbone", "source", "targets", "seed")
     for column in (*names, *columns, "mIoU"):
         table.add_column(column, overflow="fold")
     for row in rows:
         scores = "  ".join(f"{name} {value:.2f}" for name, value in row.get("mIoU", {}).items())
-        cells = {**row, "targets": ", ".join(row["targets"])}
+        cells = {**row, "targets": ", ".join(row["targets"]), "work": _work(row)}
         table.add_row(*(str(cells[name]) for name in (*names, *columns)), scores)
     return table
+
+
+def _work(row: Mapping[str, Any]) -> str:
+    """Return what a cell does."""
+    share = "" if row["share"] is None else f" {row['share']:g} % from {row['start']}"
+    return f"{row['task']}{share}"
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> str:

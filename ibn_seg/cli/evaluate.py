@@ -1,11 +1,14 @@
 """`ibn-seg evaluate`."""
 
+from typing import Any
+
 import click
 
 from ibn_seg.cli.options import (
     ConfigCommand,
     command_line,
     config_options,
+    fuse_option,
     launch_options,
     set_local_rank,
 )
@@ -25,7 +28,8 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
 @click.option("--method", metavar="NAME", help="What tables call it.")
-@click.option("--backbone", metavar="NAME", help="With --predictions: its backbone, for tables.")
+@click.option("--backbone", metavar="NAME", help="Its backbone, for tables.")
+@click.option("--segmentor", metavar="NAME", help="Its segmentor, for tables.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="With --predictions: the seed of its training, for tables.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
@@ -34,6 +38,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
               help="With --predictions: processes. Default: the cores.")  # fmt: skip
+@fuse_option
 @config_options
 @launch_options
 def evaluate(
@@ -44,11 +49,13 @@ def evaluate(
     source: str | None,
     method: str | None,
     backbone: str | None,
+    segmentor: str | None,
     seed: int,
     protocol: str,
     work_dir: str | None,
     out: str | None,
     workers: int | None,
+    fuse: bool,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -77,10 +84,13 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
+    if predictions is not None and fuse:
+        raise UserError("--fuse is given with --predictions", "it goes with CONFIG and CHECKPOINT")
     if predictions is not None:
         result = _from_files(
-            predictions, targets, method, backbone, source, seed, protocol, work_dir, workers
-        )
+            predictions, targets, protocol, work_dir, workers,
+            method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
+        )  # fmt: skip
     else:
         from ibn_seg.tasks.evaluate import evaluate as run
 
@@ -93,9 +103,12 @@ def evaluate(
             targets,
             source=source,
             method=method,
+            backbone=backbone,
+            segmentor=segmentor,
             protocol=protocol,
             work_dir=work_dir,
             out=out,
+            fuse=fuse,
             cfg_options=read_options(cfg_options),
             launcher=launcher,
             quiet=not verbose,
@@ -107,13 +120,12 @@ def evaluate(
 def _from_files(
     predictions: str,
     targets: list[str],
-    method: str | None,
-    backbone: str | None,
-    source: str | None,
-    seed: int,
     protocol: str,
     work_dir: str | None,
     workers: int | None,
+    *,
+    method: str | None,
+    **names: Any,
 ) -> dict:
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_callback
@@ -126,12 +138,10 @@ def _from_files(
             predictions,
             targets,
             method=method,
-            backbone=backbone,
-            source=source,
-            seed=seed,
             protocol=protocol,
             work_dir=work_dir,
             workers=workers,
             progress=progress,
             command=command_line(),
+            **names,
         )

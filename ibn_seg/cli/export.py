@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ibn_seg.cli.options import ConfigCommand, Size, config_options
+from ibn_seg.cli.options import ConfigCommand, Size, config_options, fuse_option
 
 if TYPE_CHECKING:
     from ibn_seg.tasks.export import Exported
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--size", type=Size(), help="The example's size. Default: 224x224, segmentor 256x256."
 )
 @click.option("--opset", type=int, default=18, show_default=True, help="ONNX operators, 18 to 23.")
+@fuse_option
 @config_options
 def export(
     model: str | None,
@@ -35,6 +36,7 @@ def export(
     fixed_size: bool,
     size: tuple[int, int] | None,
     opset: int,
+    fuse: bool,
     cfg_options: tuple[str, ...],
 ) -> None:
     """Write a network as one ONNX file, for any batch and any size of images.
@@ -69,6 +71,7 @@ def export(
         fixed_size=fixed_size,
         normalise=normalise,
         labels=labels,
+        fuse=fuse,
     )
     for line in _lines(result):
         click.echo(line)

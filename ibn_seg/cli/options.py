@@ -78,6 +78,23 @@ def split_numbers(text: str, flag: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
+def split_decimals(text: str, flag: str) -> tuple[float, ...]:
+    """Return the numbers of a list with commas, such as `0.5,1,10`.
+
+    Args:
+        text: The list.
+        flag: The option that it was given by, for the message.
+
+    Raises:
+        UserError: A word is not a number.
+    """
+    words = split_words(text)
+    for word in words:
+        if not re.fullmatch(r"\d+(\.\d+)?", word):
+            raise UserError(f"{flag} {text!r}: {word!r} is not a number", "write 0.5,1,10")
+    return tuple(map(float, words))
+
+
 def config_options(function: Callable) -> Callable:
     """Add `--cfg-options`."""
     return click.option(
@@ -86,6 +103,13 @@ def config_options(function: Callable) -> Callable:
         metavar="KEY=VALUE ...",
         help="Replace settings of the config, several after one flag: "
         'a.b=1 c=[1,2] d="[(1,2),(3,4)]".',
+    )(function)
+
+
+def fuse_option(function: Callable) -> Callable:
+    """Add `--fuse`."""
+    return click.option(
+        "--fuse", is_flag=True, help="Fold norms into convolutions first: faster, same results."
     )(function)
 
 

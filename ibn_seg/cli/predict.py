@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.options import ConfigCommand, config_options
+from ibn_seg.cli.options import ConfigCommand, config_options, fuse_option
 
 
 @click.command(cls=ConfigCommand)
@@ -18,6 +18,7 @@ from ibn_seg.cli.options import ConfigCommand, config_options
     show_default=True,
     help="Share of the class colours in the overlays.",
 )
+@fuse_option
 @config_options
 def predict(
     config: str,
@@ -26,6 +27,7 @@ def predict(
     out: str,
     device: str | None,
     opacity: float,
+    fuse: bool,
     cfg_options: tuple[str, ...],
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
@@ -44,6 +46,13 @@ def predict(
 
     options = read_options(cfg_options)
     written = run(
-        config, checkpoint, source, out, device=device, cfg_options=options, opacity=opacity
+        config,
+        checkpoint,
+        source,
+        out,
+        device=device,
+        cfg_options=options,
+        opacity=opacity,
+        fuse=fuse,
     )
     click.echo(f"{len(written)} files in {out}")

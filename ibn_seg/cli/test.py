@@ -6,6 +6,7 @@ from ibn_seg.cli.options import (
     ConfigCommand,
     command_line,
     config_options,
+    fuse_option,
     launch_options,
     set_local_rank,
 )
@@ -25,6 +26,7 @@ from ibn_seg.cli.options import (
     metavar="NAME",
     help="Evaluate as a published table does: sizes, windows and classes of each target.",
 )
+@fuse_option
 @config_options
 @launch_options
 def test(
@@ -37,6 +39,7 @@ def test(
     wait_time: float,
     tta: bool,
     protocol: str | None,
+    fuse: bool,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -67,6 +70,7 @@ def test(
         show_dir=show_dir,
         wait_time=wait_time,
         tta=tta,
+        fuse=fuse,
         protocol=protocol,
         cfg_options=read_options(cfg_options),
         launcher=launcher,

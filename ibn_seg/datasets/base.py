@@ -15,6 +15,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.formats import check_image_file
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
+from ibn_seg.datasets.subset import check_share, subset
 from ibn_seg.errors import UserError, unknown
 
 EXCLUDE_FILE = "ibn_seg_exclude.txt"
@@ -39,6 +40,10 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         exclude: A text file of files to leave out, one a line, relative to the root; with an image
             goes its label. Default: `ibn_seg_exclude.txt` in the root, if there is one, which
             `ibn-seg data check --fix list` writes.
+        share: The part of the split to train on, in (0, 1]: a random subset (`subset`) of what the
+            exclude list leaves, the nearest whole number of images and at least one. The smaller
+            share lies within the larger one of the same `share_seed`.
+        share_seed: The seed of that choice, 0 or more.
         pipeline: Transforms of each sample, as in mmseg.
         metainfo: As in mmseg; `classes` may select a subset, other classes become ignored.
         indices: As in mmseg, a number of samples or a list of indices.
@@ -52,9 +57,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
     Raises:
         EnvError: The package of `cache_codec` is missing.
-        UserError: `split` is not allowed, the root or a folder is missing, an image has no label or
-            a label no image, there is no image, the name is not usable, or nothing reads
-            `cache_dir`.
+        UserError: `split` or `share` is not allowed, the root or a folder is missing, an image has
+            no label or a label no image, there is no image, the name is not usable, or nothing
+            reads `cache_dir`.
     """
 
     METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
@@ -71,6 +76,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         *,
         target: str | None = None,
         exclude: str | os.PathLike | None = None,
+        share: float = 1.0,
+        share_seed: int = 0,
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
         indices: int | Sequence[int] | None = None,
@@ -91,7 +98,13 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 f"{type(self).__name__}: target {self.target!r} cannot name a domain",
                 "use letters, digits, '.', '_' and '-', but not 'targets'",
             )
-        self.exclude = exclude
+        check_share(share, share_seed, type(self).__name__)
+        if share < 1 and test_mode:
+            raise UserError(
+                f"{type(self).__name__}: share={share!r} with test_mode",
+                "a share is for training; evaluate on the whole split",
+            )
+        self.exclude, self.share, self.share_seed = exclude, share, share_seed
         self.cache = FrameCache(cache_dir, cache_codec) if cache_dir else None
         super().__init__(
             data_root=os.path.expanduser(data_root),
@@ -138,6 +151,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         images, labels = self.list_pairs()
         _check_partners(images, labels, "image", "label")
         _check_partners(labels, images, "label", "image")
+        keys = self.select(list(images))
+        if self.share < 1:
+            keys = subset(keys, self.share, self.share_seed)
         return [
             {
                 "img_path": str(images[key]),
@@ -147,7 +163,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 "seg_fields": [],
                 **self.more_info(key),
             }
-            for key in self.select(list(images))
+            for key in keys
         ]
 
     def list_pairs(self) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.models.blocks import ARCHITECTURES
+from ibn_seg.models.weight_rules import instance_share
 
 # Blocks per stage and whether they are bottlenecks, of the standard residual networks.
 _DEPTHS = {
@@ -53,6 +54,8 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         reason = _kinds_differ(given, wanted) or _keys_differ(
             missing, unexpected, reshaped, given, wanted
         )
+        if not missing and not unexpected and (heads := _heads_differ(reshaped, given, wanted)):
+            reason = f"{heads} ({reason})"
         raise UserError(
             f"{path}: does not fit the config: {reason}", "give the config it was trained with"
         )
@@ -91,11 +94,29 @@ def _placement(state: Mapping[str, torch.Tensor], keys: list[str]) -> str:
 def _kinds_differ(given: Mapping, wanted: Mapping) -> str | None:
     """Say which depth or placement the checkpoint has, if that explains the difference."""
     have, need = describe_backbone(given), describe_backbone(wanted)
-    if have is None or need is None or have == need:
+    if have is None or need is None:
         return None
+    if have == need:
+        return _ratios_differ(given, wanted)
     both = zip(("backbone", "norm placement"), have, need, strict=True)
     parts = [f"its {name} is {a}, the config's is {b}" for name, a, b in both if a != b]
     return "; ".join(parts)
+
+
+def _ratios_differ(given: Mapping, wanted: Mapping) -> str | None:
+    """Say which share of the channels each instance-normalises, if it is not the same."""
+    have, need = instance_share(given), instance_share(wanted)
+    if have is None or need is None or have == need:
+        return None
+    return f"its IBN ratio is {have:.3g}, the config's is {need:.3g}"
+
+
+def _heads_differ(reshaped: list[str], given: Mapping, wanted: Mapping) -> str | None:
+    """Say how many classes each has, if classifiers are all that is of another shape."""
+    if not reshaped or not all(re.search(r"\bconv_seg\.(weight|bias)$", key) for key in reshaped):
+        return None
+    have, need = (len(state[reshaped[0]]) for state in (given, wanted))
+    return f"its head is for {have} classes, the config's for {need}" if have != need else None
 
 
 def _keys_differ(

@@ -1,4 +1,4 @@
-"""Ends a benchmark's training whose worker has lost the cell to another."""
+"""Ends a benchmark's training or test whose worker has lost the cell to another."""
 
 import os
 import time
@@ -31,18 +31,25 @@ class LeaseHook(Hook):
         path = os.environ.get(VARIABLE)
         self._path = Path(path) if path else None
         self._looked = time.monotonic()
+        self._noted = False
 
     def before_run(self, runner: Runner) -> None:
-        """Note in the lock's log that a training begins."""
+        """Note in the lock's log that a training or a measurement begins."""
         self._check()
-        if self._path is not None and is_main_process():
-            note(self._path, "train", iteration=runner.iter)
+        if self._path is not None and not self._noted and is_main_process():
+            event = "train" if runner.cfg.get("train_cfg") else "measure"
+            note(self._path, event, iteration=runner.iter)
+        self._noted = True
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Look now and then; a process that was stopped for long looks at once."""
         self._check_sometimes()
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Look now and then."""
+        self._check_sometimes()
+
+    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Look now and then."""
         self._check_sometimes()
 

@@ -9,10 +9,12 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import (
     CONFUSION_FILES,
     StoredConfusions,
+    image_names,
     read_step,
     write_confusions,
 )
@@ -184,6 +186,26 @@ def _data_roots(dataset: Any) -> list[str]:
     roots = [root for part in inner if part is not None for root in _data_roots(part)]
     own = getattr(dataset, "data_root", None)
     return [str(own), *roots] if own else roots
+
+
+def training_images(dataset: Any) -> list[str] | None:
+    """Return names of a data set's images that are the same wherever the data lie.
+
+    Several data sets in one need not have images of different names.
+
+    Args:
+        dataset: Data sets below wrappers and concatenations.
+
+    Returns:
+        None if one of them does not say what files it reads.
+    """
+    names: list[str] = []
+    for member in members(dataset):
+        if not hasattr(member, "get_data_info"):
+            return None
+        infos = [member.get_data_info(index) for index in range(len(member))]
+        names += image_names([info.get("img_path") for info in infos], _data_roots(member))
+    return names
 
 
 def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> str | None:

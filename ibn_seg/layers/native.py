@@ -20,8 +20,9 @@ import torch
 from ibn_seg.errors import EnvError, unknown
 from ibn_seg.io import atomic_path
 
-# 'plain' leaves the C passes out, 'auto' uses them where they are possible.
+# 'plain', the default, leaves the C passes out; 'auto' uses them where they are possible.
 SWITCH = "IBN_SEG_KERNEL"
+DEFAULT = "plain"
 _SOURCE = Path(__file__).with_name("ibn_native.c")
 # No -ffast-math: NaN and infinity go through as in PyTorch, and sums keep their order. No OpenMP:
 # the threads are those of PyTorch's own runtime, a second one in a process would fight it.
@@ -60,7 +61,7 @@ def allowed() -> bool:
     Raises:
         UserError: The switch has a value that is not known.
     """
-    value = os.environ.get(SWITCH, "auto")
+    value = os.environ.get(SWITCH, DEFAULT)
     if value not in ("auto", "plain"):
         raise unknown(f"value of {SWITCH}", value, ("auto", "plain"))
     return value == "auto"

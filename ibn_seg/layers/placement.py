@@ -73,6 +73,28 @@ class Placement:
         return self.stages[stage] == "b" and block == num_blocks - 1
 
 
+def check_ratio(ratio: object, placement: Placement, default: float) -> None:
+    """Raise unless a backbone's `ibn_ratio` is allowed, and has a norm that it is about.
+
+    Args:
+        ratio: Share of the channels of an `IBN` that are instance-normalised.
+        placement: Where the network has instance norms.
+        default: The backbone's own ratio, which may stand anywhere.
+
+    Raises:
+        UserError: It is not strictly between 0 and 1, or no stage is marked 'a'.
+    """
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio < 1:
+        raise UserError(
+            f"ibn_ratio={ratio!r} is out of range",
+            "allowed: above 0 and below 1, for example 0.5",
+        )
+    if ratio != default and "a" not in placement.stages:
+        raise UserError(
+            f"ibn_ratio={ratio!r} is given, and no norm is split", "set ibn='a', or leave it out"
+        )
+
+
 def _listed(ibn_stages: Sequence[str | None], num_stages: int) -> tuple[str | None, ...]:
     """Return `ibn_stages` as a tuple of the right length."""
     if isinstance(ibn_stages, str) or len(ibn_stages) != num_stages:

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.ibn import IBN
-from ibn_seg.layers.placement import Placement
+from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
     FeatureInfo,
@@ -151,6 +151,7 @@ class DenseNet(Backbone):
         ibn: 'a' or None: every third layer of the first three dense blocks starts with an IBN
             (the last 40 % of the channels have the instance norm), as in the reference.
         ibn_stages: 'a' or None for each stage, instead of `ibn`.
+        ibn_ratio: Share of the channels that have the instance norm, strictly between 0 and 1.
         num_classes: Classes of the classifier, or None for a backbone.
         conv: Builds every convolution, called like `nn.Conv2d`.
         norm: Builds every batch norm, also inside `IBN`.
@@ -176,6 +177,7 @@ class DenseNet(Backbone):
         with_cp: bool = False,
         ibn: str | None = None,
         ibn_stages: Sequence[str | None] | None = None,
+        ibn_ratio: float = IBN_RATIO,
         num_classes: int | None = None,
         conv: ConvFactory = nn.Conv2d,
         norm: NormFactory = nn.BatchNorm2d,
@@ -186,6 +188,8 @@ class DenseNet(Backbone):
         check_stages(4, strides, dilations, out_indices, frozen_stages)
         _check_strides(strides)
         self.placement = _only_a(Placement.resolve(ibn, ibn_stages))
+        check_ratio(ibn_ratio, self.placement, IBN_RATIO)
+        self.ibn_ratio = ibn_ratio
         self.depth = depth
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
@@ -268,7 +272,7 @@ class DenseNet(Backbone):
             layers = []
             for index in range(num_layers):
                 replaced = self.placement.replaces_first_norm(stage) and index % IBN_EVERY == 0
-                first_norm = functools.partial(_ibn, norm) if replaced else norm
+                first_norm = functools.partial(self._ibn, norm) if replaced else norm
                 layer = DenseLayer(
                     channels, architecture.growth_rate, dilations[stage], conv, norm, first_norm,
                     with_cp,
@@ -286,6 +290,9 @@ class DenseNet(Backbone):
         self.features = features
         return outputs
 
+    def _ibn(self, norm: NormFactory, channels: int) -> IBN:
+        return IBN(channels, self.ibn_ratio, norm, instance_first=False)
+
     def _describe_features(
         self, channels: Sequence[int], strides: Sequence[int]
     ) -> tuple[FeatureInfo, ...]:
@@ -302,10 +309,6 @@ class DenseNet(Backbone):
 def _stage_modules(stage: int) -> tuple[str, str]:
     """Return the names of a stage's dense block and of what follows it."""
     return f"denseblock{stage + 1}", "norm5" if stage == 3 else f"transition{stage + 1}"
-
-
-def _ibn(norm: NormFactory, channels: int) -> IBN:
-    return IBN(channels, IBN_RATIO, norm, instance_first=False)
 
 
 def _only_a(placement: Placement) -> Placement:

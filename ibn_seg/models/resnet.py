@@ -11,7 +11,7 @@ from torch import nn
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
-from ibn_seg.layers.placement import Placement
+from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
     FeatureInfo,
@@ -28,6 +28,9 @@ from ibn_seg.models.blocks import (
     SqueezeExcitation,
 )
 from ibn_seg.models.resnet_weights import ResNetWeights
+
+# Share of the channels that an IBN instance-normalises (Pan et al., ECCV 2018, section 3.2).
+IBN_RATIO = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class ResNet(Backbone):
         ibn: 'a', 'b' or None; shorthand for `ibn_stages` and `ibn_stem`.
         ibn_stages: 'a', 'b' or None for each stage.
         ibn_stem: Instance norm in the stem; with `deep_stem` as its third norm.
+        ibn_ratio: Share of the channels that are instance-normalised in the stages marked 'a',
+            strictly between 0 and 1.
         num_classes: Classes of the classifier, or None for a backbone.
         conv: Builds every convolution, called like `nn.Conv2d`.
         norm: Builds every batch norm, also inside `IBN`.
@@ -130,6 +135,7 @@ class ResNet(Backbone):
         ibn: str | None = None,
         ibn_stages: Sequence[str | None] | None = None,
         ibn_stem: bool | None = None,
+        ibn_ratio: float = IBN_RATIO,
         num_classes: int | None = None,
         conv: ConvFactory = nn.Conv2d,
         norm: NormFactory = nn.BatchNorm2d,
@@ -141,6 +147,8 @@ class ResNet(Backbone):
         check_stages(num_stages, strides, dilations, out_indices, frozen_stages)
         _check_dilation(style, multi_grid, self.stage_blocks[-1])
         self.placement = Placement.resolve(ibn, ibn_stages, ibn_stem, num_stages)
+        check_ratio(ibn_ratio, self.placement, IBN_RATIO)
+        self.ibn_ratio = ibn_ratio
         self.depth = depth
         self.out_indices = tuple(out_indices)
         self.deep_stem = deep_stem
@@ -254,11 +262,13 @@ class ResNet(Backbone):
 
     def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
         """Return what the blocks of one stage are made of."""
-        replaced = self.placement.replaces_first_norm(stage)
+        first_norm = common.norm
+        if self.placement.replaces_first_norm(stage):
+            first_norm = functools.partial(IBN, ratio=self.ibn_ratio, norm_layer=common.norm)
         return dataclasses.replace(
             common,
             spatial_conv=hooks.spatial_conv(stage) or common.conv,
-            first_norm=functools.partial(IBN, norm_layer=common.norm) if replaced else common.norm,
+            first_norm=first_norm,
             plugins=hooks.plugins(stage),
         )
 

@@ -33,7 +33,24 @@ class WeightRules(abc.ABC):
 
     def hint(self, model: "Backbone", weights: Weights, target: Weights) -> str:
         """Return what most likely makes `weights` fit a network that takes `target`."""
+        have, need = instance_share(weights), instance_share(target)
+        if have is not None and need is not None and have != need:
+            return f"its IBN ratio is {have:.3g}, here {need:.3g}: set ibn_ratio"
         return "use weights of this architecture"
+
+
+def instance_share(weights: Weights) -> float | None:
+    """Return the share of the channels that the first `IBN` of a network instance-normalises.
+
+    Returns:
+        None if it has none.
+    """
+    end = ".IN.weight"
+    for key, value in weights.items():
+        batch = weights.get(f"{key.removesuffix(end)}.BN.weight") if key.endswith(end) else None
+        if batch is not None:
+            return len(value) / (len(value) + len(batch))
+    return None
 
 
 def some(names: list[str]) -> str:

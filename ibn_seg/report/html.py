@@ -1,22 +1,20 @@
 """The report: one HTML file that needs nothing else, not even a network."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.io import write_text
 from ibn_seg.report import panels as pictures
 from ibn_seg.report import plots, scores, tables, wording
+from ibn_seg.report.page import asset, environment, scene
 from ibn_seg.report.panels import Panel
 from ibn_seg.report.runs import Run, order_methods, read_runs
 
 TITLE = "Domain generalisation report"
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -44,31 +42,9 @@ def write_report(
         EnvError: The file cannot be written.
     """
     runs = read_runs(results)
-    page = (
-        _environment().get_template("report.html.j2").render(_content(runs, panels, title, notes))
-    )
+    page = environment().get_template("report.html.j2").render(_content(runs, panels, title, notes))
     write_text(out, page)
     return Path(out)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figures"] = _figures
-    return environment
-
-
-def _figures(text: str) -> str:
-    """Set formatted numbers as print does: true minus signs, '±' and units kept with the number."""
-    if text == tables.NOTHING:
-        return "\N{EN DASH}"
-    text = re.sub(r"(?<!\S)(\(?)-(?=\d)", "\\1\N{MINUS SIGN}", text)
-    return re.sub(r"(?<=±) | (?=(?:%|s|min|h|GiB)(?:\s|$))", "\N{NO-BREAK SPACE}", text)
 
 
 def _content(
@@ -79,7 +55,7 @@ def _content(
     methods = order_methods([run.method for run in runs])
     return {
         "title": title,
-        "style": Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        "style": asset("style.css"),
         "introduction": wording.introduction(runs),
         "methods_note": wording.methods_note(runs),
         "headline": wording.headline(rows),
@@ -88,7 +64,7 @@ def _content(
         "gap": runs[0].gap is not None,
         "absent_notes": wording.absent_notes(runs),
         "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
-        "scenes": [_scene(panel, runs[0], methods) for panel in panels],
+        "scenes": [scene(panel, _role(panel.domain, runs[0]), methods) for panel in panels],
         "legend": pictures.legend(),
         "charts": _class_charts(runs, methods),
         "curves": _curve_charts(runs, methods),
@@ -99,31 +75,6 @@ def _content(
         "warnings": wording.unequal_notes(runs),
         "notes": notes,
         "runs": [_recipe(run) for run in runs],
-    }
-
-
-def _scene(panel: Panel, run: Run, methods: Sequence[str]) -> dict[str, Any]:
-    """Return a scene's images with captions; predictions in the order of the methods."""
-    shown = [method for method in order_methods([*methods, *panel.predictions])]
-    images = [("Image", "", pictures.photo(panel.image), "photograph")]
-    images.append(("Ground truth", "", pictures.label_map(panel.label), "true classes"))
-    for method in shown:
-        if method in panel.predictions:
-            prediction = panel.predictions[method]
-            right = pictures.pixel_accuracy(prediction, panel.label)
-            images.append(
-                (
-                    method,
-                    "" if right is None else f"{tables.number(right)} % of pixels right",
-                    pictures.label_map(prediction),
-                    f"classes predicted by {method}",
-                )
-            )
-    return {
-        "caption": panel.caption,
-        "domain": panel.domain,
-        "role": _role(panel.domain, run),
-        "images": images,
     }
 
 

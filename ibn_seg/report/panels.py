@@ -68,10 +68,16 @@ def label_map(train_ids: np.ndarray) -> InlineImage:
     """
     # Nearest neighbour: a mean of two classes' indices would be a third class.
     picture = _shrink(Image.fromarray(train_ids), Image.Resampling.NEAREST)
+    return _inline(coloured(picture), "png", optimize=True)
+
+
+def coloured(train_ids: Image.Image) -> Image.Image:
+    """Return trainIds in grey as a palette image of the same values in the Cityscapes colours."""
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(PALETTE)] = PALETTE
+    picture = train_ids.copy()
     picture.putpalette(colours.tobytes())
-    return _inline(picture, "png", optimize=True)
+    return picture
 
 
 def contact_sheet(panels: Sequence[Panel]) -> Image.Image:

@@ -30,8 +30,8 @@ SERIES_COLOURS = 8
 LOSS_POINTS = 60
 
 # Stand-ins that no drawing uses otherwise, and the variables that take their place.
-_INK, _MUTED, GRID = "#010101", "#010102", "#010103"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", GRID: "var(--grid)"}
+_INK, MUTED, GRID = "#010101", "#010102", "#010103"
+_VARIABLES = {_INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 _SETTINGS = {"svg.fonttype": "none", "font.size": FONT_SIZE, "font.family": "sans-serif"}
 
 
@@ -66,7 +66,7 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
     thickness = 0.78 / methods
     for at, row in enumerate(rows):
         if row.stats is None:
-            axes.text(1, at, "absent", color=_MUTED, va="center", style="italic", fontsize=11)
+            axes.text(1, at, "absent", color=MUTED, va="center", style="italic", fontsize=11)
             continue
         for k, stat in enumerate(row.stats.values()):
             centre = at + (k - (methods - 1) / 2) * thickness
@@ -184,7 +184,7 @@ def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure
         spine.set_visible(False)
     axes.tick_params(which="both", length=0, labelcolor=_INK, labelsize=FONT_SIZE - 0.5)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_color(_MUTED)
+        axis.label.set_color(MUTED)
         axis.label.set_fontsize(FONT_SIZE - 0.5)
     return figure, axes
 

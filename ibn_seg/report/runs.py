@@ -154,16 +154,16 @@ def _read_run(result: Mapping[str, Any], index: int) -> Run:
             f"{where}: schema {result['schema']!r} cannot be read",
             f"allowed: {SCHEMA}; write the result again with this version of ibn_seg",
         )
-    source = _get(result, "source", str, where)
-    domains = _get(result, "domains", Mapping, where)
+    source = required(result, "source", str, where)
+    domains = required(result, "domains", Mapping, where)
     if not domains:
         raise UserError(f"{where}: 'domains' is empty", "evaluate at least one domain")
     ordered = sorted(domains, key=lambda domain: domain not in source_domains(source))
-    loss, validation = _read_curves(result.get("curves"), where)
+    loss, validation = read_curves(result.get("curves"), where)
     return Run(
-        name=_get(result, "name", str, where),
-        method=_get(result, "method", str, where),
-        seed=_get(result, "seed", int, where),
+        name=required(result, "name", str, where),
+        method=required(result, "method", str, where),
+        seed=required(result, "seed", int, where),
         source=source,
         domains={name: _read_domain(domains[name], f"{where}, {name}") for name in ordered},
         loss=loss,
@@ -175,24 +175,29 @@ def _read_run(result: Mapping[str, Any], index: int) -> Run:
 def _read_domain(scores: Any, where: str) -> DomainScores:
     if not isinstance(scores, Mapping):
         raise UserError(f"{where}: not a domain's scores", "give mIoU, mAcc, aAcc, IoU, absent")
-    iou = _get(scores, "IoU", Mapping, where)
+    iou = required(scores, "IoU", Mapping, where)
     return DomainScores(
         miou=_percent(scores, "mIoU", where),
         macc=_percent(scores, "mAcc", where),
         aacc=_percent(scores, "aAcc", where),
         iou={name: _percent(iou, name, f"{where}, IoU") for name in iou},
-        absent=tuple(_get(scores, "absent", (list, tuple), where)),
-        images=_get(scores, "images", int, where),
+        absent=tuple(required(scores, "absent", (list, tuple), where)),
+        images=required(scores, "images", int, where),
         unlabelled=tuple(scores.get("unlabelled", ())),
     )
 
 
-def _read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]]:
+def read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]]:
+    """Return the training loss and, by domain, the validation mIoU of a result's 'curves'.
+
+    Raises:
+        UserError: They are incomplete or damaged.
+    """
     if curves is None:
         return None, {}
     where = f"{where}, curves"
-    iterations = _get(curves, "iter", (list, tuple), where)
-    losses = _get(curves, "loss", (list, tuple), where)
+    iterations = required(curves, "iter", (list, tuple), where)
+    losses = required(curves, "loss", (list, tuple), where)
     if len(iterations) != len(losses):
         raise UserError(
             f"{where}: {len(iterations)} values of 'iter' but {len(losses)} of 'loss'",
@@ -200,8 +205,8 @@ def _read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve
         )
     loss = Curve(tuple(iterations), tuple(_number(value) for value in losses))
     points: dict[str, list[tuple[int, float]]] = {}
-    for entry in _get(curves, "val", (list, tuple), where):
-        at = _get(entry, "iter", int, f"{where}, val")
+    for entry in required(curves, "val", (list, tuple), where):
+        at = required(entry, "iter", int, f"{where}, val")
         for key, value in entry.items():
             domain, slash, metric = key.rpartition("/")
             if slash and metric == "mIoU":
@@ -234,7 +239,12 @@ def _check_same_evaluation(run: Run, first: Run) -> None:
             raise UserError(f"{where}: other classes are in the labels of {name}", fix)
 
 
-def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+def required(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """Return a value of a result file.
+
+    Raises:
+        UserError: It is missing, or of another kind.
+    """
     if not isinstance(mapping, Mapping) or key not in mapping:
         raise UserError(f"{where}: the key {key!r} is missing", "write the result again")
     value = mapping[key]
@@ -250,7 +260,7 @@ def _kind_name(kind: type | tuple[type, ...]) -> str:
 
 
 def _percent(mapping: Any, key: str, where: str) -> float:
-    value = _number(_get(mapping, key, object, where))
+    value = _number(required(mapping, key, object, where))
     if not 0 <= value <= 100:
         raise UserError(f"{where}: {key!r} is {mapping[key]!r}", "expected percent, 0 to 100")
     return value

@@ -3,7 +3,7 @@
 The only place that rounds, to one decimal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,28 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Cell:
-    """One formatted table cell."""
+    """One formatted table cell.
+
+    Args:
+        text: What it says.
+        best: Whether it is the best of its column.
+        detail: What stands below it in small print.
+        value: What a column is sorted by, unrounded; None for text and for no value.
+        href: Where the number comes from.
+        title: The command that measured it.
+    """
 
     text: str
     best: bool = False
+    detail: str = ""
+    value: float | None = None
+    href: str | None = None
+    title: str | None = None
+
+    @property
+    def small_print(self) -> str:
+        """The detail in brackets, where it cannot be small."""
+        return self.detail if self.detail.startswith("[") else f"({self.detail})"
 
 
 @dataclass(frozen=True)
@@ -140,12 +158,27 @@ def terminal_table(rows: Sequence[SummaryRow]) -> "Table":
 def markdown_table(rows: Sequence[SummaryRow]) -> str:
     """Return the summary as a Markdown table, the best of each domain in bold."""
     content = summary_table(rows)
-    lines = ["| " + " | ".join(map(_markdown, content.header)) + " |"]
-    lines.append("|" + "|".join(["---"] + ["---:"] * (len(content.header) - 1)) + "|")
-    for row in content.rows:
-        cells = (f"**{_markdown(c.text)}**" if c.best else _markdown(c.text) for c in row)
-        lines.append("| " + " | ".join(cells) + " |")
+    return markdown_lines(content.header, content.rows)
+
+
+def markdown_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -> str:
+    """Return a Markdown table, the best in bold.
+
+    Args:
+        header: Names of the columns.
+        rows: Cells by row.
+        names: How many of the first columns hold text.
+    """
+    lines = ["| " + " | ".join(map(_markdown, header)) + " |"]
+    lines.append("|" + "|".join(["---"] * names + ["---:"] * (len(header) - names)) + "|")
+    for row in rows:
+        lines.append("| " + " | ".join(_markdown_cell(cell) for cell in row) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = f"**{_markdown(cell.text)}**" if cell.best else _markdown(cell.text)
+    return f"{text} {_markdown(cell.small_print)}" if cell.detail else text
 
 
 def number(value: float) -> str:

@@ -242,8 +242,7 @@ def write_pair(
         for condition in CONDITION_STARTS:
             frames += acdc_frames(out / "acdc", condition, "train", adverse_train)
             frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
-    _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **counts})
-    written = write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
+    written = _write_claimed(out, frames, counts, seed, size, workers, progress)
     return {**counts, "written": written}
 
 
@@ -297,17 +296,22 @@ def write_styles(
     frames = [
         frame for style, count in counts.items() for frame in styled_frames(out, style, count)
     ]
-    _claim(
-        out,
-        {
-            "renderer": RENDERER_VERSION,
-            "seed": seed,
-            "size": list(size),
-            "first_scene": COMPARED_START,
-        },
-    )
-    write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
+    _write_claimed(out, frames, {"first_scene": COMPARED_START}, seed, size, workers, progress)
     return {style: out / style for style in counts}
+
+
+def _write_claimed(
+    out: Path,
+    frames: list[Frame],
+    parameters: Mapping[str, int],
+    seed: int,
+    size: tuple[int, int],
+    workers: int,
+    progress: Progress | None,
+) -> int:
+    """Write frames into a folder that belongs to their parameters; return how many were missing."""
+    _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters})
+    return write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
 
 
 def _claim(out: Path, parameters: dict) -> None:

@@ -11,7 +11,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 
 # What timm's `BatchNormAct2d` applies to the normalised channels, in this order.
-_TAIL = ("drop", "act")
+TAIL = ("drop", "act")
 
 
 class ActivatedIBN(IBN):
@@ -43,7 +43,7 @@ def check_batch_norm(name: str, norm: nn.Module) -> None:
         raise UserError(f"{name} is a {kind}, not a batch norm", "only batch norms can become IBN")
     if isinstance(norm, LazyModuleMixin):
         raise UserError(f"{name} is a {kind} without channels yet", "run the model once first")
-    others = [child for child, _ in norm.named_children() if child not in _TAIL]
+    others = [child for child, _ in norm.named_children() if child not in TAIL]
     if others:
         raise UserError(
             f"{name} is a {kind} with parts that a plain batch norm does not have:"
@@ -96,7 +96,7 @@ def identity_norm(norm: _BatchNorm) -> nn.InstanceNorm2d:
 
 
 def _has_tail(norm: nn.Module) -> bool:
-    return any(hasattr(norm, name) for name in _TAIL)
+    return any(hasattr(norm, name) for name in TAIL)
 
 
 def _part(norm: _BatchNorm, channels: slice) -> _BatchNorm:
@@ -110,7 +110,7 @@ def _part(norm: _BatchNorm, channels: slice) -> _BatchNorm:
         if buffer.dim():  # not the counter of batches
             setattr(part, name, buffer[channels].clone())
     part.num_features = len(range(norm.num_features)[channels])
-    for name in _TAIL:
+    for name in TAIL:
         if hasattr(part, name):
             setattr(part, name, nn.Identity())
     return part
@@ -135,7 +135,7 @@ def _narrowed(parameter: nn.Parameter, channels: slice) -> nn.Parameter:
 def _finish(layer: nn.Module, norm: _BatchNorm) -> nn.Module:
     """Give the layer the training flag of `norm` and what it applies after normalising."""
     layer.train(norm.training)
-    for name in _TAIL:
+    for name in TAIL:
         if _has_tail(norm):
             setattr(layer, name, copy.deepcopy(getattr(norm, name, None)) or nn.Identity())
     return layer

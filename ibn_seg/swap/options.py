@@ -14,6 +14,7 @@ from ibn_seg.swap.source import WEIGHTS, Source
 _ARCHITECTURE = frozenset((
     "depth", "extra", "radix", "reduction_factor", "avg_down_stride", "groups", "base_width",
     "se_reduction", "se_ratio", "arch", "ibn", "ibn_stages", "ibn_stem",
+    "ibn_ratio",
 ))  # fmt: skip
 
 

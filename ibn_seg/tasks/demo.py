@@ -7,7 +7,7 @@ is finished is not done again, what was interrupted goes on where it was.
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from ibn_seg.report import Panel
+    from ibn_seg.tasks.panels import Sample
 
 METHODS = {
     "BN": "demo/mlp_r18_1xb8-600_scenes-128x128",
@@ -197,66 +198,29 @@ def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
 
     The scenes are chosen by their position alone, before any prediction is made.
     """
-    from mmengine.registry import init_default_scope
-    from mmseg.registry import DATASETS
-
-    from ibn_seg.report import Panel
-
-    init_default_scope("mmseg")
-    config = _load(METHODS["BN"], seed, plan)
-    domains = DATASETS.build(config.val_dataloader.dataset).datasets
-    # The unseen domain is the point of the report: it comes first and gets more room.
-    domains.sort(key=lambda dataset: dataset.target == config.experiment.source)
-    samples = []
-    for dataset in domains:
-        count = 2 if dataset.target == config.experiment.source else 4
-        positions = np.linspace(0, len(dataset) - 1, count + 2)[1:-1].round().astype(int)
-        samples += [(dataset.target, dataset.get_data_info(int(at))) for at in positions]
-    predictions = {}
-    with progress_callback("predict") as progress:
-        for method, name in METHODS.items():
-            run_dir = _run_dir(work_dir, method, seed)
-            predictions[method] = _predict(_load(name, seed, plan), run_dir, samples)
-            progress(len(predictions), len(METHODS))
-    return [
-        Panel(
-            image=_read_rgb(info["img_path"]),
-            label=_read_train_ids(info),
-            predictions={method: maps[k] for method, maps in predictions.items()},
-            caption=f"{domain}, {Path(info['img_path']).name}",
-            domain=domain,
-        )
-        for k, (domain, info) in enumerate(samples)
-    ]
-
-
-def _predict(
-    config: "Config", run_dir: Path, samples: Sequence[tuple[str, Mapping]]
-) -> list[np.ndarray]:
-    """Return the predicted trainIds, (H, W) uint8, of one trained network for each sample."""
-    import cv2
-
     from ibn_seg.engine import find_checkpoint
-    from ibn_seg.tasks.predict import Segmenter
+    from ibn_seg.tasks.panels import make_panels, samples_of
 
-    segment = Segmenter(config, find_checkpoint(run_dir), device="cpu")
-    return [segment(cv2.imread(info["img_path"])) for _, info in samples]
-
-
-def _read_rgb(path: str) -> np.ndarray:
-    """Return the image as (H, W, 3) uint8 RGB."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def _read_train_ids(info: Mapping) -> np.ndarray:
-    """Return the label of a data-set entry as (H, W) uint8 trainIds."""
-    from ibn_seg.datasets.formats import map_ids, read_values
-
-    path = info["seg_map_path"]
-    return map_ids(read_values(path), info["label_table"], path)
+    configs = {method: _load(name, seed, plan) for method, name in METHODS.items()}
+    source = configs["BN"].experiment.source
+    # The unseen domain is the point of the report: it comes first and gets more room.
+    domains = sorted(samples_of(configs["BN"]).items(), key=lambda item: item[0] == source)
+    chosen: list[Sample] = []
+    for domain, samples in domains:
+        count = 2 if domain == source else 4
+        positions = np.linspace(0, len(samples) - 1, count + 2)[1:-1].round().astype(int)
+        chosen += [list(samples.values())[at] for at in positions]
+    networks = {
+        method: (config, find_checkpoint(_run_dir(work_dir, method, seed)))
+        for method, config in configs.items()
+    }
+    with progress_callback("predict") as progress:
+        return make_panels(
+            networks,
+            [(sample.domain, sample.name) for sample in chosen],
+            [f"{sample.domain}, {Path(sample.path).name}" for sample in chosen],
+            progress,
+        )
 
 
 def _notes(plan: DemoPlan, seeds: Sequence[int]) -> list[str]:

@@ -15,12 +15,10 @@ from ibn_seg.evaluation.divergence import (
     ChannelStatistics,
     layer_divergence,
 )
-from ibn_seg.io import load_checkpoint
-from ibn_seg.tasks import setup
 from ibn_seg.tasks.domain_pairs import RENDERED, Pair, halves, read_pairs, scene_shares
 from ibn_seg.tasks.domains import domain_configs
 from ibn_seg.tasks.results import finish
-from ibn_seg.tasks.segmentation import built_runner, network_of
+from ibn_seg.tasks.segmentation import network_of, trained_runner
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -112,35 +110,30 @@ def divergence(
             pictures.
         EnvError: Something cannot be written.
     """
-    from ibn_seg.engine.fit import load_strictly
-
     wanted = read_pairs(pairs)
     if min_images < 2:
         raise UserError(f"min_images = {min_images}", "give 2 or more: one has no variance")
-    weights = load_checkpoint(checkpoint)
-    setup.register()
-    cfg = setup.prepare(
+    with trained_runner(
         config,
+        checkpoint,
+        default_folder="divergence",
         work_dir=work_dir,
         cfg_options=cfg_options,
-        launcher="none",
         quiet=quiet,
-        default_folder="divergence",
-    )
-    setup.for_testing(cfg)
-    with built_runner(cfg) as runner:
-        load_strictly(network_of(runner.model), weights, checkpoint)
-        del weights
-        datasets = _datasets(cfg, wanted, images, scenes or Scenes(), progress)
+    ) as runner:
+        datasets = _datasets(runner.cfg, wanted, images, scenes or Scenes(), progress)
         compared = [
             (pair, _pair_sides(pair, datasets, images, seed, min_images)) for pair in wanted
         ]
+        # No loop of mmengine runs here, which would call what a run begins and ends with.
+        runner.call_hook("before_run")
         for name, dataset in datasets.items():
             _measure(runner, name, dataset, [s for _, both in compared for s in both], progress)
+        runner.call_hook("after_run")
         return finish(
             runner,
             "divergence",
-            lambda: _summary(cfg, compared, seed),
+            lambda: _summary(runner.cfg, compared, seed),
             command=command,
             checkpoint=str(checkpoint),
         )

@@ -39,9 +39,12 @@ def evaluate(
     *,
     source: str | None = None,
     method: str | None = None,
+    backbone: str | None = None,
+    segmentor: str | None = None,
     protocol: str = "native",
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
+    fuse: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     quiet: bool = False,
@@ -59,9 +62,12 @@ def evaluate(
         source: The domain that the network was trained on, or several joined by '+'. Default: what
             the config says, else none.
         method: What tables call the network. Default: what the config says, else its file's name.
+        backbone: Its backbone, for tables. Default: what the config says, else class and depth.
+        segmentor: Its segmentor, for tables. Default: what the config says, else the head's class.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -85,7 +91,8 @@ def evaluate(
     cfg.experiment = {
         **experiment,
         "method": method or experiment.get("method") or stem,
-        "backbone": experiment.get("backbone") or _backbone(cfg.model),
+        "backbone": backbone or experiment.get("backbone") or _backbone(cfg.model),
+        "segmentor": segmentor or experiment.get("segmentor") or _head(cfg.model).get("type"),
         "source": source or experiment.get("source"),
     }
     workers = min(_MOST_WORKERS, os.cpu_count() or 1) if _has_gpu() else 0
@@ -103,6 +110,7 @@ def evaluate(
         checkpoint,
         work_dir=work_dir or Path("work_dirs", stem, DEFAULT_FOLDER),
         out=out,
+        fuse=fuse,
         protocol=protocol,
         launcher=launcher,
         quiet=quiet,
@@ -116,6 +124,7 @@ def evaluate_predictions(
     *,
     method: str,
     backbone: str | None = None,
+    segmentor: str | None = None,
     source: str | None = None,
     seed: int = 0,
     protocol: str = "native",
@@ -135,6 +144,7 @@ def evaluate_predictions(
         targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
         method: What tables call the network.
         backbone: Its backbone, for tables.
+        segmentor: Its segmentor, for tables.
         source: The domain that it was trained on, or several joined by '+'.
         seed: The seed that it was trained with, for tables.
         protocol: Name of the evaluation protocol that the predictions were made by. Its classes
@@ -177,6 +187,7 @@ def evaluate_predictions(
         "seed": seed,
         "method": method,
         "backbone": backbone,
+        "segmentor": segmentor,
         "source": source,
         "protocol": protocol,
         "predictions": str(folder),
@@ -214,15 +225,18 @@ def _check_classes(cfg: "Config") -> None:
     """Raise unless the model of a config has the 19 classes."""
     if not cfg.get("model"):
         raise UserError(f"{cfg.filename or 'config'}: model is missing")
-    head = cfg.model.get("decode_head") or {}
-    # A cascade of heads ends in the one that counts.
-    head = head[-1] if isinstance(head, (list, tuple)) else head
-    count = head.get("num_classes", NUM_CLASSES)
+    count = _head(cfg.model).get("num_classes", NUM_CLASSES)
     if count != NUM_CLASSES:
         raise UserError(
             f"{cfg.filename or 'config'}: model.decode_head.num_classes is {count}",
             f"only models of Cityscapes' {NUM_CLASSES} classes can be scored here",
         )
+
+
+def _head(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the config of the decode head that counts: the last one of a cascade."""
+    head = model.get("decode_head") or {}
+    return head[-1] if isinstance(head, (list, tuple)) else head
 
 
 def _backbone(model: Mapping[str, Any]) -> str | None:

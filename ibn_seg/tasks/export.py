@@ -82,6 +82,7 @@ def export(
     fixed_size: bool = False,
     normalise: bool = False,
     labels: bool = False,
+    fuse: bool = False,
 ) -> Exported:
     """Write a classifier or a segmentor as an ONNX file that takes any batch and any size.
 
@@ -105,6 +106,7 @@ def export(
         normalise: Take RGB values from 0 to 255 and normalise them inside. Default: take what the
             PyTorch network takes, normalised images.
         labels: Of a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Returns:
         Where the file is, its inputs and outputs, and the differences that were measured.
@@ -122,9 +124,9 @@ def export(
     from ibn_seg.tasks import exportable
 
     if model is not None:
-        subject = exportable.classifier(model, checkpoint)
+        subject = exportable.classifier(model, checkpoint, fuse)
     else:
-        subject = exportable.segmentor(config, checkpoint, cfg_options)
+        subject = exportable.segmentor(config, checkpoint, cfg_options, fuse)
     if not fixed_size:
         _check_pooling(subject)
     network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)

@@ -18,7 +18,8 @@ from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import adapt_state_dict
-from ibn_seg.tasks.setup import trained_network
+from ibn_seg.surgery.running import whole_images
+from ibn_seg.tasks.setup import fuse_network, trained_network
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -135,18 +136,19 @@ class WholeImage(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, shape (N, classes, H, W), of images, shape (N, 3, H, W)."""
-        size = image.shape[2:]
-        about = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0] * 4}
-        return self.segmentor.encode_decode(image, [about])
+        return whole_images(self.segmentor, image)
 
 
-def classifier(name: str, checkpoint: str | os.PathLike | None = None) -> Subject:
+def classifier(
+    name: str, checkpoint: str | os.PathLike | None = None, fuse: bool = False
+) -> Subject:
     """Return a named classifier with published weights, or with those of a checkpoint.
 
     Args:
         name: One of `ibn_seg.list_models()`.
         checkpoint: A .pth file of this very network, whose classifier says how many classes there
             are. Default: what its authors published.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
         UserError: The name is unknown, or the weights do not fit or were never published.
@@ -158,6 +160,8 @@ def classifier(name: str, checkpoint: str | os.PathLike | None = None) -> Subjec
         network = create_model(name, pretrained=True)
     else:
         network = _filled(name, checkpoint)
+    if fuse:
+        fuse_network(network)
     mean, std = (tuple(_RANGE * value for value in each) for each in (IMAGE_MEAN, IMAGE_STD))
     return Subject(name, "classifier", network.eval(), Images(mean, std))
 
@@ -166,6 +170,7 @@ def segmentor(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
 ) -> Subject:
     """Return the segmentor of a config with the weights of a checkpoint.
 
@@ -173,12 +178,13 @@ def segmentor(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
         UserError: The config or the checkpoint is wrong, or the model is no segmentor that infers
             whole images.
     """
-    model, cfg, content = trained_network(config, checkpoint, cfg_options)
+    model, cfg, content = trained_network(config, checkpoint, cfg_options, fuse)
     name = str(cfg.filename or "config")
     if not hasattr(model, "encode_decode"):
         raise UserError(

@@ -31,6 +31,7 @@ class Segmenter:
         checkpoint: A .pth file; every weight must fit.
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
         cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Attributes:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
@@ -46,8 +47,9 @@ class Segmenter:
         *,
         device: str | None = None,
         cfg_options: Mapping[str, Any] | None = None,
+        fuse: bool = False,
     ) -> None:
-        model, cfg, weights = trained_network(config, checkpoint, cfg_options)
+        model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
         from mmengine.dataset import Compose
 
         from ibn_seg.engine.explain import explained
@@ -84,6 +86,7 @@ def predict(
     device: str | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     opacity: float = 0.5,
+    fuse: bool = False,
 ) -> list[Path]:
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
@@ -99,6 +102,7 @@ def predict(
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
         cfg_options: Values that replace those of the config, by dotted key.
         opacity: The share of the class colours in the overlays, between 0 and 1.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Returns:
         The files written.
@@ -115,7 +119,7 @@ def predict(
     video = None if images else _open_video(source)
     try:
         check_writable(out)
-        segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options)
+        segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
         if video is None:
             return _predict_images(segment, images, out, opacity)
         return _predict_video(segment, video, out / source.stem, opacity)

@@ -18,6 +18,7 @@ RESULT_FILES = {
     "test": "test.json",
     "divergence": "divergence.json",
     "robustness": "robustness.json",
+    "transfer": "transfer.json",
 }
 
 

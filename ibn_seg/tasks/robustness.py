@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.io import load_checkpoint
 from ibn_seg.tasks import setup
 from ibn_seg.tasks.domains import keep_domains
 from ibn_seg.tasks.results import finish, recorder
-from ibn_seg.tasks.segmentation import built_runner, measured, network_of
+from ibn_seg.tasks.segmentation import measured, trained_runner
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -62,29 +61,26 @@ def robustness(
         UserError: The config, the data, the checkpoint, a name or a severity is wrong.
         EnvError: Something cannot be written.
     """
-    from ibn_seg.engine.fit import load_strictly
     from ibn_seg.transforms.corruptions import check_names, check_severities
 
     names, grades = check_names(corruptions), check_severities(severities)
-    weights = load_checkpoint(checkpoint)
-    setup.register()
-    cfg = setup.prepare(
+
+    def adapt(cfg: "Config") -> None:
+        _check_metric(cfg)
+        keep_domains(cfg, domains)
+        _check_loaders(cfg.test_dataloader.dataset)
+
+    with trained_runner(
         config,
+        checkpoint,
+        default_folder="robustness",
+        adapt=adapt,
         work_dir=work_dir,
         cfg_options=cfg_options,
         launcher=launcher,
+        protocol=protocol,
         quiet=quiet,
-        default_folder="robustness",
-    )
-    setup.for_testing(cfg)
-    _check_metric(cfg)
-    keep_domains(cfg, domains)
-    _check_loaders(cfg.test_dataloader.dataset)
-    if protocol is not None:
-        setup.set_protocol(cfg, protocol)
-    with built_runner(cfg, launcher) as runner:
-        load_strictly(network_of(runner.model), weights, checkpoint)
-        del weights
+    ) as runner:
         conditions = [(name, severity) for name in names for severity in grades]
         _count_batches(runner, len(conditions) + 1, progress)
         runner.test()

@@ -3,8 +3,9 @@
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -80,7 +81,7 @@ def train(
             return finish(
                 runner,
                 "train",
-                lambda: measured(runner),
+                lambda: {**measured(runner), **_trained_on(runner)},
                 command=command,
                 checkpoint=last_checkpoint(cfg.work_dir),
             )
@@ -100,6 +101,7 @@ def test(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     tta: bool = False,
+    fuse: bool = False,
     protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -119,6 +121,7 @@ def test(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
             and classes for each target. Default: what the config says.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -131,6 +134,72 @@ def test(
         UserError: The config, the data or the checkpoint is wrong.
         EnvError: Something cannot be written or shown.
     """
+
+    def adapt(cfg: "Config") -> None:
+        if out is not None:
+            setup.check_writable(out)
+            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+        if show or show_dir:
+            _draw(cfg, show, show_dir, wait_time)
+        if tta:
+            _augment(cfg)
+        setup.set_progress(cfg)
+
+    with trained_runner(
+        config,
+        checkpoint,
+        default_folder="test",
+        adapt=adapt,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        protocol=protocol,
+        quiet=quiet,
+    ) as runner:
+        if fuse:
+            setup.fuse_network(network_of(runner.model))
+        runner.test()
+        return finish(
+            runner,
+            "test",
+            lambda: {**measured(runner), "fused": fuse},
+            command=command,
+            checkpoint=str(checkpoint),
+        )
+
+
+@contextlib.contextmanager
+def trained_runner(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    default_folder: str,
+    adapt: "Callable[[Config], None] | None" = None,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    protocol: str | None = None,
+    quiet: bool = False,
+) -> "Iterator[StrictRunner]":
+    """Build the Runner that tests a trained network, weights loaded; close it afterwards.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        default_folder: The folder appended to the default work dir.
+        adapt: Changes the config, its training part taken out, in place.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        quiet: Keep mmengine's log lines off the console.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong.
+        EnvError: The work dir cannot be written.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.engine.explain import explained
     from ibn_seg.engine.fit import load_strictly
 
     weights = load_checkpoint(checkpoint)
@@ -141,43 +210,13 @@ def test(
         cfg_options=cfg_options,
         launcher=launcher,
         quiet=quiet,
-        default_folder="test",
+        default_folder=default_folder,
     )
-    setup.for_testing(cfg)
-    if out is not None:
-        setup.check_writable(out)
-        setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
-    if show or show_dir:
-        _draw(cfg, show, show_dir, wait_time)
-    if tta:
-        _augment(cfg)
+    setup.for_testing(cfg, _seed_of(weights))
+    if adapt is not None:
+        adapt(cfg)
     if protocol is not None:
         setup.set_protocol(cfg, protocol)
-    setup.set_progress(cfg)
-    with built_runner(cfg, launcher) as runner:
-        load_strictly(network_of(runner.model), weights, checkpoint)
-        del weights
-        runner.test()
-        return finish(
-            runner,
-            "test",
-            lambda: measured(runner),
-            command=command,
-            checkpoint=str(checkpoint),
-        )
-
-
-@contextlib.contextmanager
-def built_runner(cfg: "Config", launcher: str = "none") -> "Iterator[StrictRunner]":
-    """Build the Runner of a prepared config in its group of processes; close it afterwards.
-
-    Args:
-        cfg: What `setup.prepare` returned.
-        launcher: What started the processes.
-    """
-    from ibn_seg.engine import distributed
-    from ibn_seg.engine.explain import explained
-
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
@@ -185,9 +224,18 @@ def built_runner(cfg: "Config", launcher: str = "none") -> "Iterator[StrictRunne
     ):
         runner = _build_runner(cfg)
         try:
+            load_strictly(network_of(runner.model), weights, checkpoint)
+            del weights
             yield runner
         finally:
             runner.close()
+
+
+def _seed_of(weights: Any) -> int | None:
+    """Return the seed that a checkpoint of mmengine was trained with, None if it does not say."""
+    meta = weights.get("meta") if isinstance(weights, Mapping) else None
+    seed = meta.get("seed") if isinstance(meta, Mapping) else None
+    return seed if isinstance(seed, int) and seed >= 0 else None
 
 
 def _build_runner(cfg: "Config") -> "StrictRunner":
@@ -213,6 +261,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
     return {
         "method": experiment.get("method"),
         "backbone": experiment.get("backbone"),
+        "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
         "protocol": _protocol(runner.cfg),
         "domains": last["domains"],
@@ -221,6 +270,33 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
+
+
+def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
+    """Return which images a network was trained on, and from what start where the config says.
+
+    Returns:
+        'training_set': the number of 'images' and the SHA-256 of their sorted 'names', which do
+        not depend on where the data lie, or None for data sets that name no files; 'share' of the
+        training set, percent, and 'start', as `ibn_seg.benchmark.transfer` sets them, or None.
+    """
+    from ibn_seg.engine.record import training_images
+
+    experiment = dict(runner.cfg.get("experiment") or {})
+    names = training_images(runner.train_loop.dataloader.dataset)
+    return {
+        "training_set": None if names is None else {
+            "images": len(names), "names": hash_of_names(names)
+        },
+        "share": experiment.get("share"),
+        "start": experiment.get("start"),
+    }  # fmt: skip
+
+
+def hash_of_names(names: Iterable[str]) -> str:
+    """Return the SHA-256 of names in sorted order, each on a line."""
+    text = "\n".join(sorted(names))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _protocol(cfg: "Config") -> str:

@@ -6,6 +6,7 @@ import io
 import itertools
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,8 +121,30 @@ def prepare(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
+    for part in ("val_dataloader", "test_dataloader"):
+        _check_whole((cfg.get(part) or {}).get("dataset"), f"{part}.dataset")
     check_writable(cfg.work_dir)
     return cfg
+
+
+def _check_whole(dataset: Any, key: str) -> None:
+    """Raise `UserError` where only a share of a set would be evaluated.
+
+    Args:
+        dataset: The config of a data set, or a list of them.
+        key: Its dotted key.
+    """
+    if isinstance(dataset, (list, tuple)):
+        for index, part in enumerate(dataset):
+            _check_whole(part, f"{key}.{index}")
+    elif isinstance(dataset, Mapping):
+        if dataset.get("share", 1) != 1:
+            raise UserError(
+                f"{key}.share = {dataset['share']!r}",
+                "a share is for train_dataloader; evaluate on the whole split",
+            )
+        _check_whole(dataset.get("datasets"), f"{key}.datasets")
+        _check_whole(dataset.get("dataset"), f"{key}.dataset")
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -207,11 +230,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
-    randomness = dict(cfg.get("randomness") or {})
-    randomness["seed"] = seed if seed is not None else randomness.get("seed")
-    if randomness["seed"] is None:
-        randomness["seed"] = DEFAULT_SEED
-    cfg.randomness = randomness
+    _set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
     hooks = dict(cfg.get("default_hooks") or {})
@@ -225,6 +244,15 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     add_hooks(cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"})
 
 
+def _set_seed(cfg: "Config", seed: int | None = None) -> None:
+    """Set the seed: the given one, else the config's, else `DEFAULT_SEED`."""
+    randomness = dict(cfg.get("randomness") or {})
+    randomness["seed"] = seed if seed is not None else randomness.get("seed")
+    if randomness["seed"] is None:
+        randomness["seed"] = DEFAULT_SEED
+    cfg.randomness = randomness
+
+
 def set_progress(cfg: "Config") -> None:
     """Show progress in place of mmengine's lines where the config asks for quiet."""
     if cfg.quiet:
@@ -235,6 +263,12 @@ def set_progress(cfg: "Config") -> None:
 def set_resume(cfg: "Config", resume: bool) -> None:
     """Name the checkpoint that training starts from: a path or a URL.
 
+    Args:
+        cfg: A prepared config, changed in place. If it says `resume` itself and has `load_from`,
+            that checkpoint is what is resumed, as mmengine does.
+        resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
+            `load_from`.
+
     Raises:
         UserError: `load_from` has an unknown scheme, or names no published weights.
     """
@@ -243,21 +277,22 @@ def set_resume(cfg: "Config", resume: bool) -> None:
     from ibn_seg.engine import find_checkpoint
     from ibn_seg.plugins.checkpoint_names import resolve
 
-    cfg.resume = bool(resume or cfg.get("resume"))
-    if cfg.get("load_from"):
-        cfg.load_from = resolve(cfg.load_from)
-        return
+    start = resolve(cfg.load_from) if cfg.get("load_from") else None
     found = [None]
-    if cfg.resume:
+    if resume or (cfg.get("resume") and start is None):
         if is_main_process():
             found = [find_checkpoint(cfg.work_dir)]
         broadcast_object_list(found)
-    cfg.resume = found[0] is not None
-    cfg.load_from = str(found[0]) if found[0] else None
+    cfg.resume = found[0] is not None or bool(cfg.get("resume") and start is not None)
+    cfg.load_from = str(found[0]) if found[0] else start
 
 
-def for_testing(cfg: "Config") -> None:
+def for_testing(cfg: "Config", seed: int | None = None) -> None:
     """Take the training part out of a config and everything that would load other weights.
+
+    Args:
+        cfg: The config, changed in place.
+        seed: The seed that the weights were trained with; default the config's.
 
     Raises:
         UserError: The config has no test part.
@@ -270,6 +305,8 @@ def for_testing(cfg: "Config") -> None:
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
         cfg.pop(key, None)
     cfg.setdefault("test_cfg", {"type": "TestLoop"})
+    # As for training: results are put together by seed, so a random one would be nobody's.
+    _set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):
@@ -292,6 +329,7 @@ def trained_network(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
 ) -> "tuple[nn.Module, Config, Mapping]":
     """Build the network of a config in one process and fill it with a checkpoint.
 
@@ -299,6 +337,7 @@ def trained_network(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
 
     Returns:
         The network in eval mode on the CPU, the config that it was built from, and what the
@@ -325,13 +364,34 @@ def trained_network(
     with explained(cfg):
         model = MODELS.build(cfg.model)
     load_strictly(model, weights, checkpoint)
+    if fuse:
+        fuse_network(model)
     return model.eval(), cfg, weights
+
+
+def fuse_network(network: "nn.Module") -> None:
+    """Fuse a trained network in place (`ibn_seg.fuse`) and say on stderr what became of it.
+
+    Args:
+        network: With its weights; they do not fit afterwards.
+
+    Raises:
+        UserError: It cannot be fused.
+    """
+    import torch.distributed as dist
+
+    from ibn_seg.surgery.fuse import fuse
+
+    network.eval()
+    report = fuse(network, inplace=True).report
+    if not (dist.is_available() and dist.is_initialized() and dist.get_rank()):
+        print(f"fused {report}", file=sys.stderr)
 
 
 def _replace_sync_bn(part: Any) -> None:
     """Put BN where a config says SyncBN: one process predicts."""
     if isinstance(part, dict):
-        if part.get("type") == "SyncBN":
+        if part.get("type") in ("SyncBN", "MMSyncBN"):
             part["type"] = "BN"
         for value in part.values():
             _replace_sync_bn(value)

@@ -22,3 +22,36 @@ def write_plan(folder: Path, more: str = "", iterations: int = 6) -> Path:
     plan = folder / "plan.yaml"
     plan.write_text(PLAN.format(config=config, iterations=iterations) + more)
     return plan
+
+
+MORE = """
+analyses:
+  divergence: {{images: 4, min_images: 2, size: [64, 32]}}
+  robustness: {{severities: [5], corruptions: [gamma], domains: [gta5]}}
+transfer:
+  targets: {{cityscapes: {target}}}
+  shares: [50]
+  starts: [source]
+  schedule: {{iterations: 4}}
+"""
+TARGET = """
+_base_ = './tiny.py'
+experiment = dict(source='cityscapes')
+train_dataloader = dict(dataset=dict(
+    _delete_=True, type='RawCityscapesDataset', data_root='{data}/cityscapes', split='train',
+    pipeline={{{{_base_.train_dataloader.dataset.pipeline}}}}))
+val_dataloader = dict(dataset=dict(datasets=[
+    dict(type='RawCityscapesDataset', data_root='{data}/cityscapes', split='val')]))
+test_dataloader = val_dataloader
+val_evaluator = dict(source='cityscapes')
+test_evaluator = val_evaluator
+"""
+
+
+def write_whole_plan(folder: Path, more: str = "", iterations: int = 6) -> Path:
+    """Write a plan of one network and all that begins from it: `more` are further keys."""
+    target = folder / "target.py"
+    plan = write_plan(folder, MORE.format(target=target) + more, iterations)
+    plan.write_text(plan.read_text().replace("  IBN-a: {}\n", ""))
+    target.write_text(TARGET.format(data=folder))
+    return plan

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ibn_seg
-from ibn_seg.benchmark.cells import LEFT_OUT, cell_id, identity_of, list_cells
+from ibn_seg.benchmark.cells import list_cells
+from ibn_seg.benchmark.identity import LEFT_OUT, cell_id, identity_of
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.errors import UserError
 from tests.benchmark.test_plan import GOOD
@@ -87,6 +88,107 @@ def test_a_block_does_not_change_another(cells):
     ]  # fmt: skip
 
 
+DASHCAM = {"dashcam": "ibn_seg::demo/mlp_r18_1xb8-600_dashcam-128x128"}
+MORE = {
+    "targets": ["ibn_seg::_base_/scenes/targets"],
+    "oracles": {"sources": {**DASHCAM, "night": "ibn_seg::_base_/scenes/night"}, "seeds": [0]},
+    "analyses": {"divergence": {"images": 9}, "robustness": {"methods": ["BN"]}},
+    "transfer": {"targets": DASHCAM, "shares": [1, 100], "seeds": [1], "methods": ["IBN-a"],
+                 "schedule": {"iterations": 300}},
+}  # fmt: skip
+
+
+def test_what_begins_from_others_comes_behind_them(cells):
+    found = cells(GOOD, **MORE)
+    place = {cell.id: k for k, cell in enumerate(found)}
+    assert len(place) == 4 + 2 + 4 + 2 + 4
+    assert all(place[need] < place[cell.id] for cell in found for need in cell.needs)
+    by_id = {cell.id: cell for cell in found}
+    for cell in found:
+        for need in cell.needs:
+            first = by_id[need]
+            assert (first.method, first.seed, first.task) == (cell.method, cell.seed, "train")
+            assert first.source == "game"
+    assert [(c.task, c.share, c.start) for c in found[-4:]] == [
+        ("train", 1.0, "source"), ("train", 1.0, "scratch"),
+        ("train", 100.0, "source"), ("train", 100.0, "scratch"),
+    ]  # fmt: skip
+
+
+def test_an_oracle_is_the_same_network_on_the_same_pictures(cells):
+    found = cells(GOOD, **MORE)
+    baseline, oracle, night = found[0], found[4], found[5]
+    assert (oracle.source, oracle.targets) == ("dashcam", ("game", "night", "fog"))
+    assert (night.source, night.targets) == ("night", ("game", "dashcam", "fog"))
+    assert baseline.targets == ("dashcam", "night", "fog")
+    for key in ("model", "optim_wrapper", "param_scheduler", "train_cfg", "randomness"):
+        assert baseline.config[key] == oracle.config[key] == night.config[key], key
+    sets = [
+        {one["target"]: one for one in cell.config.val_dataloader.dataset.datasets}
+        for cell in (baseline, oracle, night)
+    ]
+    assert sets[0] == sets[1] == sets[2]
+    assert oracle.config.train_dataloader.dataset.split == "train"
+    assert night.config.train_dataloader.dataset.condition == "night"
+    pipelines = [c.config.train_dataloader.dataset.pipeline for c in (baseline, oracle, night)]
+    assert pipelines[0] == pipelines[1] == pipelines[2]
+
+
+def test_a_transfer_trains_on_a_share_by_the_seed(cells):
+    config = cells(GOOD, **MORE)[-4].config
+    dataset = config.train_dataloader.dataset
+    assert (dataset.type, dataset.share, dataset.share_seed) == ("RawCityscapesDataset", 0.01, 1)
+    assert config.train_cfg.max_iters == 300
+    assert config.model.backbone.ibn == "a"
+    assert config.load_from is None
+
+
+def test_what_begins_from_a_training_has_another_id_when_that_has(cells):
+    def by_kind(**change):
+        return {
+            (c.task, c.label): c.id for c in cells(GOOD, **MORE | change) if c.start != "scratch"
+        }
+
+    before = by_kind()
+    trained = by_kind(schedule={"options": {"optim_wrapper.optimizer.lr": 0.1}})
+    assert not set(trained.values()) & set(before.values())
+    assert list(trained) == list(before)
+    measured = by_kind(analyses={"divergence": {"images": 8}, "robustness": {"methods": ["BN"]}})
+    assert {kind[0] for kind in before if before[kind] != measured[kind]} == {"divergence"}
+    # What is said, though it is the default, and which networks are measured, change nothing.
+    explicit = {"divergence": {"images": 9, "min_images": 200, "seed": 0},
+                "robustness": {"corruptions": ["jpeg"], "methods": ["BN"]}}  # fmt: skip
+    measured = by_kind(analyses=explicit)
+    assert {kind[0] for kind in before if before[kind] != measured[kind]} == {"robustness"}
+
+
+def test_a_transfer_begins_from_a_network_of_the_matrix(cells):
+    transfer = {"targets": DASHCAM, "shares": [1], "seeds": [7]}
+    with pytest.raises(UserError, match="transfer: no BN ResNet-18 all-MLP with seed 7"):
+        cells(GOOD, transfer=transfer)
+    assert cells(GOOD, transfer=transfer | {"starts": ["scratch"]})[-1].needs == ()
+
+
+def test_an_analysis_names_domains_that_are_evaluated(cells):
+    with pytest.raises(UserError, match=r"robustness\.domains\.0: unknown domain 'nigt'"):
+        cells(GOOD, **MORE | {"analyses": {"robustness": {"domains": ["nigt"]}}})
+
+
+def test_one_results_folder_serves_both_embedded_plans():
+    small, full = (
+        {cell.id: cell for cell in list_cells(read_plan(f"ibn_seg::benchmark/{name}"))}
+        for name in ("embedded", "embedded_full")
+    )
+    assert set(small) < set(full)
+    assert [cell.label for cell in small.values()] == [full[name].label for name in small]
+    kinds = [(cell.task, cell.start, cell.source) for cell in full.values()]
+    assert len(small) == 9 + 3 + 3 + 12 + 12
+    assert kinds.count(("train", None, "game")) == 9 + 9 + 15
+    assert sum(kind[2] != "game" and kind[1] is None for kind in kinds) == 3 * 3 * 2
+    assert kinds.count(("train", "source", "dashcam")) == 5 * 2 * 3
+    assert len(full) == 33 + 18 + 2 * 18 + 60
+
+
 def test_the_schedule_is_stretched(cells):
     config = cells(GOOD, schedule={"iterations": 60})[0].config
     assert config.train_cfg.max_iters == 60
@@ -134,6 +236,7 @@ CHANGES = [
     {"targets": ["cityscapes"]},
     {"scenes": {"source": 5, "target_train": 0, "target_val": 2}},
     {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "seed": 1}},
+    {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "adverse_val": 1}},
     {"seeds": [2, 3]},
 ]
 
@@ -173,6 +276,10 @@ def test_what_is_left_out_is_said_why():
 def test_wrong_names_and_options(cells):
     with pytest.raises(UserError, match=r"sources\.gtav: unknown source 'gtav': .*gta5"):
         cells(REAL, sources=["gtav"])
+    with pytest.raises(UserError, match=r"oracles\.sources\.gtav: unknown source 'gtav'"):
+        cells(REAL, oracles={"sources": ["gtav"]})
+    with pytest.raises(UserError, match=r"transfer\.targets\.t: .*no such config file"):
+        cells(GOOD, transfer={"targets": {"t": "none.py"}, "shares": [1]})
     with pytest.raises(UserError, match=r"targets\.0: unknown target 'wrld': did you mean 'world'"):
         cells(REAL, targets=["wrld"])
     with pytest.raises(UserError, match=r"segmentors\.S: no config 'ibn_seg::demo/mlp'"):

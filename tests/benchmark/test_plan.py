@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ibn_seg.benchmark.plan import Budget, Choice, Scenes, read_plan
+from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.plan_parts import Budget, Choice, Scenes
 from ibn_seg.errors import UserError
 
 GOOD = {
@@ -33,6 +34,11 @@ def test_every_key(tmp_path):
         "budget": {"hours": 1.5, "cells": 4}, "selection": "best-on-source-validation",
         "scenes": {"source": 5, "target_train": 0, "target_val": 2, "size": [64, 32]},
         "also": [{"seeds": [7], "methods": {"BN": None}}],
+        "oracles": {"sources": ["cityscapes"], "seeds": [0]},
+        "analyses": {"robustness": {"severities": [1, 5], "methods": ["BN"]},
+                     "divergence": {"pairs": ["appearance", None], "images": 9}},
+        "transfer": {"targets": {"dashcam": "x.py"}, "shares": [1, 2.5], "methods": ["IBN-a"],
+                     "schedule": {"iterations": 2}},
     }  # fmt: skip
     plan = read_plan(write(tmp_path, yaml.safe_dump(given)))
     first, second = plan.blocks
@@ -47,6 +53,17 @@ def test_every_key(tmp_path):
     assert plan.budget == Budget(1.5, 4)
     assert plan.selection == "best-on-source-validation"
     assert plan.scenes == Scenes(5, 0, 2, size=(64, 32))
+    assert [m.name for m in plan.oracles.methods] == ["BN"]
+    assert (plan.oracles.sources, plan.oracles.seeds) == ((Choice("cityscapes"),), (0,))
+    assert plan.oracles.schedule == first.schedule
+    compared, measured = sorted(plan.analyses, key=lambda one: one.task)
+    assert measured.options == {"severities": [1, 5], "corruptions": [], "domains": [], "seed": 0}
+    assert measured.covers("BN", "ResNet-50", 3)
+    assert not measured.covers("IBN-a", "ResNet-50", 3)
+    assert compared.options["pairs"] == ["appearance", "null"]
+    assert (plan.transfer.shares, plan.transfer.starts) == ((1.0, 2.5), ("source", "scratch"))
+    assert plan.transfer.block.schedule.iterations == 2
+    assert plan.transfer.block.methods == first.methods[1:]
 
 
 def test_a_plan_of_the_package():
@@ -91,6 +108,24 @@ BAD = [
      "scenes.size: has 1 numbers: expected [256, 128]"),
     ({"also": [{"threads": 2}]}, "also.0.threads: unknown key 'threads'"),
     ({"also": [{"seeds": ["x"]}]}, "also.0.seeds.0: is 'x': expected a whole number"),
+    ({"oracles": {"methods": ["BN"]}}, "oracles.sources: is missing"),
+    ({"oracles": {"sources": ["x"], "methods": ["IBNa"]}}, "oracles.methods.0: unknown method "
+                                                           "'IBNa': did you mean 'IBN-a'?"),
+    ({"analyses": {"robust": {}}}, "analyses.robust: unknown key 'robust': did you mean "
+                                   "'robustness'?"),
+    ({"analyses": {"robustness": {"severities": [6]}}}, "analyses.robustness.severities.0: "
+                                                        "unknown severity 6"),
+    ({"analyses": {"divergence": {"images": 1}}}, "analyses.divergence.images: is 1: expected"),
+    ({"transfer": {"targets": ["x"]}}, "transfer.shares: is missing"),
+    ({"transfer": {"targets": ["x"], "shares": [0]}}, "transfer.shares.0: is 0: expected a number"),
+    ({"transfer": {"targets": ["x"], "shares": [101]}}, "transfer.shares.0: is 101: expected "
+                                                        "percent, up to 100"),
+    ({"transfer": {"targets": ["x"], "shares": [1], "starts": ["sorce"]}},
+     "transfer.starts.0: unknown start 'sorce': did you mean 'source'?"),
+    ({"transfer": {"targets": ["x"], "shares": [1]}, "sources": ["a", "b"]},
+     "transfer: the plan has several sources"),
+    ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "adverse_val": -1}},
+     "scenes.adverse_val: is -1: expected a whole number of 0 or more"),
     ({"name": "a/b"}, "name: is 'a/b': allowed: letters, digits"),
     ({"name": None}, "name: is empty: expected a text"),
 ]  # fmt: skip

@@ -23,7 +23,9 @@ print(native.library() is not None, y.double().abs().sum().item(), x.grad.double
 
 
 def started(tmp_path, code=SCRIPT, **environment):
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
+    environment = {
+        **os.environ, native.SWITCH: "auto", "XDG_CACHE_HOME": str(tmp_path), **environment
+    }  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -34,6 +36,7 @@ def started(tmp_path, code=SCRIPT, **environment):
 def fresh(monkeypatch, tmp_path):
     """Let the library be looked for anew, in a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(native.SWITCH, "auto")
     native._library.cache_clear()
     yield tmp_path
     native._library.cache_clear()

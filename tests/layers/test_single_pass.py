@@ -16,10 +16,13 @@ from ibn_seg.layers.single_pass import Plan, in_torch
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def compiled():
     if native.library() is None:
         pytest.skip("no C compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(native.SWITCH, "auto")
+        yield
 
 
 @pytest.fixture
@@ -398,6 +401,8 @@ def test_replaced_parts_are_called():
 def test_the_switch(monkeypatch):
     layer, x = IBN(20), images(2, 20, 5, 5)
     assert in_one_pass(layer(x))
+    monkeypatch.delenv(native.SWITCH)
+    assert not in_one_pass(layer(x))
     monkeypatch.setenv(native.SWITCH, "plain")
     assert not in_one_pass(layer(x))
     monkeypatch.setenv(native.SWITCH, "plan")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers import IBN
 from ibn_seg.models import create_model, list_models
 from ibn_seg.models.specs import MODELS
 
@@ -35,6 +36,18 @@ def test_every_model_is_what_its_spec_says(name):
     assert spec.name == name
     assert spec.title.startswith(f"{model.family}-{spec.depth}")
     assert (spec.top1_error is None) == (spec.top5_error is None)
+
+
+@pytest.mark.parametrize("name", ["resnet50_ibn_a", "se_resnet50_ibn_a", "densenet121_ibn_a"])
+def test_the_ratio_is_an_option(name):
+    with torch.device("meta"):
+        model = create_model(name, ibn_ratio=0.25)
+    shares = {
+        norm.IN.num_features / norm.channels for norm in model.modules() if isinstance(norm, IBN)
+    }
+    assert all(0.25 <= share < 0.26 for share in shares)
+    with pytest.raises(UserError, match="no norm is split"):
+        create_model(name.removesuffix("_ibn_a"), ibn_ratio=0.25)
 
 
 def multiply_adds(model):

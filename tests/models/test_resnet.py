@@ -48,6 +48,21 @@ def test_free_placement():
     assert instance_norms(network) == {"layer2.1.IN"}
 
 
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.75])
+def test_the_ratio_is_that_of_every_split_norm(ratio):
+    network = ResNet(50, ibn_stages=["a", "b", "a", None], ibn_ratio=ratio, **SMALL)
+    assert ibns(network) >= {"layer1.0.bn1", "layer3.5.bn1"}
+    for name in ibns(network):
+        norm = network.get_submodule(name)
+        assert norm.IN.num_features == int(norm.channels * ratio)
+        assert norm.BN.num_features == norm.channels - norm.IN.num_features
+    half = ResNet(50, ibn_stages=["a", "b", "a", None], **SMALL)
+    assert list(network.state_dict()) == list(half.state_dict())
+    if ratio == 0.5:
+        shapes = [value.shape for value in network.state_dict().values()]
+        assert shapes == [value.shape for value in half.state_dict().values()]
+
+
 def test_variant_b_normalises_after_the_addition_and_before_the_last_relu():
     network = ResNet(18, ibn="b", **SMALL).eval()
     block = network.layer1[1]
@@ -163,6 +178,12 @@ def test_custom_layers_reach_every_norm_and_convolution():
         ({"out_indices": (0, 4)}, r"out_indices=\(0, 4\) names stages that are not there"),
         ({"out_indices": ()}, "out_indices"),
         ({"frozen_stages": 5}, "frozen_stages=5 is out of range"),
+        ({"ibn": "a", "ibn_ratio": 0}, "ibn_ratio=0 is out of range"),
+        ({"ibn": "a", "ibn_ratio": 1.0}, "ibn_ratio=1.0 is out of range"),
+        ({"ibn": "a", "ibn_ratio": True}, "ibn_ratio=True is out of range"),
+        ({"ibn_ratio": float("nan")}, "ibn_ratio=nan is out of range"),
+        ({"ibn": "b", "ibn_ratio": 0.25}, "ibn_ratio=0.25 is given, and no norm is split"),
+        ({"ibn": "a", "ibn_ratio": 0.1}, "leaves no channel to one of the norms of 4 channels"),
         ({"depth": 50, "multi_grid": (1, 2)}, r"multi_grid=\(1, 2\) is too short"),
     ],
 )

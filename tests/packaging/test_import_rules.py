@@ -40,6 +40,7 @@ RULES = {
     "ibn_seg.layers": Rule({"errors", "io"}, {"torch", "numpy"}),
     "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
+    "ibn_seg.datasets.subset": Rule({"errors"}, set()),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
     "ibn_seg.datasets.targets": Rule({"errors"}, set()),
@@ -89,20 +90,28 @@ RULES = {
         {"errors", "models"}, {"mmengine", "torch", "PIL"}, {"torchvision"}
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
+    "ibn_seg.report.leaderboard": Rule(
+        {"errors", "io", "provenance", "datasets.labels", "statistics", "evaluation.confusion",
+         "evaluation.stored", "report"},
+        {"numpy", "markupsafe"},
+    ),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics.summary"},
+        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
+         "evaluation.stored", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
-        {"rich"},
+        {"rich", "yaml"},
     ),
     "ibn_seg.tasks.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "tasks.setup"}, {"torch"}, {"mmengine"}
+        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.setup"},
+        {"torch"},
+        {"mmengine"},
     ),
     "ibn_seg.tasks.data.files": Rule(
         {"errors", "datasets.labels", "datasets.formats"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(
-        CORE | {"layers", "models", "datasets", "transforms", "evaluation", "plugins", "engine",
-                "scenes", "report", "swap", "imagenet", "benchmark"},
+        CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",
+                "engine", "scenes", "report", "statistics", "swap", "imagenet", "benchmark"},
         PICTURES,
         MM | {"torch", "rich", "onnxruntime"},
     ),

@@ -129,7 +129,7 @@ def fresh(tmp_path_factory, wheel):
 
 
 def test_fresh_environment_runs_the_quick_demo_and_trains_a_shipped_config(fresh):
-    done = fresh.run("ibn-seg", "demo", "--quick", timeout=900)
+    done = fresh.run("ibn-seg", "demo", "--quick", timeout=1800)
     assert done.returncode == 0, done.stderr
     (report,) = fresh.home.rglob("report.html")
     assert str(report.relative_to(fresh.home)) in done.stdout

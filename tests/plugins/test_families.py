@@ -148,6 +148,26 @@ def test_trains_in_a_segmentor(kind):
     assert all(p.grad is not None for p in segmentor.parameters())
 
 
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_the_ratio_reaches_every_family(kind):
+    """Weights of the batch-norm twin are split by it; those of another ratio do not fit."""
+    backbone, usual = build(kind, ibn_ratio=0.25), build(kind)
+    norms = [module for module in backbone.modules() if isinstance(module, IBN)]
+    assert norms
+    for norm in norms:
+        # In a DenseNet the instance norm comes last and gets what rounding leaves.
+        share = int(norm.channels * 0.75)
+        expected = norm.channels - share if kind == "IBNDenseNet" else int(norm.channels * 0.25)
+        assert norm.IN.num_features == expected
+    twin = build(kind, ibn=None).state_dict()
+    adapted, report = adapt_state_dict(backbone, twin)
+    assert len(report.split) == len(norms)
+    backbone.load_state_dict(adapted)
+    own = {"IBNDenseNet": 0.406}.get(kind, 0.5)
+    with pytest.raises(UserError, match=f"its IBN ratio is {own}, here 0.25: set ibn_ratio"):
+        adapt_state_dict(backbone, usual.state_dict())
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
@@ -157,6 +177,9 @@ def test_trains_in_a_segmentor(kind):
         ("IBNSEResNet", {"groups": 4}, "unknown argument of IBNSEResNet 'groups'"),
         ("IBNResNet", {"base_width": 4}, "unknown argument of IBNResNet 'base_width'"),
         ("IBNDenseNet", {"depth": 50}, "unknown DenseNet depth 50.* 121, 161, 169, 201"),
+        ("IBNDenseNet", {"ibn_ratio": 1.5}, "ibn_ratio=1.5 is out of range"),
+        ("IBNDenseNet", {"ibn": None, "ibn_ratio": 0.5}, "no norm is split"),
+        ("IBNSEResNet", {"ibn": None, "ibn_ratio": 0.25}, "no norm is split"),
         ("IBNDenseNet", {"ibn": "b"}, "DenseNet has none"),
         ("IBNDenseNet", {"style": "caffe"}, "unknown argument of IBNDenseNet 'style'"),
         ("IBNDenseNet", {"num_classes": 3}, "unknown argument of IBNDenseNet 'num_classes'"),

@@ -15,6 +15,7 @@ from ibn_seg.report.scores import ClassRow
 from ibn_seg.statistics import SeedSummary
 
 SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
 
 
 def _paths(svg: str, variable: str) -> list[np.ndarray]:
@@ -23,6 +24,19 @@ def _paths(svg: str, variable: str) -> list[np.ndarray]:
     paths = [p for p in root.iter(f"{SVG}path") if f"var({variable})" in p.get("style", "")]
     numbers = [re.findall(r"-?\d+(?:\.\d+)?", path.get("d")) for path in paths]
     return [np.array(list(map(float, found))).reshape(-1, 2) for found in numbers]
+
+
+def _areas(svg: str, variable: str) -> list[np.ndarray]:
+    """Return the outlines, (N, 2), of each translucent area in a CSS variable's colour."""
+    root = ElementTree.fromstring(svg)
+    outlines = {f"#{path.get('id')}": path.get("d") for path in root.iter(f"{SVG}path")}
+    found = []
+    for use in root.iter(f"{SVG}use"):
+        if f"var({variable})" in use.get("style", "") and "fill-opacity" in use.get("style"):
+            numbers = re.findall(r"-?\d+(?:\.\d+)?", outlines[use.get(f"{XLINK}href")])
+            points = np.array(list(map(float, numbers))).reshape(-1, 2)
+            found.append(points + np.array([float(use.get("x")), float(use.get("y"))]))
+    return found
 
 
 def _words(svg: str) -> list[str]:

@@ -122,7 +122,8 @@ def test_the_command_draws_several_results(measured, trained, tiny, tmp_path):
     assert done.exit_code == 0
     assert "layer4.1" in done.output
     assert "few images" in done.output
-    assert plot.read_text().count(">IBN-a<") == 6  # two networks, three panels
+    # Two results of one seed are two curves in each of three panels.
+    assert [plot.read_text().count(f">{name}<") for name in ("IBN-a", "IBN-a (2)")] == [3, 3]
     with pytest.raises(UserError, match=r"unknown picture format '.gif'"):
         CliRunner().invoke(
             divergence_command, [*call[:2], "--plot", "x.gif"], catch_exceptions=False
@@ -144,7 +145,7 @@ def kept(trained, tiny, tmp_path_factory):
 def test_clean_scores_are_those_of_the_test_and_retention_is_their_share(kept, trained):
     result, work_dir = kept
     assert json.loads((work_dir / "robustness.json").read_text()) == result
-    assert result["kind"] == "robustness"
+    assert (result["kind"], result["seed"]) == ("robustness", trained[1]["seed"])
     assert result["domains"] == trained[1]["domains"]
     assert (result["corruptions"], result["severities"]) == (["haze", "gaussian_noise"], [1, 5])
     assert len(result["corrupted"]) == 4

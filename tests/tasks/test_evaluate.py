@@ -47,8 +47,10 @@ def test_a_network_gets_the_scores_of_its_own_validation(trained, evaluated):
 def test_predictions_in_files_get_the_scores_of_the_network(evaluated, targets, tmp_path):
     result, out = evaluated
     scored = evaluate_predictions(
-        out, targets, method="theirs", source="gta5", seed=3, work_dir=tmp_path, workers=1
-    )
+        out, targets, method="theirs", segmentor="FCN", source="gta5", seed=3, work_dir=tmp_path,
+        workers=1,
+    )  # fmt: skip
+    assert scored["segmentor"] == "FCN"
     assert scored["domains"] == result["domains"]
     assert scored["targets_mIoU"] == result["targets_mIoU"]
     assert scored["metrics"] == result["metrics"]
@@ -137,7 +139,7 @@ def test_a_config_of_mmseg_without_anything_of_ours(tmp_path, targets):
     )
     assert set(result["domains"]) == {"gta5", "cityscapes"}
     assert result["method"] == "pspnet_r18-d8_4xb2-80k_cityscapes-512x1024"
-    assert result["backbone"] == "ResNetV1c-18"
+    assert (result["backbone"], result["segmentor"]) == ("ResNetV1c-18", "PSPHead")
     assert result["gap"] is not None
 
 

@@ -254,7 +254,7 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     subject = exportable.Subject(
         "mine", "classifier", PoolsIntoGrid(), exportable.Images((0.0,) * 3, (1.0,) * 3)
     )
-    monkeypatch.setattr(exportable, "classifier", lambda name, checkpoint: subject)
+    monkeypatch.setattr(exportable, "classifier", lambda name, checkpoint, fuse: subject)
     path = tmp_path / "x.onnx"
     with pytest.raises(UserError, match=r"mine: onnxruntime differs from PyTorch by .*not written"):
         export(path, model="resnet18_ibn_a", pretrained=True)

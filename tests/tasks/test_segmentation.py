@@ -1,5 +1,6 @@
 import dataclasses
 import gc
+import hashlib
 import json
 import logging
 import math
@@ -13,6 +14,7 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
+from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.stored import confusions_of, read_confusions, write_confusions
@@ -113,6 +115,26 @@ def test_a_lost_file_of_matrices_is_written_again(trained, tiny, tmp_path, left)
     assert [point["iter"] for point in result["curves"]["val"]] == [3, 6]
 
 
+def test_the_result_says_what_it_was_trained_on(trained, tiny, tmp_path):
+    names = [f"images/0000{number}.png" for number in (1, 2, 3, 4)]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    assert trained[1]["training_set"] == {"images": 4, "names": digest}
+    assert (trained[1]["share"], trained[1]["start"]) == (None, None)
+    options = {"train_dataloader.dataset.share": 0.5, "train_cfg.max_iters": 1}
+    result = segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
+    part = GTA5Dataset(tiny.parent / "gta5", share=0.5)
+    names = ["/".join(part.get_data_info(i)["img_path"].split("/")[-2:]) for i in range(2)]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    assert result["training_set"] == {"images": 2, "names": digest}
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_no_share_of_a_set_is_evaluated(part, tiny, tmp_path):
+    options = {f"{part}_dataloader.dataset.datasets.1.share": 0.5}
+    with pytest.raises(UserError, match=rf"^{part}_dataloader\.dataset\.datasets\.1\.share = 0\.5"):
+        segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
+
+
 def test_nothing_half_written_is_left(trained):
     assert not list(trained[0].rglob(".*"))
 
@@ -154,6 +176,11 @@ def test_resume_without_a_checkpoint_begins(trained, tiny, tmp_path):
     assert [p.name for p in (tmp_path / "a").glob("2*/*.log")]
     other = segmentation.train(tiny, work_dir=tmp_path / "b", seed=1, quiet=True)
     assert other["seed"] == 1
+    # The config does not say that seed, the checkpoint does.
+    tested = segmentation.test(
+        tiny, tmp_path / "b" / "iter_6.pth", work_dir=tmp_path / "c", quiet=True
+    )
+    assert tested["seed"] == 1
     assert other["curves"]["loss"] != first["curves"]["loss"]
     for logger in MMLogger._instance_dict.values():
         assert not [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
@@ -256,6 +283,8 @@ def test_a_work_dir_that_cannot_be(tiny, tmp_path):
         ({"model.backbone.depth": 34}, "ResNet-18, the config's is ResNet-34"),
         ({"model.backbone.ibn": None}, "norm placement is IBN-a, the config's is BN"),
         ({"model.backbone.ibn": "b"}, "norm placement is IBN-a, the config's is IBN-b"),
+        ({"model.backbone.ibn_ratio": 0.25}, "its IBN ratio is 0.5, the config's is 0.25"),
+        ({"model.decode_head.num_classes": 5}, "its head is for 19 classes, the config's for 5"),
         ({"model.decode_head.num_classes": 5}, r"another shape.*\(19, .*instead of \(5, "),
     ],
 )
@@ -342,6 +371,35 @@ def test_weights_to_start_from_must_fit(trained, tiny, tmp_path):
     options["load_from"] = "torchvison://resnet18"
     with pytest.raises(UserError, match="did you mean 'torchvision'"):
         segmentation.train(tiny, work_dir=tmp_path / "no such", quiet=True, cfg_options=options)
+
+
+def test_resuming_comes_before_weights_to_start_from(trained, tiny, tmp_path):
+    """An interrupted fine-tuning goes on; one that has not begun begins from the weights."""
+    options = {"load_from": str(trained[0] / "iter_6.pth")}
+    whole = segmentation.train(
+        tiny, work_dir=tmp_path / "whole", quiet=True, cfg_options=options, resume=True
+    )
+    assert whole["resumed_at"] == []
+    assert whole["curves"]["iter"] == [1, 2, 3, 4, 5, 6]
+    assert whole["curves"]["loss"] != trained[1]["curves"]["loss"]
+    (tmp_path / "parts").mkdir()
+    shutil.copy(tmp_path / "whole" / "iter_2.pth", tmp_path / "parts")
+    parts = segmentation.train(
+        tiny, work_dir=tmp_path / "parts", quiet=True, cfg_options=options, resume=True
+    )
+    assert parts["resumed_at"] == [2]
+    assert_same_training((tmp_path / "whole", whole), (tmp_path / "parts", parts))
+
+
+def test_a_config_may_name_the_run_that_goes_on(trained, tiny, tmp_path):
+    """As in mmengine: `resume` and `load_from` of the config together."""
+    options = {"load_from": str(trained[0] / "iter_4.pth"), "resume": True}
+    result = segmentation.train(tiny, work_dir=tmp_path, quiet=True, cfg_options=options)
+    assert result["resumed_at"] == [4]
+    assert torch.equal(
+        weights(tmp_path)["decode_head.conv_seg.weight"],
+        weights(trained[0])["decode_head.conv_seg.weight"],
+    )
 
 
 def test_what_was_split_is_said_on_the_terminal(trained, tiny, tmp_path):

@@ -29,6 +29,9 @@ SHAPES = (
 FORMATS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
+os.environ[native.SWITCH] = "auto"
+
+
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
     """Force the plain form."""
@@ -36,7 +39,7 @@ def plain() -> Iterator[None]:
     try:
         yield
     finally:
-        del os.environ[native.SWITCH]
+        os.environ[native.SWITCH] = "auto"
 
 
 def clock(cpu_time: bool, threads: int) -> Callable[[], float]:

@@ -1,4 +1,4 @@
-"""One cell: its training in a process of its own, and the record of how that ended."""
+"""One cell: its commands in processes of their own, and the record of how these ended."""
 
 import os
 import signal
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ibn_seg.benchmark.cells import Cell
+from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.lease import VARIABLE, Lease, is_superseded
 from ibn_seg.benchmark.plan import Plan
-from ibn_seg.benchmark.store import OUTPUT, RESULT, Store
-from ibn_seg.config import load_config
-from ibn_seg.io import write_error, write_text
-from ibn_seg.tasks.setup import add_hooks, set_protocol
+from ibn_seg.benchmark.store import OUTPUT, Store
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import drop_training_state, read_json, write_error, write_text
+from ibn_seg.tasks.benchmark.steps import Step, cell_config, steps
+from ibn_seg.tasks.results import last_checkpoint
 
 _POLL_S = 0.2
-# An interrupted training ends within an iteration or a validation image; then it is killed.
+# An interrupted command ends within an iteration or a validation image; then it is killed.
 _GRACE_S = 30.0
 _TAIL_BYTES = 8000
-_DEFAULT_PROTOCOL = "native"
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Job:
 
     Attributes:
         plan: The plan.
-        cells: Its cells.
+        cells: Its cells, each behind what it needs.
         store: Where results are.
         retries: Failed cells to be tried again: their number of failures when this began.
         limit: No more cells are begun than this; None is no limit.
@@ -44,14 +44,30 @@ class Job:
     limit: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        """Index the cells."""
+        self.by_id = {cell.id: cell for cell in self.cells}
+
     def wanted(self, cell: Cell) -> bool:
-        """Tell whether a cell is to be run, as far as its files say now."""
-        return self._wanted(cell, self.store.state(cell))
+        """Tell whether a cell is to be run now, as far as files say: what it needs is done."""
+        return self._wanted(cell, self.store.state(cell)) and self.ready(cell)
+
+    def ready(self, cell: Cell) -> bool:
+        """Tell whether all is done that a cell needs."""
+        return all(self.store.state(self.by_id[need]) == "done" for need in cell.needs)
 
     def unfinished(self, cell: Cell) -> bool:
-        """Tell whether a cell is to be run, or is being run: its worker may die."""
+        """Tell whether a cell is to be run, now or later, or is being run: its worker may die.
+
+        It is not if something that it needs has failed and is not tried again.
+        """
         state = self.store.state(cell)
-        return state == "running" or self._wanted(cell, state)
+        if state == "running":
+            return True
+        return self._wanted(cell, state) and all(
+            self.store.state(need) == "done" or self.unfinished(need)
+            for need in (self.by_id[name] for name in cell.needs)
+        )
 
     def _wanted(self, cell: Cell, state: str) -> bool:
         if state == "failed":
@@ -80,64 +96,89 @@ def run_cell(job: Job, cell: Cell) -> str | None:
             return None
         work_dir = job.store.work_dir(cell)
         try:
-            if not (work_dir / RESULT).is_file():
-                code, output = _train(job, cell, held)
-                if code is None:
-                    return "lost" if held.lost else "stopped"
-            else:
-                code, output = 0, ""
-            return _recorded(job, cell, held, code, output)
+            return _run_steps(job, cell, held)
+        except EnvError:
+            raise
+        except UserError as error:
+            job.store.record_failure(cell, error.exit_code, f"error: {error.line}")
+            return "failed"
         except OSError as error:
             raise write_error(work_dir, error) from error
 
 
-def _recorded(job: Job, cell: Cell, held: Lease, code: int, output: str) -> str:
-    """Record how a training ended, unless the cell is another's by now."""
+def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
+    """Run those commands of a cell that have not left their result yet, and record how it ended.
+
+    Returns:
+        As `run_cell`.
+
+    Raises:
+        UserError: What the cell begins from is gone.
+    """
+    write_text(
+        job.store.config_file(cell),
+        cell_config(job.plan, job.by_id, job.store, cell).pretty_text,
+    )
+    for step in steps(job.plan, job.by_id, job.store, cell):
+        if not step.output.is_file():
+            code, output = _run(job, cell, held, step)
+            if code is None:
+                return "lost" if held.lost else "stopped"
+            if held.lost:
+                return "lost"
+            if code:
+                job.store.record_failure(cell, code, output)
+                return "failed"
+        result = read_json(step.output)
+        counts = result["threads"], result["processes"]
+        if counts != (job.plan.threads, step.processes):
+            step.output.unlink()
+            problem = f"run with {counts[0]} threads in {counts[1]} processes, not as planned"
+            job.store.record_failure(cell, 0, problem)
+            return "failed"
     if held.lost:
         return "lost"
-    if code == 0:
-        result = job.store.result(cell)
-        counts = result["threads"], result["processes"]
-        if counts == (job.plan.threads, job.plan.processes):
-            job.store.record_done(cell)
-            return "done"
-        (job.store.work_dir(cell) / RESULT).unlink()
-        output = f"trained with {counts[0]} threads in {counts[1]} processes, not as planned"
-    job.store.record_failure(cell, code, output)
-    return "failed"
+    if cell.task == TRAINING:
+        _keep_network(job.store.work_dir(cell))
+    job.store.record_done(cell)
+    return "done"
 
 
-def _train(job: Job, cell: Cell, held: Lease) -> tuple[int | None, str]:
-    """Run the training of a cell.
+def _keep_network(work_dir: Path) -> None:
+    """Leave of a finished training's checkpoints the best and the last, without training state."""
+    last = Path(last_checkpoint(work_dir) or "").name
+    for path in work_dir.glob("iter_*.pth"):
+        if path.name == last:
+            drop_training_state(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _run(job: Job, cell: Cell, held: Lease, step: Step) -> tuple[int | None, str]:
+    """Run a command of a cell.
 
     Returns:
         Its exit code, None if it was ended because the cell was lost or the job stopped, and the
         end of what it printed.
     """
-    config = load_config(cell.config)
-    if job.plan.protocol != _DEFAULT_PROTOCOL:
-        set_protocol(config, job.plan.protocol)
-    add_hooks(config, {"type": "LeaseHook"})
-    write_text(job.store.config_file(cell), config.pretty_text)
-    work_dir = job.store.work_dir(cell)
-    with (work_dir / OUTPUT).open("ab") as output:
+    log = job.store.work_dir(cell) / OUTPUT
+    with log.open("ab") as output:
         start = output.tell()
-        child = _start(job, cell, held, output)
+        child = _start(job, held, step, output)
         code = _wait(job, child, held)
-    return code, _tail(work_dir / OUTPUT, start)
+    return code, _tail(log, start)
 
 
-def _start(job: Job, cell: Cell, held: Lease, output: IO[bytes]) -> subprocess.Popen:
-    """Start `ibn-seg train` for a cell, through torchrun where it has several processes."""
-    processes, launcher = job.plan.processes, []
-    ranks = []
-    if processes > 1:
-        ranks = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+def _start(job: Job, held: Lease, step: Step, output: IO[bytes]) -> subprocess.Popen:
+    """Start a command of a cell, through torchrun where it has several processes."""
+    ranks, launcher = [], []
+    if step.processes > 1:
+        ranks = ["-m", "torch.distributed.run", "--standalone"]
+        ranks.append(f"--nproc-per-node={step.processes}")
         launcher = ["--launcher", "pytorch"]
     command = [
         sys.executable, "-m", "ibn_seg.tasks.benchmark.child", str(os.getpid()),
-        sys.executable, *ranks, "-m", "ibn_seg", "train", str(job.store.config_file(cell)),
-        "--work-dir", str(job.store.work_dir(cell)), "--resume", *launcher,
+        sys.executable, *ranks, "-m", "ibn_seg", *step.arguments, *launcher,
     ]  # fmt: skip
     threads = str(job.plan.threads)
     variables = {

@@ -39,6 +39,37 @@ class Launcher(Protocol):
         """End everything that runs; cells keep their checkpoints."""
 
 
+class _Queue:
+    """Cells for a cluster, each given out when all is done that it needs.
+
+    Args:
+        job: What to run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._waiting: list[Cell] = []
+        self._left = job.limit or math.inf
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        """Add cells, as many as the job may begin."""
+        self._waiting = list(cells)
+
+    def take(self) -> list[Cell]:
+        """Return the cells that can be begun now, and forget those that no longer can be."""
+        # What became of others is asked for before what it leaves to do.
+        self._waiting = [cell for cell in self._waiting if self._job.unfinished(cell)]
+        ready = [cell for cell in self._waiting if self._job.ready(cell)]
+        if len(ready) > self._left:
+            ready = ready[: int(self._left)]
+        self._left -= len(ready)
+        self._waiting = [c for c in self._waiting if c not in ready] if self._left else []
+        return ready
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+
 class LocalLauncher:
     """Worker threads, each with one cell's processes at a time.
 
@@ -123,9 +154,10 @@ class RayLauncher:
         if "address" in options:
             del self._options["include_dashboard"]
         self._tasks: list = []
+        self._queue = _Queue(job)
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Join or start a Ray cluster and submit the cells."""
+        """Join or start a Ray cluster and submit the cells that need no other."""
         if not cells:
             return
         self._ray.init(**self._options)
@@ -134,16 +166,23 @@ class RayLauncher:
         def one_cell(cell: str) -> None:
             task(cell)
 
-        remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._job.plan.gpus)(one_cell)
-        self._tasks = [remote.remote(cell.id) for cell in cells[: self._job.limit]]
+        self._remote = self._ray.remote(
+            num_cpus=self._cpus, num_gpus=self._job.plan.gpus
+        )(one_cell)  # fmt: skip
+        self._queue.put(cells)
+        self._submit()
 
     def alive(self) -> bool:
-        """Tell whether tasks are left."""
+        """Submit what can be begun by now; tell whether tasks are left."""
         ended, self._tasks = self._ray.wait(
             self._tasks, num_returns=len(self._tasks), timeout=0
         ) if self._tasks else ([], [])  # fmt: skip
         self._ray.get(ended)
-        return bool(self._tasks)
+        self._submit()
+        return bool(self._tasks or self._queue)
+
+    def _submit(self) -> None:
+        self._tasks += [self._remote.remote(cell.id) for cell in self._queue.take()]
 
     def stop(self) -> None:
         """Cancel the tasks and leave the cluster."""
@@ -156,6 +195,8 @@ class RayLauncher:
 
 class SlurmLauncher:
     """One job of a slurm array per cell, through submitit.
+
+    Cells that need others are submitted when these are done, by the process that watches.
 
     Args:
         job: What to run.
@@ -176,7 +217,7 @@ class SlurmLauncher:
         submitit = _optional("submitit", "slurm")
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise EnvError("--launcher slurm: there is no sbatch here", "run it on a login node")
-        plan, self._task, self._limit = job.plan, task, job.limit
+        plan, self._task, self._queue = job.plan, task, _Queue(job)
         executor = submitit.AutoExecutor(job.store.folder / "slurm", cluster=cluster)
         hours = plan.budget.hours
         parameters = {
@@ -191,17 +232,22 @@ class SlurmLauncher:
         self._jobs: list = []
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Submit the cells."""
-        if cells:
-            ids = [cell.id for cell in cells[: self._limit]]
-            self._jobs = self._executor.map_array(self._task, ids)
+        """Submit the cells that need no other."""
+        self._queue.put(cells)
+        self._submit()
 
     def alive(self) -> bool:
-        """Tell whether jobs are left."""
+        """Submit what can be begun by now; tell whether jobs are left."""
         for job in [job for job in self._jobs if job.done()]:
             self._jobs.remove(job)
             job.result()
-        return bool(self._jobs)
+        self._submit()
+        return bool(self._jobs or self._queue)
+
+    def _submit(self) -> None:
+        ids = [cell.id for cell in self._queue.take()]
+        if ids:
+            self._jobs += self._executor.map_array(self._task, ids)
 
     def stop(self) -> None:
         """Cancel the jobs."""

@@ -2,18 +2,20 @@
 
 import contextlib
 import re
+import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.benchmark.cells import Cell
+from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.store import Store
 from ibn_seg.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+_ENDED = ("done", "failed", "blocked")
 _STEP = re.compile(r"iter_(\d+)\.pth")
 
 
@@ -27,9 +29,13 @@ class Board:
 
     def __init__(self, cells: Sequence[Cell], store: Store) -> None:
         self._cells, self._store = cells, store
-        self._states = {cell.id: store.state(cell) for cell in cells}
+        self._states = store.states(cells)
+        self._costs = _Costs()
+        for cell in cells:
+            if self._states[cell.id] == "done":
+                self._costs.add(cell, store.result(cell)["wall_time_s"])
         self._started = time.monotonic()
-        self._first = self._fraction()
+        self._first = self._shares()
         self._bar: Progress | None = None
 
     def __enter__(self) -> "Board":
@@ -38,7 +44,7 @@ class Board:
             self._bar = progress_bar()
             self._bar.start()
             self._task = self._bar.add_task(
-                "cells", total=len(self._cells), completed=self._first, detail=""
+                "cells", total=len(self._cells), completed=sum(self._first.values()), detail=""
             )
         return self
 
@@ -49,46 +55,64 @@ class Board:
 
     def update(self) -> None:
         """Look at the files again."""
+        before, self._states = self._states, self._look()
         for cell in self._cells:
-            if self._states[cell.id] == "done":
-                continue
-            before, state = self._states[cell.id], self._store.state(cell)
-            self._states[cell.id] = state
-            if state != before and state in ("done", "failed"):
+            state = self._states[cell.id]
+            if state != before[cell.id] and state in _ENDED:
+                if state == "done":
+                    self._costs.add(cell, self._store.result(cell)["wall_time_s"])
                 self._say(cell, state)
         if self._bar is not None:
             running = [c for c in self._cells if self._states[c.id] == "running"]
-            shown = ", ".join(f"{c.label} {self._step(c)}/{c.iterations}" for c in running[:2])
+            shown = ", ".join(self._doing(cell) for cell in running[:2])
             more = f" and {len(running) - 2} more" if len(running) > 2 else ""
-            self._bar.update(self._task, completed=self._fraction(), detail=shown + more)
+            done = sum(self._shares().values())
+            self._bar.update(self._task, completed=done, detail=shown + more)
+
+    def _look(self) -> dict[str, str]:
+        """Return the states of the cells; what is done stays so."""
+        open_cells = [cell for cell in self._cells if self._states[cell.id] != "done"]
+        done = {name: "done" for name, state in self._states.items() if state == "done"}
+        return self._store.states(open_cells, done)
+
+    def _doing(self, cell: Cell) -> str:
+        steps = f" {self._step(cell)}/{cell.iterations}" if cell.task == TRAINING else ""
+        return f"{cell.label}{steps}"
 
     def _say(self, cell: Cell, state: str) -> None:
         """Print how a cell ended, and the time left for all."""
-        ended = sum(s in ("done", "failed") for s in self._states.values())
+        ended = sum(s in _ENDED for s in self._states.values())
         line = f"[{ended}/{len(self._cells)}] {cell.label}: {self._outcome(cell, state)}"
-        gained = self._fraction() - self._first
-        if gained > 0 and ended < len(self._cells):
-            rate = (time.monotonic() - self._started) / gained
-            line += f", ETA {_clock(rate * (len(self._cells) - self._fraction()))}"
+        left = self._seconds_left()
+        if left is not None and ended < len(self._cells):
+            line += f", ETA {_clock(left)}"
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)
 
     def _outcome(self, cell: Cell, state: str) -> str:
+        if state == "blocked":
+            return "blocked, what it begins from failed"
         if state == "failed":
             return f"failed ({self._store.failures(cell)[-1]['error']})"
         result: dict[str, Any] = self._store.result(cell)
-        scores = "  ".join(f"{name} {s['mIoU']:.2f}" for name, s in result["domains"].items())
-        return f"mIoU {scores}  in {_clock(result['wall_time_s'])}"
+        return f"{_found(cell, result)} in {_clock(result['wall_time_s'])}"
 
-    def _fraction(self) -> float:
-        """Return how many cells are done, with parts of those that are not."""
-        return sum(
-            1.0 if self._states[cell.id] in ("done", "failed")
+    def _seconds_left(self) -> float | None:
+        """Return how long the rest takes at the pace so far, None before there is one."""
+        shares, cost = self._shares(), self._costs.of
+        gained = sum(cost(c) * (shares[c.id] - self._first[c.id]) for c in self._cells)
+        left = sum(cost(c) * (1.0 - shares[c.id]) for c in self._cells)
+        return (time.monotonic() - self._started) * left / gained if gained > 0 else None
+
+    def _shares(self) -> dict[str, float]:
+        """Return how much of each cell is done."""
+        return {
+            cell.id: 1.0 if self._states[cell.id] in _ENDED
             else min(0.99, self._step(cell) / cell.iterations)
             for cell in self._cells
-        )  # fmt: skip
+        }  # fmt: skip
 
     def _step(self, cell: Cell) -> int:
         """Return the iteration of a cell's newest checkpoint."""
@@ -97,6 +121,35 @@ class Board:
             match = _STEP.search(text)
             return int(match[1]) if match else 0
         return 0
+
+
+class _Costs:
+    """How long cells take: like finished ones of their kind, else of their task, else any."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Any, list[float]] = {}
+
+    def add(self, cell: Cell, seconds: float) -> None:
+        """Take what a finished cell took."""
+        for group in (cell.kind, cell.task, None):
+            self._seconds.setdefault(group, []).append(seconds)
+
+    def of(self, cell: Cell) -> float:
+        """Return the seconds that a cell is expected to take; 1 when nothing is known."""
+        known = (self._seconds.get(group) for group in (cell.kind, cell.task, None))
+        return statistics.fmean(next(filter(None, known), [1.0]))
+
+
+def _found(cell: Cell, result: Mapping[str, Any]) -> str:
+    """Return what a cell measured, in short."""
+    if cell.task == "divergence":
+        return f"{len(result['pairs'])} pairs of domains"
+    if cell.task == "robustness":
+        kept = ((name, one["mean"]) for name, one in result["retention"].items())
+        shown = "  ".join(f"{n} {'-' if v is None else f'{100 * v:.1f} %'}" for n, v in kept)
+        return f"retention {shown} "
+    scores = "  ".join(f"{name} {s['mIoU']:.2f}" for name, s in result["domains"].items())
+    return f"mIoU {scores} "
 
 
 def _clock(seconds: float) -> str:

@@ -59,7 +59,7 @@ def run_plan(
         UserError: The plan or a config is wrong.
         EnvError: The folder cannot be written, or the launcher's package is missing.
     """
-    plan = read_plan(plan_file)
+    plan = _checked_plan(plan_file)
     check_writable(results)
     store = Store(results, lease_s)
     with _scenes_of(plan, store.folder):
@@ -85,7 +85,7 @@ def open_plan(
     plan_file: str | os.PathLike, results: str | os.PathLike
 ) -> tuple[Plan, list[Cell], Store]:
     """Return a plan, its cells and the store of its results; nothing is run or written."""
-    plan, store = read_plan(plan_file), Store(results)
+    plan, store = _checked_plan(plan_file), Store(results)
     with _scenes_of(plan, store.folder):
         return plan, list_cells(plan), store
 
@@ -121,11 +121,35 @@ def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike
         UserError: Some have.
     """
     failed = [row for row in rows if row["state"] == "failed"]
+    blocked = sum(row["state"] == "blocked" for row in rows)
     if failed:
+        stuck = f" and block {blocked} that begin from them" if blocked else ""
         raise UserError(
-            f"{len(failed)} of {len(rows)} cells failed, the first: {failed[0]['error']}",
+            f"{len(failed)} of {len(rows)} cells failed{stuck}, the first: {failed[0]['error']}",
             f"see {Path(results, failed[0]['failed'])}, then run again with --retry failed",
         )
+
+
+def _checked_plan(plan_file: str | os.PathLike) -> Plan:
+    """Return a plan whose analyses name pairs and corruptions that there are.
+
+    Raises:
+        UserError: The plan is wrong.
+    """
+    from ibn_seg.tasks.domain_pairs import read_pairs
+
+    plan = read_plan(plan_file)
+    for analysis in plan.analyses:
+        try:
+            if analysis.task == "divergence":
+                read_pairs(analysis.options["pairs"])
+            else:
+                from ibn_seg.transforms.corruptions import check_names
+
+                check_names(analysis.options["corruptions"])
+        except UserError as error:
+            raise UserError(f"{plan.file}: analyses.{analysis.task}: {error.line}") from error
+    return plan
 
 
 @contextlib.contextmanager
@@ -151,7 +175,8 @@ def _render(plan: Plan, store: Store, say: Say) -> None:
     with held, progress_callback("scenes") as progress:
         write_pair(
             out, size=scenes.size, source_frames=scenes.source, target_train=scenes.target_train,
-            target_val=scenes.target_val, seed=scenes.seed, progress=progress,
+            target_val=scenes.target_val, adverse_train=scenes.adverse_train,
+            adverse_val=scenes.adverse_val, seed=scenes.seed, progress=progress,
         )  # fmt: skip
 
 

@@ -1,0 +1,49 @@
+"""Reads the rules of a plan: protocol, processes, budget, selection, and the scenes it needs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ibn_seg.benchmark.plan_parts import Budget, Scenes
+from ibn_seg.benchmark.plan_values import Reader
+from ibn_seg.evaluation.protocols import PROTOCOLS
+
+RULES = ("protocol", "threads", "processes", "gpus", "budget", "selection", "scenes")
+SELECTIONS = ("last", "best-on-source-validation")
+
+
+def read_rules(read: Reader, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a plan that are given beside the matrix, checked."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "protocol": lambda value: read.choice(value, "protocol", "protocol", PROTOCOLS),
+        "threads": lambda value: read.whole(value, "threads", 1),
+        "processes": lambda value: read.whole(value, "processes", 1),
+        "gpus": lambda value: read.number(value, "gpus") if value != 0 else 0.0,
+        "budget": lambda value: _budget(read, value),
+        "selection": lambda value: read.choice(value, "selection", "rule", SELECTIONS),
+        "scenes": lambda value: _scenes(read, value),
+    }
+    return {key: readers[key](given[key]) for key in readers if key in given}
+
+
+def _budget(read: Reader, value: Any) -> Budget:
+    given = read.mapping(value, "budget", ("hours", "cells"))
+    hours = read.number(given["hours"], "budget.hours") if "hours" in given else None
+    cells = read.whole(given["cells"], "budget.cells", 1) if "cells" in given else None
+    return Budget(hours, cells)
+
+
+def _scenes(read: Reader, value: Any) -> Scenes:
+    counts = {
+        "source": 1, "target_train": 0, "target_val": 0, "adverse_train": 0, "adverse_val": 0,
+        "seed": 0,
+    }  # fmt: skip
+    given = read.mapping(value, "scenes", (*counts, "size"))
+    for key in ("source", "target_train", "target_val"):
+        if key not in given:
+            read.fail(f"scenes.{key}", "is missing", "give a number of frames")
+    fields: dict[str, Any] = {
+        key: read.whole(given[key], f"scenes.{key}", counts[key]) for key in counts if key in given
+    }
+    if "size" in given:
+        fields["size"] = read.size(given["size"], "scenes.size")
+    return Scenes(**fields)

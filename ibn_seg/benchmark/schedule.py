@@ -1,0 +1,67 @@
+"""How long a config trains, and how fast."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_STRETCHED = ("begin", "end", "T_max", "milestones")
+
+
+def iterations_of(config: "Config") -> int:
+    """Return the training iterations of a config.
+
+    Raises:
+        UserError: It does not train by iterations.
+    """
+    iterations = (config.get("train_cfg") or {}).get("max_iters")
+    if not iterations:
+        raise UserError(
+            f"{config.filename or 'config'}: train_cfg.max_iters is missing",
+            "only training by iterations can be compared",
+        )
+    return int(iterations)
+
+
+def stretch(config: "Config", iterations: int) -> None:
+    """Set the length of a training and stretch the schedule of its learning rate, in place.
+
+    Args:
+        config: A config that trains by iterations.
+        iterations: Its new length; validations become as many as before.
+
+    Raises:
+        UserError: The config does not train by iterations.
+    """
+    before = iterations_of(config)
+    # Rounded alike wherever one scheduler ends and the next begins.
+    scaled = lambda at: at and max(1, round(at * iterations / before))  # noqa: E731
+    schedulers = config.get("param_scheduler") or []
+    for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
+        for key in set(_STRETCHED) & set(scheduler):
+            value = scheduler[key]
+            scheduler[key] = [scaled(at) for at in value] if _is_list(value) else scaled(value)
+    config.train_cfg.max_iters = iterations
+    config.train_cfg.val_interval = scaled(config.train_cfg.get("val_interval", before))
+
+
+def scale_learning_rate(config: "Config", factor: float) -> None:
+    """Multiply the optimiser's learning rate, in place; a schedule goes on from it.
+
+    Raises:
+        UserError: The config has no learning rate in the usual place.
+    """
+    optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
+    if not isinstance(optimizer.get("lr"), int | float):
+        raise UserError(
+            f"{config.filename or 'config'}: optim_wrapper.optimizer.lr is missing",
+            "it is what a learning-rate factor multiplies",
+        )
+    optimizer["lr"] = optimizer["lr"] * factor
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)

@@ -1,0 +1,56 @@
+"""`ibn-seg leaderboard`."""
+
+import click
+
+from ibn_seg.cli.options import command_line, split_words
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True)
+@click.option("-o", "--out", metavar="FILE",
+              help="The page. Default: leaderboard.html in the first folder.")  # fmt: skip
+@click.option("--export", "exports", multiple=True, metavar="FORMAT",
+              help="csv, latex or markdown, beside the page; several with commas.")  # fmt: skip
+@click.option("--tables", default="", metavar="NAMES",
+              help="Tables for LaTeX and Markdown by the beginnings of their names: main, domain, "
+              "classes, divergence, robustness, severities, transfer, published.")  # fmt: skip
+@click.option("--baseline", metavar="METHOD", help="What methods are compared with. Default: BN.")
+@click.option("--published", type=click.Choice(("verified", "all", "none")), default="verified",
+              show_default=True,
+              help="Figures of papers; 'all' includes unchecked ones, marked.")  # fmt: skip
+@click.option("--title", default="Leaderboard", show_default=True, help="Heading of the page.")
+def leaderboard(
+    results: tuple[str, ...],
+    out: str | None,
+    exports: tuple[str, ...],
+    tables: str,
+    baseline: str | None,
+    published: str,
+    title: str,
+) -> None:
+    """Compare all networks in RESULTS on one HTML page, with intervals.
+
+    RESULTS are folders of `ibn-seg benchmark`, and of `ibn-seg evaluate` or `test` for networks
+    from elsewhere. Nothing is trained or evaluated again: scores, paired differences and their
+    intervals come from the stored matrices of each image.
+
+    \b
+    Examples:
+      ibn-seg leaderboard work_dirs/benchmark/demo
+      ibn-seg leaderboard work_dirs/benchmark/demo work_dirs/theirs/evaluate -o board.html
+      ibn-seg leaderboard RESULTS --export csv,latex,markdown --tables main,transfer
+    """
+    from ibn_seg.report.leaderboard import write_leaderboard
+
+    written = write_leaderboard(
+        results,
+        out,
+        exports=[name for text in exports for name in split_words(text)],
+        only=split_words(tables),
+        baseline=baseline,
+        published=published,
+        title=title,
+        command=command_line(),
+    )
+    for path in written:
+        click.echo(path)

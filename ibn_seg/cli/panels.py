@@ -1,0 +1,32 @@
+"""`ibn-seg panels`."""
+
+import click
+
+
+@click.command()
+@click.argument("results")
+@click.option("--count", type=click.IntRange(1), default=2, show_default=True,
+              help="Images of each target.")  # fmt: skip
+@click.option("--method", "methods", metavar="NAME", multiple=True,
+              help="To compare; repeat for several. Default: BN, IBN-a, IBN-b.")  # fmt: skip
+@click.option("--backbone", metavar="NAME", help="Default: the one with the most methods.")
+@click.option("--seed", type=click.IntRange(0), help="Default: the first with the most methods.")
+def panels(
+    results: str, count: int, methods: tuple[str, ...], backbone: str | None, seed: int | None
+) -> None:
+    """Predict the images on which the methods of a benchmark in RESULTS disagree most.
+
+    The images of each target are those where the methods' shares of right pixels differ most, by
+    the matrices that the benchmark stored. Writes RESULTS/panels, which the leaderboard shows; it
+    needs the checkpoints and the data.
+
+    \b
+    Examples:
+      ibn-seg panels work_dirs/benchmark/demo
+      ibn-seg panels work_dirs/benchmark/demo --count 4 --method BN --method IBN-b --seed 1
+    """
+    from ibn_seg.tasks.benchmark.panels import panels as run
+
+    index = run(results, count=count, methods=methods, backbone=backbone, seed=seed, say=click.echo)
+    if index is not None:
+        click.echo(index)

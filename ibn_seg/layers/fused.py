@@ -1,0 +1,205 @@
+"""What `ibn_seg.fuse` puts in the place of norms: for inference only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ibn_seg.errors import UserError
+from ibn_seg.layers.ibn import IBN
+
+# Not in PyTorch 2.1.
+_is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+
+
+class _OfFused(nn.Module):
+    """A module of a fused network, which takes the state of networks fused alike only."""
+
+    # Names of tensors that the norm in this place had, and this module has not.
+    gone = ("running_mean",)
+
+    def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        for name in self.gone:
+            if f"{prefix}{name}" in state:
+                raise UserError(
+                    f"{prefix}{name} is for a network that is not fused: its batch norms are"
+                    " parts of the convolutions here",
+                    "load the weights first, then fuse",
+                )
+        super()._load_from_state_dict(state, prefix, *args)
+
+
+class Folded(_OfFused):
+    """Where a batch norm was that is a part of the convolution before it now; does nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x`."""
+        return x
+
+
+class ScaleShift(_OfFused):
+    """A batch norm in evaluation mode as one scale and one shift of each channel.
+
+    Args:
+        norm: The batch norm, with running statistics.
+        relu: Apply a ReLU to the result.
+
+    Attributes:
+        weight: The scale, shape (C,).
+        bias: The shift, shape (C,).
+
+    Shape:
+        Input and output are (N, C, ...); the memory format is kept.
+    """
+
+    def __init__(self, norm: _BatchNorm, relu: bool = False) -> None:
+        super().__init__()
+        scale, shift = scale_and_shift(norm)
+        dtype = norm.running_mean.dtype if norm.weight is None else norm.weight.dtype
+        self.weight = nn.Parameter(scale.to(dtype), requires_grad=False)
+        self.bias = nn.Parameter(shift.to(dtype), requires_grad=False)
+        self.relu = relu
+        # PyTorch's kernel for batch norms is one pass in both memory formats; `x * a + b` is not.
+        self.register_buffer("mean", torch.zeros_like(self.bias), persistent=False)
+        self.register_buffer("var", torch.ones_like(self.weight), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale and shift the channels of `x`, then rectify them if asked for."""
+        x = functional.batch_norm(x, self.mean, self.var, self.weight, self.bias, False, 0.0, 0.0)
+        return x.relu_() if self.relu else x
+
+    def extra_repr(self) -> str:
+        """Describe it when printed."""
+        return f"{len(self.weight)}, relu={self.relu}"
+
+
+class FusedInstanceNorm(_OfFused):
+    """An instance norm without running statistics that keeps the memory format.
+
+    Args:
+        norm: The instance norm.
+        relu: Apply a ReLU to the result.
+        overwrite: Write the result over the input, which nothing else may read.
+
+    Shape:
+        Input and output are (N, C, H, W), or (C, H, W), with H * W > 1.
+    """
+
+    gone = ()
+
+    def __init__(
+        self, norm: nn.InstanceNorm2d, relu: bool = False, overwrite: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.channels = norm.num_features
+        self.relu = relu
+        self.overwrite = overwrite
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise each channel of each image."""
+        if x.dim() == 3:
+            return self(x.unsqueeze(0)).squeeze(0)
+        if not self.direct(x):
+            x = functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
+        else:
+            x = _normalise(x, self.weight, self.bias, self.eps, self.overwrite)
+        return x.relu_() if self.relu else x
+
+    def direct(self, x: torch.Tensor) -> bool:
+        """Return whether writing over tensors is allowed, precise enough and worth it.
+
+        Compilers and exporters know the plain formulation better. It also keeps statistics of half
+        precision in float32, and gradients where they are asked for.
+        """
+        tensors = [x] if self.weight is None else [x, self.weight]
+        graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        return x.dtype in (torch.float32, torch.float64) and not graph and not _is_compiling()
+
+    def extra_repr(self) -> str:
+        """Describe it when printed."""
+        return f"{self.channels}, eps={self.eps}, relu={self.relu}, overwrite={self.overwrite}"
+
+
+class FusedIBN(nn.Module):
+    """An `IBN` in evaluation mode, whose batch-norm channels need little or nothing.
+
+    Where these are folded into the convolution before it, the instance norm is written over its
+    share of the convolution's output, and the other channels are not touched: nothing is copied and
+    nothing is joined.
+
+    Args:
+        ibn: The layer.
+        relu: Apply a ReLU to the result.
+        folded: Whether its batch norm is a part of the convolution before it, whose output nothing
+            else reads.
+
+    Attributes:
+        IN: The instance norm, with the tensors of that of `ibn`.
+        BN: `Folded`, or the batch norm as a `ScaleShift`.
+
+    Shape:
+        Input and output are (N, channels, H, W) with H * W > 1; the memory format is kept.
+    """
+
+    def __init__(self, ibn: IBN, relu: bool = False, folded: bool = False) -> None:
+        super().__init__()
+        self.channels, self.split, self.instance_first = ibn.channels, ibn.split, ibn.instance_first
+        self.IN = FusedInstanceNorm(ibn.IN, overwrite=folded)
+        self.BN = Folded() if folded else ScaleShift(ibn.BN)
+        self.relu = relu
+        self.folded = folded
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise `x`; with `folded` it is overwritten."""
+        head, tail = x.split(self.split, dim=1)
+        if self.folded and self.IN.direct(x):
+            self.IN(head if self.instance_first else tail)
+        else:
+            first, second = (self.IN, self.BN) if self.instance_first else (self.BN, self.IN)
+            x = torch.cat((first(head), second(tail)), dim=1)
+        return x.relu_() if self.relu else x
+
+    def extra_repr(self) -> str:
+        """Describe it when printed."""
+        order = "" if self.instance_first else ", instance_first=False"
+        return f"{self.channels}, relu={self.relu}{order}"
+
+
+def scale_and_shift(norm: _BatchNorm) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a batch norm in evaluation mode does to each channel, in float64."""
+    scale = torch.rsqrt(norm.running_var.detach().double() + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight.detach().double()
+    shift = -norm.running_mean.detach().double() * scale
+    if norm.bias is not None:
+        shift = shift + norm.bias.detach().double()
+    return scale, shift
+
+
+def _normalise(
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+    overwrite: bool,
+) -> torch.Tensor:
+    """Return the instance norm of `x`, by passes that are fast whatever the strides are."""
+    size = x.shape[2] * x.shape[3]
+    if size == 1:
+        raise ValueError(
+            f"Expected more than 1 spatial element when training, got input size {x.size()}"
+        )
+    mean = x.mean((2, 3), keepdim=True)
+    # Centred first: the mean of squares would lose what a large mean has too many of.
+    x = x.sub_(mean) if overwrite else x - mean
+    var = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square_().div_(size)
+    scale = torch.rsqrt(var + eps)
+    if weight is not None:
+        scale = scale * weight.view(1, -1, 1, 1)
+    if bias is None:
+        return x.mul_(scale)
+    return torch.addcmul(bias.view(1, -1, 1, 1), x, scale, out=x)

@@ -1,0 +1,92 @@
+"""Lines with bands: the mean over seeds of a quantity along an axis, and its range."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from ibn_seg.report import plots
+
+# Lines are told apart by marker too, for those who do not see the colours.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_BAND_OPACITY = 0.18
+
+
+@dataclass(frozen=True)
+class Band:
+    """A quantity of one method along an axis, with its values over seeds.
+
+    Args:
+        name: What a legend calls it.
+        index: Number of the method, which chooses colour and marker.
+        at: The N positions, ascending.
+        values: For each position one value per seed; none leaves a gap.
+        dashed: Whether the line is dashed and its markers are hollow.
+    """
+
+    name: str
+    index: int
+    at: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]
+    dashed: bool = False
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """Mean over seeds at each position; NaN where there is no value."""
+        return tuple(statistics.fmean(v) if v else float("nan") for v in self.values)
+
+    @property
+    def lows(self) -> tuple[float, ...]:
+        """Smallest value at each position; NaN where there is no value."""
+        return tuple(min(v, default=float("nan")) for v in self.values)
+
+    @property
+    def highs(self) -> tuple[float, ...]:
+        """Largest value at each position; NaN where there is no value."""
+        return tuple(max(v, default=float("nan")) for v in self.values)
+
+
+def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> None:
+    """Draw the mean of each band as a line and its range, where seeds differ, as an area.
+
+    Args:
+        axes: Where to draw.
+        bands: What to draw.
+        colours: By number of the method; further methods start over.
+    """
+    for band in bands:
+        if not any(band.values):
+            continue
+        colour = colours[band.index % len(colours)]
+        if any(len(set(values)) > 1 for values in band.values):
+            area = {"color": colour, "alpha": _BAND_OPACITY, "linewidth": 0}
+            axes.fill_between(band.at, band.lows, band.highs, **area)
+        axes.plot(
+            band.at,
+            band.means,
+            color=colour,
+            marker=MARKERS[band.index % len(MARKERS)],
+            markersize=4.5,
+            markerfacecolor="none" if band.dashed else colour,
+            linewidth=1.8,
+            linestyle=(0, (4, 2.5)) if band.dashed else "-",
+            # Matplotlib would leave out a name that begins with an underscore, and read formulas.
+            label=band.name.lstrip("_").replace("$", r"\$"),
+        )
+
+
+def colour_order(methods: Sequence[str], present: Iterable[str]) -> list[str]:
+    """Return the methods of a page in its order, then those present that it does not have."""
+    return list(dict.fromkeys([*methods, *present]))
+
+
+def page_colours() -> list[str]:
+    """Return the stand-ins for the page's colours, by number of the method."""
+    return [plots.series_colour(k) for k in range(plots.SERIES_COLOURS)]
+
+
+def top_of(bands: Iterable[Band], *, at_least: float = 1.0) -> float:
+    """Return an end of an axis from zero that holds every value, with some air above."""
+    values = (value for band in bands for at in band.values for value in at)
+    return 1.06 * max(at_least, max(values, default=at_least))

@@ -1,0 +1,113 @@
+"""Panels as files, so that a page can show predictions of networks that it cannot run.
+
+FOLDER/index.json   the panels: captions, domains, facts, and the files of each
+FOLDER/HASH.png     an image (RGB), or trainIds as palette indices; named by its content
+
+The index comes last and names every file, so a reader never sees a part or a mixture.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ibn_seg.errors import UserError
+from ibn_seg.io import read_json, write_bytes, write_json
+from ibn_seg.report.panels import Panel, coloured
+
+FOLDER = "panels"
+INDEX = "index.json"
+SCHEMA = 1
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OSError)
+
+
+def write_panels(
+    folder: str | os.PathLike, panels: Sequence[Panel], facts: Mapping[str, Any]
+) -> Path:
+    """Write panels in place of those that are there; return the index.
+
+    Args:
+        folder: Where to write.
+        panels: What to write.
+        facts: What else the index shall say, such as how the images were chosen.
+
+    Raises:
+        EnvError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    entries = [
+        {
+            "caption": panel.caption,
+            "domain": panel.domain,
+            "image": _write(folder, Image.fromarray(panel.image)),
+            "label": _write(folder, coloured(Image.fromarray(panel.label))),
+            "predictions": {
+                method: _write(folder, coloured(Image.fromarray(prediction)))
+                for method, prediction in panel.predictions.items()
+            },
+        }
+        for panel in panels
+    ]
+    index = folder / INDEX
+    write_json(index, {"schema": SCHEMA, **facts, "panels": entries})
+    used = {name for one in entries for name in (one["image"], one["label"])}
+    used |= {name for one in entries for name in one["predictions"].values()}
+    for path in folder.glob("*.png"):
+        if path.name not in used:
+            path.unlink(missing_ok=True)
+    return index
+
+
+def read_panels(folder: str | os.PathLike) -> list[Panel]:
+    """Return the panels of a folder; none if it has no index.
+
+    Raises:
+        UserError: The index or a file is missing, damaged or of another version.
+    """
+    index = Path(folder) / INDEX
+    if not index.is_file():
+        return []
+    content = read_json(index)
+    again = "run `ibn-seg panels` again"
+    schema = content.get("schema") if isinstance(content, Mapping) else None
+    if schema != SCHEMA:
+        raise UserError(f"{index}: schema {schema!r} cannot be read, allowed: {SCHEMA}", again)
+    try:
+        return [
+            Panel(
+                image=_read(index.parent / one["image"], "RGB"),
+                label=_read(index.parent / one["label"], "P"),
+                predictions={
+                    str(method): _read(index.parent / name, "P")
+                    for method, name in one["predictions"].items()
+                },
+                caption=str(one["caption"]),
+                domain=str(one["domain"]),
+            )
+            for one in content["panels"]
+        ]
+    except _DAMAGE as error:
+        raise UserError(f"{index}: incomplete or damaged ({error})", again) from error
+
+
+def _write(folder: Path, picture: Image.Image) -> str:
+    """Write a picture under the hash of its content and return the file's name."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="png", optimize=True)
+    data = buffer.getvalue()
+    name = f"{hashlib.sha256(data).hexdigest()[:16]}.png"
+    if not (folder / name).is_file():
+        write_bytes(folder / name, data)
+    return name
+
+
+def _read(path: Path, mode: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        if picture.mode != mode:
+            raise ValueError(f"{path.name}: mode {picture.mode}, expected {mode}")
+        return np.array(picture)

@@ -1,0 +1,87 @@
+"""How a network is run that others wrote."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from ibn_seg.errors import UserError
+
+_SIDE = 64
+_BATCH = 2
+_RAISED = (
+    RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError,
+)  # fmt: skip
+
+
+def whole_images(segmentor: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return logits, shape (N, classes, H, W), of a segmentor of mmseg for images (N, 3, H, W)."""
+    size = images.shape[2:]
+    about = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0] * 4}
+    return segmentor.encode_decode(images, [about])
+
+
+def example_of(model: nn.Module) -> torch.Tensor:
+    """Return noise for a network of images, shape (2, C, 64, 64), the same for each network.
+
+    Raises:
+        UserError: It has no convolution of images, from which C would be known.
+    """
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    first = next(convolutions, None)
+    if first is None:
+        raise UserError(
+            f"{type(model).__name__} has no 2D convolution: what it takes is not known",
+            "give an example of its input: fuse(model, example=...)",
+        )
+    noise = torch.randn(
+        _BATCH, first.in_channels, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)
+    )
+    return noise.to(first.weight.device, first.weight.dtype)
+
+
+def runs(model: nn.Module, arguments: tuple, given: bool) -> list[Callable[[], Any]]:
+    """Return what runs all of a network: inference, then each auxiliary head of a segmentor.
+
+    Args:
+        model: The network. A segmentor of mmseg is run on whole images, as it infers.
+        arguments: What it is called with.
+        given: Whether the user gave these, for messages.
+    """
+    segmentor = hasattr(model, "encode_decode") and hasattr(model, "extract_feat")
+    found = [lambda: whole_images(model, *arguments) if segmentor else model(*arguments)]
+    if segmentor:
+        heads = getattr(model, "auxiliary_head", None)
+        heads = heads if isinstance(heads, nn.ModuleList) else [heads] if heads else []
+        for head in heads:
+            # The features are made before, so that the backbone is not seen to run twice.
+            features = _explained(model, lambda: model.extract_feat(*arguments), given)
+            found.append(lambda head=head, features=features: head(features))
+    return [lambda run=run: _explained(model, run, given) for run in found]
+
+
+def tensors(values: Any) -> list[torch.Tensor]:
+    """Return the tensors in lists, tuples and dicts of any depth."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+
+
+def _explained(model: nn.Module, run: Callable[[], Any], given: bool) -> Any:
+    """Return the result of a run; what it raises is one line."""
+    title = type(model).__name__
+    try:
+        result = run()
+    except _RAISED as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        what = "the example" if given else f"noise of {_SIDE}x{_SIDE} pixels"
+        raise UserError(
+            f"{title} cannot be run on {what} ({reason})",
+            "give an example of its input: fuse(model, example=...)",
+        ) from error
+    if not tensors(result):
+        raise UserError(
+            f"{title} returns a {type(result).__name__} without tensors",
+            "fuse a part of it that returns tensors",
+        )
+    return result
