@@ -9,6 +9,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
 
 # What timm's `BatchNormAct2d` applies to the normalised channels, in this order.
 TAIL = ("drop", "act")
@@ -25,7 +26,7 @@ class ActivatedIBN(IBN):
         return self.act(self.drop(super().forward(x)))
 
 
-class ActivatedInstanceNorm2d(nn.InstanceNorm2d):
+class ActivatedInstanceNorm2d(InstanceNorm):
     """Instance norm in place of a batch norm that applies dropout and activation itself (timm)."""
 
     drop: nn.Module
@@ -74,20 +75,20 @@ def split_norm(norm: _BatchNorm, ratio: float, instance_first: bool) -> IBN:
     return _finish(ibn, norm)
 
 
-def instance_norm(norm: _BatchNorm) -> nn.InstanceNorm2d:
+def instance_norm(norm: _BatchNorm) -> InstanceNorm:
     """Return the affine instance norm that takes the place of `norm`, with its scale and shift."""
-    layer = ActivatedInstanceNorm2d if _has_tail(norm) else nn.InstanceNorm2d
-    instance = layer(norm.num_features, affine=True)
+    layer = ActivatedInstanceNorm2d if _has_tail(norm) else InstanceNorm
+    instance = layer(norm.num_features)
     _take_affine(instance, norm, slice(None))
     return _finish(instance, norm)
 
 
-def identity_norm(norm: _BatchNorm) -> nn.InstanceNorm2d:
+def identity_norm(norm: _BatchNorm) -> InstanceNorm:
     """Return an affine instance norm for the channels of `norm`, with scale 1 and shift 0.
 
     It has the device, dtype, training flag and requires_grad of `norm`.
     """
-    instance = nn.InstanceNorm2d(norm.num_features, affine=True)
+    instance = InstanceNorm(norm.num_features)
     _take_affine(instance, norm, slice(None))
     with torch.no_grad():
         instance.weight.fill_(1)
