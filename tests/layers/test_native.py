@@ -42,12 +42,6 @@ def fresh(monkeypatch, tmp_path):
     native._library.cache_clear()
 
 
-@pytest.fixture
-def compiler():
-    if native.library() is None:
-        pytest.skip("no C compiler")
-
-
 def test_first_use_compiles_and_says_so_the_second_does_not(compiler, fresh, capfd):
     assert native.library() is not None
     (line,) = capfd.readouterr().err.splitlines()

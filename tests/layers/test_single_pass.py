@@ -17,9 +17,7 @@ FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last
 
 
 @pytest.fixture(autouse=True, scope="module")
-def compiled():
-    if native.library() is None:
-        pytest.skip("no C compiler")
+def compiled(compiler):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(native.SWITCH, "auto")
         yield

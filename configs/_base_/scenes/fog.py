@@ -1,23 +1,14 @@
 # The embedded experiment's network and schedule on the training set of the target fog: its oracle.
-_base_ = '../../demo/mlp_r18_1xb8-600_scenes-128x128.py'
-acdc_root = '{{$IBN_SEG_SCENES:work_dirs/demo/scenes}}/acdc'
+_base_ = './night.py'
 experiment = dict(source='fog')
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='RawACDCDataset',
-        target='fog',
-        data_root=acdc_root,
-        condition='fog',
-        split='train',
-        pipeline={{_base_.train_pipeline}}))
+train_dataloader = dict(dataset=dict(target='fog', condition='fog'))
 val_dataloader = dict(
     dataset=dict(
         datasets=[
             dict(
                 type='RawACDCDataset',
                 target='fog',
-                data_root=acdc_root,
+                data_root={{_base_.acdc_root}},
                 condition='fog',
                 split='val'),
         ]))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from ibn_seg.report.leaderboard import write_leaderboard
+from ibn_seg.report.leaderboard.compare import Comparison, compare
+from ibn_seg.report.leaderboard.read import Board, read_board
 from tests.report.leaderboard.made import evaluated, whole
 
 
@@ -23,3 +25,16 @@ def written(results, tmp_path_factory) -> dict[str, Path]:
         results, out, exports=("csv", "latex", "markdown"), command="ibn-seg leaderboard X"
     )
     return {path.suffix: path for path in files}
+
+
+@pytest.fixture(scope="session")
+def board(results) -> Board:
+    """What was read from these folders."""
+    return read_board(results)
+
+
+@pytest.fixture(scope="session")
+def found(board) -> Comparison:
+    """Their one comparison with BN."""
+    (comparison,) = compare(board, "BN")
+    return comparison

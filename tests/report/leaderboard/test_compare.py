@@ -26,17 +26,6 @@ def _scores(method: str, seed: int, entropy: int) -> dict[str, float]:
     return {name: miou(part.counts.sum(axis=0)) for name, part in parts.items()}
 
 
-@pytest.fixture(scope="module")
-def board(results):
-    return read_board(results)
-
-
-@pytest.fixture(scope="module")
-def found(board):
-    (comparison,) = compare(board, "BN")
-    return comparison
-
-
 def _rows(found, backbone="ResNet-18", segmentor="FCN"):
     (group,) = (g for g in found.groups if (g.backbone, g.segmentor) == (backbone, segmentor))
     return {row.method if row.oracle_of is None else "oracle": row for row in group.rows}

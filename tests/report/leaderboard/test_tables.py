@@ -2,23 +2,10 @@
 
 import pytest
 
-from ibn_seg.report.leaderboard.compare import compare
 from ibn_seg.report.leaderboard.links import Links
-from ibn_seg.report.leaderboard.read import read_board
 from ibn_seg.report.leaderboard.tables import class_tables, main_table
 from tests.report.leaderboard.made import matrices, skill_of
 from tests.statistics.made import CLASSES
-
-
-@pytest.fixture(scope="module")
-def board(results):
-    return read_board(results)
-
-
-@pytest.fixture(scope="module")
-def found(board):
-    (comparison,) = compare(board, "BN")
-    return comparison
 
 
 def test_the_best_of_each_group_is_marked_and_an_oracle_never(board, found, tmp_path):
