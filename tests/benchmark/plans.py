@@ -1,8 +1,10 @@
 """Plans of tiny experiments."""
 
+import json
+import subprocess
 from pathlib import Path
 
-from tests.tasks.tiny import write_experiment
+from tests.tasks.tiny import run, write_experiment
 
 PLAN = """
 name: tiny
@@ -55,3 +57,13 @@ def write_whole_plan(folder: Path, more: str = "", iterations: int = 6) -> Path:
     plan.write_text(plan.read_text().replace("  IBN-a: {}\n", ""))
     target.write_text(TARGET.format(data=folder))
     return plan
+
+
+def bench(plan: Path, results: Path, *more: str) -> subprocess.CompletedProcess:
+    """Run a plan by the command."""
+    return run("benchmark", plan, "--results", results, *more)
+
+
+def states(results: Path) -> list[str]:
+    """Return the state of each cell by the index."""
+    return [row["state"] for row in json.loads((results / "benchmark.json").read_text())["cells"]]
