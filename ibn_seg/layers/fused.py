@@ -10,9 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
-
-# Not in PyTorch 2.1.
-_is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+from ibn_seg.layers.instance import with_right_gradients
+from ibn_seg.layers.single_pass import is_compiling
 
 
 class _OfFused(nn.Module):
@@ -104,7 +103,9 @@ class FusedInstanceNorm(_OfFused):
         if x.dim() == 3:
             return self(x.unsqueeze(0)).squeeze(0)
         if not self.direct(x):
-            x = functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
+            x = with_right_gradients(
+                functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
+            )
         else:
             x = _normalise(x, self.weight, self.bias, self.eps, self.overwrite)
         return x.relu_() if self.relu else x
@@ -117,7 +118,7 @@ class FusedInstanceNorm(_OfFused):
         """
         tensors = [x] if self.weight is None else [x, self.weight]
         graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        return x.dtype in (torch.float32, torch.float64) and not graph and not _is_compiling()
+        return x.dtype in (torch.float32, torch.float64) and not graph and not is_compiling()
 
     def extra_repr(self) -> str:
         """Describe it when printed."""

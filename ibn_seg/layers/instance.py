@@ -35,12 +35,18 @@ class InstanceNorm(nn.InstanceNorm2d):
             return self._apply_instance_norm(x)
         if single_pass.usable(x, self):
             return single_pass.normalise(x, self)
-        y = super().forward(x)
-        if not single_pass.is_compiling() and y.requires_grad:
-            # Of one sample PyTorch (2.1 to 2.14 at least) returns wrong gradients without a word
-            # when the gradient of the result is channels-last.
-            y.register_hook(torch.Tensor.contiguous)
-        return kept(y, x)
+        return kept(with_right_gradients(super().forward(x)), x)
+
+
+def with_right_gradients(y: torch.Tensor) -> torch.Tensor:
+    """Return `y`, which PyTorch's instance norm has made, in a way that gradients are right.
+
+    Of one sample PyTorch (2.1 to 2.14 at least) returns wrong gradients without a word when the
+    gradient of `y` is channels-last.
+    """
+    if not single_pass.is_compiling() and y.requires_grad:
+        y.register_hook(torch.Tensor.contiguous)
+    return y
 
 
 def kept(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
