@@ -25,8 +25,8 @@ OLDEST_EXTRAS := mmseg-original,timm,smp,tests
 # The lowest versions that setup.py allows.
 OLDEST_PINS := 'torch==2.1.*' 'torchvision==0.16.*' 'numpy==1.24.*'
 
-# Files stay together, for what their tests share.
-SPREAD := -n $(JOBS) --dist loadfile
+# Files stay together, for what their tests share, and in the order of tests/conftest.py.
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PARALLEL := OMP_NUM_THREADS=1
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -55,7 +55,7 @@ TESTS = [
     "hypothesis>=6.100",
     "packaging",
     "pytest>=8",
-    "pytest-xdist>=3.5",
+    "pytest-xdist>=3.8",
     "pyyaml",
 ]
 

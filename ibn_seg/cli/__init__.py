@@ -1,5 +1,6 @@
 """The `ibn-seg` command: lazily loaded subcommands, one-line errors, exit codes for scripts."""
 
+import contextlib
 import errno
 import importlib
 import re
@@ -120,7 +121,8 @@ def run(args: Sequence[str]) -> int:
     try:
         cli.main(args=list(args), prog_name="ibn-seg", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with _whoever_reads():
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
@@ -135,7 +137,8 @@ def run(args: Sequence[str]) -> int:
 
 
 def _interrupted() -> int:
-    click.echo("interrupted", err=True)
+    with _whoever_reads():
+        click.echo("interrupted", err=True)
     return INTERRUPTED
 
 
@@ -164,5 +167,11 @@ def environment_error(error: OSError) -> EnvError | None:
 
 
 def _report(error: UserError) -> int:
-    click.echo(f"error: {error.line}", err=True)
+    with _whoever_reads():
+        click.echo(f"error: {error.line}", err=True)
     return error.exit_code
+
+
+def _whoever_reads() -> contextlib.AbstractContextManager:
+    """Say something last; where stderr lies on the full disk, the exit code is all that is left."""
+    return contextlib.suppress(OSError)

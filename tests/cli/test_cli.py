@@ -1,4 +1,5 @@
 import errno
+import os
 import subprocess
 import sys
 
@@ -197,3 +198,22 @@ def test_slurm_starts_srun_with_mmsegs_arguments(tmp_path):
     assert args[:3] == ["-p", "gpu", "--job-name=job"]
     assert {"--ntasks=8", "--gres=gpu:4", "-x", "n1"} <= set(args)
     assert args[-5:] == ["c.py", "--launcher", "slurm", "--seed", "1"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["no-such-command"], 2),
+        (["test", "nowhere.py", "nowhere.pth"], 2),
+        (["scenes", "/dev/full/scenes", "--source", "1"], 3),
+    ],
+)
+def test_the_exit_code_is_right_where_the_line_cannot_be_written(arguments, code):
+    """A full disk is often that of the log as well."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=full,
+            check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == code
