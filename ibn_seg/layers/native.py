@@ -20,9 +20,9 @@ import torch
 from ibn_seg.errors import EnvError, unknown
 from ibn_seg.io import atomic_path
 
-# 'plain', the default, leaves the C passes out; 'auto' uses them where they are possible.
+# 'auto' uses the C passes where they are possible, 'plain' leaves them out.
 SWITCH = "IBN_SEG_KERNEL"
-DEFAULT = "plain"
+DEFAULT = "auto"
 _SOURCE = Path(__file__).with_name("ibn_native.c")
 # No -ffast-math: NaN and infinity go through as in PyTorch, and sums keep their order. No OpenMP:
 # the threads are those of PyTorch's own runtime, a second one in a process would fight it.
