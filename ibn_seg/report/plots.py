@@ -168,7 +168,7 @@ def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure
         bottom: Room for those of the horizontal axis, in points.
     """
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
-    top, right = 8, 12
+    top, right = 8, 20  # half a tick label to the right of the last tick
     axes = figure.add_axes(
         (
             left / WIDTH,
