@@ -1,27 +1,30 @@
-"""A training step of ResNet-50-IBN-a and -b over one of torchvision's ResNet-50, and its memory.
+"""Time of ResNet-50-IBN-a and -b over that of torchvision's ResNet-50: a training step, inference.
 
-    python tools/benchmark/ibn_network.py [--repeats 15] [--threads 2] [--batch 4] [--size 224]
-        [--cpu-time]
+    python tools/benchmark/ibn_network.py train [--repeats 15] [--threads 2] [--batch 4]
+    python tools/benchmark/ibn_network.py infer [--size 224]
+    python tools/benchmark/ibn_network.py train --device cuda --batch 16 --size 768
 
 The networks take turns, so that what else the machine does meets them alike; a ratio is the median
-of the ratios within the turns. A step is forward, loss, backward and SGD. Memory is what the
-forward pass keeps for the backward pass: the distinct storages that `saved_tensors_hooks` sees.
-Where others use the machine, --cpu-time with --threads 1 counts the processor's time.
+of the ratios within the turns. A step is forward, loss, backward and SGD; its memory on the CPU is
+what the forward pass keeps for the backward pass (the distinct storages that `saved_tensors_hooks`
+sees), on a GPU the peak. Inference compares networks after `ibn_seg.fuse` with a ResNet-50 of which
+the same has folded the batch norms. On a GPU all run in bfloat16 by autocast.
 """
 
 import argparse
 import contextlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-from ibn_layer import FORMATS, clock, plain
+from ibn_timing import FORMATS, kernel, options, ratio, start, turns
 from torch import nn
 
-from ibn_seg import create_model
-from ibn_seg.layers import native
+from ibn_seg import create_model, fuse
 
 BASE = "torchvision resnet50"
+FOLDED = f"{BASE}, folded"
+NAMES = ("resnet50_ibn_a", "resnet50_ibn_b")
 
 
 class Trainer:
@@ -31,31 +34,36 @@ class Trainer:
         network: The classifier.
         images: Shape (N, 3, H, W).
         layout: The memory format of network and images.
-        mode: Entered around each step.
+        value: The switch of the fast passes during its steps.
     """
 
-    def __init__(self, network: nn.Module, images: torch.Tensor, layout, mode) -> None:
-        self.network = network.to(memory_format=layout).train()
+    def __init__(
+        self, network: nn.Module, images: torch.Tensor, layout: torch.memory_format, value: str
+    ) -> None:
+        self.network = network.to(images.device, memory_format=layout).train()
         self.images = images.contiguous(memory_format=layout)
-        self.labels = torch.arange(len(images)) % 10
+        self.labels = torch.arange(len(images), device=images.device) % 10
         self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
-        self.mode = mode
+        self.value = value
 
     def loss(self) -> torch.Tensor:
         """Return the loss of the batch."""
-        return nn.functional.cross_entropy(self.network(self.images), self.labels)
+        with autocast(self.images):
+            return nn.functional.cross_entropy(self.network(self.images), self.labels)
 
-    def step(self, now) -> float:
-        """Return the seconds of a training step."""
-        with self.mode():
-            start = now()
+    def step(self) -> None:
+        """Run a training step."""
+        with kernel(self.value):
             self.optimiser.zero_grad()
             self.loss().backward()
             self.optimiser.step()
-            return now() - start
 
-    def kept(self) -> int:
-        """Return the bytes that a forward pass keeps for the backward pass."""
+    def memory(self) -> int:
+        """Return the bytes of a step: kept for the backward pass, on a GPU the peak."""
+        if self.images.is_cuda:
+            torch.cuda.reset_peak_memory_stats()
+            self.step()
+            return torch.cuda.max_memory_allocated()
         storages = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -63,61 +71,82 @@ class Trainer:
             storages[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        with self.mode(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with kernel(self.value), hooks:
             loss = self.loss()
         own = {p.untyped_storage().data_ptr() for p in self.network.parameters()}
         del loss
         return sum(size for address, size in storages.items() if address not in own)
 
 
-def trainers(images: torch.Tensor, layout: torch.memory_format) -> Iterator[tuple[str, Trainer]]:
-    """Yield the networks by name, the one that all are compared with first."""
+def autocast(images: torch.Tensor) -> contextlib.AbstractContextManager:
+    """Return mixed precision on a GPU, nothing on the CPU."""
+    return torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda)
+
+
+def networks() -> Iterator[tuple[str, nn.Module, str]]:
+    """Yield name, network and switch; the one that all are compared with first."""
     import torchvision
 
-    nothing = contextlib.nullcontext
-    yield BASE, Trainer(torchvision.models.resnet50(), images, layout, nothing)
-    for ibn in "ab":
-        name = f"resnet50_ibn_{ibn}"
-        yield name, Trainer(create_model(name), images, layout, nothing)
-        yield f"{name}, plain layers", Trainer(create_model(name), images, layout, plain)
+    yield BASE, torchvision.models.resnet50(), "auto"
+    for name in NAMES:
+        yield name, create_model(name), "auto"
+        yield f"{name}, plain layers", create_model(name), "plain"
+
+
+def train(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Callable) -> list:
+    """Return the rows of the training step: name, two cells of ratio, seconds, memory."""
+    trainers = {name: Trainer(net, images, layout, value) for name, net, value in networks()}
+    memory = {name: trainer.memory() for name, trainer in trainers.items()}
+    steps = {name: lambda t=trainer: stopwatch(t.step) for name, trainer in trainers.items()}
+    seconds = turns(steps, args.repeats)
+    return [
+        (name, ratio(values, seconds[BASE]), values, f"{memory[name] / memory[BASE]:.3f}")
+        for name, values in seconds.items()
+    ]
+
+
+def infer(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Callable) -> list:
+    """Return the rows of inference, over the folded ResNet-50; no memory."""
+    rows = {}
+    for name, network, value in networks():
+        if value == "plain":
+            continue
+        network = network.eval().to(images.device, memory_format=layout)
+        rows[name] = network
+        fused, _ = fuse(network, example=images[:1])
+        rows[f"{name}, folded" if name == BASE else f"{name}, fused"] = fused
+    images = images.contiguous(memory_format=layout)
+
+    def run(network: nn.Module) -> float:
+        with torch.inference_mode(), autocast(images):
+            return stopwatch(lambda: network(images))
+
+    seconds = turns({name: lambda n=net: run(n) for name, net in rows.items()}, args.repeats)
+    return [(name, ratio(values, seconds[FOLDED]), values, "") for name, values in seconds.items()]
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = options(__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("train", "infer"))
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--cpu-time", action="store_true")
-    args = parser.parse_args()
-    now = clock(args.cpu_time, args.threads)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    images = torch.randn(args.batch, 3, args.size, args.size)
-    print(f"PyTorch {torch.__version__}, {args.threads} threads, CPU, {args.batch} images of")
-    print(
-        f"{args.size}x{args.size}; {args.repeats} turns; C passes: {native.library() is not None}\n"
-    )
-    print("| format | network | step / torchvision's | quartiles | seconds | memory |")
+    args: argparse.Namespace = parser.parse_args()
+    stopwatch = start(args)
+    images = torch.randn(args.batch, 3, args.size, args.size, device=args.device)
+    measure, base = (train, BASE) if args.what == "train" else (infer, FOLDED)
+    print(f"{args.what}, {args.batch} images of {args.size}x{args.size}\n")
+    print(f"| format | network | time / {base} | quartiles | seconds | memory |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for title, layout in FORMATS.items():
-        rows = dict(trainers(images, layout))
-        kept = {name: trainer.kept() for name, trainer in rows.items()}
-        seconds = {name: [] for name in rows}
-        for turn in range(2 + args.repeats):
-            for name, trainer in rows.items():
-                taken = trainer.step(now)
-                if turn >= 2:
-                    seconds[name].append(taken)
-        for name, values in seconds.items():
-            ratios = [a / b for a, b in zip(values, seconds[BASE], strict=True)]
-            low, middle, high = statistics.quantiles(ratios, n=4)
+        for name, cells, values, memory in measure(images, layout, args, stopwatch):
             print(
-                f"| {title} | {name} | {middle:.3f} | {low:.3f}-{high:.3f}"
-                f" | {statistics.median(values):.2f} | {kept[name] / kept[BASE]:.3f} |"
+                f"| {title} | {name} | {cells} | {statistics.median(values):.3f} | {memory} |",
+                flush=True,
             )
-    print("\nCUDA: not measured; the C passes are for CPUs.")
+    if args.device == "cpu":
+        print("\nCUDA: not measured (--device cuda).")
 
 
 if __name__ == "__main__":
