@@ -20,8 +20,8 @@ import torch
 from ibn_seg.errors import EnvError, unknown
 from ibn_seg.io import atomic_path
 
-# 'auto' uses the C passes where they are possible, 'plain' leaves them out; 'triton' is as 'auto' on
-# CPUs and uses the passes of Triton on GPUs.
+# 'auto' uses the C passes where they are possible, 'plain' leaves them out; 'triton' is as 'auto'
+# on CPUs and uses the passes of Triton on GPUs.
 SWITCH = "IBN_SEG_KERNEL"
 DEFAULT = "auto"
 _VALUES = ("auto", "plain", "triton")

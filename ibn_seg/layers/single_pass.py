@@ -37,22 +37,60 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
         return False
-    channels = instance.num_features + (batch.num_features if batch else 0)
     return (
-        not torch.jit.is_tracing()
-        and _is_plain(x, x.device)
-        and x.dim() == 4
-        and x.size(1) == channels
-        and x.numel() > 0
-        and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
+        _is_image(x, instance.num_features + (batch.num_features if batch else 0))
         and not instance.track_running_stats
-        and _are_plain(instance, x.device, instance.weight, instance.bias)
+        and _are_plain(instance.num_features, x.device, instance.weight, instance.bias)
         and (batch is None or _is_known(batch, x.device))
         and not _is_watched()
         and native.allowed(x.device.type)
         and (passes := _passes(x.device)) is not None
         and passes.takes(x)
     )
+
+
+def with_relu(
+    x: torch.Tensor,
+    channels: int,
+    instance: nn.Module,
+    batch: nn.Module | None = None,
+    first: int = 0,
+    relu: bool = True,
+) -> torch.Tensor | None:
+    """Return what norms that `ibn_seg.fuse` made and a ReLU make of `x`, all in one; else None.
+
+    It is None where the passes have no ReLU, as those of C, or gradients are wanted.
+
+    Args:
+        x: The input, shape (N, channels, H, W).
+        channels: Its number of channels.
+        instance: The `FusedInstanceNorm` of the channels from `first` on.
+        batch: The `ScaleShift` of the others; None leaves them as they are.
+        first: The first channel of the instance norm.
+        relu: Whether there is a ReLU.
+    """
+    if is_compiling() or not (
+        _is_image(x, channels)
+        and native.allowed(x.device.type)
+        and (passes := _passes(x.device)) is not None
+        and passes.RELU
+        and passes.takes(x)
+    ):
+        return None
+    tensors = [instance.weight, instance.bias]
+    others = [None] * 4 if batch is None else [batch.weight, batch.bias, batch.mean, batch.var]
+    rest = channels - instance.channels
+    if (
+        not _are_plain(instance.channels, x.device, *tensors)
+        or (batch is not None and not _are_plain(rest, x.device, *others))
+        or (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors)))
+        or _is_hooked(instance)
+        or (batch is not None and _is_hooked(batch))
+        or _is_watched()
+    ):
+        return None
+    plan = Plan(first, first + instance.channels, instance.eps, batch_statistics=False)
+    return passes.forward(x, tensors + others, None, plan, relu=relu)[0]
 
 
 def _passes(device: torch.device) -> Passes | None:
@@ -75,11 +113,17 @@ def _triton_passes() -> Passes | None:
 def _may_be_skipped(norm: nn.Module) -> bool:
     """Return whether a norm is PyTorch's own and nobody waits for it to be called."""
     return (
-        type(norm).forward in _FORWARDS
-        and "forward" not in norm.__dict__
-        and not (norm._forward_hooks or norm._forward_pre_hooks)
-        and not (norm._backward_hooks or norm._backward_pre_hooks)
-        and not any(_GLOBAL_HOOKS)
+        type(norm).forward in _FORWARDS and "forward" not in norm.__dict__ and not _is_hooked(norm)
+    )
+
+
+def _is_hooked(norm: nn.Module) -> bool:
+    return bool(
+        norm._forward_hooks
+        or norm._forward_pre_hooks
+        or norm._backward_hooks
+        or norm._backward_pre_hooks
+        or any(_GLOBAL_HOOKS)
     )
 
 
@@ -92,6 +136,18 @@ def _is_watched() -> bool:
     )
 
 
+def _is_image(x: torch.Tensor, channels: int) -> bool:
+    """Return whether `x` is a batch of feature maps, and nothing but a tensor in memory."""
+    return (
+        not torch.jit.is_tracing()
+        and _is_plain(x, x.device)
+        and x.dim() == 4
+        and x.size(1) == channels
+        and x.numel() > 0
+        and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
+    )
+
+
 def _is_plain(x: torch.Tensor, device: torch.device) -> bool:
     return (
         type(x) in (torch.Tensor, nn.Parameter)
@@ -101,13 +157,12 @@ def _is_plain(x: torch.Tensor, device: torch.device) -> bool:
     )
 
 
-def _are_plain(norm: nn.Module, device: torch.device, *tensors: torch.Tensor | None) -> bool:
-    shape = (norm.num_features,)
+def _are_plain(size: int, device: torch.device, *tensors: torch.Tensor | None) -> bool:
     return all(
         t is not None
         and t.dtype == torch.float32
         and _is_plain(t, device)
-        and t.shape == shape
+        and t.shape == (size,)
         and t.is_contiguous()
         for t in tensors
     )
@@ -115,9 +170,9 @@ def _are_plain(norm: nn.Module, device: torch.device, *tensors: torch.Tensor | N
 
 def _is_known(norm: _BatchNorm, device: torch.device) -> bool:
     """Return whether the batch norm has a scale, a shift and all running statistics or none."""
-    running = (norm.running_mean, norm.running_var)
-    return _are_plain(norm, device, norm.weight, norm.bias) and (
-        running == (None, None) if running[0] is None else _are_plain(norm, device, *running)
+    size, running = norm.num_features, (norm.running_mean, norm.running_var)
+    return _are_plain(size, device, norm.weight, norm.bias) and (
+        running == (None, None) if running[0] is None else _are_plain(size, device, *running)
     )
 
 

@@ -29,11 +29,11 @@ def _offsets(c, p, C, P, LAST: tl.constexpr):
 
 
 @triton.jit
-def _of_norm(instance_values, batch_values, place, exists, instance):
-    """Load what each channel has in one of two arrays."""
-    one = tl.load(instance_values + place, mask=exists & instance, other=0.0)
-    other = tl.load(batch_values + place, mask=exists & ~instance, other=0.0)
-    return tl.where(instance, one, other)
+def _of_norm(instance_values, batch_values, place, inner, outer, default):
+    """Load what each channel has in one of two arrays, in float64."""
+    one = tl.load(instance_values + place, mask=inner, other=default)
+    other = tl.load(batch_values + place, mask=outer, other=default)
+    return tl.where(inner, one, other).to(tl.float64)
 
 
 @triton.jit
@@ -123,11 +123,14 @@ def finish_forward(
     sample_mean, sample_squares,
     instance_weight, instance_bias, batch_weight, batch_bias, running_mean, running_var,
     batch_mean, batch_var, moments, factors, N, C, P, first, last, instance_eps, batch_eps,
-    BATCH_STATISTICS: tl.constexpr, BC: tl.constexpr, BR: tl.constexpr,
+    BATCH: tl.constexpr, BATCH_STATISTICS: tl.constexpr, BC: tl.constexpr, BR: tl.constexpr,
 ):  # fmt: skip
-    """From the moments of samples to those of the norms, and to the factors of `apply`."""
+    """From the moments of samples to those of the norms, and to the factors of `apply`.
+
+    Without BATCH the channels that are not the instance norm's are left as they are.
+    """
     c, exists, instance, place = _where(tl.program_id(0), C, first, last, BC)
-    outer = exists & ~instance
+    inner, outer = exists & instance, exists & ~instance & BATCH
     if BATCH_STATISTICS:
         mean, squares = _together(sample_mean, sample_squares, 0, C, N, P, N * P, c, outer, BC, BR)
         count = (N * P).to(tl.float64)
@@ -137,8 +140,8 @@ def finish_forward(
     else:
         mean = tl.load(running_mean + place, mask=outer, other=0.0).to(tl.float64)
         var = tl.load(running_var + place, mask=outer, other=1.0).to(tl.float64)
-    weight = _of_norm(instance_weight, batch_weight, place, exists, instance).to(tl.float64)
-    bias = _of_norm(instance_bias, batch_bias, place, exists, instance).to(tl.float64)
+    weight = _of_norm(instance_weight, batch_weight, place, inner, outer, 1.0)
+    bias = _of_norm(instance_bias, batch_bias, place, inner, outer, 0.0)
     eps = tl.where(instance, instance_eps, batch_eps).to(tl.float64)
     for begin in range(0, N, BR):
         n = begin + tl.arange(0, BR)
@@ -236,7 +239,7 @@ def finish_backward(
     tl.store(instance_dbias + place, total.to(tl.float32), mask=inner)
     tl.store(batch_dweight + place, scaled.to(tl.float32), mask=outer)
     tl.store(batch_dbias + place, total.to(tl.float32), mask=outer)
-    weight = _of_norm(instance_weight, batch_weight, place, exists, instance).to(tl.float64)
+    weight = _of_norm(instance_weight, batch_weight, place, inner, outer, 0.0)
     count = tl.where(instance, P, N * P).to(tl.float64)
     for begin in range(0, N, BR):
         n = begin + tl.arange(0, BR)

@@ -12,6 +12,8 @@ import triton
 from ibn_seg.layers import triton_kernels as kernels
 from ibn_seg.layers.passes import Plan
 
+# `forward` can apply a ReLU.
+RELU = True
 _TYPES = (torch.float32, torch.float16, torch.bfloat16)
 # Values of a tile: 32 of each thread, with the four warps that are Triton's default.
 _TILE = 4096
@@ -41,7 +43,7 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return y, and mean and 1 / deviation of each sample and channel; see `Passes`.
 
-    With `relu` y is rectified.
+    With `relu` y is rectified. Channels without a norm stay as they are.
     """
     with torch.cuda.device_of(x):
         mean, squares = _sample_moments(x, plan)
@@ -56,7 +58,8 @@ def forward(
         kernels.finish_forward[(triton.cdiv(channels, _GROUP),)](
             mean, squares, *pointers, moments, factors, samples, channels, pixels,
             plan.first, plan.last, plan.instance_eps, plan.batch_eps,
-            BATCH_STATISTICS=plan.batch_statistics, BC=_GROUP, BR=_ROWS,
+            BATCH=tensors[2] is not None, BATCH_STATISTICS=plan.batch_statistics,
+            BC=_GROUP, BR=_ROWS,
         )  # fmt: skip
         y = torch.empty_like(x)
         layout, tiles, rows = _tiling(x)
