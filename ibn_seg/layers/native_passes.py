@@ -8,8 +8,6 @@ import torch
 from ibn_seg.layers import native
 from ibn_seg.layers.passes import Plan
 
-# `forward` cannot apply a ReLU.
-RELU = False
 # The vectors of the C file, which in channels-last memory run along the channels.
 _LANES = 16
 # Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).

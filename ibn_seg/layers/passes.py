@@ -26,13 +26,7 @@ class Plan(NamedTuple):
 
 
 class Passes(Protocol):
-    """The passes of one kind of device; a module with these functions is one.
-
-    Attributes:
-        RELU: Whether `forward` takes a flag `relu`, and leaves channels alone that have no norm.
-    """
-
-    RELU: bool
+    """The passes of one kind of device; a module with these functions is one."""
 
     def takes(self, x: torch.Tensor) -> bool:
         """Return whether the passes are there and know type and memory of `x`."""

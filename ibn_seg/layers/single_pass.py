@@ -25,6 +25,8 @@ _GLOBAL_HOOKS = [
     getattr(nn_module, f"_global_{name}_hooks")
     for name in ("forward", "forward_pre", "backward", "backward_pre")
 ]
+# Types of devices whose passes take a flag `relu`.
+_WITH_RELU = ("cuda",)
 _log = logging.getLogger(__name__)
 
 
@@ -42,11 +44,13 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
         and not instance.track_running_stats
         and _are_plain(instance.num_features, x.device, instance.weight, instance.bias)
         and (batch is None or _is_known(batch, x.device))
-        and not _is_watched()
-        and native.allowed(x.device.type)
-        and (passes := _passes(x.device)) is not None
-        and passes.takes(x)
+        and _offered(x) is not None
     )
+
+
+def has_relu(x: torch.Tensor) -> bool:
+    """Return whether passes for the device of `x`, if there are any, can apply a ReLU."""
+    return not is_compiling() and x.device.type in _WITH_RELU
 
 
 def with_relu(
@@ -59,7 +63,7 @@ def with_relu(
 ) -> torch.Tensor | None:
     """Return what norms that `ibn_seg.fuse` made and a ReLU make of `x`, all in one; else None.
 
-    It is None where the passes have no ReLU, as those of C, or gradients are wanted.
+    `has_relu` must have agreed. It is None where `usable` would not agree, or gradients are wanted.
 
     Args:
         x: The input, shape (N, channels, H, W).
@@ -69,28 +73,29 @@ def with_relu(
         first: The first channel of the instance norm.
         relu: Whether there is a ReLU.
     """
-    if is_compiling() or not (
-        _is_image(x, channels)
-        and native.allowed(x.device.type)
-        and (passes := _passes(x.device)) is not None
-        and passes.RELU
-        and passes.takes(x)
-    ):
-        return None
     tensors = [instance.weight, instance.bias]
     others = [None] * 4 if batch is None else [batch.weight, batch.bias, batch.mean, batch.var]
     rest = channels - instance.channels
     if (
-        not _are_plain(instance.channels, x.device, *tensors)
-        or (batch is not None and not _are_plain(rest, x.device, *others))
-        or (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors)))
-        or _is_hooked(instance)
-        or (batch is not None and _is_hooked(batch))
-        or _is_watched()
+        _is_image(x, channels)
+        and _are_plain(instance.channels, x.device, *tensors)
+        and (batch is None or _are_plain(rest, x.device, *others))
+        and not (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors)))
+        and not _is_hooked(instance)
+        and (batch is None or not _is_hooked(batch))
+        and (passes := _offered(x)) is not None
     ):
+        plan = Plan(first, first + instance.channels, instance.eps, batch_statistics=False)
+        return passes.forward(x, tensors + others, None, plan, relu=relu)[0]
+    return None
+
+
+def _offered(x: torch.Tensor) -> Passes | None:
+    """Return the passes for `x` if the switch lets them be used, and nothing looks into them."""
+    if _is_watched() or not native.allowed(x.device.type):
         return None
-    plan = Plan(first, first + instance.channels, instance.eps, batch_statistics=False)
-    return passes.forward(x, tensors + others, None, plan, relu=relu)[0]
+    passes = _passes(x.device)
+    return passes if passes is not None and passes.takes(x) else None
 
 
 def _passes(device: torch.device) -> Passes | None:

@@ -12,11 +12,10 @@ import triton
 from ibn_seg.layers import triton_kernels as kernels
 from ibn_seg.layers.passes import Plan
 
-# `forward` can apply a ReLU.
-RELU = True
 _TYPES = (torch.float32, torch.float16, torch.bfloat16)
-# Values of a tile: 32 of each thread, with the four warps that are Triton's default.
-_TILE = 4096
+# Values of a tile: 16 of each thread, with the four warps that are Triton's default. With twice as
+# many, compiled for an H100, some kernels need more registers than there are.
+_TILE = 2048
 # Channels of a tile in channels-last memory: 64 bytes and more, which are read at once.
 _CHANNELS = 32
 # Planes are cut in parts until there are this many programs, enough for every GPU.

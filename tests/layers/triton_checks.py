@@ -24,7 +24,7 @@ CASES = {
     "one batch channel": ((2, 35, 3, 3), 0.98, True),
     "two channels, one sample": ((1, 2, 1, 13), 0.5, True),
     "several groups": ((2, 67, 4, 5), 0.4, True),
-    "several tiles": ((1, 3, 75, 61), 0.4, False),
+    "several tiles": ((1, 3, 47, 61), 0.4, False),
 }
 
 
@@ -33,6 +33,7 @@ def in_triton(monkeypatch):
     assert os.environ["TRITON_INTERPRET"] == "1"
     monkeypatch.setenv(native.SWITCH, "triton")
     monkeypatch.setattr(single_pass, "_passes", lambda device: triton_passes)
+    monkeypatch.setattr(single_pass, "_WITH_RELU", ("cpu",))
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def plain(monkeypatch):
 @pytest.fixture(params=["parts", "parts of several tiles"])
 def cut(request, monkeypatch):
     """Let small planes be read in parts, as large ones are."""
-    monkeypatch.setattr(triton_passes, "_TILE", 16)
+    monkeypatch.setattr(triton_passes, "_TILE", 32)
     monkeypatch.setattr(triton_passes, "_CHANNELS", 4)
-    monkeypatch.setattr(triton_passes, "_PROGRAMS", 1000 if request.param == "parts" else 20)
+    monkeypatch.setattr(triton_passes, "_PROGRAMS", 1000 if request.param == "parts" else 12)
     monkeypatch.setattr(triton_passes, "_GROUP", 4)
     monkeypatch.setattr(triton_passes, "_ROWS", 2)
 
@@ -119,8 +120,8 @@ def test_as_exact_as_float32_allows(case, layout, training):
 @pytest.mark.parametrize("training", [True, False])
 def test_planes_in_parts(layout, training, cut):
     torch.manual_seed(0)
-    layer = randomised(IBN(5, 0.4)).train(training)
-    assert_exact(layer, images(3, 5, 7, 9, layout=layout))
+    layer = randomised(IBN(3, 0.4)).train(training)
+    assert_exact(layer, images(2, 3, 5, 9, layout=layout))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -158,8 +159,8 @@ def test_running_statistics_are_those_of_batch_norm(momentum, plain):
 @pytest.mark.parametrize("mean", [1e3, 1e4])
 def test_a_large_mean_costs_no_digits(mean, layout, cut):
     torch.manual_seed(0)
-    layer = randomised(IBN(6))
-    x = images(2, 6, 9, 7, layout=layout) + mean
+    layer = randomised(IBN(2))
+    x = images(2, 2, 5, 9, layout=layout) + mean
     weights = torch.randn_like(x)
     exact = copy.deepcopy(layer).double()
     found, truth = everything(layer, x, weights), everything(exact, x.double(), weights)
