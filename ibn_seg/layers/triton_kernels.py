@@ -291,6 +291,6 @@ def gradient(
     at = n * C * P + _offsets(c, p, C, P, LAST)
     values = tl.load(x + at, mask=read, other=0.0).to(tl.float32)
     slopes = tl.load(dy + at, mask=inside, other=0.0).to(tl.float32)
-    rest = tl.where(read, (values - mean[:, None]) * slope[:, None] + shift[:, None], 0.0)
+    rest = (values - mean[:, None]) * slope[:, None] + shift[:, None]
     values = slopes * scale[:, None] + rest
     tl.store(dx + at, values.to(dx.dtype.element_ty), mask=inside)
