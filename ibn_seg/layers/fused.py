@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import with_right_gradients
-from ibn_seg.layers.single_pass import is_compiling
+from ibn_seg.layers.single_pass import has_relu, is_compiling, with_relu
 
 
 class _OfFused(nn.Module):
@@ -102,6 +102,10 @@ class FusedInstanceNorm(_OfFused):
         """Normalise each channel of each image."""
         if x.dim() == 3:
             return self(x.unsqueeze(0)).squeeze(0)
+        if has_relu(x):
+            y = with_relu(x, self.channels, self, relu=self.relu)
+            if y is not None:
+                return y
         if not self.direct(x):
             x = with_right_gradients(
                 functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
@@ -155,7 +159,13 @@ class FusedIBN(nn.Module):
         self.folded = folded
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise `x`; with `folded` it is overwritten."""
+        """Normalise `x`; with `folded` it may be overwritten."""
+        if has_relu(x):
+            first = 0 if self.instance_first else self.split[0]
+            batch = None if self.folded else self.BN
+            y = with_relu(x, self.channels, self.IN, batch, first, self.relu)
+            if y is not None:
+                return y
         head, tail = x.split(self.split, dim=1)
         if self.folded and self.IN.direct(x):
             self.IN(head if self.instance_first else tail)

@@ -20,9 +20,11 @@ import torch
 from ibn_seg.errors import EnvError, unknown
 from ibn_seg.io import atomic_path
 
-# 'auto' uses the C passes where they are possible, 'plain' leaves them out.
+# 'auto' uses the C passes where they are possible, 'plain' leaves them out; 'triton' is as 'auto'
+# on CPUs and uses the passes of Triton on GPUs.
 SWITCH = "IBN_SEG_KERNEL"
 DEFAULT = "auto"
+_VALUES = ("auto", "plain", "triton")
 _SOURCE = Path(__file__).with_name("ibn_native.c")
 # No -ffast-math: NaN and infinity go through as in PyTorch, and sums keep their order. No OpenMP:
 # the threads are those of PyTorch's own runtime, a second one in a process would fight it.
@@ -55,16 +57,16 @@ class Problem(ctypes.Structure):
     ]
 
 
-def allowed() -> bool:
-    """Return whether the environment lets the C passes be used.
+def allowed(device: str) -> bool:
+    """Return whether the environment lets single passes be used on a type of device.
 
     Raises:
         UserError: The switch has a value that is not known.
     """
     value = os.environ.get(SWITCH, DEFAULT)
-    if value not in ("auto", "plain"):
-        raise unknown(f"value of {SWITCH}", value, ("auto", "plain"))
-    return value == "auto"
+    if value not in _VALUES:
+        raise unknown(f"value of {SWITCH}", value, _VALUES)
+    return value == "triton" or (value == "auto" and device == "cpu")
 
 
 def library() -> ctypes.CDLL | None:

@@ -1,12 +1,12 @@
-"""Instance and batch norm of one tensor in single passes of C, and the same in PyTorch's own terms.
+"""Instance and batch norm of one tensor in single passes, and the same in PyTorch's own terms.
 
-The C passes take over what training and testing on a CPU is made of: float32, contiguous or
-channels-last. Everything else is left to the plain layers, and so is what looks into them: hooks,
-`torch.compile`, tracing, `torch.func`. No pass is there for GPUs.
+On CPUs the passes are of C: float32, contiguous or channels-last. On GPUs there are some of Triton,
+half precision included, which only the switch turns on. Everything else is left to the plain
+layers, and so is what looks into them: hooks, `torch.compile`, tracing, `torch.func`.
 """
 
-import ctypes
-from typing import NamedTuple
+import functools
+import logging
 
 import torch
 from torch import nn
@@ -15,45 +15,23 @@ from torch.nn import functional as F
 from torch.nn.modules import module as nn_module
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ibn_seg.layers import native
+from ibn_seg.layers import native, native_passes
+from ibn_seg.layers.passes import Passes, Plan
 
-# The vectors of the C file, which in channels-last memory run along the channels.
-_LANES = 16
-# Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).
-_VALUES_PER_THREAD = 32768
 # PyTorch 2.1 has it in another place.
 is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
 _FORWARDS = (nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
-_TENSORS = (
-    "instance_weight", "instance_bias", "batch_weight", "batch_bias", "running_mean", "running_var",
-)  # fmt: skip
 _GLOBAL_HOOKS = [
     getattr(nn_module, f"_global_{name}_hooks")
     for name in ("forward", "forward_pre", "backward", "backward_pre")
 ]
-
-
-class Plan(NamedTuple):
-    """What is done to which channels.
-
-    Attributes:
-        first: First instance-normalised channel.
-        last: The channel after the last one of these. The others, before and behind, are
-            batch-normalised.
-        instance_eps: Added to the variance of the instance norm.
-        batch_eps: Added to that of the batch norm.
-        batch_statistics: Whether the batch norm takes the statistics of the batch.
-    """
-
-    first: int
-    last: int
-    instance_eps: float
-    batch_eps: float = 0.0
-    batch_statistics: bool = True
+# Types of devices whose passes take a flag `relu`.
+_WITH_RELU = ("cuda",)
+_log = logging.getLogger(__name__)
 
 
 def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | None = None) -> bool:
-    """Return whether the C passes can do what the norms would do to their channels of `x`.
+    """Return whether single passes can do what the norms would do to their channels of `x`.
 
     With a batch norm both are parts of a layer, and would not be called.
     """
@@ -61,32 +39,96 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
         return False
-    channels = instance.num_features + (batch.num_features if batch else 0)
     return (
-        not torch.jit.is_tracing()
-        and _is_plain(x)
-        and x.dim() == 4
-        and x.size(1) == channels
-        and x.numel() > 0
-        and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
-        and _is_dense(x)
+        _is_image(x, instance.num_features + (batch.num_features if batch else 0))
         and not instance.track_running_stats
-        and _are_plain(instance, instance.weight, instance.bias)
-        and (batch is None or _is_known(batch))
-        and not _is_watched()
-        and native.allowed()
-        and native.library() is not None
+        and _are_plain(instance.num_features, x.device, instance.weight, instance.bias)
+        and (batch is None or _is_known(batch, x.device))
+        and _offered(x) is not None
     )
+
+
+def has_relu(x: torch.Tensor) -> bool:
+    """Return whether passes for the device of `x`, if there are any, can apply a ReLU."""
+    return not is_compiling() and x.device.type in _WITH_RELU
+
+
+def with_relu(
+    x: torch.Tensor,
+    channels: int,
+    instance: nn.Module,
+    batch: nn.Module | None = None,
+    first: int = 0,
+    relu: bool = True,
+) -> torch.Tensor | None:
+    """Return what norms that `ibn_seg.fuse` made and a ReLU make of `x`, all in one; else None.
+
+    `has_relu` must have agreed. It is None where `usable` would not agree, or gradients are wanted.
+
+    Args:
+        x: The input, shape (N, channels, H, W).
+        channels: Its number of channels.
+        instance: The `FusedInstanceNorm` of the channels from `first` on.
+        batch: The `ScaleShift` of the others; None leaves them as they are.
+        first: The first channel of the instance norm.
+        relu: Whether there is a ReLU.
+    """
+    tensors = [instance.weight, instance.bias]
+    others = [None] * 4 if batch is None else [batch.weight, batch.bias, batch.mean, batch.var]
+    rest = channels - instance.channels
+    if (
+        _is_image(x, channels)
+        and _are_plain(instance.channels, x.device, *tensors)
+        and (batch is None or _are_plain(rest, x.device, *others))
+        and not (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors)))
+        and not _is_hooked(instance)
+        and (batch is None or not _is_hooked(batch))
+        and (passes := _offered(x)) is not None
+    ):
+        plan = Plan(first, first + instance.channels, instance.eps, batch_statistics=False)
+        return passes.forward(x, tensors + others, None, plan, relu=relu)[0]
+    return None
+
+
+def _offered(x: torch.Tensor) -> Passes | None:
+    """Return the passes for `x` if the switch lets them be used, and nothing looks into them."""
+    if _is_watched() or not native.allowed(x.device.type):
+        return None
+    passes = _passes(x.device)
+    return passes if passes is not None and passes.takes(x) else None
+
+
+def _passes(device: torch.device) -> Passes | None:
+    """Return the passes for a device, None where there are none."""
+    if device.type == "cpu":
+        return native_passes
+    return _triton_passes() if device.type == "cuda" else None
+
+
+@functools.cache
+def _triton_passes() -> Passes | None:
+    try:
+        from ibn_seg.layers import triton_passes
+    except ImportError as error:
+        _log.warning("%s=triton: the plain layers are used: %s", native.SWITCH, error)
+        return None
+    return triton_passes
 
 
 def _may_be_skipped(norm: nn.Module) -> bool:
     """Return whether a norm is PyTorch's own and nobody waits for it to be called."""
     return (
-        type(norm).forward in _FORWARDS
-        and "forward" not in norm.__dict__
-        and not (norm._forward_hooks or norm._forward_pre_hooks)
-        and not (norm._backward_hooks or norm._backward_pre_hooks)
-        and not any(_GLOBAL_HOOKS)
+        type(norm).forward in _FORWARDS and "forward" not in norm.__dict__ and not _is_hooked(norm)
+    )
+
+
+def _is_hooked(norm: nn.Module) -> bool:
+    return bool(
+        norm._forward_hooks
+        or norm._forward_pre_hooks
+        or norm._backward_hooks
+        or norm._backward_pre_hooks
+        or any(_GLOBAL_HOOKS)
     )
 
 
@@ -99,34 +141,43 @@ def _is_watched() -> bool:
     )
 
 
-def _is_plain(x: torch.Tensor) -> bool:
+def _is_image(x: torch.Tensor, channels: int) -> bool:
+    """Return whether `x` is a batch of feature maps, and nothing but a tensor in memory."""
+    return (
+        not torch.jit.is_tracing()
+        and _is_plain(x, x.device)
+        and x.dim() == 4
+        and x.size(1) == channels
+        and x.numel() > 0
+        and x.size(2) * x.size(3) > 1  # else PyTorch raises an error
+    )
+
+
+def _is_plain(x: torch.Tensor, device: torch.device) -> bool:
     return (
         type(x) in (torch.Tensor, nn.Parameter)
-        and x.dtype == torch.float32
-        and x.device.type == "cpu"
+        and x.device == device
         and x.layout == torch.strided
         and torch._C._has_storage(x)  # batches of gradients have none
     )
 
 
-def _is_dense(x: torch.Tensor) -> bool:
-    return x.is_contiguous() or (
-        x.size(1) >= _LANES and x.is_contiguous(memory_format=torch.channels_last)
-    )
-
-
-def _are_plain(norm: nn.Module, *tensors: torch.Tensor | None) -> bool:
-    shape = (norm.num_features,)
+def _are_plain(size: int, device: torch.device, *tensors: torch.Tensor | None) -> bool:
     return all(
-        t is not None and _is_plain(t) and t.shape == shape and t.is_contiguous() for t in tensors
+        t is not None
+        and t.dtype == torch.float32
+        and _is_plain(t, device)
+        and t.shape == (size,)
+        and t.is_contiguous()
+        for t in tensors
     )
 
 
-def _is_known(norm: _BatchNorm) -> bool:
+def _is_known(norm: _BatchNorm, device: torch.device) -> bool:
     """Return whether the batch norm has a scale, a shift and all running statistics or none."""
-    running = (norm.running_mean, norm.running_var)
-    return _are_plain(norm, norm.weight, norm.bias) and (
-        running == (None, None) if running[0] is None else _are_plain(norm, *running)
+    size, running = norm.num_features, (norm.running_mean, norm.running_var)
+    return _are_plain(size, device, norm.weight, norm.bias) and (
+        running == (None, None) if running[0] is None else _are_plain(size, device, *running)
     )
 
 
@@ -149,7 +200,7 @@ def normalise(
         return _run(x, instance.weight, instance.bias, None, None, None, None, None, plan)
     own = batch.training or batch.running_mean is None
     plan = Plan(first, last, instance.eps, batch.eps, own)
-    found = x.new_empty((2, batch.num_features)) if own else None
+    found = batch.weight.new_empty((2, batch.num_features)) if own else None
     y = _run(
         x, instance.weight, instance.bias, batch.weight, batch.bias,
         batch.running_mean, batch.running_var, found, plan,
@@ -165,7 +216,8 @@ def _run(x: torch.Tensor, *arguments: torch.Tensor | Plan | None) -> torch.Tenso
         t is not None and t.requires_grad for t in (x, *arguments[:4])
     ):
         return _SinglePass.apply(x, *arguments)
-    return _forward(x, *arguments)[0]
+    *tensors, found, plan = arguments
+    return _passes(x.device).forward(x, tensors, found, plan)[0]
 
 
 @torch.no_grad()
@@ -190,8 +242,9 @@ class _SinglePass(torch.autograd.Function):
         x: torch.Tensor,
         *arguments: torch.Tensor | Plan | None,
     ) -> torch.Tensor:
-        y, moments = _forward(x, *arguments)
-        instance_weight, _, batch_weight, _, running_mean, running_var, _, plan = arguments
+        *tensors, found, plan = arguments
+        y, moments = _passes(x.device).forward(x, tensors, found, plan)
+        instance_weight, _, batch_weight, _, running_mean, running_var = tensors
         if plan.batch_statistics:
             running_mean = running_var = None
         ctx.save_for_backward(x, instance_weight, batch_weight, moments, running_mean, running_var)
@@ -204,71 +257,17 @@ class _SinglePass(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         x, *weights, moments, running_mean, running_var = ctx.saved_tensors
         needed = ctx.needs_input_grad[:5]
-        if torch.is_grad_enabled() or _is_watched() or not _is_plain(dy):
+        if torch.is_grad_enabled() or _is_watched() or not _is_like(dy, x):
             running = (running_mean, running_var)
             gradients = gradients_in_torch(x, dy, weights, running, ctx.plan, needed)
         else:
-            gradients = _backward(x, dy, weights, moments, ctx.plan, needed)
+            passes = _passes(x.device)
+            gradients = passes.backward(x, dy, weights, moments, ctx.plan, needed)
         return (*gradients, None, None, None, None)
 
 
-def _forward(
-    x: torch.Tensor, *arguments: torch.Tensor | Plan | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return y, and mean and 1 / deviation of each sample and channel, shape (2, N, C)."""
-    *tensors, statistics, plan = arguments
-    y = torch.empty_like(x)
-    moments = x.new_empty((2, x.size(0), x.size(1)), dtype=torch.float64)
-    mean, var = (None, None) if statistics is None else statistics
-    _call(
-        "ibn_forward", x, plan, moments, out=_address(y),
-        batch_mean=_address(mean), batch_var=_address(var),
-        **dict(zip(_TENSORS, map(_address, tensors), strict=True)),
-    )  # fmt: skip
-    return y, moments
-
-
-def _backward(
-    x: torch.Tensor,
-    dy: torch.Tensor,
-    weights: list[torch.Tensor | None],
-    moments: torch.Tensor,
-    plan: Plan,
-    needed: tuple[bool, ...],
-) -> list[torch.Tensor | None]:
-    """Return the gradients of x, both scales and both shifts, in the order of the arguments."""
-    layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
-    dy = dy.contiguous(memory_format=layout)
-    dx = torch.empty_like(x) if needed[0] else None
-    instance = x.new_empty((2, plan.last - plan.first))
-    batch = x.new_empty((2, x.size(1) - plan.last + plan.first))
-    _call(
-        "ibn_backward", x, plan, moments, dy=_address(dy), out=_address(dx),
-        instance_weight=_address(weights[0]), batch_weight=_address(weights[1]),
-        instance_dweight=_address(instance[0]), instance_dbias=_address(instance[1]),
-        batch_dweight=_address(batch[0]), batch_dbias=_address(batch[1]),
-    )  # fmt: skip
-    results = (dx, instance[0], instance[1], batch[0], batch[1])
-    return [r if wanted else None for r, wanted in zip(results, needed, strict=True)]
-
-
-def _address(tensor: torch.Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
-
-
-def _call(
-    name: str, x: torch.Tensor, plan: Plan, moments: torch.Tensor, **pointers: int | None
-) -> None:
-    """Call one of the C functions."""
-    problem = native.Problem(
-        *x.shape[:2], x.size(2) * x.size(3), plan.first, plan.last,
-        not x.is_contiguous(), plan.batch_statistics,
-        torch.get_num_threads() if x.numel() > _VALUES_PER_THREAD else 1,
-        plan.instance_eps, plan.batch_eps, native.parallel(), x.data_ptr(),
-        mean=moments[0].data_ptr(), rstd=moments[1].data_ptr(), **pointers,
-    )  # fmt: skip
-    if getattr(native.library(), name)(ctypes.byref(problem)):
-        raise MemoryError("no memory for the partial sums of an IBN layer")
+def _is_like(dy: torch.Tensor, x: torch.Tensor) -> bool:
+    return dy.dtype == x.dtype and _is_plain(dy, x.device)
 
 
 def gradients_in_torch(
@@ -312,7 +311,7 @@ def in_torch(
     running_var: torch.Tensor | None,
     plan: Plan,
 ) -> torch.Tensor:
-    """Return what the C passes compute, by PyTorch's operations; nothing is updated."""
+    """Return what the passes compute, by PyTorch's operations; nothing is updated."""
     head, inner, tail = x.split((plan.first, plan.last - plan.first, x.size(1) - plan.last), 1)
     inner = F.instance_norm(
         inner.contiguous(), weight=instance_weight, bias=instance_bias, eps=plan.instance_eps

@@ -37,6 +37,8 @@ RULES = {
     "ibn_seg.provenance": Rule({"errors"}, set()),
     "ibn_seg.config": Rule({"errors"}, set(), {"mmengine"}),
     "ibn_seg.progress": Rule(set(), set(), {"rich"}),
+    "ibn_seg.layers.triton_kernels": Rule(set(), {"triton"}),
+    "ibn_seg.layers.triton_passes": Rule({"layers"}, {"torch", "triton"}),
     "ibn_seg.layers": Rule({"errors", "io"}, {"torch", "numpy"}),
     "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),

@@ -1,0 +1,70 @@
+"""What single passes over a tensor are to do, and how their implementations are called."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+
+
+class Plan(NamedTuple):
+    """What is done to which channels.
+
+    Attributes:
+        first: First instance-normalised channel.
+        last: The channel after the last one of these. The others, before and behind, are
+            batch-normalised.
+        instance_eps: Added to the variance of the instance norm.
+        batch_eps: Added to that of the batch norm.
+        batch_statistics: Whether the batch norm takes the statistics of the batch.
+    """
+
+    first: int
+    last: int
+    instance_eps: float
+    batch_eps: float = 0.0
+    batch_statistics: bool = True
+
+
+class Passes(Protocol):
+    """The passes of one kind of device; a module with these functions is one."""
+
+    def takes(self, x: torch.Tensor) -> bool:
+        """Return whether the passes are there and know type and memory of `x`."""
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        tensors: Sequence[torch.Tensor | None],
+        found: torch.Tensor | None,
+        plan: Plan,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return y, and mean and 1 / deviation of each sample and channel, shape (2, N, C).
+
+        Args:
+            x: The input, shape (N, C, H, W).
+            tensors: Scale and shift of the instance norm, scale, shift, running mean and running
+                variance of the batch norm; None where there is none.
+            found: Receives mean and unbiased variance of the batch, shape (2, channels of the batch
+                norm); None where the running statistics are taken, or there is no batch norm.
+            plan: What to do.
+        """
+
+    def backward(
+        self,
+        x: torch.Tensor,
+        dy: torch.Tensor,
+        weights: Sequence[torch.Tensor | None],
+        moments: torch.Tensor,
+        plan: Plan,
+        needed: Sequence[bool],
+    ) -> list[torch.Tensor | None]:
+        """Return the gradients of x, then of scale and shift of both norms.
+
+        Args:
+            x: The input.
+            dy: Gradient of the output, of its shape and type.
+            weights: Scale of the instance norm and of the batch norm.
+            moments: What the forward pass returned.
+            plan: What it did.
+            needed: Which of the five are wanted; the others are None.
+        """
