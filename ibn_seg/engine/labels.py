@@ -28,6 +28,10 @@ _ENCODE_MODULES = (
 _PREDICT_MODULES = tuple(
     f"mmseg.models.decode_heads.{name}" for name in ("decode_head", "cascade_decode_head")
 )
+# Up to 3 channels and for outputs of height + width up to 128, PyTorch upsamples by other kernels,
+# in which a channel alone is rounded otherwise than among others. The second bound is far from it.
+_FEW_CLASSES = 3
+_SMALL_OUTPUT = 512
 # Hooks of mmengine that look at every batch but not at what was predicted.
 _INDIFFERENT = (IterTimerHook, LoggerHook)
 
@@ -135,7 +139,13 @@ def labels_only(network: nn.Module) -> Iterator[None]:
         if samples is None:
             return postprocess(small.planes(), samples)
         for index, sample in enumerate(samples):
-            labels = small.labels(index, sample.metainfo, network.align_corners)
+            one = slice(index, index + 1)
+            if small.by_class(one, sample.metainfo):
+                labels = small.labels(one, sample.metainfo, network.align_corners)
+            else:
+                postprocess(small.planes(one), [sample])
+                labels = sample.pred_sem_seg.data.to(torch.uint8)
+                del sample.seg_logits
             sample.set_data({"pred_sem_seg": PixelData(data=labels)})
         return samples
 
@@ -162,21 +172,23 @@ class _SmallLogits:
         """Return logits at the size of the input, (N, C, H, W)."""
         return self.upsample(self.logits[samples, classes], self.metas)
 
-    def labels(self, index: int, meta: Mapping, align_corners: bool) -> Tensor:
+    def by_class(self, sample: slice, meta: Mapping) -> bool:
+        """Tell whether the labels of a sample can be found class by class, with the same result."""
+        # A GPU has the memory and would wait for many small steps.
+        if self.logits.is_cuda or self.logits.shape[1] <= _FEW_CLASSES:
+            return False
+        sizes = (meta.get("pad_shape", meta["img_shape"]), meta["ori_shape"])
+        large = min(sum(size[:2]) for size in sizes) > _SMALL_OUTPUT
+        # The argmax of what is not finite follows rules of its own.
+        return large and bool(self.logits[sample].isfinite().all())
+
+    def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:
         """Return the labels of a sample at its original size, (1, H, W) uint8."""
-        sample = slice(index, index + 1)
-
-        def plane(classes: slice) -> Tensor:
-            return to_original(self.planes(sample, classes), meta, align_corners)
-
-        # A GPU has the memory and would wait for many small steps. The argmax of what is not finite
-        # follows rules of its own.
-        if self.logits.is_cuda or not self.logits[sample].isfinite().all():
-            return plane(slice(None)).argmax(dim=1).to(torch.uint8)
-        best = plane(slice(1))
+        best = to_original(self.planes(sample, slice(1)), meta, align_corners)
         labels = torch.zeros_like(best, dtype=torch.uint8)
         for label in range(1, self.logits.shape[1]):
-            values = plane(slice(label, label + 1))
+            plane = self.planes(sample, slice(label, label + 1))
+            values = to_original(plane, meta, align_corners)
             # Of equal logits the first counts, as for argmax.
             labels.masked_fill_(values > best, label)
             best = torch.maximum(best, values)
