@@ -1,4 +1,4 @@
-"""Tests by labels alone, in channels_last and in mixed precision: what they change and what not."""
+"""Tests by labels alone and in mixed precision: what they change and what not."""
 
 import contextlib
 
@@ -76,21 +76,6 @@ def test_an_error_while_scoring_is_one_error(tiny, checkpoint, tmp_path, blocks,
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_channels_last_where_there_is_no_gpu(tiny, checkpoint, tmp_path):
-    for given, expected in (({}, True), ({"channels_last": False}, False)):
-        with segmentation.trained_runner(
-            tiny,
-            checkpoint,
-            default_folder="test",
-            work_dir=tmp_path,
-            cfg_options=given,
-            quiet=True,
-        ) as runner:
-            weight = runner.model.backbone.layer1[0].conv1.weight
-            assert weight.is_contiguous(memory_format=torch.channels_last) is expected
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("command", ["test", "evaluate"])
 def test_amp_without_a_gpu(tiny, checkpoint, tmp_path, capsys, command):
     args = [command, tiny, checkpoint, "--work-dir", tmp_path / "run", "--amp"]
@@ -111,4 +96,3 @@ def test_amp_with_a_gpu(tiny, monkeypatch):
     cfg = load_config(tiny)
     setup.speed_up_testing(cfg, amp=True)
     assert cfg.test_cfg.fp16 is True
-    assert cfg.channels_last is False
