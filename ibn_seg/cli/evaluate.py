@@ -6,6 +6,7 @@ import click
 
 from ibn_seg.cli.options import (
     ConfigCommand,
+    amp_option,
     command_line,
     config_options,
     fuse_option,
@@ -39,6 +40,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--workers", type=click.IntRange(1),
               help="With --predictions: processes. Default: the cores.")  # fmt: skip
 @fuse_option
+@amp_option
 @config_options
 @launch_options
 def evaluate(
@@ -56,6 +58,7 @@ def evaluate(
     out: str | None,
     workers: int | None,
     fuse: bool,
+    amp: bool,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -84,8 +87,11 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
-    if predictions is not None and fuse:
-        raise UserError("--fuse is given with --predictions", "it goes with CONFIG and CHECKPOINT")
+    for flag, given in (("--fuse", fuse), ("--amp", amp)):
+        if predictions is not None and given:
+            raise UserError(
+                f"{flag} is given with --predictions", "it goes with CONFIG and CHECKPOINT"
+            )
     if predictions is not None:
         result = _from_files(
             predictions, targets, protocol, work_dir, workers,
@@ -109,6 +115,7 @@ def evaluate(
             work_dir=work_dir,
             out=out,
             fuse=fuse,
+            amp=amp,
             cfg_options=read_options(cfg_options),
             launcher=launcher,
             quiet=not verbose,

@@ -113,6 +113,11 @@ def fuse_option(function: Callable) -> Callable:
     )(function)
 
 
+def amp_option(function: Callable) -> Callable:
+    """Add `--amp`."""
+    return click.option("--amp", is_flag=True, help="Mixed precision; needs a GPU.")(function)
+
+
 def launch_options(function: Callable) -> Callable:
     """Add `--launcher`, `--local_rank` and `--verbose`."""
     for option in (

@@ -4,6 +4,7 @@ import click
 
 from ibn_seg.cli.options import (
     ConfigCommand,
+    amp_option,
     command_line,
     config_options,
     fuse_option,
@@ -27,6 +28,7 @@ from ibn_seg.cli.options import (
     help="Evaluate as a published table does: sizes, windows and classes of each target.",
 )
 @fuse_option
+@amp_option
 @config_options
 @launch_options
 def test(
@@ -40,6 +42,7 @@ def test(
     tta: bool,
     protocol: str | None,
     fuse: bool,
+    amp: bool,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -71,6 +74,7 @@ def test(
         wait_time=wait_time,
         tta=tta,
         fuse=fuse,
+        amp=amp,
         protocol=protocol,
         cfg_options=read_options(cfg_options),
         launcher=launcher,

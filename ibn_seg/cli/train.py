@@ -4,6 +4,7 @@ import click
 
 from ibn_seg.cli.options import (
     ConfigCommand,
+    amp_option,
     command_line,
     config_options,
     launch_options,
@@ -15,7 +16,7 @@ from ibn_seg.cli.options import (
 @click.argument("config")
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
-@click.option("--amp", is_flag=True, help="Mixed precision; needs a GPU.")
+@amp_option
 @click.option("--seed", type=click.IntRange(min=0), help="Default: the config's, else 0.")
 @config_options
 @launch_options

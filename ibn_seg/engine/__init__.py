@@ -11,6 +11,7 @@ from ibn_seg.engine.checkpoint import (
     find_checkpoint,
 )
 from ibn_seg.engine.history import allow_checkpoint_classes
+from ibn_seg.engine.labels import LabelsOnlyHook
 from ibn_seg.engine.lease import LeaseHook
 from ibn_seg.engine.loop import SeededIterLoop
 from ibn_seg.engine.mixing import MixedSourceSampler
@@ -26,6 +27,7 @@ __all__ = [
     "AtomicBackend",
     "AtomicCheckpointHook",
     "Bfloat16OptimWrapper",
+    "LabelsOnlyHook",
     "LeaseHook",
     "MixedSourceSampler",
     "PositionSampler",

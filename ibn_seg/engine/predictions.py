@@ -31,6 +31,8 @@ class SavePredictionsHook(Hook):
         out_dir: The folder.
     """
 
+    needs_logits = False
+
     def __init__(self, out_dir: str) -> None:
         self.out_dir = Path(out_dir)
 

@@ -28,6 +28,7 @@ class ProgressHook(Hook):
 
     # After the hook that takes the loss from the model's outputs.
     priority = "LOWEST"
+    needs_logits = False
 
     def __init__(
         self, label: str = "", interval_s: float = 10.0, epoch_length: int | None = None
@@ -142,6 +143,8 @@ class BatchCallbackHook(Hook):
     Args:
         callback: Takes the number of batches.
     """
+
+    needs_logits = False
 
     def __init__(self, callback: Callable[[int], None]) -> None:
         self.callback = callback

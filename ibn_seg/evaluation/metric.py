@@ -51,6 +51,8 @@ class MultiDomainIoU(BaseMetric):
 
     # Not None, so that mmengine neither warns of a missing prefix nor adds one.
     default_prefix = ""
+    # For `LabelsOnlyHook`.
+    needs_logits = False
 
     def __init__(
         self,

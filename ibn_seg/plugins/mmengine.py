@@ -187,7 +187,8 @@ def config_class(network: type[Backbone]) -> type[ConfigBackbone]:
     return next(
         cls
         for cls in MODELS.module_dict.values()
-        if issubclass(cls, ConfigBackbone) and network in cls.__bases__
+        # mmengine's registry holds functions, too.
+        if isinstance(cls, type) and issubclass(cls, ConfigBackbone) and network in cls.__bases__
     )
 
 

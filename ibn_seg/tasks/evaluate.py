@@ -45,6 +45,7 @@ def evaluate(
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     fuse: bool = False,
+    amp: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     quiet: bool = False,
@@ -68,6 +69,7 @@ def evaluate(
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        amp: Test in mixed precision; needs a GPU.
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -78,7 +80,7 @@ def evaluate(
 
     Raises:
         UserError: The config, a target, its data or the checkpoint is wrong.
-        EnvError: Something cannot be written.
+        EnvError: Something cannot be written, or there is no GPU for `amp`.
     """
     from ibn_seg.tasks.segmentation import test
 
@@ -111,6 +113,7 @@ def evaluate(
         work_dir=work_dir or Path("work_dirs", stem, DEFAULT_FOLDER),
         out=out,
         fuse=fuse,
+        amp=amp,
         protocol=protocol,
         launcher=launcher,
         quiet=quiet,

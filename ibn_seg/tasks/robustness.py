@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import setup
 from ibn_seg.tasks.domains import keep_domains
+from ibn_seg.tasks.protocol import insert_step
 from ibn_seg.tasks.results import finish, recorder
 from ibn_seg.tasks.segmentation import measured, trained_runner
 
@@ -140,7 +140,7 @@ def _score(runner: "StrictRunner", name: str, severity: int, seed: int) -> dict[
 
     step = {"type": "CorruptImage", "corruption": name, "severity": severity, "seed": seed}
     loader = copy.deepcopy(runner.cfg.test_dataloader)
-    setup.insert_step(loader.dataset, step, after=(LOADER,))
+    insert_step(loader.dataset, step, after=(LOADER,))
     runner.test_loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
     runner.test()
     return {"domains": recorder(runner).validations[-1]["domains"]}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import load_checkpoint
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.protocol import set_protocol
 from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def test(
     launcher: str = "none",
     tta: bool = False,
     fuse: bool = False,
+    amp: bool = False,
     protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -122,6 +124,7 @@ def test(
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        amp: Test in mixed precision; needs a GPU.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
             and classes for each target. Default: what the config says.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -154,6 +157,7 @@ def test(
         cfg_options=cfg_options,
         launcher=launcher,
         protocol=protocol,
+        amp=amp,
         quiet=quiet,
     ) as runner:
         if fuse:
@@ -162,7 +166,7 @@ def test(
         return finish(
             runner,
             "test",
-            lambda: {**measured(runner), "fused": fuse},
+            lambda: {**measured(runner), "fused": fuse, "amp": amp},
             command=command,
             checkpoint=str(checkpoint),
         )
@@ -179,6 +183,7 @@ def trained_runner(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     protocol: str | None = None,
+    amp: bool = False,
     quiet: bool = False,
 ) -> "Iterator[StrictRunner]":
     """Build the Runner that tests a trained network, weights loaded; close it afterwards.
@@ -192,11 +197,12 @@ def trained_runner(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        amp: Test in mixed precision; needs a GPU.
         quiet: Keep mmengine's log lines off the console.
 
     Raises:
         UserError: The config, the data or the checkpoint is wrong.
-        EnvError: The work dir cannot be written.
+        EnvError: The work dir cannot be written, or there is no GPU for `amp`.
     """
     from ibn_seg.engine import distributed
     from ibn_seg.engine.explain import explained
@@ -213,10 +219,11 @@ def trained_runner(
         default_folder=default_folder,
     )
     setup.for_testing(cfg, _seed_of(weights))
+    setup.speed_up_testing(cfg, amp)
     if adapt is not None:
         adapt(cfg)
     if protocol is not None:
-        setup.set_protocol(cfg, protocol)
+        set_protocol(cfg, protocol)
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SEED = 0
 SCENES_VARIABLE = "IBN_SEG_SCENES"
-_LOADING = ("LoadImageFromFile", "LoadUrbanLabels", "LoadAnnotations")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 PAIR = re.compile(r"[\w.]+=")
 _run_numbers = itertools.count()
@@ -161,56 +160,6 @@ def check_writable(folder: str | os.PathLike) -> None:
         raise write_error(folder, error) from error
 
 
-def set_protocol(cfg: "Config", name: str) -> None:
-    """Let validation and test follow an evaluation protocol (`ibn_seg.evaluation.protocols`).
-
-    Raises:
-        UserError: There is no such protocol, or the config evaluates by another metric than ours.
-    """
-    from ibn_seg.evaluation.protocols import get_protocol
-
-    protocol = get_protocol(name)
-    for part in ("val", "test"):
-        if not cfg.get(f"{part}_dataloader"):
-            continue
-        evaluator = cfg.get(f"{part}_evaluator")
-        if not isinstance(evaluator, Mapping) or evaluator.get("type") != "MultiDomainIoU":
-            raise UserError(
-                f"--protocol {name}: {part}_evaluator is not MultiDomainIoU", "use that metric"
-            )
-        evaluator["protocol"] = name
-        view = {"type": "ProtocolView", "protocol": name}
-        insert_step(cfg[f"{part}_dataloader"]["dataset"], view, after=_LOADING)
-    if protocol.window is not None:
-        side, stride = protocol.window
-        window = {"mode": "slide", "crop_size": (side, side), "stride": (stride, stride)}
-        cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
-
-
-def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> None:
-    """Put a step into every pipeline of a part of a config, changed in place.
-
-    Args:
-        part: Such as the config of a data set.
-        step: The transform's config.
-        after: Types of transforms; the step follows the last of them, or the whole pipeline where
-            there is none.
-    """
-    if isinstance(part, Mapping):
-        for key, value in part.items():
-            if key == "pipeline":
-                names = [given.get("type") for given in value]
-                last = max(
-                    (i for i, kind in enumerate(names) if kind in after), default=len(names) - 1
-                )
-                part[key] = [*value[: last + 1], dict(step), *value[last + 1 :]]
-            else:
-                insert_step(value, step, after=after)
-    elif isinstance(part, (list, tuple)):
-        for item in part:
-            insert_step(item, step, after=after)
-
-
 def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
     """Add hooks to a config, each type once."""
     present = list(cfg.get("custom_hooks") or [])
@@ -241,7 +190,9 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
         checkpoint["type"] = "AtomicCheckpointHook"
     hooks["checkpoint"] = checkpoint
     cfg.default_hooks = hooks
-    add_hooks(cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"})
+    add_hooks(
+        cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"}, {"type": "LabelsOnlyHook"}
+    )
 
 
 def _set_seed(cfg: "Config", seed: int | None = None) -> None:
@@ -315,6 +266,22 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     cfg.default_hooks = {**hooks, "checkpoint": None, "param_scheduler": None}
     without_pretraining(cfg.model)
     add_hooks(cfg, {"type": "RunRecordHook"})
+
+
+def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
+    """Let a segmentor be tested by labels alone where nobody wants logits.
+
+    Args:
+        cfg: A config for testing, changed in place.
+        amp: Test in mixed precision.
+
+    Raises:
+        EnvError: `amp` without a GPU.
+    """
+    if amp:
+        _check_amp()
+        cfg.test_cfg["fp16"] = True
+    add_hooks(cfg, {"type": "LabelsOnlyHook"})
 
 
 def without_pretraining(model: Any) -> None:
@@ -401,12 +368,17 @@ def _replace_sync_bn(part: Any) -> None:
 
 
 def _set_amp(cfg: "Config") -> None:
-    import torch
-
     wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
     if wrapper not in ("OptimWrapper", "AmpOptimWrapper"):
         raise UserError(f"--amp: optim_wrapper is {wrapper}", "it needs OptimWrapper")
-    if not torch.cuda.is_available():
-        raise EnvError("--amp needs a GPU, and PyTorch sees none", "leave --amp out")
+    _check_amp()
     cfg.optim_wrapper.type = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def _check_amp() -> None:
+    """Raise `EnvError` where there is no GPU for mixed precision."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise EnvError("--amp needs a GPU, and PyTorch sees none", "leave --amp out")

@@ -22,7 +22,7 @@ from ibn_seg.layers import IBN
 from ibn_seg.models import ResNet
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.plugins.checkpoint_names import resolve
-from ibn_seg.plugins.mmengine import IBNResNet
+from ibn_seg.plugins.mmengine import IBNResNet, config_class
 from tests.models.local_server import serve
 
 SMALL = {"stem_channels": 8, "base_channels": 8}
@@ -79,6 +79,11 @@ def test_registered_for_every_host():
         backbone = registry.build({"type": "IBNResNet", "depth": 18, "ibn": "a", **SMALL})
         assert isinstance(backbone, IBNResNet)
         assert isinstance(backbone, ResNet)
+
+
+def test_functions_registered_before_are_passed_over(monkeypatch):
+    monkeypatch.setattr(ROOT, "_module_dict", {"function": len, **ROOT.module_dict})
+    assert config_class(ResNet) is IBNResNet
 
 
 @pytest.mark.parametrize("ibn", ["a", "b"])

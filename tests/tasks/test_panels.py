@@ -19,7 +19,8 @@ from ibn_seg.io import write_text
 from ibn_seg.report.stored_panels import read_panels
 from ibn_seg.tasks import segmentation
 from ibn_seg.tasks.benchmark.panels import panels
-from ibn_seg.tasks.setup import register, set_protocol
+from ibn_seg.tasks.protocol import set_protocol
+from ibn_seg.tasks.setup import register
 from tests.tasks.tiny import write_experiment
 
 METHODS = {"BN": None, "IBN-a": "a"}

@@ -12,7 +12,8 @@ from ibn_seg.benchmark.selection import LAST, selected_checkpoint
 from ibn_seg.benchmark.store import RESULTS, TEST, Store
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.setup import add_hooks, set_protocol
+from ibn_seg.tasks.protocol import set_protocol
+from ibn_seg.tasks.setup import add_hooks
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -1,0 +1,218 @@
+"""Labels at full size from a segmentor of mmseg, without its logits at full size."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook, IterTimerHook, LoggerHook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Labels are 8-bit numbers.
+_MOST_CLASSES = 256
+# What a segmentor and its head must have from mmseg itself, and the modules that define it.
+_SEGMENTOR = ("forward", "predict", "inference", "whole_inference", "postprocess_result")
+_SEGMENTOR_MODULES = tuple(
+    f"mmseg.models.segmentors.{name}" for name in ("base", "encoder_decoder")
+)
+_ENCODE_MODULES = (
+    "mmseg.models.segmentors.encoder_decoder",
+    "mmseg.models.segmentors.cascade_encoder_decoder",
+)
+_PREDICT_MODULES = tuple(
+    f"mmseg.models.decode_heads.{name}" for name in ("decode_head", "cascade_decode_head")
+)
+# Up to 3 channels and for outputs of height + width up to 128, PyTorch upsamples by other kernels,
+# in which a channel alone is rounded otherwise than among others. The second bound is far from it.
+_FEW_CLASSES = 3
+_SMALL_OUTPUT = 512
+# Hooks of mmengine that look at every batch but not at what was predicted.
+_INDIFFERENT = (IterTimerHook, LoggerHook)
+
+
+@HOOKS.register_module()
+class LabelsOnlyHook(Hook):
+    """Let validation and test predict labels alone, where nobody asks for logits.
+
+    mmseg keeps `seg_logits` of every image at full size, 152 MiB for 19 classes of 2048x1024, and
+    takes the argmax of these. With this hook samples hold `pred_sem_seg` as uint8, of the same
+    values, and no `seg_logits`.
+
+    It does nothing where logits are wanted or the way to the labels is another: test-time
+    augmentation, sliding windows, heads of one channel or with a `predict_by_feat` of their own,
+    and metrics and hooks that do not say `needs_logits = False`.
+    """
+
+    def __init__(self) -> None:
+        self._active = contextlib.ExitStack()
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begin, if only labels are needed."""
+        self._begin(runner, "val", runner.val_evaluator)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Leave the network as it was."""
+        self.close()
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Begin, if only labels are needed."""
+        self._begin(runner, "test", runner.test_evaluator)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Leave the network as it was."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the network as it was, also when the run was interrupted."""
+        self._active.close()
+
+    def _begin(self, runner: Runner, stage: str, evaluator: Any) -> None:
+        network = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        readers = [hook for hook in runner.hooks if _looks_at_outputs(hook, stage)]
+        wanted = any(getattr(reader, "needs_logits", True) for reader in readers)
+        wanted |= any(getattr(metric, "needs_logits", True) for metric in evaluator.metrics)
+        if not wanted and can_skip_logits(network):
+            self._active.enter_context(labels_only(network))
+
+
+def _looks_at_outputs(hook: Hook, stage: str) -> bool:
+    """Tell whether a hook may read what was predicted for a batch."""
+    methods = (f"after_{stage}_iter", "_after_iter")
+    own = any(getattr(type(hook), name) is not getattr(Hook, name) for name in methods)
+    return own and type(hook) not in _INDIFFERENT
+
+
+def can_skip_logits(network: nn.Module) -> bool:
+    """Tell whether `labels_only` knows how a network comes to its labels."""
+    # A segmentor of mmseg cannot exist before its module; importing it takes seconds.
+    if "mmseg.models.segmentors" not in sys.modules:
+        return False
+    if getattr(network, "decode_head", None) is None:
+        return False
+    head = _last_head(network)
+    return (
+        _defined_in(network, _SEGMENTOR, _SEGMENTOR_MODULES)
+        and _defined_in(network, ("encode_decode",), _ENCODE_MODULES)
+        and _defined_in(head, ("predict",), _PREDICT_MODULES)
+        and _defined_in(head, ("predict_by_feat",), _PREDICT_MODULES[:1])
+        and (network.test_cfg or {}).get("mode", "whole") == "whole"
+        and 1 < head.out_channels <= _MOST_CLASSES
+    )
+
+
+def _last_head(network: nn.Module) -> nn.Module:
+    """Return the decode head that counts: the last one of a cascade."""
+    head = network.decode_head
+    return head[-1] if isinstance(head, nn.ModuleList) else head
+
+
+def _defined_in(module: nn.Module, methods: Sequence[str], modules: Sequence[str]) -> bool:
+    """Tell whether an object has all of some methods, unchanged, from some modules."""
+    found = [getattr(type(module), name, None) for name in methods]
+    return not set(methods) & set(vars(module)) and all(
+        getattr(method, "__module__", None) in modules for method in found
+    )
+
+
+@contextlib.contextmanager
+def labels_only(network: nn.Module) -> Iterator[None]:
+    """Let a segmentor of mmseg predict labels alone in the block.
+
+    Args:
+        network: One for which `can_skip_logits` holds. Samples of a prediction get `pred_sem_seg`,
+            (1, H, W) uint8, of the values that they had otherwise, and no `seg_logits`. Logits in
+            channels_last are upsampled as contiguous ones, which rounds differently.
+    """
+    head = _last_head(network)
+    upsample, postprocess = head.predict_by_feat, network.postprocess_result
+
+    def keep(logits: Tensor, metas: Sequence[Mapping]) -> "_SmallLogits":
+        return _SmallLogits(logits.contiguous(), metas, upsample)
+
+    def to_labels(small: "_SmallLogits", samples: Sequence | None = None) -> Sequence:
+        if samples is None:
+            return postprocess(small.planes(), samples)
+        for index, sample in enumerate(samples):
+            one = slice(index, index + 1)
+            if small.by_class(one, sample.metainfo):
+                labels = small.labels(one, sample.metainfo, network.align_corners)
+            else:
+                postprocess(small.planes(one), [sample])
+                labels = sample.pred_sem_seg.data.to(torch.uint8)
+                del sample.seg_logits
+            sample.set_data({"pred_sem_seg": PixelData(data=labels)})
+        return samples
+
+    head.predict_by_feat, network.postprocess_result = keep, to_labels
+    try:
+        yield
+    finally:
+        del head.predict_by_feat, network.postprocess_result
+
+
+class _SmallLogits:
+    """The logits of a batch as a decode head gives them, and the way to the size of the input.
+
+    Args:
+        logits: (N, C, h, w).
+        metas: The metainfo of the N samples.
+        upsample: The head's `predict_by_feat`, which treats every channel alike.
+    """
+
+    def __init__(self, logits: Tensor, metas: Sequence[Mapping], upsample: Any) -> None:
+        self.logits, self.metas, self.upsample = logits, metas, upsample
+
+    def planes(self, samples: slice = slice(None), classes: slice = slice(None)) -> Tensor:
+        """Return logits at the size of the input, (N, C, H, W)."""
+        return self.upsample(self.logits[samples, classes], self.metas)
+
+    def by_class(self, sample: slice, meta: Mapping) -> bool:
+        """Tell whether the labels of a sample can be found class by class, with the same result."""
+        # A GPU has the memory and would wait for many small steps.
+        if self.logits.is_cuda or self.logits.shape[1] <= _FEW_CLASSES:
+            return False
+        sizes = (meta.get("pad_shape", meta["img_shape"]), meta["ori_shape"])
+        large = min(sum(size[:2]) for size in sizes) > _SMALL_OUTPUT
+        # The argmax of what is not finite follows rules of its own.
+        return large and bool(self.logits[sample].isfinite().all())
+
+    def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:
+        """Return the labels of a sample at its original size, (1, H, W) uint8."""
+        best = to_original(self.planes(sample, slice(1)), meta, align_corners)
+        labels = torch.zeros_like(best, dtype=torch.uint8)
+        for label in range(1, self.logits.shape[1]):
+            plane = self.planes(sample, slice(label, label + 1))
+            values = to_original(plane, meta, align_corners)
+            # Of equal logits the first counts, as for argmax.
+            labels.masked_fill_(values > best, label)
+            best = torch.maximum(best, values)
+        return labels[0]
+
+
+def to_original(logits: Tensor, meta: Mapping, align_corners: bool) -> Tensor:
+    """Undo padding, flip and resizing of an image, as mmseg's `postprocess_result` does.
+
+    Args:
+        logits: (1, C, H, W) at the size of the network's input.
+        meta: The sample's metainfo.
+        align_corners: As for `torch.nn.functional.interpolate`.
+
+    Returns:
+        (1, C, H, W) at the sample's `ori_shape`.
+    """
+    left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", [0] * 4))
+    height, width = logits.shape[2:]
+    logits = logits[:, :, top : height - bottom, left : width - right]
+    if meta.get("flip"):
+        logits = logits.flip(dims=(3 if meta.get("flip_direction") == "horizontal" else 2,))
+    size = tuple(meta["ori_shape"][:2])
+    # Resizing to the same size changes nothing and copies everything.
+    if tuple(logits.shape[2:]) == size:
+        return logits
+    return functional.interpolate(logits, size, mode="bilinear", align_corners=align_corners)

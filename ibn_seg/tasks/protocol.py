@@ -1,0 +1,61 @@
+"""Evaluation protocols in configs, and steps put into their pipelines."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_LOADING = ("LoadImageFromFile", "LoadUrbanLabels", "LoadAnnotations")
+
+
+def set_protocol(cfg: "Config", name: str) -> None:
+    """Let validation and test follow an evaluation protocol (`ibn_seg.evaluation.protocols`).
+
+    Raises:
+        UserError: There is no such protocol, or the config evaluates by another metric than ours.
+    """
+    from ibn_seg.evaluation.protocols import get_protocol
+
+    protocol = get_protocol(name)
+    for part in ("val", "test"):
+        if not cfg.get(f"{part}_dataloader"):
+            continue
+        evaluator = cfg.get(f"{part}_evaluator")
+        if not isinstance(evaluator, Mapping) or evaluator.get("type") != "MultiDomainIoU":
+            raise UserError(
+                f"--protocol {name}: {part}_evaluator is not MultiDomainIoU", "use that metric"
+            )
+        evaluator["protocol"] = name
+        view = {"type": "ProtocolView", "protocol": name}
+        insert_step(cfg[f"{part}_dataloader"]["dataset"], view, after=_LOADING)
+    if protocol.window is not None:
+        side, stride = protocol.window
+        window = {"mode": "slide", "crop_size": (side, side), "stride": (stride, stride)}
+        cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
+
+
+def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> None:
+    """Put a step into every pipeline of a part of a config, changed in place.
+
+    Args:
+        part: Such as the config of a data set.
+        step: The transform's config.
+        after: Types of transforms; the step follows the last of them, or the whole pipeline where
+            there is none.
+    """
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key == "pipeline":
+                names = [given.get("type") for given in value]
+                last = max(
+                    (i for i, kind in enumerate(names) if kind in after), default=len(names) - 1
+                )
+                part[key] = [*value[: last + 1], dict(step), *value[last + 1 :]]
+            else:
+                insert_step(value, step, after=after)
+    elif isinstance(part, (list, tuple)):
+        for item in part:
+            insert_step(item, step, after=after)
