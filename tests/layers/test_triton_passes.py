@@ -74,6 +74,7 @@ def run(*command, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_interpreter_gives_what_the_plain_layers_give(tmp_path):
     pytest.importorskip("triton")
     done = run(

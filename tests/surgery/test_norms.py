@@ -9,9 +9,17 @@ from hypothesis import given, settings
 from torch import nn
 from torch.nn import functional as F
 
-from ibn_seg.layers import IBN
+from ibn_seg.layers import IBN, native
 from ibn_seg.surgery.norms import identity_norm, instance_norm, split_norm
 from tests.surgery import libraries
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_layers():
+    """Tests compare with PyTorch's own layers bit for bit; the C passes round in another order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(native.SWITCH, "plain")
+        yield
 
 
 def randomised(norm, seed=0):
