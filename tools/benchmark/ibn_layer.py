@@ -9,12 +9,11 @@ with the time in which the bytes that must move (x once and y once forward, x an
 once backward) are copied there.
 """
 
-import contextlib
 import statistics
 from collections.abc import Callable
 
 import torch
-from ibn_timing import FORMATS, kernel, options, start, turns
+from ibn_timing import FORMATS, kernel, options, single_passes, start, turns
 from torch import nn
 
 from ibn_seg.layers import IBN
@@ -43,7 +42,7 @@ def measure(shape, layout: torch.memory_format, args, stopwatch: Callable) -> di
     def run(name: str) -> float:
         x.grad = None
         layers[name].zero_grad()
-        with kernel("plain") if name == "plain" else contextlib.nullcontext():
+        with kernel("plain" if name == "plain" else single_passes(args.device)):
             return stopwatch(lambda: layers[name](x).backward(gradient))
 
     rows = {name: lambda name=name: run(name) for name in layers}

@@ -17,7 +17,7 @@ import statistics
 from collections.abc import Callable, Iterator
 
 import torch
-from ibn_timing import FORMATS, kernel, options, ratio, start, turns
+from ibn_timing import FORMATS, kernel, options, ratio, single_passes, start, turns
 from torch import nn
 
 from ibn_seg import create_model, fuse
@@ -34,7 +34,7 @@ class Trainer:
         network: The classifier.
         images: Shape (N, 3, H, W).
         layout: The memory format of network and images.
-        value: The switch of the fast passes during its steps.
+        value: The switch of the single passes during its steps.
     """
 
     def __init__(
@@ -84,19 +84,21 @@ def autocast(images: torch.Tensor) -> contextlib.AbstractContextManager:
     return torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda)
 
 
-def networks() -> Iterator[tuple[str, nn.Module, str]]:
+def networks(device: str) -> Iterator[tuple[str, nn.Module, str]]:
     """Yield name, network and switch; the one that all are compared with first."""
     import torchvision
 
-    yield BASE, torchvision.models.resnet50(), "auto"
+    value = single_passes(device)
+    yield BASE, torchvision.models.resnet50(), value
     for name in NAMES:
-        yield name, create_model(name), "auto"
+        yield name, create_model(name), value
         yield f"{name}, plain layers", create_model(name), "plain"
 
 
 def train(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Callable) -> list:
     """Return the rows of the training step: name, two cells of ratio, seconds, memory."""
-    trainers = {name: Trainer(net, images, layout, value) for name, net, value in networks()}
+    rows = networks(args.device)
+    trainers = {name: Trainer(net, images, layout, value) for name, net, value in rows}
     memory = {name: trainer.memory() for name, trainer in trainers.items()}
     steps = {name: lambda t=trainer: stopwatch(t.step) for name, trainer in trainers.items()}
     seconds = turns(steps, args.repeats)
@@ -109,7 +111,7 @@ def train(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Ca
 def infer(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Callable) -> list:
     """Return the rows of inference, over the folded ResNet-50; no memory."""
     rows = {}
-    for name, network, value in networks():
+    for name, network, value in networks(args.device):
         if value == "plain":
             continue
         network = network.eval().to(images.device, memory_format=layout)
@@ -119,7 +121,7 @@ def infer(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Ca
     images = images.contiguous(memory_format=layout)
 
     def run(network: nn.Module) -> float:
-        with torch.inference_mode(), autocast(images):
+        with kernel(single_passes(args.device)), torch.inference_mode(), autocast(images):
             return stopwatch(lambda: network(images))
 
     seconds = turns({name: lambda n=net: run(n) for name, net in rows.items()}, args.repeats)

@@ -17,7 +17,7 @@ WARM_UP = 3
 
 @contextlib.contextmanager
 def kernel(value: str) -> Iterator[None]:
-    """Set the switch of the fast passes; 'plain' forces split, both norms and concatenation."""
+    """Set the switch of the single passes; 'plain' forces split, both norms and concatenation."""
     before = os.environ.get(native.SWITCH)
     os.environ[native.SWITCH] = value
     try:
@@ -27,6 +27,11 @@ def kernel(value: str) -> Iterator[None]:
             del os.environ[native.SWITCH]
         else:
             os.environ[native.SWITCH] = before
+
+
+def single_passes(device: str) -> str:
+    """Return the value of the switch by which a device has single passes."""
+    return "triton" if device == "cuda" else "auto"
 
 
 def options(title: str) -> argparse.ArgumentParser:
@@ -60,8 +65,8 @@ def start(args: argparse.Namespace) -> Callable[[Callable[[], object]], float]:
         where, stopwatch = torch.cuda.get_device_name(), _by_events
     else:
         where, stopwatch = f"CPU, {args.threads} threads", _by_clock(args.cpu_time)
-    passes = native.allowed() and native.library() is not None
-    print(f"PyTorch {torch.__version__}, {where}; {args.repeats} turns; C passes: {passes}\n")
+    passes = "Triton" if args.device == "cuda" else "C" if native.library() else "none"
+    print(f"PyTorch {torch.__version__}, {where}; {args.repeats} turns; passes: {passes}\n")
     return stopwatch
 
 
