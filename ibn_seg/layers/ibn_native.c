@@ -12,7 +12,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define LANES 16         /* floats of a vector; compilers split it where registers are shorter */
+/* Floats of a vector: as a register has them, for compilers split longer ones through memory. */
+#ifdef __AVX512F__
+#define LANES 16
+#else
+#define LANES 8
+#endif
 #define PLANE_BLOCK 4096 /* floats whose moments are taken together in NCHW: half of an L1 cache */
 #define ROWS_BLOCK 16384 /* the same in channels-last: some rows of all channels, in L2 */
 
