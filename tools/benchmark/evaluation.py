@@ -25,11 +25,11 @@ from typing import Any
 import mmcv
 import numpy as np
 import torch
-from ibn_layer import clock
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from timing import clock
 from torch import nn
 
 from ibn_seg.cli.options import Size

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from ibn_timing import FORMATS, kernel, options, single_passes, start, turns
+from timing import FORMATS, kernel, options, single_passes, start, turns
 from torch import nn
 
 from ibn_seg.layers import IBN

@@ -17,7 +17,7 @@ import statistics
 from collections.abc import Callable, Iterator
 
 import torch
-from ibn_timing import FORMATS, kernel, options, ratio, single_passes, start, turns
+from timing import FORMATS, kernel, options, ratio, single_passes, start, turns
 from torch import nn
 
 from ibn_seg import create_model, fuse

@@ -1,4 +1,4 @@
-"""What the benchmarks of the IBN layer and networks share: clocks, turns, options, the switch."""
+"""What the benchmarks of layers and networks share: clocks, turns, options, the switch."""
 
 import argparse
 import contextlib
@@ -55,8 +55,7 @@ def start(args: argparse.Namespace) -> Callable[[Callable[[], object]], float]:
     It returns the seconds that an action takes: on a GPU between two of its events, else by a clock
     of the CPU.
     """
-    if args.cpu_time and (args.threads > 1 or args.device != "cpu"):
-        raise SystemExit("--cpu-time counts waiting threads as busy: use --threads 1 on the CPU")
+    now = clock(args.cpu_time, args.threads)
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("--device cuda: PyTorch sees no GPU, so its rows are not measured")
     torch.manual_seed(0)
@@ -64,15 +63,20 @@ def start(args: argparse.Namespace) -> Callable[[Callable[[], object]], float]:
     if args.device == "cuda":
         where, stopwatch = torch.cuda.get_device_name(), _by_events
     else:
-        where, stopwatch = f"CPU, {args.threads} threads", _by_clock(args.cpu_time)
+        where, stopwatch = f"CPU, {args.threads} threads", _by(now)
     passes = "Triton" if args.device == "cuda" else "C" if native.library() else "none"
     print(f"PyTorch {torch.__version__}, {where}; {args.repeats} turns; passes: {passes}\n")
     return stopwatch
 
 
-def _by_clock(cpu_time: bool) -> Callable[[Callable[[], object]], float]:
-    now = time.process_time if cpu_time else time.perf_counter
+def clock(cpu_time: bool, threads: int) -> Callable[[], float]:
+    """Return the clock that was asked for: the processor's time, or the clock's."""
+    if cpu_time and threads > 1:
+        raise SystemExit("--cpu-time counts waiting threads as busy: use --threads 1")
+    return time.process_time if cpu_time else time.perf_counter
 
+
+def _by(now: Callable[[], float]) -> Callable[[Callable[[], object]], float]:
     def stopwatch(action: Callable[[], object]) -> float:
         begin = now()
         action()
