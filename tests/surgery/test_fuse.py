@@ -14,6 +14,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.layers import IBN
 from ibn_seg.layers.fused import Folded, FusedIBN, FusedInstanceNorm, ScaleShift
 from ibn_seg.models import create_model
+from tests.networks import scrambled, segmentor
 from tests.surgery import libraries
 from tests.surgery.test_convert import images, outputs
 
@@ -70,17 +71,6 @@ OTHERS = {
     "mmseg ResNetV1c": (lambda: libraries.mmseg("ResNetV1c", depth=18), (22, 0, 0, 0, 0)),
     "mmseg HRNet": (lambda: libraries.mmseg("HRNet", extra=libraries.HRNET), (74, 0, 0, 0, 0)),
 }  # fmt: skip
-
-
-@torch.no_grad()
-def scrambled(model):
-    """Give norms and biases telling values, in evaluation mode."""
-    torch.manual_seed(0)
-    for key, value in model.state_dict().items():
-        if value.dim() == 1 and value.is_floating_point():
-            value.uniform_(0.5, 1.5) if key.endswith(("weight", "var")) else value.normal_(std=0.2)
-    model.eval()  # mmseg's returns nothing
-    return model
 
 
 def counts(report):
@@ -163,8 +153,6 @@ def test_only_the_filters_of_the_batch_norm_change():
 )
 def test_segmentors_with_all_heads(config):
     pytest.importorskip("mmseg")
-    from tests.tasks.test_export import segmentor
-
     model = segmentor(config)
     norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     plain = norms - sum(isinstance(m, IBN) for m in model.modules())

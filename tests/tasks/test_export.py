@@ -10,6 +10,7 @@ import ibn_seg
 from ibn_seg import cli
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.export import export
+from tests.networks import scrambled, segmentor
 from tests.tasks.tiny import write_experiment
 
 onnx = pytest.importorskip("onnx")
@@ -20,34 +21,6 @@ SHAPE = (4, 3, 78, 171)
 DEMO = "ibn_seg::demo/mlp_r18{}_1xb8-600_scenes-128x128"
 DEEPLAB = "ibn_seg::deeplabv3plus/deeplabv3plus_r50-ibn-{}-d16_4xb4-40k_gta5-768x768"
 PAPER = "ibn_seg::ibn_paper/fcn_r50-ibn-b-d8_4xb4-25k_gta5-512x512"
-
-
-@torch.no_grad()
-def scrambled(network):
-    """Give the norms of a network other values than those that they start from."""
-    torch.manual_seed(0)
-    for key, value in network.state_dict().items():
-        if value.dim() == 1 and value.is_floating_point():
-            value.uniform_(0.5, 1.5) if key.endswith(("weight", "var")) else value.normal_(std=0.2)
-    return network.eval()
-
-
-def segmentor(config, **options):
-    """Build the segmentor of a config through mmseg alone, with random weights."""
-    from mmengine.registry import init_default_scope
-    from mmseg.registry import MODELS
-
-    from ibn_seg.config import load_config
-    from ibn_seg.tasks.setup import register
-
-    register()
-    init_default_scope("mmseg")
-    torch.manual_seed(0)
-    model = load_config(config, options).model.to_dict()
-    for part in (model["backbone"], model["decode_head"], model.get("auxiliary_head") or {}):
-        part["norm_cfg"] = {"type": "BN"}
-        part.pop("init_cfg", None)
-    return scrambled(MODELS.build(model))
 
 
 def saved(network, path):
