@@ -107,7 +107,7 @@ def test_our_networks(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS.keys() - set(QUICK))
+@pytest.mark.parametrize("name", sorted(NETWORKS.keys() - set(QUICK)))
 def test_our_other_networks(name):
     check_network(name)
 
