@@ -105,17 +105,22 @@ def _show(plan_file: str, folder: str) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
-    """Return the cells as a table, with the mIoU of each domain where it is known."""
+    """Return the cells as a table, with the mIoU of each domain where it is known.
+
+    Without frames, and with the longer words of a row wrapped, it fits into 80 columns.
+    """
     from rich.table import Table
 
-    table = Table()
-    names = ("work", "method", "backbone", "source", "targets", "seed")
-    for column in (*names, *columns, "mIoU"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    names = ("method", "backbone", "source", "seed", *columns)
+    table.add_column("work", min_width=10, overflow="fold")
+    for name in names:
+        table.add_column(name, no_wrap=name != "method", overflow="fold")
+    table.add_column("mIoU", min_width=13, overflow="fold")
     for row in rows:
-        scores = "  ".join(f"{name} {value:.2f}" for name, value in row.get("mIoU", {}).items())
-        cells = {**row, "targets": ", ".join(row["targets"]), "work": _work(row)}
-        table.add_row(*(str(cells[name]) for name in (*names, *columns)), scores)
+        scores = [f"{name} {value:.2f}" for name, value in row.get("mIoU", {}).items()]
+        domains = "\n".join(scores) or ", ".join(row["targets"])
+        table.add_row(_work(row), *(str(row[name]) for name in names), domains)
     return table
 
 
