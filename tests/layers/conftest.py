@@ -1,6 +1,8 @@
-"""The C passes, for the tests that need them."""
+"""The C passes and the plain layers, for the tests that need them."""
 
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -17,3 +19,23 @@ def compiler() -> None:
     except OSError as error:
         pytest.skip(str(error))
     assert native.library() is not None
+
+
+@pytest.fixture(scope="module")
+def compiled(compiler) -> Iterator[None]:
+    """Let the layers take the C passes, whatever the environment says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(native.SWITCH, "auto")
+        yield
+
+
+@pytest.fixture
+def plain(monkeypatch) -> Callable[..., Any]:
+    """Return a function that calls another with the plain layers."""
+
+    def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setenv(native.SWITCH, "plain")
+            return function(*arguments, **named)
+
+    return call

@@ -1,4 +1,4 @@
-"""The passes of C against the plain layers, and what is left to these."""
+"""The passes of C against the plain layers."""
 
 import copy
 import itertools
@@ -9,58 +9,11 @@ import torch
 from hypothesis import assume, example, given, settings
 from torch import nn
 
-from ibn_seg.errors import UserError
 from ibn_seg.layers import IBN, InstanceNorm, native
 from ibn_seg.layers.single_pass import Plan, in_torch
+from tests.layers.steps import FORMATS, everything, images, in_one_pass, randomised
 
-FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled(compiler):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(native.SWITCH, "auto")
-        yield
-
-
-@pytest.fixture
-def plain(monkeypatch):
-    """Return a function that calls another with the plain layers."""
-
-    def call(function, *arguments, **named):
-        with monkeypatch.context() as patch:
-            patch.setenv(native.SWITCH, "plain")
-            return function(*arguments, **named)
-
-    return call
-
-
-def in_one_pass(y):
-    return "SinglePass" in y.grad_fn.name()
-
-
-def randomised(layer):
-    """Give a layer telling parameters and statistics."""
-    for name, tensor in layer.state_dict().items():
-        if "var" in name or "weight" in name:
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point():
-            tensor.normal_()
-    return layer
-
-
-def images(*shape, layout="nchw"):
-    return torch.randn(shape).contiguous(memory_format=FORMATS[layout]).requires_grad_()
-
-
-def everything(layer, x, weights):
-    """Return output, gradients and statistics of a step forward and backward."""
-    x = x.detach().clone().requires_grad_()
-    y = layer(x)
-    y.backward(weights.to(y.dtype))
-    found = {"y": y, "dx": x.grad}
-    found.update({name: p.grad for name, p in layer.named_parameters()})
-    return {**found, **dict(layer.named_buffers())}
+pytestmark = pytest.mark.usefixtures("compiled")
 
 
 def compare(layer, x, plain):
@@ -154,7 +107,7 @@ def test_shapes_of_several_blocks(shape, layout, plain):
 def test_a_large_mean_costs_no_digits(mean, layout):
     torch.manual_seed(0)
     layer = randomised(IBN(32))
-    x = (images(2, 32, 40, 50, layout=layout) + mean).detach()
+    x = images(2, 32, 40, 50, layout=layout) + mean
     exact = copy.deepcopy(layer).double()
     weights = torch.randn_like(x)
     found, truth = everything(layer, x, weights), everything(exact, x.double(), weights)
@@ -168,7 +121,7 @@ def test_an_outlier_in_front_costs_no_digits(layout):
     """Sums around the first value would lose what the others have."""
     torch.manual_seed(0)
     layer = InstanceNorm(16)
-    x = images(1, 16, 50, 80, layout=layout).detach()
+    x = images(1, 16, 50, 80, layout=layout)
     x[:, :, 0, 0] = 3e4
     exact = nn.InstanceNorm2d(16)
     torch.testing.assert_close(layer(x).double(), exact(x.double()), rtol=1e-4, atol=1e-6)
@@ -180,7 +133,7 @@ def test_an_outlier_in_front_costs_no_digits(layout):
 def test_nan_and_infinity_spread_as_in_the_plain_layer(bad, training, layout, plain):
     torch.manual_seed(0)
     layer = randomised(IBN(32)).train(training)
-    x = images(2, 32, 6, 7, layout=layout).detach()
+    x = images(2, 32, 6, 7, layout=layout)
     x[1, 3, 2, 4] = x[0, 20, 5, 1] = bad
     weights = torch.randn_like(x)
     other = copy.deepcopy(layer)
@@ -216,7 +169,7 @@ def test_a_gradient_for_one_alone(wanted, training, plain):
     layer = randomised(IBN(20)).train(training)
     for name, parameter in layer.named_parameters():
         parameter.requires_grad_(name == wanted)
-    x = images(2, 20, 5, 5).detach().requires_grad_(wanted == "x")
+    x = images(2, 20, 5, 5).requires_grad_(wanted == "x")
     target = x if wanted == "x" else layer.get_parameter(wanted)
     y = layer(x)
     assert in_one_pass(y)
@@ -244,7 +197,7 @@ def test_a_layer_without_running_statistics(plain):
 def test_a_gradient_in_another_format(layout, plain):
     torch.manual_seed(0)
     layer = randomised(IBN(20))
-    x = images(2, 20, 5, 6, layout=layout)
+    x = images(2, 20, 5, 6, layout=layout).requires_grad_()
     for gradient in (
         torch.randn(2, 20, 5, 6).contiguous(memory_format=torch.channels_last),
         torch.randn(2, 20, 5, 6),
@@ -284,7 +237,7 @@ def test_derivatives_of_the_second_order(training, layout):
     torch.manual_seed(0)
     layer = randomised(IBN(20)).train(training)
     exact = copy.deepcopy(layer).double()
-    x = images(2, 20, 5, 6, layout=layout)
+    x = images(2, 20, 5, 6, layout=layout).requires_grad_()
     results = []
     for network, inputs in ((layer, x), (exact, x.detach().double().requires_grad_())):
         targets = [inputs, *network.parameters()]
@@ -300,155 +253,9 @@ def test_derivatives_of_the_second_order(training, layout):
         )
 
 
-def test_transforms_of_functions_are_left_to_the_plain_layer():
-    torch.manual_seed(0)
-    layer = randomised(IBN(20)).eval()
-    exact = copy.deepcopy(layer).double()
-    x = torch.randn(3, 2, 20, 4, 5)
-    tangent = torch.randn_like(x[0])
-
-    def results(network, x, tangent):
-        def score(x):
-            return network(x).square().sum()
-
-        sample = x[0].clone().requires_grad_()
-        rows = torch.eye(40, dtype=x.dtype).view(40, 2, 20, 1, 1).expand(40, 2, 20, 4, 5)
-        rows = torch.autograd.grad(network(sample), sample, rows, is_grads_batched=True)
-        return [
-            *rows,
-            torch.func.vmap(network)(x),
-            torch.func.grad(score)(x[0]),
-            torch.func.vmap(torch.func.grad(score))(x),
-            torch.func.jvp(network, (x[0],), (tangent,))[1],
-        ]
-
-    for found, expected in zip(
-        results(layer, x, tangent), results(exact, x.double(), tangent.double()), strict=True
-    ):
-        torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "x",
-    [
-        torch.randn(2, 20, 8, 8)[:, :, ::2],
-        torch.randn(2, 20, 5, 8).transpose(2, 3),
-        torch.randn(2, 40, 5, 5)[:, ::2],
-        torch.randn(1, 20, 5, 5).expand(3, 20, 5, 5),
-        torch.randn(2, 20, 5, 5).double(),
-        torch.randn(2, 20, 5, 5).bfloat16(),
-        torch.randn(2, 20, 5, 5, device="meta"),
-    ],
-    ids=["rows", "transposed", "channels", "expanded", "double", "bfloat16", "meta"],
-)
-def test_other_inputs_are_left_to_the_plain_layer(x, plain):
-    layer = IBN(20).to(device=x.device, dtype=x.dtype).eval()
-    y = layer(x)
-    assert not in_one_pass(y)
-    if x.device.type != "meta":
-        torch.testing.assert_close(y, plain(layer, x))
-        assert y.stride() == plain(layer, x).stride()
-
-
-@pytest.mark.parametrize(
-    "shape", [(1, 20, 1, 1), (2, 20, 1, 1), (2, 19, 4, 4), (0, 20, 4, 4), (20, 4, 4)]
-)
-@pytest.mark.parametrize("make", [IBN, InstanceNorm])
-def test_errors_are_those_of_the_plain_layer(make, shape, plain):
-    layer, errors = make(20), []
-    for call in (lambda: layer(torch.randn(shape)), lambda: plain(layer, torch.randn(shape))):
-        if make is InstanceNorm and len(shape) == 3:
-            assert call().shape == shape  # PyTorch's takes a single sample, too
-            continue
-        with pytest.raises((ValueError, RuntimeError, IndexError)) as caught:
-            call()
-        errors.append((caught.type, str(caught.value)))
-    assert errors[:1] == errors[1:]
-
-
-@pytest.mark.parametrize("part", ["IN", "BN"])
-def test_hooks_of_the_parts_are_called(part):
-    layer, seen = IBN(20), []
-    x = images(2, 20, 5, 5)
-    expected = layer(x)
-    module = getattr(layer, part)
-    for register in (
-        module.register_forward_hook, module.register_forward_pre_hook,
-        module.register_full_backward_hook, nn.modules.module.register_module_forward_hook,
-    ):  # fmt: skip
-        seen.clear()
-        handle = register(lambda module, *_: seen.append(module))
-        layer(x).sum().backward()
-        handle.remove()
-        assert module in seen
-        assert in_one_pass(layer(x))
-    torch.testing.assert_close(layer(x), expected)
-
-
-def test_replaced_parts_are_called():
-    class Frozen(nn.BatchNorm2d):
-        def forward(self, x):
-            return x * 0 + 7
-
-    x = images(2, 20, 5, 5)
-    assert (IBN(20, norm_layer=Frozen)(x)[:, 10:] == 7).all()
-    layer = IBN(20)
-    layer.BN.forward = lambda x: x * 0 + 8
-    assert (layer(x)[:, 10:] == 8).all()
-    assert IBN(20, norm_layer=lambda n: nn.BatchNorm2d(n, affine=False))(x).shape == x.shape
-
-
-def test_the_switch(monkeypatch):
-    layer, x = IBN(20), images(2, 20, 5, 5)
-    assert in_one_pass(layer(x))
-    monkeypatch.delenv(native.SWITCH, raising=False)
-    assert in_one_pass(layer(x))
-    monkeypatch.setenv(native.SWITCH, "plain")
-    assert not in_one_pass(layer(x))
-    monkeypatch.setenv(native.SWITCH, "plan")
-    with pytest.raises(UserError, match="IBN_SEG_KERNEL 'plan': did you mean 'plain'"):
-        layer(x)
-
-
-def test_tracing_and_scripting(plain):
-    x = torch.randn(2, 20, 5, 5)
-    for layer in (IBN(20).eval(), InstanceNorm(20)):
-        expected = plain(layer, x)
-        traced = torch.jit.trace(layer, x)
-        assert "PythonOp" not in str(traced.inlined_graph)
-        torch.testing.assert_close(traced(x), expected)
-        graph = torch.fx.experimental.proxy_tensor.make_fx(layer)(x)
-        other = x.flip(0)
-        torch.testing.assert_close(graph(other), plain(layer, other))
-    torch.testing.assert_close(torch.jit.script(InstanceNorm(20))(x), InstanceNorm(20)(x))
-    torch.testing.assert_close(torch.fx.symbolic_trace(InstanceNorm(20))(x), InstanceNorm(20)(x))
-
-
-def test_the_plain_instance_norm_of_one_sample_has_the_right_gradient(plain):
-    """PyTorch's own is wrong if the gradient of its result is channels-last."""
-    torch.manual_seed(0)
-    x = images(1, 20, 5, 6)
-    weights = images(1, 20, 5, 6, layout="channels_last").detach()
-    layer = InstanceNorm(20)
-    (found,) = torch.autograd.grad(plain(layer, x), x, weights)
-    (expected,) = torch.autograd.grad(layer(x), x, weights)
-    torch.testing.assert_close(found, expected)
-
-
-@pytest.mark.skipif(
-    not hasattr(torch.compiler, "is_compiling"), reason="PyTorch 2.1 breaks its own instance norm"
-)
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_compile_makes_one_graph(training):
-    network = nn.Sequential(IBN(20), nn.ReLU(), InstanceNorm(20)).train(training)
-    expected = copy.deepcopy(network)(x := torch.randn(2, 20, 5, 5))
-    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x), expected, rtol=1e-4, atol=1e-5)
-
-
 def test_layers_change_between_two_passes():
     """What the first pass kept is not the second's."""
-    layer, x = IBN(20), images(2, 20, 5, 5)
+    layer, x = IBN(20), images(2, 20, 5, 5).requires_grad_()
     first = layer(x)
     for _, other in itertools.product(range(3), [images(1, 20, 9, 9), images(4, 20, 3, 3)]):
         layer(other).sum().backward()

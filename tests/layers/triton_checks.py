@@ -14,8 +14,8 @@ from torch import nn
 from ibn_seg.layers import IBN, InstanceNorm, native, single_pass, triton_passes
 from ibn_seg.layers.fused import FusedIBN, FusedInstanceNorm
 from ibn_seg.layers.passes import Plan
+from tests.layers.steps import FORMATS, everything, images, in_one_pass, randomised
 
-FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 # Shape, share of the instance norm, whether its channels are the first.
 CASES = {
     "even": ((2, 8, 6, 5), 0.5, True),
@@ -36,18 +36,6 @@ def in_triton(monkeypatch):
     monkeypatch.setattr(single_pass, "_WITH_RELU", ("cpu",))
 
 
-@pytest.fixture
-def plain(monkeypatch):
-    """Return a function that calls another with the plain layers."""
-
-    def call(function, *arguments):
-        with monkeypatch.context() as patch:
-            patch.setenv(native.SWITCH, "plain")
-            return function(*arguments)
-
-    return call
-
-
 @pytest.fixture(params=["parts", "parts of several tiles"])
 def cut(request, monkeypatch):
     """Let small planes be read in parts, as large ones are."""
@@ -56,33 +44,6 @@ def cut(request, monkeypatch):
     monkeypatch.setattr(triton_passes, "_PROGRAMS", 1000 if request.param == "parts" else 12)
     monkeypatch.setattr(triton_passes, "_GROUP", 4)
     monkeypatch.setattr(triton_passes, "_ROWS", 2)
-
-
-def randomised(layer):
-    for name, tensor in layer.state_dict().items():
-        if "var" in name or "weight" in name:
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point():
-            tensor.normal_()
-    return layer
-
-
-def images(*shape, layout="nchw", dtype=torch.float32):
-    return torch.randn(shape).to(dtype).contiguous(memory_format=FORMATS[layout])
-
-
-def everything(layer, x, weights):
-    """Return output, gradients and statistics of a step forward and backward."""
-    x = x.detach().clone().requires_grad_()
-    y = layer(x)
-    y.backward(weights.to(y.dtype))
-    found = {"y": y.detach(), "dx": x.grad}
-    found.update({name: p.grad for name, p in layer.named_parameters()})
-    return {**found, **dict(layer.named_buffers())}
-
-
-def in_one_pass(y):
-    return "SinglePass" in y.grad_fn.name()
 
 
 def assert_exact(layer, x):
