@@ -14,6 +14,7 @@ from ibn_seg.layers import IBN
 from ibn_seg.models import create_model
 from ibn_seg.models.weights import adapt_state_dict
 from tests.surgery import libraries
+from tests.surgery.outputs import images, outputs
 
 # Name -> builder, number of IBNs of variant a, blocks that variant b changes or why it has none.
 NETWORKS = {
@@ -74,15 +75,6 @@ def seeded(build, seed=0):
             for tensor in (module.bias.data, module.running_mean):
                 tensor.normal_(std=0.1)
     return model
-
-
-def images(size=64, dtype=torch.float32):
-    return torch.randn(2, 3, size, size, dtype=dtype, generator=torch.Generator().manual_seed(1))
-
-
-def outputs(result):
-    """Return the tensors that a network returns."""
-    return [result] if isinstance(result, torch.Tensor) else list(result)
 
 
 def check_runs_backward(model):
