@@ -29,7 +29,8 @@ _PREDICT_MODULES = tuple(
     f"mmseg.models.decode_heads.{name}" for name in ("decode_head", "cascade_decode_head")
 )
 # Up to 3 channels and for outputs of height + width up to 128, PyTorch upsamples by other kernels,
-# in which a channel alone is rounded otherwise than among others. The second bound is far from it.
+# in which a channel alone is rounded otherwise than among others. The second bound is far from it:
+# smaller outputs need little memory, and their classes are upsampled together.
 _FEW_CLASSES = 3
 _SMALL_OUTPUT = 512
 # Hooks of mmengine that look at every batch but not at what was predicted.
@@ -140,7 +141,7 @@ def labels_only(network: nn.Module) -> Iterator[None]:
             return postprocess(small.planes(), samples)
         for index, sample in enumerate(samples):
             one = slice(index, index + 1)
-            if small.by_class(one, sample.metainfo):
+            if small.by_class(one):
                 labels = small.labels(one, sample.metainfo, network.align_corners)
             else:
                 postprocess(small.planes(one), [sample])
@@ -172,27 +173,34 @@ class _SmallLogits:
         """Return logits at the size of the input, (N, C, H, W)."""
         return self.upsample(self.logits[samples, classes], self.metas)
 
-    def by_class(self, sample: slice, meta: Mapping) -> bool:
+    def by_class(self, sample: slice) -> bool:
         """Tell whether the labels of a sample can be found class by class, with the same result."""
         # A GPU has the memory and would wait for many small steps.
         if self.logits.is_cuda or self.logits.shape[1] <= _FEW_CLASSES:
             return False
-        sizes = (meta.get("pad_shape", meta["img_shape"]), meta["ori_shape"])
-        large = min(sum(size[:2]) for size in sizes) > _SMALL_OUTPUT
         # The argmax of what is not finite follows rules of its own.
-        return large and bool(self.logits[sample].isfinite().all())
+        return bool(self.logits[sample].isfinite().all())
 
     def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:
         """Return the labels of a sample at its original size, (1, H, W) uint8."""
-        best = to_original(self.planes(sample, slice(1)), meta, align_corners)
+        planes = self._by_class(sample, meta, align_corners)
+        best = next(planes)
         labels = torch.zeros_like(best, dtype=torch.uint8)
-        for label in range(1, self.logits.shape[1]):
-            plane = self.planes(sample, slice(label, label + 1))
-            values = to_original(plane, meta, align_corners)
-            # Of equal logits the first counts, as for argmax.
+        for label, values in enumerate(planes, start=1):
+            # Of equal logits the first counts, as for argmax, which is slower over channels.
             labels.masked_fill_(values > best, label)
             best = torch.maximum(best, values)
         return labels[0]
+
+    def _by_class(self, sample: slice, meta: Mapping, align_corners: bool) -> Iterator[Tensor]:
+        """Yield the logits of each class at the original size, (1, 1, H, W)."""
+        sizes = (meta.get("pad_shape", meta["img_shape"]), meta["ori_shape"])
+        if min(sum(size[:2]) for size in sizes) <= _SMALL_OUTPUT:
+            yield from to_original(self.planes(sample), meta, align_corners).split(1, dim=1)
+            return
+        for label in range(self.logits.shape[1]):
+            plane = self.planes(sample, slice(label, label + 1))
+            yield to_original(plane, meta, align_corners)
 
 
 def to_original(logits: Tensor, meta: Mapping, align_corners: bool) -> Tensor:
