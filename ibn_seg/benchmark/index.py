@@ -64,7 +64,7 @@ def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[st
     """Write `RESULTS/benchmark.json` and return its rows; paths in it are relative to it."""
     found = rows(plan, cells, store)
     head = {
-        "schema": SCHEMA, "name": plan.name, "plan": str(plan.file),
+        "schema": SCHEMA, "name": plan.name, "plan": plan.address,
         "plan_text": plan.file.read_text(encoding="utf-8"), "protocol": plan.protocol,
         "selection": plan.selection, "threads": plan.threads, "processes": plan.processes,
         **record(),

@@ -54,6 +54,14 @@ class Plan:
     analyses: tuple[Analysis, ...] = ()
     transfer: Transfer | None = None
 
+    @property
+    def address(self) -> str:
+        """What `read_plan` finds this plan by, on other machines too if the package has it."""
+        path, folder = self.file.resolve(), config_folder().resolve()
+        if not path.is_relative_to(folder):
+            return str(self.file)
+        return f"{SCHEME}{path.relative_to(folder).with_suffix('').as_posix()}"
+
 
 def read_plan(source: str | os.PathLike) -> Plan:
     """Read and check a plan: a file, or `ibn_seg::benchmark/NAME` from the package.

@@ -67,7 +67,9 @@ def test_every_key(tmp_path):
 
 
 def test_a_plan_of_the_package():
-    assert len(read_plan("ibn_seg::benchmark/demo").blocks[0].seeds) == 3
+    plan = read_plan("ibn_seg::benchmark/demo")
+    assert len(plan.blocks[0].seeds) == 3
+    assert plan.address == read_plan(plan.file).address == "ibn_seg::benchmark/demo"
     with pytest.raises(UserError, match="did you mean 'ibn_seg::benchmark/demo'"):
         read_plan("ibn_seg::benchmark/dmo")
 
