@@ -148,7 +148,7 @@ def compare(board: Board, baseline: str | None) -> list[Comparison]:
     found = [
         _comparison(source, members, networks, baseline)
         for source, members in by_source.items()
-        if not _only_oracles(source, members, networks, baseline)
+        if not _only_oracles(source, members, networks)
     ]
     return [one for one in found if one.columns]
 
@@ -161,13 +161,15 @@ def _home(network: Network, by_source: dict[str, list[Network]]) -> list[Network
     return by_source.setdefault("", [])
 
 
-def _only_oracles(
-    source: str, members: Sequence[Network], networks: Sequence[Network], baseline: str | None
-) -> bool:
-    """Tell whether networks of a source are there as an upper bound for others alone."""
+def _only_oracles(source: str, members: Sequence[Network], networks: Sequence[Network]) -> bool:
+    """Tell whether networks of a source are there as an upper bound for others alone.
+
+    They are of one method, where other sources have more methods, evaluated on this one.
+    """
     others = [one for one in networks if one.source not in (source, None)]
     evaluated = {domain for one in others for domain in one.scores}
-    return source in evaluated and {one.method for one in members} <= {baseline}
+    methods = {one.method for one in members}
+    return source in evaluated and len(methods) == 1 and methods < {one.method for one in others}
 
 
 def _comparison(

@@ -110,7 +110,15 @@ def test_an_oracle_competes_with_nobody_and_has_no_comparison_of_its_own(board, 
     assert all(oracle not in group.ranked for group in found.groups)
     # It has seen dashcam: no mean over targets.
     assert set(oracle.scores) == set(DOMAINS)
-    assert [one.source for one in compare(board, "BN")] == ["game"]
+    for baseline in ("BN", "IBN-a", None):
+        assert [one.source for one in compare(board, baseline)] == ["game"]
+
+
+def test_one_method_trained_both_ways_has_both_comparisons(tmp_path):
+    folder = _small(tmp_path, methods=("BN",))
+    folder.train("BN", 0, skill_of("BN"), source="dashcam")
+    both = compare(read_board([folder.write()]), "BN")
+    assert [one.source for one in both] == ["game", "dashcam"]
 
 
 def test_a_source_with_several_methods_has_a_comparison_of_its_own_too(tmp_path):
