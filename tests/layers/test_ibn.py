@@ -8,6 +8,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers import IBN
+from tests.layers.steps import randomised
 
 
 class PlainIBN(nn.Module):
@@ -40,16 +41,10 @@ class PlainIBN(nn.Module):
         return torch.stack(channels, dim=1)
 
 
-def randomised(channels, ratio, seed=0):
+def in_double(channels, ratio, seed=0):
     """Return a double-precision IBN with telling parameters and statistics."""
     torch.manual_seed(seed)
-    layer = IBN(channels, ratio).double()
-    for name, tensor in layer.state_dict().items():
-        if "var" in name or "weight" in name:
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point():
-            tensor.normal_()
-    return layer
+    return randomised(IBN(channels, ratio).double())
 
 
 @st.composite
@@ -66,7 +61,7 @@ def cases(draw):
 @given(cases(), st.booleans())
 def test_output_gradients_and_statistics(case, training):
     channels, ratio, instance, (batch, height, width), seed = case
-    layer = randomised(channels, ratio, seed).train(training)
+    layer = in_double(channels, ratio, seed).train(training)
     plain = PlainIBN(layer).train(training)
     assert layer.IN.num_features == instance
     inputs = [torch.randn(batch, channels, height, width, dtype=torch.double) for _ in "12"]
@@ -111,7 +106,7 @@ def test_impossible_splits_are_refused_in_one_line(channels, ratio):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_channels_last_is_kept(training):
-    layer = randomised(10, 0.3).float().train(training)
+    layer = in_double(10, 0.3).float().train(training)
     x = torch.randn(2, 10, 5, 7)
     expected = layer(x)
     out = layer(x.contiguous(memory_format=torch.channels_last))
@@ -124,7 +119,7 @@ def test_channels_last_is_kept(training):
 
 
 def test_autocast_keeps_the_precision_of_the_convolution():
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), randomised(8, 0.5).float())
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), in_double(8, 0.5).float())
     x = torch.randn(2, 3, 9, 9)
     expected = network.eval()(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -135,7 +130,7 @@ def test_autocast_keeps_the_precision_of_the_convolution():
 
 
 def test_conversion_to_synchronised_norm_of_torch():
-    layer = randomised(8, 0.25).float().eval()
+    layer = in_double(8, 0.25).float().eval()
     x = torch.randn(2, 8, 4, 4)
     expected = layer(x)
     # PyTorch 2.1 leaves the layers that it makes in training mode.
@@ -147,7 +142,7 @@ def test_conversion_to_synchronised_norm_of_torch():
 
 def test_synchronised_norm_round_trip_of_mmengine():
     model = pytest.importorskip("mmengine.model")
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), randomised(8, 0.25).float()).eval()
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), in_double(8, 0.25).float()).eval()
     x = torch.randn(2, 3, 6, 6)
     expected, state = network(x), {k: v.clone() for k, v in network.state_dict().items()}
     synchronised = model.convert_sync_batchnorm(network)
