@@ -183,7 +183,7 @@ class _SmallLogits:
 
     def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:
         """Return the labels of a sample at its original size, (1, H, W) uint8."""
-        planes = self._by_class(sample, meta, align_corners)
+        planes = self._class_planes(sample, meta, align_corners)
         best = next(planes)
         labels = torch.zeros_like(best, dtype=torch.uint8)
         for label, values in enumerate(planes, start=1):
@@ -192,7 +192,7 @@ class _SmallLogits:
             best = torch.maximum(best, values)
         return labels[0]
 
-    def _by_class(self, sample: slice, meta: Mapping, align_corners: bool) -> Iterator[Tensor]:
+    def _class_planes(self, sample: slice, meta: Mapping, align_corners: bool) -> Iterator[Tensor]:
         """Yield the logits of each class at the original size, (1, 1, H, W)."""
         sizes = (meta.get("pad_shape", meta["img_shape"]), meta["ori_shape"])
         if min(sum(size[:2]) for size in sizes) <= _SMALL_OUTPUT:
