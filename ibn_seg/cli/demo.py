@@ -12,7 +12,7 @@ def _parse_seeds(ctx: click.Context, param: click.Parameter, value: str) -> tupl
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A taste in under three minutes: fewer iterations.")
+@click.option("--quick", is_flag=True, help="A taste in about three minutes: fewer iterations.")
 @click.option(
     "--work-dir",
     metavar="DIR",
