@@ -25,8 +25,8 @@ def test_resnet18_learns_the_shapes(tmp_path):
     assert len(list(root.glob("val/*/*.png"))) == 200
     command = [
         sys.executable, "-m", "ibn_seg", "imagenet", "train", "--model", "resnet18",
-        "--data", str(root), "--image-size", "48", "--epochs", "34", "--batch-size", "20",
-        "--lr", "0.05", "--schedule", "cosine", "--warmup-epochs", "2", "--val-interval", "17",
+        "--data", str(root), "--image-size", "48", "--epochs", "22", "--batch-size", "25",
+        "--lr", "0.06", "--schedule", "cosine", "--warmup-epochs", "2", "--val-interval", "11",
         "--work-dir", str(tmp_path / "run"),
     ]  # fmt: skip
     # Threads that spin while they wait cost minutes where something else runs, too.
