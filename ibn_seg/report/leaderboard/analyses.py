@@ -81,9 +81,10 @@ class TransferTable:
 
 
 def divergence_tables(board: Board) -> list[AnalysisTable]:
-    """Return, per pair of sides, the mean divergence of each group of layers.
+    """Return, per pair of sides, the divergence of each group of layers: mean over its layers.
 
-    A group is what stands before the point in a layer's name: 'stem', 'layer1' ...
+    A group is what stands before the point in a layer's name: 'stem', 'layer1' ... Its column of
+    that name has the mean over the channels; 'stem median' ... have their median instead.
     """
     tables = []
     for shape, runs in _by_shape(board, "divergence").items():
@@ -154,8 +155,11 @@ def _checked(
 
 def _groups(run: Analysis, pair: str) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
-    for layer in run.content["pairs"][pair]["layers"]:
-        groups.setdefault(layer["layer"].partition(".")[0], []).append(float(layer["divergence"]))
+    layers = run.content["pairs"][pair]["layers"]
+    for key, ending in (("divergence", ""), ("median", " median")):
+        for layer in layers:
+            name = layer["layer"].partition(".")[0] + ending
+            groups.setdefault(name, []).append(float(layer[key]))
     return {name: statistics.fmean(values) for name, values in groups.items()}
 
 

@@ -89,11 +89,14 @@ class Folder:
         })  # fmt: skip
 
     def divergence(self, training: Mapping, values: Mapping[str, Mapping[str, float]]) -> dict:
-        """Add a divergence: by pair, the value of each layer."""
+        """Add a divergence: by pair, the value of each layer; the median is half of it."""
         pairs = {
             pair: {
                 "kind": pair.partition(":")[0], "few_images": False,
-                "layers": [{"layer": name, "divergence": value} for name, value in layers.items()],
+                "layers": [
+                    {"layer": name, "divergence": value, "median": value / 2}
+                    for name, value in layers.items()
+                ],
             }
             for pair, layers in values.items()
         }  # fmt: skip

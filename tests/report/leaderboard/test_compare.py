@@ -189,12 +189,13 @@ def test_the_order_of_cells_does_not_matter(order, tmp_path_factory):
 
 def test_divergence_is_the_mean_of_a_group_s_layers(board):
     appearance, null = divergence_tables(board)
-    assert appearance.columns == ("stem", "layer1")
+    assert appearance.columns == ("stem", "layer1", "stem median", "layer1 median")
     base, a, _ = appearance.rows
     assert base.values["stem"].values == (2.0, 2.0, 2.0)
     # Layers of 1.0 and 0.5 + seed / 100.
     assert base.values["layer1"].values == pytest.approx([0.75, 0.755, 0.76])
     assert a.values["layer1"].values == pytest.approx([0.375, 0.38, 0.385])
+    assert base.values["layer1 median"].values == pytest.approx([0.375, 0.3775, 0.38])
     assert null.rows[0].values["layer1"].mean == pytest.approx(0.003)
 
 
