@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from ibn_seg.surgery.running import tensors
 
 
 @dataclass
@@ -118,8 +119,8 @@ class _Watcher(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         reader = self.active[-1] if self.active else None
-        for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, torch.Tensor) and (result := self.alive.get(_storage(leaf))):
+        for tensor in tensors((args, kwargs)):
+            if result := self.alive.get(_storage(tensor)):
                 result.readers.append(reader)
         return func(*args, **(kwargs or {}))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from ibn_seg.errors import UserError
 
@@ -64,7 +64,8 @@ def runs(model: nn.Module, arguments: tuple, given: bool) -> list[Callable[[], A
 
 def tensors(values: Any) -> list[torch.Tensor]:
     """Return the tensors in lists, tuples and dicts of any depth."""
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+    leaves, _ = tree_flatten(values)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _explained(model: nn.Module, run: Callable[[], Any], given: bool) -> Any:

@@ -87,7 +87,7 @@ def test_the_interpreter_gives_what_the_plain_layers_give(tmp_path):
 
 def test_every_kernel_compiles_for_a_gpu(tmp_path):
     """The interpreter takes what the compiler does not; no GPU is needed for the latter."""
-    pytest.importorskip("triton")
+    pytest.importorskip("triton.backends", reason="needs Triton 3 to compile without a GPU")
     done = run("-c", COMPILED, TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr[-5000:]
     assert len(done.stdout.split()) == 7

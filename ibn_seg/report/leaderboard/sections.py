@@ -40,8 +40,8 @@ def divergence_table(board: Board, found: AnalysisTable, links: Links) -> Table:
         for row in found.rows
     )
     notes = [
-        "Mean over the layers of each group, from shallow to deep; not ranked. Of a layer's channels"
-        " first the mean, which a few of them can outweigh, then the median."
+        "Mean over the layers of each group, from shallow to deep; not ranked. Of a layer's"
+        " channels first the mean, which a few of them can outweigh, then the median."
     ]
     if found.few_images:
         notes.append("Fewer images than `ibn-seg divergence` asks for by default.")
