@@ -37,6 +37,8 @@ def measure(shape, layout: torch.memory_format, args, stopwatch: Callable) -> di
     layers = {"ours": IBN(shape[1]), "plain": IBN(shape[1]), "batch norm": nn.BatchNorm2d(shape[1])}
     layers = {name: layer.to(args.device) for name, layer in layers.items()}
     if args.compiled:
+        # Each shape is compiled anew: after a few shapes of one function the compiler gives up.
+        torch._dynamo.reset()
         layers = {name: torch.compile(layer) for name, layer in layers.items()}
 
     def run(name: str) -> float:
