@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from ibn_seg import __version__
+from ibn_seg.cli.heap import keep_freed_memory
 from ibn_seg.errors import EnvError, UserError
 
 # name -> (where the command is, what the overview says)
@@ -112,6 +113,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:] if args is None else list(args)))
 
 

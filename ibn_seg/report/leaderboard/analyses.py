@@ -11,6 +11,9 @@ from ibn_seg.report.runs import order_methods
 from ibn_seg.report.transfer import STARTS
 from ibn_seg.statistics import PairedDifference, SeedSummary, paired_difference, summarise
 
+# How columns of a divergence's medians end.
+MEDIAN = " median"
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -84,7 +87,7 @@ def divergence_tables(board: Board) -> list[AnalysisTable]:
     """Return, per pair of sides, the divergence of each group of layers: mean over its layers.
 
     A group is what stands before the point in a layer's name: 'stem', 'layer1' ... Its column of
-    that name has the mean over the channels; 'stem median' ... have their median instead.
+    that name has the mean over the channels; those that end in `MEDIAN` have their median instead.
     """
     tables = []
     for shape, runs in _by_shape(board, "divergence").items():
@@ -156,7 +159,7 @@ def _checked(
 def _groups(run: Analysis, pair: str) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
     layers = run.content["pairs"][pair]["layers"]
-    for key, ending in (("divergence", ""), ("median", " median")):
+    for key, ending in (("divergence", ""), ("median", MEDIAN)):
         for layer in layers:
             name = layer["layer"].partition(".")[0] + ending
             groups.setdefault(name, []).append(float(layer[key]))

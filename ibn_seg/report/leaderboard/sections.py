@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ibn_seg.report.leaderboard.analyses import (
+    MEDIAN,
     AnalysisTable,
     Measured,
     TransferRow,
@@ -35,21 +36,25 @@ def divergence_table(board: Board, found: AnalysisTable, links: Links) -> Table:
     """Return methods x groups of layers of one pair of sides."""
     kind = found.of.partition(":")[0]
     meaning = f": {_PAIRS[kind]}" if kind in _PAIRS else ""
-    rows = tuple(
-        (Cell(row.method), *(_divergence(row, name, links) for name in found.columns))
-        for row in found.rows
-    )
+    groups = [name for name in found.columns if not name.endswith(MEDIAN)]
+    parts = tuple(
+        Part(title, tuple(
+            (Cell(row.method), *(_divergence(row, name + ending, links) for name in groups))
+            for row in found.rows
+        ))
+        for title, ending in (("mean over channels", ""), ("median over channels", MEDIAN))
+    )  # fmt: skip
     notes = [
-        "Mean over the layers of each group, from shallow to deep; not ranked. Of a layer's"
-        " channels first the mean, which a few of them can outweigh, then the median."
+        "Mean over the layers of each group, from shallow to deep; not ranked. A few channels can"
+        " outweigh the others in the mean over channels, not in the median."
     ]
     if found.few_images:
         notes.append("Fewer images than `ibn-seg divergence` asks for by default.")
     return Table(
         key=f"divergence-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"Feature divergence, {found.of}{meaning} ({', '.join(found.shape)})",
-        header=("Method", *found.columns),
-        parts=(Part(None, rows),),
+        header=("Method", *groups),
+        parts=parts,
         rules=rule_lines(board, [_seeds(row) for row in found.rows]),
         notes=tuple(notes),
     )

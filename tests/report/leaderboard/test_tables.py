@@ -2,7 +2,9 @@
 
 import pytest
 
+from ibn_seg.report.leaderboard.analyses import divergence_tables
 from ibn_seg.report.leaderboard.links import Links
+from ibn_seg.report.leaderboard.sections import divergence_table
 from ibn_seg.report.leaderboard.tables import class_tables, main_table
 from tests.report.leaderboard.made import matrices, skill_of
 from tests.statistics.made import CLASSES
@@ -37,3 +39,15 @@ def test_class_tables_have_the_iou_of_the_summed_matrices(board, found, tmp_path
     for row in table.rows:
         values = [cell.value for cell in row[1:]]
         assert [cell.best for cell in row[1:]] == [value == max(values) for value in values]
+
+
+def test_a_divergence_has_its_means_above_its_medians(board, tmp_path):
+    table = divergence_table(board, divergence_tables(board)[0], Links(tmp_path / "p.html"))
+    means, medians = table.parts
+    assert table.header == ("Method", "stem", "layer1")
+    assert (means.title, medians.title) == ("mean over channels", "median over channels")
+    for mean, median in zip(means.rows, medians.rows, strict=True):
+        assert mean[0] == median[0]
+        # Each layer's median is half of its mean here.
+        halves = [cell.value / 2 for cell in mean[1:]]
+        assert [cell.value for cell in median[1:]] == pytest.approx(halves)
