@@ -5,20 +5,21 @@
 
 renders frames into the folder once. All rows have the same weights and take turns, so that what
 else the machine does meets them alike; ratios are medians of the ratios within the turns. mmseg's
-row is mmengine's `TestLoop` with mmseg's data set and `IoUMetric`. The default network is a
-DeepLabV3+ on a ResNet-18 with random weights, scaled so that it predicts every class. Peak memory
-is the largest resident set (Linux) of a process that does nothing else. Where there is a GPU,
-networks run on it. Where others use the machine, --cpu-time with --threads 1 counts the processor's
-time.
+row is mmengine's `TestLoop` with mmseg's data set and `IoUMetric`; ours is `ibn-seg test`. Each is
+a process of its own, which treats freed memory as the programs do; peak memory is its largest
+resident set (Linux). The default network is a DeepLabV3+ on a ResNet-18 with random weights, scaled
+so that it predicts every class. Where there is a GPU, networks run on it. Where others use the
+machine, --cpu-time with --threads 1 counts the processor's time.
 """
 
 import argparse
 import contextlib
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from mmengine.runner import Runner
 from timing import clock
 from torch import nn
 
+from ibn_seg.cli.heap import keep_freed_memory
 from ibn_seg.cli.options import Size
 from ibn_seg.config import config_folder, load_config
 from ibn_seg.datasets.labels import CLASSES
@@ -198,15 +200,6 @@ def synchronised(clock: Callable[[], float]) -> Callable[[], float]:
     return now
 
 
-def peak(arguments: list[str], name: str) -> float:
-    """Return the peak memory of one evaluation in a process of its own, in MiB."""
-    command = [sys.executable, __file__, *arguments, "--peak-of", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr}")
-    return float(done.stdout.split()[-1])
-
-
 def own_peak() -> float:
     """Return the largest resident set of this process so far in MiB; NaN where it is unknown."""
     # Not `resource.getrusage`, which begins with what the parent had.
@@ -216,7 +209,49 @@ def own_peak() -> float:
     return sizes[0] if sizes else float("nan")
 
 
-def print_times(turns: dict[str, list[dict[str, float]]], memory: dict[str, float]) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """What a row's process found: labels (images, H, W), mIoU in percent, peak memory in MiB."""
+
+    labels: np.ndarray
+    miou: float
+    peak: float
+
+
+class Child:
+    """A row in a process of its own, which takes its turns when it is asked."""
+
+    def __init__(self, args: argparse.Namespace, name: str, checkpoint: Path) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._name, (self._pipe, theirs) = name, spawn.Pipe()
+        spawn.Process(target=serve, args=(theirs, args, name, checkpoint), daemon=True).start()
+        theirs.close()
+
+    def ask(self, what: str) -> Any:
+        """Return seconds by step for 'turn', the `Outcome` for 'outcome', which ends it."""
+        try:
+            self._pipe.send(what)
+            return self._pipe.recv()
+        except (EOFError, BrokenPipeError):
+            raise SystemExit(f"{self._name}: its process has failed, see above") from None
+
+
+def serve(pipe: Connection, args: argparse.Namespace, name: str, checkpoint: Path) -> None:
+    """Take turns until the outcome is asked for."""
+    if name != BASE:
+        keep_freed_memory()
+    register()
+    init_default_scope("mmseg")
+    with runner_of(name, network(args.config), checkpoint, args.work_dir) as runner:
+        row = Row(runner, synchronised(clock(args.cpu_time, args.threads)))
+        # mmengine may set it while it builds a runner.
+        torch.set_num_threads(args.threads)
+        while pipe.recv() == "turn":
+            pipe.send(row.turn())
+        pipe.send(Outcome(np.stack(row.labels), row.miou, own_peak()))
+
+
+def print_times(turns: dict[str, list[dict[str, float]]], outcomes: dict[str, Outcome]) -> None:
     """Print the table of times."""
     print(f"| row | {', ms | '.join(STEPS)}, ms | images/s | times mmseg | peak memory, MiB |")
     print(f"| --- |{' ---: |' * (len(STEPS) + 3)}")
@@ -225,20 +260,19 @@ def print_times(turns: dict[str, list[dict[str, float]]], memory: dict[str, floa
         each = statistics.median(row["all"] for row in rows)
         pairs = zip(rows, turns[BASE], strict=True)
         ratio = statistics.median(base["all"] / row["all"] for row, base in pairs)
-        print(
-            f"| {name} | {' | '.join(spent)} | {1 / each:.3f} | {ratio:.2f} | {memory[name]:.0f} |"
-        )
+        peak = outcomes[name].peak
+        print(f"| {name} | {' | '.join(spent)} | {1 / each:.3f} | {ratio:.2f} | {peak:.0f} |")
 
 
-def print_differences(rows: dict[str, Row]) -> None:
+def print_differences(outcomes: dict[str, Outcome]) -> None:
     """Print how far the labels of each row are from mmseg's."""
     print("\n| row | share of pixels that differ | mIoU - mmseg's, points |")
     print("| --- | ---: | ---: |")
-    truth = np.stack(rows[BASE].labels)
-    for name, row in rows.items():
+    base = outcomes[BASE]
+    for name, found in outcomes.items():
         if name != BASE:
-            share = (np.stack(row.labels) != truth).mean()
-            print(f"| {name} | {share:.1e} | {row.miou - rows[BASE].miou:+.4f} |")
+            share = (found.labels != base.labels).mean()
+            print(f"| {name} | {share:.1e} | {found.miou - base.miou:+.4f} |")
 
 
 def main() -> None:
@@ -252,39 +286,25 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--config")
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--peak-of", choices=ROWS, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    now = synchronised(clock(args.cpu_time, args.threads))
+    clock(args.cpu_time, args.threads)  # refuses what it cannot count
     register()
     init_default_scope("mmseg")
-    model = network(args.config)
     checkpoint = args.checkpoint or args.work_dir / "random.pth"
-    if args.peak_of is None:
-        write_inputs(args, model, checkpoint)
-    with contextlib.ExitStack() as runners:
-        names = [args.peak_of] if args.peak_of else list(ROWS)
-        rows = {
-            name: Row(runners.enter_context(runner_of(name, model, checkpoint, args.work_dir)), now)
-            for name in names
-        }
-        # mmengine may set it while it builds a runner.
-        torch.set_num_threads(args.threads)
-        if args.peak_of:
-            rows[args.peak_of].turn()
-            print(own_peak())
-            return
-        turns = {name: [] for name in rows}
-        for number in range(1 + args.rounds):
-            for name, row in rows.items():
-                spent = row.turn()
-                if number:  # the first one warms up
-                    turns[name].append(spent)
-    memory = {name: peak(sys.argv[1:], name) for name in ROWS}
+    write_inputs(args, network(args.config), checkpoint)
+    rows = {name: Child(args, name, checkpoint) for name in ROWS}
+    turns = {name: [] for name in rows}
+    for number in range(1 + args.rounds):
+        for name, row in rows.items():
+            spent = row.ask("turn")
+            if number:  # the first one warms up
+                turns[name].append(spent)
+    outcomes = {name: row.ask("outcome") for name, row in rows.items()}
     device = "GPU" if torch.cuda.is_available() else "CPU"
     print(f"PyTorch {torch.__version__}, {device}, {args.threads} threads, {args.images} images of")
     print(f"{args.size}, {args.rounds} turns; times are of one image\n")
-    print_times(turns, memory)
-    print_differences(rows)
+    print_times(turns, outcomes)
+    print_differences(outcomes)
     if device == "CPU":
         print("\nGPU: not measured, there is none.")
 
