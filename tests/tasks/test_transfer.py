@@ -3,6 +3,8 @@
 import gc
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from ibn_seg.statistics import mean_score, paired_difference
 from ibn_seg.tasks import segmentation
 from ibn_seg.tasks.transfer import transfer
 from tests.helpers import write_cityscapes
-from tests.tasks.tiny import run
+from tests.tasks.tiny import environment, run
 
 SETTINGS = {"shares": (25,), "seeds": (0, 1), "iterations": 2, "quiet": True}
 
@@ -246,3 +248,22 @@ def test_a_list_of_shares_is_read():
     for wrong in ("x", "-1", "1e3", "nan", "1."):
         with pytest.raises(UserError, match=f"'{wrong}' is not a number: write 0.5,1,10"):
             split_decimals(f"1,{wrong}", "--shares")
+
+
+@pytest.mark.slow
+def test_two_processes_by_torchrun(transferred, target, network, tmp_path):
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    settings = ["--shares", "25", "--seeds", "0", "--iterations", "2", "--launcher", "pytorch"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, "ibn_seg", "transfer", str(target), str(network),
+         "--work-dir", str(tmp_path), *settings],
+        capture_output=True, text=True, check=False, env=environment(), timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("training on 2 images") == 2
+    result = json.loads((tmp_path / "transfer.json").read_text())
+    alone = [row for row in transferred[1]["runs"] if row["seed"] == 0]
+    for row, one in zip(result["runs"], alone, strict=True):
+        assert json.loads((tmp_path / row["result"]).read_text())["processes"] == 2
+        assert row["training_set"] == one["training_set"]
+        assert row["mIoU"].keys() == one["mIoU"].keys()
