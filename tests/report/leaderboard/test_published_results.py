@@ -11,25 +11,48 @@ SECTION = re.compile(r"^## What the embedded benchmark shows\n(.*?)^## ", re.DOT
 SCORES = slice(1, 6)
 
 
-def rows(text):
-    """Yield the cells of the first table of Markdown, below its header."""
-    lines = text[text.index("\n|---") :].split("\n")[2:]
-    for line in lines:
-        if not line.startswith("|"):
-            return
-        yield [cell.strip(" *") for cell in line.strip("|").split("|")]
+def tables(text):
+    """Return the rows of each table of Markdown, below its header, as lists of cells."""
+    found = re.findall(r"^\|---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[row(line) for line in table.splitlines()] for table in found]
 
 
-def test_the_readme_reports_the_results_that_are_kept(tmp_path):
-    section = SECTION.search((ROOT / "README.md").read_text())[1]
+def row(line):
+    return [cell.strip(" *") for cell in line.strip("|").split("|")]
+
+
+def kept(name, folder):
+    """Return the main table of results in the repository."""
     write_leaderboard(
-        [ROOT / "data" / "benchmark" / "embedded"], tmp_path / "board.html",
+        [ROOT / "data" / "benchmark" / name], folder / "board.html",
         exports=["markdown"], only=["main"],
     )  # fmt: skip
-    measured = list(rows((tmp_path / "board.md").read_text()))
-    reported = list(rows(section))
-    assert len(reported) == len(measured) == 7
-    for said, found in zip(reported, measured, strict=True):
-        for one, other in zip(said[SCORES], found[SCORES], strict=True):
-            # The range over seeds and the number of these stand elsewhere in the README.
-            assert one == re.sub(r"\*| \(.*\)|^-$", "", other), (said, found)
+    return tables((folder / "board.md").read_text())[0]
+
+
+def scores(found):
+    """Return the scores of a row; the README has the range over seeds elsewhere."""
+    return [re.sub(r"\*| \(.*\)|^-$", "", cell) for cell in found[SCORES]]
+
+
+def reported():
+    return tables(SECTION.search((ROOT / "README.md").read_text())[1])
+
+
+def test_the_readme_reports_the_embedded_benchmark(tmp_path):
+    said, found = reported()[0], kept("embedded", tmp_path)
+    assert len(said) == len(found) == 7
+    assert [one[SCORES] for one in said] == [scores(one) for one in found]
+
+
+def test_the_readme_reports_what_the_whole_benchmark_adds(tmp_path):
+    said = {one[0]: one for one in reported()[1]}
+    before = {one[0] for one in kept("embedded", tmp_path) if one[0].startswith("ResNet-18")}
+    added = {
+        one[0].replace(", all-MLP:", ","): one
+        for one in kept("embedded_full", tmp_path)
+        if one[0] not in before
+    }
+    assert {name: one[SCORES] for name, one in said.items()} == {
+        name: scores(one) for name, one in added.items()
+    }
