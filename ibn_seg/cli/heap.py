@@ -12,8 +12,8 @@ def keep_freed_memory() -> bool:
     """Let glibc use freed memory again, where it would give it back to the system.
 
     By default each big tensor is mapped afresh and its pages are zeroed at first touch, in every
-    iteration again; training on a CPU spends a few percent of its time on that. For programs, not
-    libraries: it holds for the whole process, and for what it forks.
+    image again; inference on a CPU can spend half of its time on that. For programs, not libraries:
+    it holds for the whole process, and for what it forks.
 
     Returns:
         Whether it was done: not where the C library is another one, nor where variables of
