@@ -54,8 +54,8 @@ COMMANDS = {
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130
-# Training holds blocks of many sizes at once: kept ones doubled its memory at full size.
-_INFERENCE = ("test", "evaluate", "robustness", "predict")
+# Commands that keep freed memory; training at full size would take twice the memory so.
+_KEEPING = ("test", "evaluate", "robustness", "predict")
 _ENVIRONMENT = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR
 )  # fmt: skip
@@ -116,7 +116,7 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = sys.argv[1:] if args is None else list(args)
-    if given and given[0] in _INFERENCE:
+    if given and given[0] in _KEEPING:
         keep_freed_memory()
     sys.exit(run(given))
 

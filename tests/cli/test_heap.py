@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from ibn_seg import cli
+
 _BLOCKS = """
 import resource, sys
 import numpy
@@ -48,3 +50,12 @@ def test_the_systems_own_settings_come_first(name: str) -> None:
 
     assert run(code, **{name: value}).strip() == "False"
     assert run(code).strip() == "True"
+
+
+@pytest.mark.parametrize(("command", "keeps"), [("test", True), ("train", False)])
+def test_commands_that_keep_it(command: str, keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: called.append(command))
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert bool(called) == keeps
