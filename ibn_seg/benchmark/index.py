@@ -1,7 +1,7 @@
 """What a results folder holds: scores by cell under the plan's rule, the index, estimates."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,9 @@ def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]
     for cell in cells:
         row: dict[str, Any] = {**cell.facts(), "state": states[cell.id]}
         if row["state"] == "done":
-            row |= _measured(plan, cell, by_id, store)
+            training = cell if cell.task == TRAINING else by_id[cell.needs[0]]
+            row |= _trained(plan, training, store) if states[training.id] == "done" else {}
+            row |= _measured(plan, cell, store)
         elif row["state"] == "failed":
             row["error"] = store.failures(cell)[-1]["error"]
             row["failed"] = f"cells/{cell.id}/{FAILED}"
@@ -30,21 +32,26 @@ def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]
     return found
 
 
-def _measured(plan: Plan, cell: Cell, by_id: Mapping[str, Cell], store: Store) -> dict[str, Any]:
-    """Return what the index says about a cell that is done."""
-    training = cell if cell.task == TRAINING else by_id[cell.needs[0]]
-    result, folder = store.result(cell), f"cells/{cell.id}"
-    trained = result if training is cell else store.result(training)
-    iteration, scores = selected(trained, plan.selection)
-    checkpoint = selected_checkpoint(store.work_dir(training), trained, plan.selection)
-    row = {
-        "iteration": iteration, "mIoU": scores, "wall_time_s": result["wall_time_s"],
-        "result": f"{folder}/{RESULTS[cell.task]}", "cell": f"{folder}/{CELL}",
-        "config": f"configs/{cell.id}.py",
+def _trained(plan: Plan, training: Cell, store: Store) -> dict[str, Any]:
+    """Return what the index says about the network that a cell has, as the plan selects it."""
+    result = store.result(training)
+    iteration, scores = selected(result, plan.selection)
+    checkpoint = selected_checkpoint(store.work_dir(training), result, plan.selection)
+    return {
+        "iteration": iteration, "mIoU": scores,
         "checkpoint": checkpoint and f"cells/{training.id}/{checkpoint.name}",
-        "command": result["command"],
     }  # fmt: skip
-    if training is not cell:
+
+
+def _measured(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
+    """Return what the index says about what a cell that is done measured."""
+    result, folder = store.result(cell), f"cells/{cell.id}"
+    row = {
+        "wall_time_s": result["wall_time_s"],
+        "result": f"{folder}/{RESULTS[cell.task]}", "cell": f"{folder}/{CELL}",
+        "config": f"configs/{cell.id}.py", "command": result["command"],
+    }  # fmt: skip
+    if cell.task != TRAINING:
         clean = {name: one["mIoU"] for name, one in (result.get("domains") or {}).items()}
         return {**row, "mIoU": clean}
     name = result["confusions"]

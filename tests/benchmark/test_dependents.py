@@ -10,6 +10,7 @@ import torch
 from ibn_seg.benchmark import lease
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.index import Estimate, estimate
+from ibn_seg.benchmark.index import rows as index_rows
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
@@ -100,6 +101,20 @@ def test_estimates_of_all_kinds_of_cells(whole, tmp_path):
     found = estimate(more, store)
     assert found.seconds == pytest.approx(read(results, rows[0]["result"])["wall_time_s"])
     assert (found.size > 100_000, found.unknown) == (True, 3)
+
+
+def test_analyses_keep_their_numbers_when_a_training_is_to_be_run_again(whole, tmp_path, capsys):
+    plan, results, before = whole
+    shutil.copytree(results, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "cells" / before[0]["id"])
+    command = ["benchmark", str(plan), "--results", str(tmp_path / "out"), "--dry-run"]
+    assert run_cli(command) == 0
+    assert "4 cells: 3 done, 1 to do" in capsys.readouterr().out
+    opened = read_plan(plan)
+    training, *after = index_rows(opened, list_cells(opened), Store(tmp_path / "out"))
+    assert training["state"] == "to do"
+    assert [row["mIoU"] for row in after] == [row["mIoU"] for row in before[1:]]
+    assert ["checkpoint" in row for row in after] == [False, False, True]
 
 
 def test_what_begins_from_a_failed_training_is_blocked(tmp_path, capsys):
