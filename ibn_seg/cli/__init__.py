@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from ibn_seg import __version__
-from ibn_seg.cli.heap import keep_freed_memory, use_huge_pages
+from ibn_seg.cli.heap import keep_freed_memory
 from ibn_seg.errors import EnvError, UserError
 
 # name -> (where the command is, what the overview says)
@@ -116,7 +116,6 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = sys.argv[1:] if args is None else list(args)
-    use_huge_pages()
     if given and given[0] in _KEEPING:
         keep_freed_memory()
     sys.exit(run(given))

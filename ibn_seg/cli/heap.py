@@ -1,4 +1,4 @@
-"""How the commands' processes take memory from the system and treat freed memory."""
+"""How the commands' processes treat freed memory."""
 
 import ctypes
 import os
@@ -6,7 +6,6 @@ import os
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _MOST = 2**31 - 1
-_HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 
 
 def keep_freed_memory() -> bool:
@@ -26,14 +25,3 @@ def keep_freed_memory() -> bool:
     if not hasattr(library, "gnu_get_libc_version"):
         return False
     return bool(library.mallopt(_M_MMAP_MAX, 0) and library.mallopt(_M_TRIM_THRESHOLD, _MOST))
-
-
-def use_huge_pages() -> None:
-    """Let PyTorch ask Linux for huge pages (2 MiB) for its bigger tensors.
-
-    Fewer pages to zero and to look up; the numbers are the same. It is a setting of PyTorch 2.2 and
-    newer, read at its first big tensor and by the processes that this one starts, and needs a
-    system whose `/sys/kernel/mm/transparent_hugepage/enabled` is `madvise`; it changes nothing
-    elsewhere, nor where the environment has the setting.
-    """
-    os.environ.setdefault(_HUGE_PAGES, "1")

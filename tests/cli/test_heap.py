@@ -4,10 +4,8 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import torch
 
 from ibn_seg import cli
 
@@ -25,27 +23,11 @@ for _ in range(20):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
-_HUGE = """
-import pathlib, sys
-from ibn_seg.cli.heap import use_huge_pages
-
-if sys.argv[1] == "huge":
-    use_huge_pages()
-import torch
-held = torch.ones(1 << 24)
-lines = pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines()
-print(next(line.split()[1] for line in lines if line.startswith("AnonHugePages:")))
-"""
-
-_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
 
 def run(code: str, *arguments: str, **variables: str) -> str:
-    environ = {
-        k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_", "THP_"))
-    }
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], env={**environ, **variables},
         capture_output=True, text=True, check=True,
@@ -70,23 +52,9 @@ def test_the_systems_own_settings_come_first(name: str) -> None:
     assert run(code).strip() == "True"
 
 
-@pytest.mark.skipif(
-    not (_PAGES.is_file() and "[madvise]" in _PAGES.read_text())
-    or tuple(map(int, torch.__version__.split(".")[:2])) < (2, 2),
-    reason="needs Linux's huge pages on demand and PyTorch 2.2",
-)
-def test_tensors_lie_in_huge_pages() -> None:
-    plain, huge = int(run(_HUGE, "plain")), int(run(_HUGE, "huge"))
-    chosen = int(run(_HUGE, "huge", THP_MEM_ALLOC_ENABLE="0"))
-
-    # KiB of a tensor of 64 MiB: the system grants huge pages as far as it has them.
-    assert plain == chosen == 0 < huge
-
-
 @pytest.mark.parametrize(("command", "keeps"), [("test", True), ("train", False)])
 def test_commands_that_keep_it(command: str, keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
     monkeypatch.setattr(cli, "keep_freed_memory", lambda: called.append(command))
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
