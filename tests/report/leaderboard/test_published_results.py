@@ -21,11 +21,11 @@ def row(line):
     return [cell.strip(" *") for cell in line.strip("|").split("|")]
 
 
-def kept(name, folder):
-    """Return the main table of results in the repository."""
+def kept(name, folder, table="main"):
+    """Return the main table of results in the repository, or the first of another kind."""
     write_leaderboard(
         [ROOT / "data" / "benchmark" / name], folder / "board.html",
-        exports=["markdown"], only=["main"],
+        exports=["markdown"], only=[table],
     )  # fmt: skip
     return tables((folder / "board.md").read_text())[0]
 
@@ -56,3 +56,13 @@ def test_the_readme_reports_what_the_whole_benchmark_adds(tmp_path):
     assert {name: one[SCORES] for name, one in said.items()} == {
         name: scores(one) for name, one in added.items()
     }
+
+
+def test_the_readme_reports_the_transfer(tmp_path):
+    """A row for each method and start; the last row of the README has the differences."""
+    said, found = reported()[2], kept("embedded_full", tmp_path, "transfer")
+    rows = {
+        f"{method}, from {start}": [re.sub(r"\*| \(\d.*\)$", "", one) for one in shares]
+        for method, start, *shares in found
+    }
+    assert {name: [one.strip("*") for one in shares] for name, *shares in said[:-1]} == rows
