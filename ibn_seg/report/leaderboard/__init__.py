@@ -141,24 +141,34 @@ class _Content:
             "What papers report, as they report it: other resolutions, schedules and ways to "
             "choose a checkpoint, usually one seed. Not measured here, and not ranked with what is."
         )
-        board, key = self.board, charts.legend(self.board)
+        board = self.board
         return [
-            Section("methods", "Methods", tuple(self.main), legend=key,
+            Section("methods", "Methods", tuple(self.main),
+                    legend=charts.legend(board, board.methods),
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
             Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
             Section("divergence", "Divergence over depth", texts["divergence"], (_DEPTH,),
-                    legend=key, charts=tuple(charts.divergence_charts(board))),
+                    legend=self._analysed("divergence"),
+                    charts=tuple(charts.divergence_charts(board))),
             Section("robustness", "Robustness", texts["robustness"], (_ROBUSTNESS,), folded=True,
-                    legend=key, charts=tuple(charts.retention_charts(board))),
+                    legend=self._analysed("robustness"),
+                    charts=tuple(charts.retention_charts(board))),
             Section("transfer", "Transfer", texts["transfer"], (TRANSFER_NOTE,),
-                    legend=key, charts=tuple(charts.transfer_charts(board, self.transfer))),
+                    legend=charts.legend(board, (r.method for t in self.transfer for r in t.rows)),
+                    charts=tuple(charts.transfer_charts(board, self.transfer))),
             Section("published", "Published figures", texts["published"], (published,),
                     folded=True),
             Section("unfinished-cells", "Not finished", missing),
         ]  # fmt: skip
+
+    def _analysed(self, task: str) -> tuple[tuple[str, int], ...]:
+        """Return the legend of an analysis."""
+        return charts.legend(
+            self.board, (run.method for run in self.board.analyses if run.task == task)
+        )
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:
         """Return the panels that `ibn-seg panels` left in the folders."""

@@ -1,6 +1,6 @@
 """The leaderboard's drawings: each is a title and an <svg>; the page has the legend."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -20,9 +20,11 @@ from ibn_seg.statistics import Interval
 Chart = dict[str, Any]
 
 
-def legend(board: Board) -> tuple[tuple[str, int], ...]:
-    """Return the methods of a page with the number of their colour."""
-    return tuple((name, k % SERIES_COLOURS) for k, name in enumerate(order_methods(board.methods)))
+def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Return the methods of some charts with the number that their colour has on the whole page."""
+    colours = {name: k % SERIES_COLOURS for k, name in enumerate(order_methods(board.methods))}
+    kept = set(drawn)
+    return tuple((name, colour) for name, colour in colours.items() if name in kept)
 
 
 def difference_charts(board: Board, comparisons: Sequence[Comparison]) -> list[Chart]:

@@ -241,3 +241,15 @@ def test_no_torch_is_loaded(results, tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_legend_names_what_its_charts_draw(written):
+    text = written[".html"].read_text(encoding="utf-8")
+    named = {}
+    for key, section in re.findall(r'<section id="(\w+)"(.*?)</section>', text, re.DOTALL):
+        items = re.findall(r"--series-(\d)\)\"></span>([^<]+)</li>", section)
+        named[key] = {name: colour for colour, name in items}
+    assert {"BN", "IBN-a", "IBN-b"} < set(named["methods"])
+    assert list(named["divergence"]) == list(named["robustness"]) == ["BN", "IBN-a", "IBN-b"]
+    assert list(named["transfer"]) == ["BN", "IBN-a"]
+    assert named["methods"].items() >= named["transfer"].items()
