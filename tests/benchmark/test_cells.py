@@ -182,7 +182,7 @@ def test_one_results_folder_serves_both_embedded_plans():
     assert set(small) < set(full)
     assert [cell.label for cell in small.values()] == [full[name].label for name in small]
     kinds = [(cell.task, cell.start, cell.source) for cell in full.values()]
-    assert len(small) == 9 + 3 + 3 + 9 + 3
+    assert len(small) == 9 + 3 + 1 + 9 + 3
     assert kinds.count(("train", None, "game")) == 9 + 9 + 15
     assert sum(kind[2] != "game" and kind[1] is None for kind in kinds) == 3 * 3 * 2
     assert kinds.count(("train", "source", "dashcam")) == 5 * 2 * 3

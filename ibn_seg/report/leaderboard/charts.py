@@ -55,7 +55,7 @@ def divergence_charts(board: Board) -> list[Chart]:
             f"depth{k}",
             methods=order_methods(board.methods),
         )
-        charts += [_chart(f"{pair}: {shape}", svg) for pair, svg in drawn.items()]
+        charts += [_chart(f"{_words(pair)}: {shape}", svg) for pair, svg in drawn.items()]
     return charts
 
 
@@ -94,6 +94,12 @@ def transfer_charts(board: Board, tables: Sequence[TransferTable]) -> list[Chart
             )
             charts.append(_chart(title, svg))
     return charts
+
+
+def _words(pair: str) -> str:
+    """Return KIND:A,B as words, which a narrow column can break between."""
+    kind, _, domains = pair.partition(":")
+    return f"{kind}, {domains.replace(',', ' and ')}"
 
 
 def _chart(title: str, svg: str) -> Chart:

@@ -253,3 +253,8 @@ def test_a_legend_names_what_its_charts_draw(written):
     assert list(named["divergence"]) == list(named["robustness"]) == ["BN", "IBN-a", "IBN-b"]
     assert list(named["transfer"]) == ["BN", "IBN-a"]
     assert named["methods"].items() >= named["transfer"].items()
+
+
+def test_a_divergence_s_chart_has_a_title_that_can_break_between_words(written):
+    text = written[".html"].read_text(encoding="utf-8")
+    assert "appearance, scenes/source and scenes/target: ResNet-18" in text
