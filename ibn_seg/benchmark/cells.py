@@ -184,9 +184,13 @@ def _transfers(
 
 def _analyses(plan: Plan, analysis: Analysis, matrix: Sequence[Cell]) -> Iterator[Cell]:
     """Make the cells that measure networks of the matrix."""
-    for cell in matrix:
-        if not analysis.covers(cell.method, cell.backbone, cell.seed):
-            continue
+    covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.seed)]
+    if not covered:
+        raise UserError(
+            f"{plan.file}: analyses.{analysis.task}: the matrix has no such network",
+            "choose methods, backbones and seeds that it trains together",
+        )
+    for cell in covered:
         known = (*source_domains(cell.source), *cell.targets)
         for index, domain in enumerate(analysis.options.get("domains") or ()):
             if domain not in known:

@@ -109,6 +109,9 @@ def _analyses(read: Reader, value: Any, blocks: Sequence[Block]) -> tuple[Analys
         allowed = (*_OPTIONS[task], *_CHOSEN)
         options = read.mapping({} if options is None else options, key, allowed)
         networks = _networks(read, options, key, blocks)
+        trained = {seed for block in blocks for seed in block.seeds}
+        for k, seed in enumerate(networks.get("seeds", ())):
+            read.choice(seed, f"{key}.seeds.{k}", "seed", sorted(trained))
         chosen = {
             name: tuple(getattr(one, "name", one) for one in axis)
             for name, axis in networks.items()

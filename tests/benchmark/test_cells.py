@@ -174,6 +174,15 @@ def test_an_analysis_names_domains_that_are_evaluated(cells):
         cells(GOOD, **MORE | {"analyses": {"robustness": {"domains": ["nigt"]}}})
 
 
+def test_an_analysis_measures_something(cells):
+    more = {
+        "also": [{"seeds": [7], "methods": {"BN": {}}}],
+        "analyses": {"robustness": {"methods": ["IBN-a"], "seeds": [7]}},
+    }
+    with pytest.raises(UserError, match="robustness: the matrix has no such network"):
+        cells(GOOD, **more)
+
+
 def test_one_results_folder_serves_both_embedded_plans():
     small, full = (
         {cell.id: cell for cell in list_cells(read_plan(f"ibn_seg::benchmark/{name}"))}

@@ -117,6 +117,8 @@ BAD = [
                                    "'robustness'?"),
     ({"analyses": {"robustness": {"severities": [6]}}}, "analyses.robustness.severities.0: "
                                                         "unknown severity 6"),
+    ({"analyses": {"robustness": {"seeds": [0, 7]}}}, "analyses.robustness.seeds.1: "
+                                                      "unknown seed 7"),
     ({"analyses": {"divergence": {"images": 1}}}, "analyses.divergence.images: is 1: expected"),
     ({"transfer": {"targets": ["x"]}}, "transfer.shares: is missing"),
     ({"transfer": {"targets": ["x"], "shares": [0]}}, "transfer.shares.0: is 0: expected a number"),
