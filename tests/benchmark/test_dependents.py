@@ -16,6 +16,7 @@ from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
 from ibn_seg.tasks.benchmark.cell import Job
+from ibn_seg.tasks.benchmark.progress import Board
 from ibn_seg.tasks.benchmark.run import run_plan
 from tests.benchmark.plans import bench, states, write_whole_plan
 
@@ -133,6 +134,16 @@ def test_what_begins_from_a_failed_training_is_blocked(tmp_path, capsys):
     tried_again = Job(read_plan(plan), cells, store, retries={cells[0].id: 1})
     assert tried_again.unfinished(cells[1])
     assert not tried_again.wanted(cells[1])
+
+
+def test_cells_that_end_at_one_look_are_counted_one_by_one(tmp_path, capsys):
+    cells, store = list_cells(read_plan(write_whole_plan(tmp_path))), Store(tmp_path / "out")
+    board = Board(cells, store)
+    store.record_failure(cells[0], 1, "boom")
+    board.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    assert ["boom" in line for line in lines] == [True, False, False, False]
 
 
 @pytest.mark.slow

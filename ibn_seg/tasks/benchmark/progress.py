@@ -56,12 +56,14 @@ class Board:
     def update(self) -> None:
         """Look at the files again."""
         before, self._states = self._states, self._look()
-        for cell in self._cells:
-            state = self._states[cell.id]
-            if state != before[cell.id] and state in _ENDED:
-                if state == "done":
-                    self._costs.add(cell, self._store.result(cell)["wall_time_s"])
-                self._say(cell, state)
+        new = [
+            cell for cell in self._cells
+            if self._states[cell.id] in _ENDED and self._states[cell.id] != before[cell.id]
+        ]  # fmt: skip
+        for number, cell in enumerate(new, self._ended() - len(new) + 1):
+            if self._states[cell.id] == "done":
+                self._costs.add(cell, self._store.result(cell)["wall_time_s"])
+            self._say(cell, number)
         if self._bar is not None:
             running = [c for c in self._cells if self._states[c.id] == "running"]
             shown = ", ".join(self._doing(cell) for cell in running[:2])
@@ -79,12 +81,15 @@ class Board:
         steps = f" {self._step(cell)}/{cell.iterations}" if cell.task == TRAINING else ""
         return f"{cell.label}{steps}"
 
-    def _say(self, cell: Cell, state: str) -> None:
-        """Print how a cell ended, and the time left for all."""
-        ended = sum(s in _ENDED for s in self._states.values())
-        line = f"[{ended}/{len(self._cells)}] {cell.label}: {self._outcome(cell, state)}"
+    def _ended(self) -> int:
+        return sum(state in _ENDED for state in self._states.values())
+
+    def _say(self, cell: Cell, number: int) -> None:
+        """Print how a cell ended, with its number, and the time left for all."""
+        outcome = self._outcome(cell, self._states[cell.id])
+        line = f"[{number}/{len(self._cells)}] {cell.label}: {outcome}"
         left = self._seconds_left()
-        if left is not None and ended < len(self._cells):
+        if left is not None and self._ended() < len(self._cells):
             line += f", ETA {_clock(left)}"
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
