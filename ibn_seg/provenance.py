@@ -87,6 +87,24 @@ def utc_now() -> str:
     return now.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
+def cpu() -> str:
+    """Return the CPU's model and, if PyTorch is imported, which of its instructions that uses.
+
+    Its libraries sum in an order that depends on both, so that on another CPU the same training
+    ends with other numbers. For example 'Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz (AVX512)'.
+    """
+    model, torch = _cpu_model(), sys.modules.get("torch")
+    return f"{model} ({torch.backends.cpu.get_cpu_capability()})" if torch else model
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def record() -> dict:
     """Return the provenance part of a result file."""
-    return {"versions": versions(), "git_commit": git_commit(), "date": utc_now()}
+    return {"versions": versions(), "cpu": cpu(), "git_commit": git_commit(), "date": utc_now()}

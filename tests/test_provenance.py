@@ -1,8 +1,11 @@
 """What results record about the code and the machine."""
 
 import mmap
+import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,3 +49,20 @@ def test_record_names_python_and_numpy():
     assert found["versions"]["python"] == sys.version.split()[0]
     assert found["versions"]["numpy"] == np.__version__
     assert found["date"].endswith("Z")
+
+
+@pytest.mark.parametrize("asked", ["default", "avx2"])
+def test_record_names_the_cpu_and_the_instructions_that_torch_uses(asked):
+    """PyTorch, once imported; it may be told to do with fewer than the CPU has."""
+    code = "from ibn_seg import provenance; print(provenance.record()['cpu']); import torch; "
+    code += "print(provenance.record()['cpu'], torch.__config__.show(), sep='\\n')"
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": asked}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    model, told, *about = done.stdout.splitlines()
+    used = next(line for line in about if "CPU capability usage" in line).partition(": ")[2]
+    assert told == f"{model} ({used})"
+    if Path("/proc/cpuinfo").is_file():
+        known = [platform.processor(), platform.machine()]
+        assert model in known or model in Path("/proc/cpuinfo").read_text()

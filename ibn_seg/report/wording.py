@@ -119,6 +119,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ),
         ("Iterations", _values(runs, "iterations")),
         ("Device", _values(runs, "device")),
+        ("CPU", _values(runs, "cpu")),
         ("Threads", _values(runs, "threads")),
         ("Time, all runs", _total_time(runs)),
         ("Peak memory of the process", _peak_memory(runs)),
@@ -138,7 +139,7 @@ def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 def unequal_notes(runs: Sequence[Run]) -> list[str]:
     """Return a warning for each setting that the runs do not share, beside method and seed."""
-    settings = {"iterations": "iterations", "device": "device", "threads": "threads"}
+    settings = {"iterations": "iterations", "device": "device", "threads": "threads", "cpu": "CPU"}
     settings["git_commit"] = "commit"
     notes = [
         f"The runs differ in {name}: {_values(runs, key)}."

@@ -51,6 +51,7 @@ def result(method: str, seed: int, mious: Mapping[str, float], **changes: object
         "seed": seed,
         "threads": 2,
         "device": "cpu",
+        "cpu": "Processor 1 (AVX2)",
         "command": f"ibn-seg train configs/demo/{config} --cfg-options randomness.seed={seed}",
         "config": f"experiment = dict(method='{method}')\n" + "model = dict(type='EncoderDecoder', "
         "backbone=dict(type='IBNResNet', depth=18), decode_head=dict(type='FCNHead'))\n" * 30,

@@ -281,10 +281,12 @@ def test_terminal_table_prints_names_as_they_are_and_bold_best(results):
 def test_differing_settings_are_pointed_out(results):
     assert wording.unequal_notes(read_runs(results)) == []
     results[2]["threads"] = 4
+    results[3]["cpu"] = "Processor 2 (AVX512)"
     results[5]["git_commit"] = None
     notes = wording.unequal_notes(read_runs(results))
     assert notes == [
         "The runs differ in threads: 2, 4.",
+        "The runs differ in CPU: Processor 1 (AVX2), Processor 2 (AVX512).",
         "The runs differ in commit: 0123456789abcdef0123456789abcdef01234567, not recorded.",
     ]
 

@@ -144,6 +144,7 @@ def facts(board: Board) -> list[tuple[str, str]]:
     given = [one.name for one in board.networks if not one.selected]
     times = [one.record.get("wall_time_s") for one in board.networks]
     known = [time for time in times if isinstance(time, int | float)]
+    cpus = [one.record.get("cpu") or UNKNOWN for one in board.networks]
     return [
         ("Benchmarks", _listed(head.get("name") for head in heads)),
         ("Plans", _listed(head.get("plan") for head in heads)),
@@ -152,6 +153,7 @@ def facts(board: Board) -> list[tuple[str, str]]:
         ("Selection", board.selection or "as given"),
         ("Protocol", board.protocol),
         ("Threads", _listed(head.get("threads") for head in heads)),
+        ("CPU", _listed(cpus)),
         ("Training time", f"{number(sum(known) / 3600)} h" if known else UNKNOWN),
         ("Commit", ", ".join(commits_of(board))),
         ("Finished", _listed(head.get("date") for head in heads)),

@@ -74,7 +74,7 @@ class Folder:
             "schema": 1, "kind": "train", "name": cell, "method": method, "backbone": backbone,
             "source": source, "seed": seed, "iterations": 600, "domains": domains,
             "confusions": "confusions.npz", "wall_time_s": 60.0, "git_commit": COMMIT,
-            "versions": VERSIONS,
+            "versions": VERSIONS, "cpu": "Processor 1 (AVX2)",
             "curves": {"iter": [600], "loss": [1.0], "val": [{"iter": 300, **peak},
                                                               {"iter": 600, **last}]},
         })  # fmt: skip

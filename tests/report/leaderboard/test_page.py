@@ -104,6 +104,11 @@ def test_the_runs_show_seeds_files_and_commands(text):
     assert "ibn-seg evaluate --predictions theirs" in runs
 
 
+def test_the_provenance_names_the_cpu(text):
+    facts = text[text.index('<section id="provenance"') :]
+    assert "<dt>CPU</dt><dd>Processor 1 (AVX2), not stated</dd>" in facts
+
+
 def test_what_is_not_done_is_listed_and_escaped(text):
     assert "Not all cells are done (1 failed, 1 running)" in text
     assert "RuntimeError: &lt;loss&gt; is NaN" in text
