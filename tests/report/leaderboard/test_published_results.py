@@ -45,6 +45,22 @@ def test_the_readme_reports_the_embedded_benchmark(tmp_path):
     assert [one[SCORES] for one in said] == [scores(one) for one in found]
 
 
+def test_the_readme_reports_the_rerun(tmp_path):
+    said = " ".join(SECTION.search((ROOT / "README.md").read_text())[1].split())
+    for found in kept("embedded_rerun", tmp_path)[0][:3]:
+        mean, on_targets, on_source = scores(found)[-1], found[6], found[7]
+        assert mean in said
+        if on_targets != "baseline":
+            assert re.search(f"{re.escape(mean)} .{re.escape(on_targets)}; ", said)
+            assert f"; {on_source}" in said
+    appearance = kept("embedded_rerun", tmp_path, "divergence")[0]
+    bn, ibn_a = (
+        ", ".join(f"{float(cell.partition(' ')[0]):.0f}" for cell in cells)
+        for _, *cells in appearance[:2]
+    )
+    assert f"(means {ibn_a} to {bn})" in said
+
+
 def test_the_readme_reports_what_the_whole_benchmark_adds(tmp_path):
     said = {one[0]: one for one in reported()[1]}
     before = {
