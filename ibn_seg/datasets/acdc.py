@@ -20,6 +20,11 @@ class _AnonymisedScenes(UrbanSceneDataset):
     table = TRAIN_IDS
     folder: str
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images."""
+        return Path(self.data_root) / "rgb_anon" / self.folder
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by name; the normal-condition references are others."""
         return self._files("rgb_anon", _IMAGE)

@@ -15,6 +15,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.formats import check_image_file
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
+from ibn_seg.datasets.listing import find_spellings, is_folder
 from ibn_seg.datasets.subset import check_share, subset
 from ibn_seg.errors import UserError, unknown
 
@@ -142,7 +143,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
     def load_data_list(self) -> list[dict]:
         """Return one info per sample, in the order of `list_images`."""
-        if not Path(self.data_root).is_dir():
+        if not is_folder(self.data_root):
             raise UserError(
                 f"{type(self).__name__}: data root {str(self.data_root)!r} does not exist",
                 f"put the download there, link it there, or set {self.ROOT_VARIABLE} to where it "
@@ -178,6 +179,14 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         """Return the keys of those files that the exclude list names."""
         listed = read_exclude_list(self.data_root, self.exclude)
         return {key for group in files for key, path in group.items() if path in listed}
+
+    @property
+    def image_folder(self) -> Path | None:
+        """The folder of the split's images, below which predictions are named.
+
+        None where a data set does not say: then it is the deepest one that holds them all.
+        """
+        return None
 
     def split_of(self, key: str) -> str:
         """Return the split that a sample belongs to where one folder holds several, or ''."""
@@ -271,20 +280,22 @@ class MultiDomainDataset(ConcatDataset):
         super().__init__(built, lazy_init=lazy_init, ignore_keys=ignore_keys)
 
 
-def list_files(folder: Path, pattern: str, owner: str) -> list[Path]:
-    """Return the files in `folder` that match a glob pattern, sorted.
+def list_files(folder: Path, pattern: str, owner: str) -> list[tuple[Path, Path]]:
+    """Return the files in `folder` that match a glob pattern, as `listing.find_spellings` does.
 
     Hidden files are left out: archivers leave `._NAME.png` files that are no pictures.
 
     Raises:
-        UserError: The folder does not exist; `owner` names the data set that wanted it.
+        UserError: The folder does not exist, and `owner` names the data set that wanted it; or a
+            folder below cannot be read.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(
             f"{owner}: folder {str(folder)!r} does not exist",
             "unpack the whole download (layout: data/README.md)",
         )
-    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    found = find_spellings(folder, pattern)
+    return [(spelled, path) for spelled, path in found if not path.name.startswith(".")]
 
 
 def files_by_key(
@@ -299,18 +310,20 @@ def files_by_key(
 
     Args:
         folder: Where to look.
-        pattern: A glob pattern relative to it.
-        key: Returns what image and label have in common, or None for a file that is neither.
+        pattern: A glob pattern relative to it. Its end fits in upper and lower case.
+        key: Returns what image and label have in common, or None for a file that is neither; it is
+            given the path as the pattern spells it.
         owner: The data set, for messages.
         missing: What to do if there are none, for the message.
         what: The files' names in words, for the message; default `pattern`.
 
     Raises:
-        UserError: The folder does not exist, holds no such file, or two files have one key.
+        UserError: The folder does not exist or cannot be read, holds no such file, or two files
+            have one key.
     """
     found: dict[str, Path] = {}
-    for path in list_files(folder, pattern, owner):
-        name = key(path)
+    for spelled, path in list_files(folder, pattern, owner):
+        name = key(spelled)
         if name is None:
             continue
         if name in found:

@@ -6,6 +6,7 @@ from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import TRAIN_IDS
+from ibn_seg.datasets.listing import is_folder
 from ibn_seg.errors import UserError
 
 # Images, labels and the labels' suffix in the current release and in the older one, whose zip holds
@@ -45,11 +46,15 @@ class RawBDD100KDataset(UrbanSceneDataset):
     ))  # fmt: skip
     table = TRAIN_IDS
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images."""
+        return Path(self.data_root) / self._layout()[0] / self.split
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by name."""
-        images, _, _ = self._layout()
         return files_by_key(
-            Path(self.data_root) / images / self.split,
+            self.image_folder,
             "*.jpg",
             lambda path: path.stem,
             "RawBDD100KDataset",
@@ -69,7 +74,7 @@ class RawBDD100KDataset(UrbanSceneDataset):
 
     def _layout(self) -> tuple[str, str, str]:
         for layout in _LAYOUTS:
-            if (Path(self.data_root) / layout[0] / self.split).is_dir():
+            if is_folder(Path(self.data_root) / layout[0] / self.split):
                 return layout
         places = " nor ".join(f"{images}/{self.split}" for images, _, _ in _LAYOUTS)
         raise UserError(

@@ -35,13 +35,17 @@ class RawCityscapesDataset(UrbanSceneDataset):
     ROOT_VARIABLE = "IBN_SEG_CITYSCAPES"
     SPLITS = ("train", "val")
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images."""
+        return Path(self.data_root) / "leftImg8bit" / self.split
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by CITY/CITY_SEQUENCE_FRAME."""
         images = self._files("leftImg8bit", _IMAGE)
         if not images:
-            folder = Path(self.data_root) / "leftImg8bit" / self.split
             raise UserError(
-                f"RawCityscapesDataset: no CITY/*{_IMAGE} in {str(folder)!r}",
+                f"RawCityscapesDataset: no CITY/*{_IMAGE} in {str(self.image_folder)!r}",
                 "unpack leftImg8bit_trainvaltest.zip there (data/README.md)",
             )
         return images
@@ -63,5 +67,7 @@ class RawCityscapesDataset(UrbanSceneDataset):
 
     def _files(self, kind: str, suffix: str) -> dict[str, Path]:
         folder = Path(self.data_root) / kind / self.split
-        paths = list_files(folder, f"*/*{suffix}", "RawCityscapesDataset")
-        return {f"{path.parent.name}/{path.name.removesuffix(suffix)}": path for path in paths}
+        return {
+            f"{spelled.parent.name}/{spelled.name.removesuffix(suffix)}": path
+            for spelled, path in list_files(folder, f"*/*{suffix}", "RawCityscapesDataset")
+        }

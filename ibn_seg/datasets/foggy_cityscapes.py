@@ -49,11 +49,16 @@ class RawFoggyCityscapesDataset(RawCityscapesDataset):
         target = kwargs.pop("target", None) or f"{self.TARGET}-{self.beta}"
         super().__init__(data_root, split, target=target, **kwargs)
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images."""
+        return Path(self.data_root) / "leftImg8bit_foggy" / self.split
+
     def list_images(self) -> dict[str, Path]:
         """Return the images of one density by CITY/CITY_SEQUENCE_FRAME."""
         suffix = f"_leftImg8bit_foggy_beta_{self.beta}.png"
         return files_by_key(
-            Path(self.data_root) / "leftImg8bit_foggy" / self.split,
+            self.image_folder,
             f"*/*{suffix}",
             lambda path: f"{path.parent.name}/{path.name.removesuffix(suffix)}",
             type(self).__name__,

@@ -83,6 +83,11 @@ class GTA5Dataset(UrbanSceneDataset):
             self.UNUSABLE = frozenset()
         super().__init__(data_root, split, **kwargs)
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / "images"
+
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""
         return self._frames("images")

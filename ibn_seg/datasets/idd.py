@@ -50,6 +50,11 @@ class IDDDataset(UrbanSceneDataset):
         self.table = tables[fallback]
         super().__init__(data_root, split, **kwargs)
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images."""
+        return Path(self.data_root) / "leftImg8bit" / self.split
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by DRIVE/ID."""
         return self._files("leftImg8bit", _IMAGE, "unpack IDD's images there (data/README.md)")
@@ -62,12 +67,13 @@ class IDDDataset(UrbanSceneDataset):
             "make them from the polygons: createLabels.py --id-type csTrainId of IDD's toolkit",
         )
 
-    def _files(self, kind: str, suffix: str, missing: str) -> dict[str, Path]:
+    def _files(self, place: str, suffix: str, missing: str) -> dict[str, Path]:
         def key(path: Path) -> str | None:
             # The toolkit and its documentation differ in upper and lower case.
-            if not path.stem.lower().endswith(suffix) or path.suffix not in (".png", ".jpg"):
+            stem, kind = path.stem.lower(), path.suffix.lower()
+            if not stem.endswith(suffix) or kind not in (".png", ".jpg"):
                 return None
             return f"{path.parent.name}/{path.stem[: -len(suffix)]}"
 
-        folder = Path(self.data_root) / kind / self.split
+        folder = Path(self.data_root) / place / self.split
         return files_by_key(folder, "*/*", key, "IDDDataset", missing)

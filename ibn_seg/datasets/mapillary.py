@@ -9,6 +9,7 @@ from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import LabelTable
+from ibn_seg.datasets.listing import is_folder
 from ibn_seg.datasets.tables import MAPILLARY_12_REIN, MAPILLARY_12_ROBUSTNET, MAPILLARY_20
 from ibn_seg.errors import UserError, unknown
 
@@ -59,16 +60,21 @@ class MapillaryVistasDataset(UrbanSceneDataset):
             data_root, split, target=kwargs.pop("target", None) or f"mapillary-{mapping}", **kwargs
         )
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return self._folder / "images"
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by name."""
-        return self._files(self._folder / "images", "*.jpg")
+        return self._files(self.image_folder, "*.jpg")
 
     def list_labels(self) -> dict[str, Path]:
         """Return the labels of the mapping's version by the same names."""
         folder = self._folder / self.version / "labels"
-        if not folder.is_dir():
+        if not is_folder(folder):
             plain = self._folder / "labels"
-            if self.version != "v1.2" or not plain.is_dir():
+            if self.version != "v1.2" or not is_folder(plain):
                 raise UserError(
                     f"MapillaryVistasDataset: folder {str(folder)!r} does not exist",
                     f"unpack the package with labels of {self.version} (data/README.md)",

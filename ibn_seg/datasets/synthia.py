@@ -33,6 +33,11 @@ class SynthiaDataset(UrbanSceneDataset):
     SPLITS = ("all", "robustnet_train", "robustnet_val")
     table = SYNTHIA_IDS
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / "RGB"
+
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""
         return self._frames("RGB")

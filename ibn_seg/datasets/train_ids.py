@@ -50,6 +50,11 @@ class TrainIdDataset(UrbanSceneDataset):
         target = kwargs.pop("target", None) or Path(data_root).expanduser().resolve().name
         super().__init__(data_root, target=target, **kwargs)
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / self._image[0]
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by path below their folder, without suffix."""
         return self._files(*self._image)

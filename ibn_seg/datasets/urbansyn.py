@@ -35,6 +35,11 @@ class UrbanSynDataset(UrbanSceneDataset):
         wanted = {"all": (False, True), "train": (False,), "val": (True,)}[self.split]
         return [key for key in keys if is_held_out(int(key)) in wanted]
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / "rgb"
+
     def list_images(self) -> dict[str, Path]:
         """Return the frames by number."""
         return self._frames("rgb")

@@ -31,6 +31,11 @@ class WildDash2Dataset(UrbanSceneDataset):
     TARGET = "wilddash2"
     ROOT_VARIABLE = "IBN_SEG_WILDDASH2"
 
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / "images"
+
     def list_images(self) -> dict[str, Path]:
         """Return the images by name."""
         return self._files("images", "*.jpg")
