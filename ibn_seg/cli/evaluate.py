@@ -70,6 +70,8 @@ def evaluate(
     the protocol says. Where a download lies: NAME=ROOT, the variable IBN_SEG_NAME, or data/NAME
     (data/README.md). The result, test.json, is what `ibn-seg test` writes.
 
+    Where a domain has two images NAME in folders D, the predictions are DOMAIN/D/NAME.png.
+
     \b
     Examples:
       ibn-seg evaluate CONFIG CHECKPOINT --targets cityscapes,bdd100k,acdc

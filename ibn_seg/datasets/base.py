@@ -13,7 +13,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.cache import FrameCache
-from ibn_seg.datasets.formats import check_image_file
+from ibn_seg.datasets.formats import check_image_file, explained_decoding
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
 from ibn_seg.datasets.listing import find_spellings, is_folder
 from ibn_seg.datasets.subset import check_share, subset
@@ -228,7 +228,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         if self._check_files:
             check_image_file(info["img_path"])
             check_image_file(info["seg_map_path"])
-        return self.pipeline(info)
+        with explained_decoding(info["img_path"]):
+            return self.pipeline(info)
 
     def _compose_tables(self) -> tuple[LabelTable, dict[int, int]]:
         """Return the mapping from file values to classes, in our form and in mmseg's."""

@@ -1,8 +1,9 @@
 """How label files hold their values: palette and grey PNGs, 16-bit channels, panoptic segments."""
 
+import contextlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -87,6 +88,35 @@ def check_image_file(path: str | os.PathLike) -> None:
         raise UserError(
             f"{path}: {problem} ({reason})", "unpack or download this file again"
         ) from error
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Return an image as mmcv's `LoadImageFromFile` does: (H, W, 3) uint8 BGR, upright.
+
+    Raises:
+        UserError: OpenCV cannot decode it.
+    """
+    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise UserError(
+            f"{path}: OpenCV cannot decode this image", "save it as PNG or JPEG, or check it"
+        )
+    return image
+
+
+@contextlib.contextmanager
+def explained_decoding(path: str | os.PathLike) -> Iterator[None]:
+    """Say in one line that OpenCV cannot decode an image; mmcv's loader ends in AttributeError.
+
+    Raises:
+        UserError: It is so.
+    """
+    try:
+        yield
+    except AttributeError:
+        read_image(path)
+        raise
 
 
 def _index(data: bytes, path: str | os.PathLike, segments: object) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Predictions of a test run as trainId PNGs, for evaluation by other programs."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ibn_seg.errors import EnvError
+from ibn_seg.engine.sampling import members
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.evaluation.stored import image_names
 from ibn_seg.io import write_bytes
 
 
@@ -23,9 +26,66 @@ def encode_png(image: np.ndarray) -> bytes:
     return data.tobytes()
 
 
+def images_of(dataset: Any, domain: str = "") -> dict[str, str]:
+    """Return the images of a domain: their paths below the folder of their data set, by file.
+
+    Data sets that do not say what files they read are left out.
+
+    Args:
+        dataset: Data sets below wrappers and concatenations.
+        domain: The domain; '' for the images of all.
+    """
+    found: dict[str, str] = {}
+    for member in members(dataset):
+        if not hasattr(member, "get_data_info"):
+            continue
+        infos = [member.get_data_info(index) for index in range(len(member))]
+        files = [info["img_path"] for info in infos if domain in ("", info.get("target"))]
+        folder = _image_folder(member)
+        names = image_names(files, [] if folder is None else [folder])
+        found.update(zip(files, names, strict=True))
+    return found
+
+
+def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the names that the prediction of each image may have, below its domain's folder.
+
+    The first one is written and all are read. It is X.png while the domain has one image X, else
+    D/X.png, where D is the image's folder. Where D has X.jpg and X.png, it is D/X.jpg.png. With one
+    image X, D/X.png is read as well.
+
+    Args:
+        images: Path of each image below the folder of its data set, by file, as of `images_of`.
+
+    Raises:
+        UserError: Two data sets of the domain have images of the same path.
+    """
+    spellings = {file: _spellings(PurePath(path)) for file, path in images.items()}
+    levels = dict.fromkeys(images, 0)
+    while clashing := _clashing(spellings, levels):
+        for file in clashing:
+            if levels[file] == len(spellings[file]) - 1:
+                name = spellings[file][-1]
+                alike = [one for one in clashing if spellings[one][levels[one]] == name]
+                raise UserError(
+                    f"{alike[0]} and {alike[1]}: both predictions would be {name}",
+                    "give each data set a name of its own by target='NAME'",
+                )
+            levels[file] += 1
+    written = {spellings[file][level]: file for file, level in levels.items()}
+    names = {}
+    for file, level in levels.items():
+        also = [name for name in spellings[file][1:2] if level == 0 and name not in written]
+        names[file] = (spellings[file][level], *also)
+    return names
+
+
 @HOOKS.register_module()
 class SavePredictionsHook(Hook):
-    """Write each prediction of a test as `OUT/DOMAIN/NAME.png`, 8-bit grey trainIds.
+    """Write each prediction of a test as 8-bit grey trainIds, `OUT/DOMAIN/NAME.png`.
+
+    NAME is the image's, with its folder if the domain has two images of the name
+    (`prediction_names`).
 
     Args:
         out_dir: The folder.
@@ -35,6 +95,11 @@ class SavePredictionsHook(Hook):
 
     def __init__(self, out_dir: str) -> None:
         self.out_dir = Path(out_dir)
+        self._names: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def before_test(self, runner: Runner) -> None:
+        """Forget the names of an earlier test, which may have been of other data."""
+        self._names.clear()
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
@@ -42,5 +107,30 @@ class SavePredictionsHook(Hook):
         """Write the predictions of a batch."""
         for sample in outputs:
             labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
-            folder = self.out_dir / str(sample.get("target", ""))
-            write_bytes(folder / f"{Path(sample.img_path).stem}.png", encode_png(labels))
+            domain = str(sample.get("target", ""))
+            if domain not in self._names:
+                images = images_of(runner.test_loop.dataloader.dataset, domain)
+                self._names[domain] = prediction_names(images)
+            unknown = (f"{Path(sample.img_path).stem}.png",)
+            name, *_ = self._names[domain].get(sample.img_path, unknown)
+            write_bytes(self.out_dir / domain / name, encode_png(labels))
+
+
+def _image_folder(dataset: Any) -> str | None:
+    """Return the folder of a data set's images, as ours and those of mmseg say it."""
+    folder = getattr(dataset, "image_folder", None)
+    if folder is None:
+        folder = (getattr(dataset, "data_prefix", None) or {}).get("img_path")
+    return str(folder) if folder else None
+
+
+def _spellings(path: PurePath) -> tuple[str, str, str]:
+    """Return the names of a prediction from the shortest to the one that is always of its own."""
+    name = f"{path.stem}.png"
+    return name, (path.parent / name).as_posix(), f"{path.as_posix()}.png"
+
+
+def _clashing(spellings: Mapping[str, Sequence[str]], levels: Mapping[str, int]) -> list[str]:
+    """Return the images whose names others have as well."""
+    counts = Counter(spellings[file][level] for file, level in levels.items())
+    return [file for file, level in levels.items() if counts[spellings[file][level]] > 1]

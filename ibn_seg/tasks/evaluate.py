@@ -18,6 +18,8 @@ from ibn_seg.tasks import setup
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from ibn_seg.datasets.base import UrbanSceneDataset
+
 DEFAULT_FOLDER = "evaluate"
 RESULT_FILE = "test.json"
 _MOST_WORKERS = 4
@@ -67,7 +69,8 @@ def evaluate(
         segmentor: Its segmentor, for tables. Default: what the config says, else the head's class.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
-        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
+            `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
         cfg_options: Values that replace those of the config, by dotted key.
@@ -140,7 +143,9 @@ def evaluate_predictions(
 
     `FOLDER/DOMAIN/NAME.png` holds the trainIds of the image NAME as 8-bit grey or palette PNG, at
     the label's native size, as `ibn-seg test --out` writes it; with one domain `FOLDER/NAME.png`
-    does as well. Files of other images are left alone.
+    does as well. `FOLDER/DOMAIN/D/NAME.png`, where D is the image's path below the folder of the
+    images, is read too; it is needed where two images have one name. Files of other images are left
+    alone.
 
     Args:
         folder: The predictions.
@@ -276,26 +281,54 @@ def _pairs(folder: Path, configs: Sequence[Mapping[str, Any]]) -> list[_Pair]:
         place = folder / config["target"]
         if len(configs) == 1 and not place.is_dir():
             place = folder
-        found = [
-            _pair(dataset.get_data_info(index), place, dataset.table)
-            for index in range(len(dataset))
-        ]
-        missing = [pair.prediction for pair in found if not pair.prediction.is_file()]
-        if missing:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise UserError(
-                f"{missing[0]}{more}: no such prediction ({len(found)} images of "
-                f"{config['target']})",
-                "every image needs one, named as the image, in FOLDER/DOMAIN",
-            )
-        pairs += found
+        found = _found_predictions(dataset, place)
+        infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+        pairs += [_pair(info, found[info["img_path"]], dataset.table) for info in infos]
     return pairs
 
 
-def _pair(info: Mapping[str, Any], folder: Path, table: LabelTable) -> _Pair:
-    name = f"{Path(info['img_path']).stem}.png"
+def _found_predictions(dataset: "UrbanSceneDataset", folder: Path) -> dict[str, Path]:
+    """Return the prediction of each image of a data set, by the image's file."""
+    from ibn_seg.engine.predictions import images_of, prediction_names
+
+    images = images_of(dataset)
+    names = prediction_names(images)
+    found = {
+        file: [folder / name for name in spellings if (folder / name).is_file()]
+        for file, spellings in names.items()
+    }
+    missing = [file for file, paths in found.items() if not paths]
+    if missing:
+        _refuse_shared(missing[0], names, folder)
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(
+            f"{folder / names[missing[0]][0]}{more}: no such prediction ({len(images)} images of "
+            f"{dataset.target})",
+            "every image needs one, named as the image, in FOLDER/DOMAIN",
+        )
+    for file, (path, *others) in found.items():
+        if others and path.read_bytes() != others[0].read_bytes():
+            raise UserError(
+                f"{path} and {others[0]}: two predictions of {images[file]}", "keep one of them"
+            )
+    return {file: paths[0] for file, paths in found.items()}
+
+
+def _refuse_shared(file: str, names: Mapping[str, Sequence[str]], folder: Path) -> None:
+    """Raise the error for a prediction that may be of several images, if there is one."""
+    shared = folder / f"{Path(file).stem}.png"
+    alike = [other for other in names if Path(other).stem == shared.stem]
+    if len(alike) > 1 and shared.is_file():
+        more = f" and {len(alike) - 2} more" if len(alike) > 2 else ""
+        raise UserError(
+            f"{shared}: of {alike[0]} or {alike[1]}{more}? They have one name",
+            f"name the predictions {names[alike[0]][0]} and {names[alike[1]][0]}, in FOLDER/DOMAIN",
+        )
+
+
+def _pair(info: Mapping[str, Any], prediction: Path, table: LabelTable) -> _Pair:
     label, segments = info["seg_map_path"], info.get("segments")
-    return _Pair(info["target"], info["img_path"], folder / name, label, table, segments)
+    return _Pair(info["target"], info["img_path"], prediction, label, table, segments)
 
 
 def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:

@@ -144,12 +144,12 @@ def _map_of(pixels: Any) -> np.ndarray:
 def _picture(sample: Sample, data: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
     """Return the image as (H, W, 3) uint8 RGB at the size at which it was scored."""
     import cv2
-    from PIL import Image
 
-    with Image.open(sample.path) as file:
-        picture = np.asarray(file.convert("RGB"))
+    from ibn_seg.datasets.formats import read_image
+
+    picture = read_image(sample.path)[..., ::-1]
     if picture.shape[:2] == size:
-        return picture
+        return np.ascontiguousarray(picture)
     # The protocol cuts or resizes: then what the network saw, (3, H, W) BGR, is the picture.
     seen = data["inputs"].cpu().numpy().transpose(1, 2, 0)[..., ::-1].astype(np.uint8)
     return cv2.resize(np.ascontiguousarray(seen), size[::-1], interpolation=cv2.INTER_LINEAR)

@@ -116,7 +116,8 @@ def test(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/test`.
-        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`.
+        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
+            `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.datasets.formats import map_ids, read_values
+from ibn_seg.datasets.orientation import advice_on_sizes
 from ibn_seg.errors import UserError
 
 
@@ -18,6 +19,9 @@ class LoadUrbanLabels(BaseTransform):
     Palette PNGs are read as indices and grey ones as values, both by Pillow: for a grey label of
     2048x1024 it takes 5.5 ms and OpenCV 5.2 ms (one core), which is not worth a second path, and
     OpenCV cannot read indices. Mapping and the check of values together take 1.4 ms.
+
+    Images are loaded upright, as their EXIF says; labels are read as they are stored, so a label
+    has to be upright in its file (`ibn_seg.datasets.orientation`).
 
     Required keys: `seg_map_path`, `label_table` (set by `UrbanSceneDataset`) and `ori_shape` (set
     by the image's loading step, which comes first). Added keys: `gt_seg_map`, (H, W) uint8
@@ -73,8 +77,10 @@ def check_label_size(results: Mapping[str, Any], shape: tuple[int, ...]) -> None
     """
     height, width = results["ori_shape"][:2]
     if shape[:2] != (height, width):
+        path, label = results.get("img_path"), (shape[1], shape[0])
+        exif = advice_on_sizes(path, (width, height), label) if path else None
         raise UserError(
             f"{results['seg_map_path']}: label of {shape[1]}x{shape[0]} pixels for an image of "
-            f"{width}x{height} ({results.get('img_path')})",
-            "both must have the same size; unpack both again or move the pair away",
+            f"{width}x{height} ({path})",
+            exif or "both must have the same size; unpack both again or move the pair away",
         )

@@ -14,8 +14,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, RandomResize
 from mmengine.registry import TRANSFORMS
 
-from ibn_seg.datasets.base import check_image_file
 from ibn_seg.datasets.cache import Entry, FrameCache, label_kind
+from ibn_seg.datasets.formats import check_image_file, explained_decoding
 from ibn_seg.datasets.labels import IGNORE_INDEX
 from ibn_seg.errors import UserError
 from ibn_seg.transforms.loading import check_label_size, read_train_ids
@@ -263,7 +263,8 @@ def open_frame(
 
     def decode_image() -> np.ndarray:
         check_image_file(results["img_path"])
-        return load({"img_path": results["img_path"]})["img"]
+        with explained_decoding(results["img_path"]):
+            return load({"img_path": results["img_path"]})["img"]
 
     def decode_label() -> np.ndarray:
         check_image_file(results["seg_map_path"])

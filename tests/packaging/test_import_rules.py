@@ -109,7 +109,7 @@ RULES = {
         {"mmengine"},
     ),
     "ibn_seg.tasks.data.files": Rule(
-        {"errors", "datasets.labels", "datasets.formats"}, PICTURES
+        {"errors", "datasets.labels", "datasets.formats", "datasets.orientation"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(
         CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ibn_seg.datasets.catalog import Entry, entry_of
+from ibn_seg.datasets.orientation import Turned
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.data.files import Batch, Form, Job, look_at
+from ibn_seg.tasks.data.files import Batch, Job, look_at
 from ibn_seg.tasks.data.findings import KINDS, Finding
 from ibn_seg.tasks.data.parts import Listing, list_parts
 from ibn_seg.tasks.data.pool import default_workers, run_batches
@@ -89,6 +90,21 @@ class _Files:
         return self.numbers[path]
 
 
+@dataclass
+class _Seen:
+    """What is kept of each file after the look at it.
+
+    Attributes:
+        sizes: Width and height by number; None for what cannot be read.
+        turned: How EXIF turns pictures, by number, of those that it turns.
+        digests: The images' hashes, by number.
+    """
+
+    sizes: list[tuple[int, int] | None]
+    turned: dict[int, Turned] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
+
+
 def check(
     name: str,
     root: str | os.PathLike,
@@ -128,9 +144,9 @@ def check(
     result.workers = default_workers() if workers is None else workers
     files = _gather(result)
     listed = time.perf_counter()
-    sizes, digests = _look(result, files, progress)
-    _compare_sizes(result, files, sizes)
-    _find_duplicates(result, files, digests)
+    seen = _look(result, files, progress)
+    _compare_sizes(result, files, seen)
+    _find_duplicates(result, files, seen.digests)
     if complete:
         _compare_counts(result)
     ended = time.perf_counter()
@@ -178,28 +194,27 @@ def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
         result.partners.setdefault(label, []).append(image)
 
 
-def _look(
-    result: Check, files: _Files, progress: Progress | None
-) -> tuple[list[tuple[int, int] | None], dict[int, bytes]]:
-    """Look at all files; return sizes and the images' hashes by number."""
+def _look(result: Check, files: _Files, progress: Progress | None) -> _Seen:
+    """Look at all files."""
     total = len(files.jobs)
-    sizes: list[tuple[int, int] | None] = [None] * total
-    digests: dict[int, bytes] = {}
+    seen = _Seen([None] * total)
     shared: dict[tuple[int, int], tuple[int, int]] = {}
     decode_s = 0.0
     for batch in run_batches(look_at, files.jobs, workers=result.workers):
         _add(result, files, batch)
         decode_s += batch.decode_s
         for look in batch.looks:
-            if look.form is not None:
-                sizes[look.index] = shared.setdefault(look.form.size, look.form.size)
+            if look.size is not None:
+                seen.sizes[look.index] = shared.setdefault(look.size, look.size)
+            if look.turned is not None:
+                seen.turned[look.index] = look.turned
             if look.digest:
-                digests[look.index] = look.digest
+                seen.digests[look.index] = look.digest
         result.files += len(batch.looks)
         if progress:
             progress(result.files, total)
     result.seconds["decode"] = decode_s
-    return sizes, digests
+    return seen
 
 
 def _add(result: Check, files: _Files, batch: Batch) -> None:
@@ -212,21 +227,31 @@ def _add(result: Check, files: _Files, batch: Batch) -> None:
             result.found(kind, text, files.paths[look.index])
         if look.form is not None:
             is_image = files.jobs[look.index].table is None
-            _count_form(result, look.form, is_image)
+            result.forms["image" if is_image else "label"][str(look.form)] += 1
+            if is_image:
+                result.sizes[look.size or look.form.size] += 1
 
 
-def _count_form(result: Check, form: Form, is_image: bool) -> None:
-    result.forms["image" if is_image else "label"][str(form)] += 1
-    if is_image:
-        result.sizes[form.size] += 1
-
-
-def _compare_sizes(result: Check, files: _Files, sizes: list[tuple[int, int] | None]) -> None:
+def _compare_sizes(result: Check, files: _Files, seen: _Seen) -> None:
+    """Report labels of another size than their images, and where sizes cannot tell EXIF's turn."""
     for image, label in files.pairs:
-        a, b = sizes[image], sizes[label]
-        if a is not None and b is not None and a != b:
+        a, b = seen.sizes[image], seen.sizes[label]
+        if a is None or b is None:
+            continue
+        exif, paths = seen.turned.get(image), (files.paths[label], files.paths[image])
+        if a != b:
             text = f"label of {b[0]}x{b[1]} for an image of {a[0]}x{a[1]}"
-            result.found("size-mismatch", text, files.paths[label], files.paths[image])
+            why = ", which EXIF turns upright" if exif and exif.explains(b) else ""
+            result.found("size-mismatch", text + why, *paths)
+        elif exif and exif.size == exif.stored:
+            text = (
+                "EXIF turns the image upright and the size cannot tell whether its label is; "
+                "look at both, or save the image again without EXIF"
+            )
+            result.found("exif-orientation", text, *reversed(paths))
+        elif label in seen.turned:
+            text = "the label's EXIF orientation is ignored; look whether it is stored upright"
+            result.found("exif-orientation", text, *paths)
 
 
 def _find_duplicates(result: Check, files: _Files, digests: Mapping[int, bytes]) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ibn_seg.datasets.formats import PICTURE_ERRORS, decode_values
 from ibn_seg.datasets.labels import IGNORE_INDEX, NUM_CLASSES, LabelTable
+from ibn_seg.datasets.orientation import Turned, may_be_turned, turned
 from ibn_seg.errors import UserError
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
@@ -74,12 +75,16 @@ class Look:
         form: How it is stored; None if it is no picture.
         digest: The hash of an image's bytes; empty for what was not hashed.
         problems: Kind and text of each finding.
+        size: Width and height as readers get them; None if the file cannot be read.
+        turned: How EXIF turns the picture: an image is loaded so, a label is not.
     """
 
     index: int
     form: Form | None
     digest: bytes
     problems: tuple[tuple[str, str], ...]
+    size: tuple[int, int] | None = None
+    turned: Turned | None = None
 
 
 @dataclass
@@ -111,22 +116,32 @@ def look_at(jobs: Sequence[Job]) -> Batch:
     """Look at several files; a picture at a time is in memory."""
     batch = Batch()
     for job in jobs:
-        problems: list[tuple[str, str]] = []
-        form, digest = None, b""
-        try:
-            if job.table is None and not job.decode:
-                form = _header(job.path)
-            else:
-                data = _read(job.path)
-                form = form_of(io.BytesIO(data), data)
-                digest = _content(job, data, form, problems, batch)
-            problems += _name_problems(job.path, form)
-            if job.table is None:
-                problems += _image_problems(form)
-        except _FileError as problem:
-            problems.append(problem.found)
-        batch.looks.append(Look(job.index, form, digest, tuple(problems)))
+        batch.looks.append(_look_at(job, batch))
     return batch
+
+
+def _look_at(job: Job, batch: Batch) -> Look:
+    problems: list[tuple[str, str]] = []
+    form, size, exif, digest = None, None, None, b""
+    is_image = job.table is None
+    try:
+        if is_image and not job.decode:
+            form, exif = _header(job.path)
+        else:
+            data = _read(job.path)
+            form = form_of(io.BytesIO(data), data)
+            # The size of what does not decode, as far as it is sure.
+            size = None if is_image and may_be_turned(data) else form.size
+            digest = _content(job, data, form, problems, batch)
+            # Pillow, which reads labels, turns TIFF by itself.
+            exif = turned(data) if is_image or form.format != "TIFF" else None
+        size = exif.size if is_image and exif is not None else form.size
+        problems += _name_problems(job.path, form)
+        if is_image:
+            problems += _image_problems(form)
+    except _FileError as problem:
+        problems.append(problem.found)
+    return Look(job.index, form, digest, tuple(problems), size, exif)
 
 
 def form_of(source: "io.BytesIO | Path", start: bytes) -> Form:
@@ -155,16 +170,17 @@ def decode_image(data: bytes, form: Form) -> None:
 
     PNG: Pillow checks the checksum of every chunk, which not every OpenCV does, and OpenCV decodes,
     a fifth faster than Pillow. JPEG: OpenCV fills what is missing with grey and says nothing;
-    Pillow raises.
+    Pillow raises. Of the other formats, OpenCV does not read all that Pillow reads.
     """
-    if form.format == "PNG":
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.verify()
-        if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None:
-            raise ValueError("OpenCV cannot decode it")
-        return
     with Image.open(io.BytesIO(data)) as picture:
-        picture.load()
+        if form.format == "PNG":
+            picture.verify()
+        else:
+            picture.load()
+    if form.format == "JPEG":
+        return
+    if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None:
+        raise ValueError("OpenCV cannot decode it")
 
 
 def decode_label(job: Job, data: bytes) -> np.ndarray:
@@ -230,8 +246,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _header(path: Path) -> Form:
-    """Return an image's form from its first bytes."""
+def _header(path: Path) -> tuple[Form, Turned | None]:
+    """Return an image's form from its first bytes, and how EXIF among these turns it."""
     try:
         with path.open("rb") as file:
             start = file.read(26)
@@ -239,7 +255,10 @@ def _header(path: Path) -> Form:
         raise _FileError("unreadable", f"cannot be read ({error.strerror})") from error
     if not start:
         raise _FileError("empty-file", "empty file")
-    return form_of(path, start)
+    form = form_of(path, start)
+    with Image.open(path) as picture:
+        has_exif = "exif" in picture.info or form.format == "TIFF"
+    return form, turned(_read(path)) if has_exif else None
 
 
 def _damage(data: bytes, error: BaseException) -> _FileError:

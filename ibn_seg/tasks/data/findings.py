@@ -36,6 +36,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown-id": Kind("label with an id outside the table"),
     "all-ignored": Kind("label without a pixel of the 19 classes"),
     "duplicate-across-splits": Kind("the same image in two splits"),
+    "exif-orientation": Kind("EXIF turns a picture, its label may lie otherwise", harmful=False),
     "duplicate": Kind("the same image twice in a split", harmful=False),
     "unlisted-id": Kind("label with an id that is not documented; it is ignored", harmful=False),
     "rgba-image": Kind("image with an alpha channel; it is dropped", harmful=False),

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from ibn_seg.datasets.catalog import entry_of
-from ibn_seg.datasets.formats import check_image_file, read_values
+from ibn_seg.datasets.formats import check_image_file, read_image, read_values
 from ibn_seg.datasets.labels import NUM_CLASSES, LabelTable
+from ibn_seg.datasets.orientation import advice_on_sizes
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.data.parts import list_parts
 from ibn_seg.tasks.data.pool import default_workers, run_batches
@@ -43,15 +44,15 @@ class Sample:
         """
         check_image_file(self.image)
         check_image_file(self.label)
-        data = np.frombuffer(self.image.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = read_image(self.image)
         train_ids = cv2.LUT(
             read_values(self.label, self.table.encoding, self.segments), self.table.train_ids
         )
-        if image is None or image.shape[:2] != train_ids.shape:
+        if image.shape[:2] != train_ids.shape:
+            sizes = image.shape[1::-1], train_ids.shape[::-1]
             raise UserError(
-                f"{self.image}: cannot be read, or differs in size from its label",
-                "run `ibn-seg data check`",
+                f"{self.image}: differs in size from its label",
+                advice_on_sizes(self.image, *sizes) or "run `ibn-seg data check`",
             )
         return image, train_ids
 
