@@ -63,14 +63,16 @@ def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     spellings = {file: _spellings(PurePath(path)) for file, path in images.items()}
     levels = dict.fromkeys(images, 0)
     while clashing := _clashing(spellings, levels):
-        for file in clashing:
-            if levels[file] == len(spellings[file]) - 1:
-                name = spellings[file][-1]
-                alike = [one for one in clashing if spellings[one][levels[one]] == name]
-                raise UserError(
-                    f"{alike[0]} and {alike[1]}: both predictions would be {name}",
-                    "give each data set a name of its own by target='NAME'",
-                )
+        # The longest names differ within a data set.
+        longer = [file for file in clashing if levels[file] < len(spellings[file]) - 1]
+        if not longer:
+            name = spellings[clashing[0]][-1]
+            other = next(file for file in clashing[1:] if spellings[file][-1] == name)
+            raise UserError(
+                f"{clashing[0]} and {other}: both predictions would be {name}",
+                "give each data set a name of its own by target='NAME'",
+            )
+        for file in longer:
             levels[file] += 1
     written = {spellings[file][level]: file for file, level in levels.items()}
     names = {}
