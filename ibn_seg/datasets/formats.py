@@ -107,14 +107,14 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 @contextlib.contextmanager
 def explained_decoding(path: str | os.PathLike) -> Iterator[None]:
-    """Say in one line that OpenCV cannot decode an image; mmcv's loader ends in AttributeError.
+    """Say in one line that OpenCV cannot decode an image; mmcv's loader asserts that it can.
 
     Raises:
         UserError: It is so.
     """
     try:
         yield
-    except AttributeError:
+    except (AssertionError, AttributeError):
         read_image(path)
         raise
 
