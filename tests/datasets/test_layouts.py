@@ -43,6 +43,16 @@ def test_labels_are_the_train_ids_that_were_written(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_lie_below_the_folder_that_predictions_are_named_by(tmp_path, layout):
+    LAYOUTS[layout][2](tmp_path)
+    dataset = build(tmp_path, layout)
+    folder = f"{dataset.image_folder}/"
+    assert folder.startswith(f"{tmp_path}/")
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert all(info["img_path"].startswith(folder) for info in infos)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_root_that_is_empty_is_one_line_that_says_what_to_do(tmp_path, layout):
     with pytest.raises(UserError) as caught:
         build(tmp_path, layout)

@@ -46,6 +46,7 @@ RULES = {
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
     "ibn_seg.datasets.targets": Rule({"errors"}, set()),
+    "ibn_seg.datasets.listing": Rule({"errors"}, set()),
     "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
     "ibn_seg.transforms.corruptions": Rule(
