@@ -81,53 +81,6 @@ def check(
     \b
     Examples:
       ibn-seg data check gta5 data/gta5
-      ibn-seg data prepare cityscapes leftImg8bit_trainvaltest.zip gtFine_trainvaltest.zip \\
-          --out data/cityscapes
-      ibn-seg data stats cityscapes data/cityscapes --sheet sheet.png
-    """
-
-
-@data.command()
-@click.argument("name")
-@click.argument("root")
-@click.option("--labels-only", is_flag=True,
-              help="Decode labels only: no truncated images, no duplicates.")  # fmt: skip
-@click.option("--complete", is_flag=True,
-              help="Fewer files than the official number are a finding.")  # fmt: skip
-@click.option("--allow", multiple=True, metavar="KIND",
-              help="A kind of finding that does not count for the exit code.")  # fmt: skip
-@click.option("--fix", type=click.Choice(["list"]),
-              help="Add harmful files to ROOT/ibn_seg_exclude.txt, or to --exclude.")  # fmt: skip
-@click.option("--report", metavar="FILE", help="JSON. Default: data_check_NAME.json, here.")
-@click.option("--show", type=click.IntRange(0), default=10, show_default=True,
-              help="Findings of each kind that are printed.")  # fmt: skip
-@_common
-@_named
-def check(
-    name: str,
-    root: str,
-    labels_only: bool,
-    complete: bool,
-    allow: tuple[str, ...],
-    fix: str | None,
-    report: str | None,
-    show: int,
-    options: tuple[str, ...],
-    exclude: str | None,
-    workers: int | None,
-) -> None:
-    """Look at every file of a data set and say what is wrong.
-
-    NAMES.
-
-    Unpaired, truncated, empty and damaged files, sizes that differ, labels of colours, of 16 bits
-    or with unknown ids, images of another kind, images that EXIF turns, maybe against their label,
-    duplicates across splits, labels without a class, and the number of files against the official one. --fix list writes the files that would stop
-    or spoil a training into a list that the data sets honour.
-
-    \b
-    Examples:
-      ibn-seg data check gta5 data/gta5
       ibn-seg data check cityscapes data/cityscapes --option split=val --labels-only
       ibn-seg data check bdd100k data/bdd100k --fix list --report bdd100k.json
 
