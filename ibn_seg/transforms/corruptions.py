@@ -75,7 +75,9 @@ def generator(seed: int, name: str, picture: str) -> np.random.Generator:
         name: The corruption.
         picture: The picture's name.
     """
-    digest = hashlib.sha256(f"{seed}/{name}/{picture}".encode()).digest()
+    # Names of files need not be valid Unicode.
+    words = f"{seed}/{name}/{picture}".encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(words).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 pytest.importorskip("mmseg")
 
@@ -19,6 +20,7 @@ from ibn_seg.io import write_text
 from ibn_seg.report.stored_panels import read_panels
 from ibn_seg.tasks import segmentation
 from ibn_seg.tasks.benchmark.panels import panels
+from ibn_seg.tasks.panels import make_panels
 from ibn_seg.tasks.protocol import set_protocol
 from ibn_seg.tasks.setup import register
 from tests.tasks.tiny import write_experiment
@@ -136,3 +138,23 @@ def test_wrong_input_is_one_line(results, tmp_path):
     (tmp_path / "benchmark.json").write_text('{"schema": 1, "cells": [3]}')
     with pytest.raises(UserError, match="not the index of a benchmark"):
         panels(tmp_path)
+
+
+def test_a_scene_is_shown_upright_as_it_was_scored(results, tmp_path):
+    root = tmp_path / "set"
+    picture = Image.open(next((results / "data/gta5/images").glob("*.png")))
+    tags = picture.getexif()
+    tags[0x0112] = 3
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    picture.save(root / "images/a.png", exif=tags)
+    Image.fromarray(np.zeros(picture.size[::-1], np.uint8)).save(root / "labels/a.png")
+    register()
+    cfg = load_config(str(results / "configs/BN.py"))
+    cfg.test_dataloader.dataset.datasets = [
+        dict(type="TrainIdDataset", data_root=str(root), target="mine")
+    ]
+    (panel,) = make_panels(
+        {"BN": (cfg, results / "cells/BN/iter_6.pth")}, [("mine", "images/a.png")], ["a"]
+    )
+    assert np.array_equal(panel.image, np.asarray(picture)[::-1, ::-1])

@@ -76,7 +76,7 @@ def panels(
         made = make_panels(
             {name: _network(results, row) for name, row in chosen.items()},
             [(one.domain, one.image) for one in images],
-            [f"{one.domain}, {Path(one.image).name}" for one in images],
+            _captions(images),
             progress,
         )
     return write_panels(results / FOLDER, made, _facts(chosen, images))
@@ -135,6 +135,15 @@ def _choose(
     domains = list(next(iter(stored.values())).domains)
     targets = [domain for domain in domains if domain not in sources] or domains
     return [one for domain in targets for one in most_disagreed(stored, domain, count)]
+
+
+def _captions(images: Sequence[Disagreement]) -> list[str]:
+    """Return domain and name of each image, with its folders where two have one name."""
+    names = [(one.domain, Path(one.image).name) for one in images]
+    return [
+        f"{domain}, {name if names.count((domain, name)) == 1 else one.image}"
+        for one, (domain, name) in zip(images, names, strict=True)
+    ]
 
 
 def _network(results: Path, row: Row) -> tuple[Any, Path]:
