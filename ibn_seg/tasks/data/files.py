@@ -122,7 +122,7 @@ def look_at(jobs: Sequence[Job]) -> Batch:
 
 def _look_at(job: Job, batch: Batch) -> Look:
     problems: list[tuple[str, str]] = []
-    form, size, exif, digest = None, None, None, b""
+    form, size, exif, decoded, digest = None, None, None, None, b""
     is_image = job.table is None
     try:
         if is_image and not job.decode:
@@ -132,10 +132,10 @@ def _look_at(job: Job, batch: Batch) -> Look:
             form = form_of(io.BytesIO(data), data)
             # The size of what does not decode, as far as it is sure.
             size = None if is_image and may_be_turned(data) else form.size
-            digest = _content(job, data, form, problems, batch)
+            digest, decoded = _content(job, data, form, problems, batch)
             # Pillow, which reads labels, turns TIFF by itself.
             exif = turned(data) if is_image or form.format != "TIFF" else None
-        size = exif.size if is_image and exif is not None else form.size
+        size = exif.size if is_image and exif is not None else decoded or form.size
         problems += _name_problems(job.path, form)
         if is_image:
             problems += _image_problems(form)
@@ -192,8 +192,8 @@ def decode_label(job: Job, data: bytes) -> np.ndarray:
 
 def _content(
     job: Job, data: bytes, form: Form, problems: list[tuple[str, str]], batch: Batch
-) -> bytes:
-    """Decode a file, add its problems and its histogram, and return an image's hash."""
+) -> tuple[bytes, tuple[int, int] | None]:
+    """Decode a file, add its problems and its histogram; return an image's hash, a label's size."""
     if job.table is not None:
         _check_label_form(form, job.table.encoding)
     start = time.perf_counter()
@@ -206,9 +206,9 @@ def _content(
     finally:
         batch.decode_s += time.perf_counter() - start
     if values is None:
-        return hashlib.blake2b(data, digest_size=16).digest()
+        return hashlib.blake2b(data, digest_size=16).digest(), None
     problems += _count(job, values, batch)
-    return b""
+    return b"", values.shape[::-1]
 
 
 def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
