@@ -52,6 +52,7 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
             content.videos += 1
         elif _is_candidate(path, content.refused):
             paths.append(path)
+    content.refused.sort()
     content.pictures = name_results(source, paths)
     if not content.pictures and not content.refused:
         known = f"known are {' '.join(COMMON_SUFFIXES)} and others"

@@ -73,8 +73,12 @@ def _blame_size(error: Exception, shape: tuple[int, ...], path: Path) -> Picture
     height, width = shape[:2]
     size = f"a picture of {width}x{height} pixels"
     no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
-    text = str(error).lower()
-    if no_memory or isinstance(error, MemoryError) or any(part in text for part in _NO_MEMORY):
+    text = str(error)
+    if (
+        no_memory
+        or isinstance(error, MemoryError)
+        or any(part in text.lower() for part in _NO_MEMORY)
+    ):
         return too_large(path, f"{size} ")
     if not isinstance(error, cv2.error) and min(height, width) < _SMALL:
         reason = text.splitlines()[0] if text else type(error).__name__
