@@ -42,7 +42,7 @@ def predict(
     and NAME_overlay.png; for a video a folder NAME_trainIds/ of frames and NAME_overlay.mp4.
 
     The content of a file decides whether it is a picture, not its name. Of several frames the
-    first is predicted, and a line says so; an animated GIF, AVIF or Motion JPEG that is given by
+    first is predicted, and a line says so. An animated .gif, .apng or .mjpeg that is given by
     itself is a video.
 
     A folder is finished even if pictures in it are bad: they are listed at the end, with exit code

@@ -30,7 +30,7 @@ __all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
 
 _ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
 # Formats of pictures whose animations are videos where they are given by themselves.
-_ANIMATIONS = {"GIF": (".gif",), "AVIF": (".avif", ".avifs"), "JPEG": (".mjpeg", ".mjpg")}
+_ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
 
 
 class Segmenter:
@@ -130,9 +130,9 @@ def predict(
     each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
     or frame is in memory at a time, and each file appears when it is whole.
 
-    The content of a file decides whether it is a picture, not its name. Of a picture with several
-    frames the first is predicted, and a line on stderr says so; an animation (GIF, AVIF or Motion
-    JPEG) that is given by itself is a video.
+    The content of a file decides whether it is a picture, not its name. Of several frames the
+    first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg that is
+    given by itself is a video.
 
     A folder is finished whatever single pictures do. A later call skips each picture whose results
     are there, made from the same content by the same network and options, and unchanged since.
