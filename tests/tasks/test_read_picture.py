@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ibn_seg.tasks import read_picture
 from ibn_seg.tasks.picture_formats import HEAD, picture_format
@@ -148,16 +148,24 @@ def test_several_frames_are_said(kind):
     assert remarks(encoded(FRAMES[0], "JPEG" if kind == "MPO" else kind)) == ()
 
 
+def tiff(*pages):
+    """A TIFF of pictures, each with its value of the tag that marks reduced copies."""
+    file = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file) as writer:
+        for picture, subfile in pages:
+            picture.save(writer, "TIFF", tiffinfo={254: subfile})
+            writer.newFrame()
+    return file.getvalue()
+
+
 def test_reduced_copies_in_a_tiff_are_no_frames():
-    tags = Image.Exif()
-    tags[254] = 1
     copy = FRAMES[0].resize((8, 8))
-    copy.encoderinfo = {"exif": tags}
-    data = encoded(FRAMES[0], "TIFF", save_all=True, append_images=[copy])
-    assert remarks(data) == ()
-    first = encoded(copy, "TIFF", save_all=True, append_images=[FRAMES[0]], exif=tags)
+    assert remarks(tiff((FRAMES[0], 0), (copy, 1))) == ()
+    assert remarks(tiff((FRAMES[0], 0), (FRAMES[1], 2), (copy, 1)), "x") == (
+        "x: holds 2 frames; the first is predicted",
+    )
     with pytest.raises(PictureError, match="begin with a reduced copy"):
-        pixels(first, "photo.tif")
+        pixels(tiff((copy, 1), (FRAMES[0], 0)), "photo.tif")
 
 
 PHOTO = cv2.GaussianBlur(
