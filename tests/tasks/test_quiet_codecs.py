@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+import time
 
 import pytest
 
@@ -11,7 +12,9 @@ def say(text):
     os.write(2, f"{text}\n".encode())
 
 
-def test_what_c_libraries_print_is_caught_and_python_still_speaks(capfd):
+def test_what_c_libraries_print_is_caught_and_python_still_speaks(capfd, monkeypatch):
+    # What pytest puts in place of sys.stderr does not write to descriptor 2.
+    monkeypatch.setattr(sys, "stderr", open(2, "w", closefd=False))
     say("before")
     with quiet_codecs() as complaints:
         say("libpng error")
@@ -37,12 +40,20 @@ def test_the_terminal_comes_back_after_an_error(capfd):
 
 
 def test_threads_do_not_lose_the_terminal(capfd):
-    def work():
-        for _ in range(50):
-            with quiet_codecs():
-                say("noise")
+    entered, left = threading.Event(), threading.Event()
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    def first():
+        with quiet_codecs():
+            entered.set()
+            time.sleep(0.1)
+        left.set()
+
+    def second():
+        entered.wait()
+        with quiet_codecs():
+            left.wait()
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
     for thread in threads:
         thread.start()
     for thread in threads:
