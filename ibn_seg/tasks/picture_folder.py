@@ -38,7 +38,7 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
     Args:
         source: The folder.
         out: Where results go; if it lies in `source`, it is not searched.
-        results: Files that are results and not pictures, as absolute paths.
+        results: Files that are results and not pictures, as absolute paths without links.
 
     Raises:
         UserError: There is nothing to predict and nothing to say about it.
@@ -46,7 +46,7 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
     content = FolderContent()
     paths = []
     for path in sorted(_walk(source, out, content.refused)):
-        if path.absolute() in results:
+        if path.resolve() in results:
             continue
         if path.suffix.lower() in VIDEO_SUFFIXES:
             content.videos += 1

@@ -32,9 +32,9 @@ class PredictionLog:
         self._entries = _read_entries(self._path)
 
     def results(self) -> set[Path]:
-        """Return every file that the log speaks of, as an absolute path."""
+        """Return every file that the log speaks of, as an absolute path without links."""
         return {
-            (self._out / file).absolute()
+            self._out.resolve() / file
             for entry in self._entries.values()
             for file in entry["results"]
         }

@@ -230,8 +230,9 @@ def stored_alone(tiny, checkpoint, folder, tmp_path):
 
 
 def test_results_beside_the_pictures_are_no_pictures(tiny, checkpoint, source, counted):
-    for _ in range(2):
-        assert len(predict(tiny, checkpoint, source, source)) == 6
+    (source.parent / "link").symlink_to(source)
+    for given in (source, source.parent / "link", source):
+        assert len(predict(tiny, checkpoint, given, source)) == 6
     assert len(counted) == 3
 
 

@@ -14,12 +14,13 @@ def say(text):
 
 def test_what_c_libraries_print_is_caught_and_python_still_speaks(capfd, monkeypatch):
     # What pytest puts in place of sys.stderr does not write to descriptor 2.
-    monkeypatch.setattr(sys, "stderr", open(2, "w", closefd=False))
-    say("before")
-    with quiet_codecs() as complaints:
-        say("libpng error")
-        print("ours", file=sys.stderr)
-    say("after")
+    with open(2, "w", closefd=False) as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        say("before")
+        with quiet_codecs() as complaints:
+            say("libpng error")
+            print("ours", file=sys.stderr)
+        say("after")
     assert capfd.readouterr().err.splitlines() == ["before", "ours", "after"]
     assert complaints.text == "libpng error\n"
 
