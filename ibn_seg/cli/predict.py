@@ -18,6 +18,11 @@ from ibn_seg.cli.options import ConfigCommand, config_options, fuse_option
     show_default=True,
     help="Share of the class colours in the overlays.",
 )
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Predict every picture of a folder again, and replace results of other pictures.",
+)
 @fuse_option
 @config_options
 def predict(
@@ -28,6 +33,7 @@ def predict(
     device: str | None,
     opacity: float,
     fuse: bool,
+    overwrite: bool,
     cfg_options: tuple[str, ...],
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
@@ -35,24 +41,39 @@ def predict(
     For each picture NAME_trainIds.png (8-bit grey, 0 road ... 18 bicycle, at the picture's size)
     and NAME_overlay.png; for a video a folder NAME_trainIds/ of frames and NAME_overlay.mp4.
 
+    The content of a file decides whether it is a picture, not its name. Of several frames the
+    first is predicted, and a line says so. An animated .gif, .apng or .mjpeg that is given by
+    itself is a video.
+
+    A folder is finished even if pictures in it are bad: they are listed at the end, with exit code
+    2. The same call again skips what is done. A picture whose content, network, or options have
+    changed is predicted again. A picture that is given by itself is always predicted.
+
     \b
     Examples:
       ibn-seg predict CONFIG CHECKPOINT street.jpg --out predictions/
       ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/ --opacity 0.7
       ibn-seg predict CONFIG CHECKPOINT drive.mp4 --out predictions/ --device cuda:0
     """
+    from ibn_seg.tasks.predict import BadPicturesError
     from ibn_seg.tasks.predict import predict as run
     from ibn_seg.tasks.setup import read_options
 
     options = read_options(cfg_options)
-    written = run(
-        config,
-        checkpoint,
-        source,
-        out,
-        device=device,
-        cfg_options=options,
-        opacity=opacity,
-        fuse=fuse,
-    )
+    try:
+        written = run(
+            config,
+            checkpoint,
+            source,
+            out,
+            device=device,
+            cfg_options=options,
+            opacity=opacity,
+            fuse=fuse,
+            overwrite=overwrite,
+        )
+    except BadPicturesError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise
     click.echo(f"{len(written)} files in {out}")

@@ -1,26 +1,36 @@
 """Segment a user's own pictures and videos with a trained network."""
 
-import contextlib
+import errno
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
+from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import atomic_path, write_bytes
+from ibn_seg.io import write_bytes
 from ibn_seg.progress import progress_bar
+from ibn_seg.tasks.picture_folder import FolderContent, search_folder
+from ibn_seg.tasks.picture_formats import HEAD, picture_format
+from ibn_seg.tasks.picture_results import label_and_paint, overlay, too_large
+from ibn_seg.tasks.predict_video import Painter, Video, has_two_frames, predict_video
+from ibn_seg.tasks.prediction_log import PredictionLog, network_identity
+from ibn_seg.tasks.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.tasks.setup import check_writable, trained_network
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+__all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
+
 _ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
-_DEFAULT_FPS = 25.0
-_SILENT = 0  # OpenCV's level of logging
+# Formats of pictures whose animations are videos where they are given by themselves.
+_ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
 
 
 class Segmenter:
@@ -77,6 +87,31 @@ class Segmenter:
         return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
 
+class BadPicturesError(UserError):
+    """Pictures of a folder that could not be predicted; the others were.
+
+    Args:
+        problems: A line for each.
+        total: The number of pictures, the bad ones included.
+
+    Attributes:
+        problems: A line for each.
+    """
+
+    def __init__(self, problems: Sequence[str], total: int) -> None:
+        self.problems = tuple(problems)
+        summary = (
+            f"{len(problems)} of {total} pictures could not be predicted, the others are done: "
+            "mend them or take them out, then give the same call again"
+        )
+        super().__init__("\n".join([summary, *self.problems]))
+
+    @property
+    def line(self) -> str:
+        """The message without the list of pictures."""
+        return str(self).partition("\n")[0]
+
+
 def predict(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
@@ -87,12 +122,21 @@ def predict(
     cfg_options: Mapping[str, Any] | None = None,
     opacity: float = 0.5,
     fuse: bool = False,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
     Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for
     each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
     or frame is in memory at a time, and each file appears when it is whole.
+
+    The content of a file decides whether it is a picture, not its name. Of several frames the
+    first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg that is
+    given by itself is a video.
+
+    A folder is finished whatever single pictures do. A later call skips each picture whose results
+    are there, made from the same content by the same network and options, and unchanged since.
+    `out` holds a log of this (`prediction_log`).
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
@@ -103,194 +147,185 @@ def predict(
         cfg_options: Values that replace those of the config, by dotted key.
         opacity: The share of the class colours in the overlays, between 0 and 1.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        overwrite: Predict every picture of a folder again, and replace results of a picture from
+            elsewhere that has the same name.
 
     Returns:
-        The files written.
+        The files of the results, those that were there included.
 
     Raises:
+        BadPicturesError: Pictures of the folder cannot be predicted; all others were.
         UserError: There is no such source, it is empty, or it is neither picture nor video; the
-            config or the checkpoint is wrong.
+            config or the checkpoint is wrong; the results of another picture are in the way.
         EnvError: `out` cannot be written.
     """
     if not 0.0 <= opacity <= 1.0:
         raise UserError(f"opacity {opacity} is not between 0 and 1")
     source, out = Path(source), Path(out)
-    images = _list_images(source, out)
-    video = None if images else _open_video(source)
+    log = PredictionLog(out)
+    content = search_folder(source, out, log.results()) if source.is_dir() else None
+    video = Video(source) if content is None and _is_video(source) else None
     try:
         check_writable(out)
         segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
-        if video is None:
-            return _predict_images(segment, images, out, opacity)
-        return _predict_video(segment, video, out / source.stem, opacity)
+        cfg = load_config(config, cfg_options)
+        network = network_identity(
+            checkpoint, model=cfg.model, pipeline=_array_pipeline(cfg), opacity=opacity, fuse=fuse
+        )
+        session = _Session(segment, log, out, network, opacity, overwrite)
+        if video is not None:
+            return session.predict_film(video)
+        if content is not None:
+            return session.predict_folder(source, content)
+        return session.predict_one(source)
     finally:
         if video is not None:
-            video.release()
+            video.close()
 
 
-def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray, opacity: float) -> Any:
-    """Return a picture with the class colours laid over it.
-
-    Args:
-        image: H x W x 3 uint8, BGR.
-        labels: H x W uint8 trainIds; values without a colour leave the picture as it is.
-        palette: (classes, 3) uint8, RGB.
-        opacity: The share of the colours.
-
-    Returns:
-        H x W x 3 uint8, BGR.
-    """
-    known = labels < len(palette)
-    colours = palette[np.where(known, labels, 0)][..., ::-1]
-    mixed = cv2.addWeighted(image, 1.0 - opacity, np.ascontiguousarray(colours), opacity, 0.0)
-    return np.where(known[..., None], mixed, image)
-
-
-def _predict_images(
-    segment: Segmenter, images: dict[str, Path], out: Path, opacity: float
-) -> list[Path]:
-    """Segment pictures, given by the names of their results."""
-    from ibn_seg.engine.predictions import encode_png
-
-    written = []
-    with progress_bar() as progress:
-        task = progress.add_task("predict", total=len(images), detail="")
-        for name, path in images.items():
-            image = read_image(path)
-            labels = segment(image)
-            painted = overlay(image, labels, segment.palette, opacity)
-            for kind, picture in (("trainIds", labels), ("overlay", painted)):
-                written.append(out / f"{name}_{kind}.png")
-                write_bytes(written[-1], encode_png(picture))
-            progress.advance(task)
-    return written
-
-
-def _predict_video(
-    segment: Segmenter, video: cv2.VideoCapture, target: Path, opacity: float
-) -> list[Path]:
-    """Segment the frames of a video one after the other."""
-    from ibn_seg.engine.predictions import encode_png
-
-    written = []
-    frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    film = target.with_name(f"{target.name}_overlay.mp4")
-    with atomic_path(film) as temporary, progress_bar() as progress:
-        task = progress.add_task("predict", total=frames if frames > 0 else None, detail="")
-        with _film(temporary, video) as writer:
-            for number, frame in enumerate(_frames(video), start=1):
-                labels = segment(frame)
-                path = target.with_name(f"{target.name}_trainIds") / f"{number:06d}.png"
-                write_bytes(path, encode_png(labels))
-                written.append(path)
-                writer.write(overlay(frame, labels, segment.palette, opacity))
-                progress.advance(task)
-        if not written:
-            raise UserError(f"{target.name}: the video has no readable frame")
-        _check_film(temporary, len(written), film)
-    return [*written, film]
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Return a picture as H x W x 3 uint8 in BGR order.
+def _is_video(path: Path) -> bool:
+    """Tell whether a file by itself is a video: it is no picture, or an animation.
 
     Raises:
-        UserError: The file is not a picture, or is damaged.
+        UserError: There is no such file, or it cannot be read.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if not path.is_file():
+        raise UserError(f"{path}: is neither a file nor a folder")
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        with path.open("rb") as file:
+            kind = picture_format(file.read(HEAD), path.suffix)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    with _quiet_opencv():
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise UserError(f"{path}: is not a readable picture", "replace it or take it out")
-    return image
+    if kind is None:
+        return True
+    return path.suffix.lower() in _ANIMATIONS.get(kind, ()) and has_two_frames(path)
 
 
-def _list_images(source: Path, out: Path) -> dict[str, Path]:
-    """Return the pictures of a source by the names of their results; none if it is a video."""
-    if source.is_file():
-        return {source.stem: source} if source.suffix.lower() in IMAGE_SUFFIXES else {}
-    if not source.is_dir():
-        raise UserError(f"{source}: no such file or folder")
-    inside = out.resolve()
-    paths = [
-        path
-        for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and (inside == source.resolve() or inside not in path.resolve().parents)
-    ]
-    if not paths:
-        known = " ".join(IMAGE_SUFFIXES)
-        raise UserError(f"{source}: the folder holds no pictures", f"known are {known}")
-    full = [path.relative_to(source).as_posix() for path in paths]
-    short = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
-    # a.png, a.jpg and a.png.png must not share their results.
-    shared = {name for name in short if short.count(name) > 1} | set(full)
-    return {
-        long if name in shared else name: path
-        for long, name, path in zip(full, short, paths, strict=True)
-    }
+@dataclass(frozen=True)
+class _Session:
+    """One call of `predict`: a network that writes to a folder."""
+
+    segment: Segmenter
+    log: PredictionLog
+    out: Path
+    network: str
+    opacity: float
+    overwrite: bool
+
+    def predict_one(self, path: Path) -> list[Path]:
+        """Predict a picture by itself, even if its results are there."""
+        self._say_mixture([path.stem])
+        try:
+            data = read_bytes(path)
+            return self._predict(path.stem, path, data, hashlib.sha256(data).hexdigest())
+        except MemoryError as error:
+            raise too_large(path) from error
+
+    def predict_folder(self, source: Path, content: FolderContent) -> list[Path]:
+        """Predict what is not done of a folder; name the bad ones at the end."""
+        self._say_mixture(content.pictures)
+        written, problems, skipped = [], list(content.refused), 0
+        with progress_bar() as progress:
+            task = progress.add_task("predict", total=len(content.pictures), detail="")
+            for name, path in content.pictures.items():
+                try:
+                    data = read_bytes(path)
+                    digest = hashlib.sha256(data).hexdigest()
+                    if not self.overwrite and self.log.is_done(name, digest, self.network):
+                        skipped += 1
+                        written += self._files(name)
+                    else:
+                        written += self._predict(name, path, data, digest)
+                except PictureError as error:
+                    problems.append(error.line)
+                except MemoryError:
+                    problems.append(too_large(path).line)
+                progress.advance(task)
+        if skipped:
+            _say(f"skipped {skipped} pictures that were done (--overwrite predicts them again)")
+        if content.videos:
+            _say(f"{source}: {content.videos} videos are left out: give each by itself")
+        if problems:
+            raise BadPicturesError(problems, len(content.pictures) + len(content.refused))
+        return written
+
+    def predict_film(self, video: Video) -> list[Path]:
+        """Predict a video, and remove what an earlier, longer one has left of its frames."""
+        name = f"{video.path.stem}_trainIds/"
+        self._say_mixture([name])
+        with video.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._check_owner(name, video.path, digest)
+        written = predict_video(video, self._painter(video.path), self.out / video.path.stem)
+        results = {path.relative_to(self.out).as_posix(): sha for path, sha in written.items()}
+        for path in self.log.outdated(name, results):
+            path.unlink(missing_ok=True)
+        self.log.add(name, video.path, digest, self.network, results)
+        left = len(list((self.out / name).glob("*.png"))) - (len(written) - 1)
+        if left > 0:
+            _say(f"{self.out / name}: {left} other pictures are not of this video: remove them")
+        return list(written)
+
+    def _predict(self, name: str, path: Path, data: bytes, digest: str) -> list[Path]:
+        """Predict one picture and note it in the log."""
+        from ibn_seg.engine.predictions import encode_png
+
+        self._check_owner(name, path, digest)
+        picture = decode_picture(data, path)
+        pictures = self._painter(path)(picture.pixels)
+        files = self._files(name)
+        results = {}
+        for file, pixels in zip(files, pictures, strict=True):
+            encoded = encode_png(pixels)
+            _write_result(file, encoded, path)
+            results[file.relative_to(self.out).as_posix()] = hashlib.sha256(encoded).hexdigest()
+        self.log.add(name, path, digest, self.network, results)
+        for remark in picture.remarks:
+            _say(remark)
+        return files
+
+    def _painter(self, path: Path) -> Painter:
+        palette = self.segment.palette
+        return lambda image: label_and_paint(self.segment, palette, image, self.opacity, path)
+
+    def _files(self, name: str) -> list[Path]:
+        return [self.out / f"{name}_{kind}.png" for kind in ("trainIds", "overlay")]
+
+    def _check_owner(self, name: str, path: Path, digest: str) -> None:
+        """Refuse to replace what was made of another picture."""
+        owner = None if self.overwrite else self.log.other_owner(name, path, digest)
+        if owner is not None:
+            raise PictureError(
+                f"{path}: {self.out / name} has the results of {owner}",
+                "choose another --out, or give --overwrite",
+            )
+
+    def _say_mixture(self, names: Collection[str]) -> None:
+        """Say that the folder holds results that are not of this network and these options."""
+        others = self.log.of_other_networks(self.network)
+        again = len(others.intersection(names))
+        beside = len(others) - again
+        reason = "of another network, other options or another version"
+        if again:
+            _say(f"{self.out}: {again} results are {reason} and are made again")
+        if beside:
+            _say(f"{self.out}: also holds {beside} results {reason}: use one --out for each")
 
 
-def _open_video(path: Path) -> cv2.VideoCapture:
-    with _quiet_opencv():
-        video = cv2.VideoCapture(str(path))
-    if not video.isOpened():
-        video.release()
-        known = " ".join(IMAGE_SUFFIXES)
-        raise UserError(f"{path}: is neither a picture nor a video", f"pictures end in {known}")
-    return video
-
-
-def _frames(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    while True:
-        read, frame = video.read()
-        if not read:
-            return
-        yield frame
-
-
-@contextlib.contextmanager
-def _film(path: Path, video: cv2.VideoCapture) -> Iterator[cv2.VideoWriter]:
-    """Open an MP4 writer of the same size and speed as a video."""
-    keys = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-    size = tuple(int(video.get(key)) for key in keys)
-    fps = video.get(cv2.CAP_PROP_FPS)
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), codec, fps if 0 < fps < 1000 else _DEFAULT_FPS, size)
+def _write_result(file: Path, data: bytes, path: Path) -> None:
+    """Write a file; that its name is too long is the picture's fault, not the disk's."""
     try:
-        if not writer.isOpened():
-            raise EnvError("this OpenCV cannot write MP4 videos", "predict on the frames instead")
-        yield writer
-    finally:
-        writer.release()
+        write_bytes(file, data)
+    except EnvError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        raise PictureError(f"{path}: the names of its results are too long", "rename it") from error
 
 
-def _check_film(path: Path, frames: int, film: Path) -> None:
-    """Check that all frames arrived: OpenCV says nothing when the disk is full."""
-    with _quiet_opencv():
-        video = cv2.VideoCapture(str(path))
-    stored = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
-    video.release()
-    if stored < frames:
-        raise EnvError(
-            f"{film}: only {stored} of {frames} frames could be written", "free space on the disk"
-        )
-
-
-@contextlib.contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's and its codecs' complaints about a file off the terminal."""
-    # OpenCV 5 moved this function.
-    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-    level = set_level(_SILENT)
-    try:
-        yield
-    finally:
-        set_level(level)
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _array_pipeline(cfg: "Config") -> list[dict]:

@@ -10,7 +10,7 @@ from PIL import Image
 from ibn_seg.datasets.labels import PALETTE
 from ibn_seg.io import atomic_path
 from ibn_seg.tasks.data.stats import Sample
-from ibn_seg.tasks.predict import overlay
+from ibn_seg.tasks.picture_results import overlay
 
 _WIDTH, _CAPTION, _GAP = 320, 18, 4
 _COLUMNS = 3

@@ -1,0 +1,82 @@
+"""What kind of picture a file is, by its first bytes."""
+
+import re
+
+# Files with these suffixes name their results first; see `picture_folder`.
+COMMON_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (
+    *COMMON_SUFFIXES,
+    ".apng", ".avif", ".avifs", ".dib", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".j2c",
+    ".j2k", ".jfif", ".jfi", ".jif", ".jp2", ".jpc", ".jpe", ".jpf", ".jps", ".jpx", ".jxl",
+    ".mpo", ".pam", ".pbm", ".pcx", ".pfm", ".pgm", ".pic", ".pnm", ".psd", ".ras", ".sgi", ".sr",
+    ".tga",
+)  # fmt: skip
+VIDEO_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv",
+)  # fmt: skip
+HEAD = 512  # bytes that `picture_format` wants
+
+CAMERA_RAW = "camera raw"
+_RAW_SUFFIXES = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mrw", ".nef", ".nrw",
+    ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
+
+# Each format's first bytes, from the formats' specifications. Short marks are written with what
+# must follow them, because a text may begin with 'BM' or 'P5'.
+_BEGINNINGS = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "GIF": rb"GIF8[79]a",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "WebP": rb"RIFF....WEBP",
+    "BMP": rb"BM.{8}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0",
+    "PNM": rb"P[1-6]\s(?:\s|#[^\r\n]*[\r\n])*\d+(?:\s|#[^\r\n]*[\r\n])+\d+\s",
+    "PAM": rb"P7\s(?:#|WIDTH|HEIGHT|DEPTH|MAXVAL|TUPLTYPE)",
+    "PFM": rb"P[Ff]\s+\d+\s+\d+\s",
+    "JPEG 2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+    "JPEG XR": rb"II\xbc[\0\x01]",
+    "AVIF": rb"....ftyp(?:avif|avis)",
+    "HEIC": rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)",
+    "Radiance HDR": rb"#\?(?:RADIANCE|RGBE)",
+    "OpenEXR": rb"v/1\x01",
+    "Sun raster": rb"\x59\xa6\x6a\x95",
+    "SGI": rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]",
+    "Photoshop": rb"8BPS\0[\x01\x02]",
+    CAMERA_RAW: rb"....ftypcrx |FUJIFILMCCD-RAW|IIR[OS]|IIU\0|MMOR|\0MRM|FOVb",
+}  # fmt: skip
+_PATTERNS = {name: re.compile(mark, re.DOTALL) for name, mark in _BEGINNINGS.items()}
+
+# Formats without a mark of their own, by suffix, with what their headers allow.
+_BY_SUFFIX = {
+    ".tga": ("Targa", re.compile(rb".[\0\x01][\x01-\x03\x09-\x0b]", re.DOTALL)),
+    ".pcx": ("PCX", re.compile(rb"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]")),
+    ".dib": ("DIB", re.compile(rb"[\x0c\x28\x6c\x7c]\0\0\0")),
+}
+
+# A Mac leaves such a file beside a picture, under the picture's name with `._` before it.
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+
+
+def picture_format(head: bytes, suffix: str) -> str | None:
+    """Return the format of a picture, or None if the file is none.
+
+    Args:
+        head: The file's first `HEAD` bytes, or all.
+        suffix: As in its name. It decides where the content alone cannot: Targa has no mark, and
+            most raw files of cameras are marked as TIFF.
+    """
+    found = next((name for name, mark in _PATTERNS.items() if mark.match(head)), None)
+    if suffix.lower() in _RAW_SUFFIXES and head and found in (None, "TIFF"):
+        return CAMERA_RAW
+    if found is None and suffix.lower() in _BY_SUFFIX:
+        name, mark = _BY_SUFFIX[suffix.lower()]
+        found = name if mark.match(head) else None
+    return found
+
+
+def is_companion(head: bytes) -> bool:
+    """Tell whether a file only holds a Mac's notes about the picture that it is named after."""
+    return head.startswith(_APPLE_DOUBLE)
