@@ -245,8 +245,9 @@ def _images(preprocessor: Mapping[str, Any]) -> Images:
 
 def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
     """Return names and colours of the classes: those trained on, else of our table if they fit."""
-    known = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
-    given = {key: known.get(key) for key in ("classes", "palette")}
+    meta = checkpoint.get("meta")
+    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    given = {key: (known or {}).get(key) for key in ("classes", "palette")}
     if not given["classes"]:
         given = {"classes": list(CLASSES), "palette": [list(color) for color in PALETTE]}
     return {key: value for key, value in given.items() if value and len(value) == count}
