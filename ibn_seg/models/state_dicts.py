@@ -64,16 +64,15 @@ def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.
             others.append(f"{name} ({_kind(value)}, no tensor)")
     if not weights:
         raise _no_weights(checkpoint)
-    if weights.keys() > {_AVERAGES} and _AVERAGES in weights:
-        del weights[_AVERAGES]
-        dropped.append(_AVERAGES)
     return without_wrappers(weights), [*dropped, *others]
 
 
 def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Take off what `torch.compile`, `DataParallel` and their like put before names."""
     weights = {_COMPILED.sub(r"\1", key): value for key, value in weights.items()}
-    while all(key.startswith("module.") for key in weights):
+    while all(key.startswith("module.") for key in weights.keys() - {_AVERAGES}):
+        if weights.keys() == {_AVERAGES}:
+            break
         weights = below("module.", weights)
     return weights
 

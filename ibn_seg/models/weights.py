@@ -98,7 +98,7 @@ def adapt_state_dict(
     except UserError as error:
         if prefix:
             raise
-        raise _explained(model, state_dict, skip, error) from error
+        return _from_below(model, state_dict, skip, error)
 
 
 def _adapted(
@@ -127,42 +127,44 @@ def _adapted(
     return {key: weights[key] for key in target}, report
 
 
-def _explained(
+def _from_below(
     model: Backbone, state_dict: Mapping, skip: Sequence[str], error: UserError
-) -> UserError:
-    """Return the error of weights that do not fit bare, by what is found below other names.
+) -> tuple[dict[str, torch.Tensor], LoadReport]:
+    """Return the state dict that `model` takes from weights that all lie below one name.
 
-    Nothing is loaded from there unasked: which part of a file is meant is the user's to say.
+    Where other weights lie beside them, it is the user's to say which part of a file is meant.
 
     Args:
         model: The network.
         state_dict: What a checkpoint file holds.
         skip: Modules of the model that keep their values.
-        error: What does not fit, prefixes left alone.
+        error: Why the weights do not fit under the names that they have.
+
+    Raises:
+        UserError: They fit nowhere, or need a prefix; the line says which.
     """
-    target = model.state_dict()
-    try:
-        weights, _ = all_weights(state_dict)
-    except UserError:
-        return error
-    fitting, errors = [], {}
+    weights, target = all_weights(state_dict)[0], model.state_dict()
+    fitting, errors = {}, {}
     for prefix in possible_prefixes(weights, target):
         try:
-            _adapted(model, state_dict, prefix, skip)
+            fitting[prefix] = _adapted(model, state_dict, prefix, skip)
         except UserError as other:
             errors[prefix] = other
-        else:
-            fitting.append(f"prefix={prefix!r}")
+    if len(fitting) == 1:
+        ((prefix, (adapted, report)),) = fitting.items()
+        if all(key.startswith(f"{prefix}.") for key in weights):
+            report.dropped.insert(0, f"the prefix {prefix!r}")
+            return adapted, report
     if fitting:
-        return UserError(
-            error.problem, f"every tensor of the network is below one name: {' or '.join(fitting)}"
-        )
+        names = " or ".join(f"prefix={prefix!r}" for prefix in fitting)
+        raise UserError(
+            error.problem, f"every tensor of the network is below one name: give {names}"
+        ) from error
     nearest = next(iter(errors), None)
-    if nearest and not bare_weights(state_dict)[0].keys() & target.keys():
-        there = below(f"{nearest}.", weights)
-        if 2 * len(there.keys() & target.keys()) > len(there):
-            return UserError(f"below {nearest!r}, {errors[nearest]}")
-    return error
+    modules = {key.partition(".")[0] for key in target}
+    if nearest and {key.partition(".")[0] for key in below(f"{nearest}.", weights)} >= modules:
+        raise UserError(f"below {nearest!r}, {errors[nearest]}") from error
+    raise error
 
 
 def _drop(modules: Iterable[str], weights: dict[str, torch.Tensor], report: LoadReport) -> None:

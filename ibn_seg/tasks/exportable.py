@@ -16,6 +16,7 @@ from ibn_seg.models import create_model
 from ibn_seg.models.factory import FAMILIES
 from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
+from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
@@ -217,6 +218,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
     key = f"{FAMILIES[MODELS[name].family].classifier_name}.weight"
     try:
         weights, _ = bare_weights(content)
+        _, beside = all_weights(content)
         if key not in weights:
             raise UserError(
                 f"holds no classifier ({key})", "of a segmentor, give --config with its config"
@@ -225,7 +227,8 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
         adapted, report = adapt_state_dict(model, content)
     except UserError as error:
         raise UserError(f"{checkpoint}: {error}") from error
-    if report.split or report.added or report.dropped:
+    # Entries that are no weights at all tell nothing about the network.
+    if report.split or report.added or set(report.dropped) - set(beside):
         raise UserError(
             f"{checkpoint}: holds the weights of another network than {name} ({report})",
             "give the model that it was trained as",
