@@ -16,6 +16,8 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 # PyTorch's old format is a row of pickles that begins with this number.
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _OLD_PICKLES = 4
+# The first protocol that names classes by another operation; 5 is the same in this.
+_NEW_PROTOCOLS = (4, 5)
 _AGAIN = "copy or download it again"
 _TAR_AT, _TAR = 257, b"ustar"
 # What people give for a checkpoint: first bytes, what it is, what to do.
@@ -117,7 +119,7 @@ def _named_in_zip(path: Path) -> set[str]:
                 "unpack it and give the .pth file in it",
             )
         with archive.open(members["data.pkl"]) as file:
-            return set(_names(file))
+            return set(_names(path, file))
 
 
 def _named_in_row(path: Path, file: BinaryIO) -> set[str]:
@@ -129,16 +131,21 @@ def _named_in_row(path: Path, file: BinaryIO) -> set[str]:
         )
     found: set[str] = set()
     for _ in range(_OLD_PICKLES - 1):
-        found.update(_names(file))
+        found.update(_names(path, file))
     return found
 
 
-def _names(file: BinaryIO) -> Iterator[str]:
+def _names(path: Path, file: BinaryIO) -> Iterator[str]:
     """Yield what one pickle names, under the names of Python 3.
 
     PyTorch writes protocol 2: one operation names, and the names are those of Python 2.
     """
     for operation, value, _ in pickletools.genops(file):
+        if operation.name == "PROTO" and value in _NEW_PROTOCOLS:
+            raise UserError(
+                f"{path}: refused, PyTorch's safe reader does not know its pickle protocol {value}",
+                "write it with torch.save(..., pickle_protocol=2), which is the default",
+            )
         if operation.code.encode("latin-1") in (pickle.GLOBAL, pickle.INST):
             module, _, name = value.partition(" ")
             module, name = NAME_MAPPING.get(

@@ -131,7 +131,8 @@ def load_checkpoint(
     except DAMAGE as error:
         if any(stands_for(entry) for entry, _ in given):  # which may be what did not fit
             raise _refusal(path, torch.__version__, unknown_names(names, given)) from error
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # PyTorch's first sentence says what; what follows is advice for its developers.
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"
         ) from error

@@ -16,8 +16,8 @@ from ibn_seg.models import create_model
 from ibn_seg.models.factory import FAMILIES
 from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
-from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.specs import MODELS
+from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
 from ibn_seg.tasks.setup import fuse_network, trained_network
