@@ -24,6 +24,7 @@ class UserError(Exception):
     def __init__(self, problem: str, fix: str = "") -> None:
         line = f"{problem}: {fix}" if fix else problem
         super().__init__(line)
+        self.problem = problem
 
     @property
     def line(self) -> str:

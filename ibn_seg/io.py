@@ -5,26 +5,22 @@ import hashlib
 import json
 import os
 import pickle
-import struct
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ibn_seg.checkpoint_files import DAMAGE, check_kind, named_classes
 from ibn_seg.errors import EnvError, UserError
-
-# What `torch.save` writes: a ZIP archive, and before PyTorch 1.6 a pickle.
-_CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80")
+from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
 
 # The first version whose `weights_only=True` is the default and can be told of further classes
 # under the names that files have for them. Older ones also know fewer classes by themselves.
 RESTRICTED_SINCE = (2, 6)
 
-# What reading damaged bytes ends in, in PyTorch's reader and restricted unpickler.
-_DAMAGE = (
-    RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
-    AssertionError, AttributeError, TypeError,
-)  # fmt: skip
+# PyTorch keeps what its restricted unpickler may call in one list of the process.
+_ONE_READER = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -100,38 +96,74 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_checkpoint(path: str | os.PathLike, map_location: str = "cpu") -> Any:
-    """Load a PyTorch checkpoint that holds tensors and plain values only.
+def load_checkpoint(
+    path: str | os.PathLike, map_location: str = "cpu", stand_ins: bool = True
+) -> Any:
+    """Load the tensors and plain values of a PyTorch checkpoint.
 
-    Unpickling is restricted to `torch.load(weights_only=True)`: a checkpoint that holds anything
-    that could execute code is refused before it does. An older PyTorch refuses some harmless ones
-    too, such as those of mmengine's own `CheckpointHook`; nothing is loaded unrestricted then.
+    Every reader of checkpoints comes through here, so that all read the same files. Unpickling is
+    restricted to `torch.load(weights_only=True)`: nothing in a file is executed. Classes known as
+    harmless are read as they are (`harmless_classes`). An older PyTorch cannot be told of them and
+    refuses such files; nothing is loaded unrestricted then.
 
     Args:
         path: A local file.
         map_location: The device that the tensors go to.
+        stand_ins: Where a file holds objects of other classes, such as the hyperparameters of
+            Lightning, put empty ones there. Who goes on from all of its content says False: the
+            file is refused.
 
     Raises:
-        UserError: The file is missing, damaged, or holds other objects than weights.
+        UserError: The file is missing, damaged, no checkpoint, or holds what may not be loaded.
+        EnvError: It cannot be read.
     """
     import torch
 
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint", "give the path of a .pth file")
-    with path.open("rb") as file:
-        start = file.read(4)
-    if not start.startswith(_CHECKPOINT_STARTS):
-        raise UserError(f"{path}: not a PyTorch checkpoint", "copy or download it again")
+    check_kind(path)
+    names = named_classes(path)
+    given = [] if torch.__version__ < RESTRICTED_SINCE else entries(names, stand_ins)
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        with _allowed(given):
+            content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _refusal(path, torch.__version__) from error
-    except _DAMAGE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise _refusal(path, torch.__version__, unknown_names(names, given)) from error
+    except DAMAGE as error:
+        if any(stands_for(entry) for entry, _ in given):  # which may be what did not fit
+            raise _refusal(path, torch.__version__, unknown_names(names, given)) from error
+        # PyTorch's first sentence says what; what follows is advice for its developers.
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"
         ) from error
+    if network := stands_for(content):
+        raise UserError(
+            f"{path}: refused, it is a whole pickled object ({network}), not its weights",
+            "write network.state_dict() with torch.save where the class is, and use that file",
+        )
+    return content
+
+
+@contextlib.contextmanager
+def _allowed(given: Iterable[Entry]) -> Iterator[None]:
+    """Let the restricted unpickler call what is given, in this block only.
+
+    PyTorch keeps one list for the whole process: blocks of several threads follow each other, and
+    what the process has allowed by itself stays as it is.
+    """
+    given = list(given)
+    if not given:
+        yield
+        return
+    import torch
+
+    with _ONE_READER:
+        present = {
+            each[1] if isinstance(each, tuple) else f"{each.__module__}.{each.__qualname__}"
+            for each in torch.serialization.get_safe_globals()
+        }
+        with torch.serialization.safe_globals([e for e in given if e[1] not in present]):
+            yield
 
 
 def drop_training_state(path: str | os.PathLike) -> None:
@@ -148,19 +180,20 @@ def drop_training_state(path: str | os.PathLike) -> None:
     """
     import torch
 
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, stand_ins=False)
     kept = {key: checkpoint[key] for key in ("meta", "state_dict") if key in checkpoint}
     if len(kept) < len(checkpoint):
         with atomic_path(path) as temporary:
             torch.save(kept, temporary)
 
 
-def _refusal(path: Path, version: Any) -> UserError:
+def _refusal(path: Path, version: Any, unknown: list[str]) -> UserError:
     """Return the error for a file that the restricted reader of a version of PyTorch refused.
 
     Args:
         path: The file.
         version: `torch.__version__`, which compares with tuples.
+        unknown: Classes and functions in it that are not known as harmless.
     """
     if version < RESTRICTED_SINCE:
         newer = ".".join(map(str, RESTRICTED_SINCE))
@@ -169,8 +202,9 @@ def _refusal(path: Path, version: Any) -> UserError:
             f"use PyTorch {newer} or newer, or save the state dict alone where it was written and "
             "use that file",
         )
+    named = f" ({', '.join(unknown[:3])})" if unknown else ""
     return UserError(
-        f"{path}: refused, it holds more than tensors and plain values",
+        f"{path}: refused, it holds more than tensors and plain values{named}",
         "loading it could execute code; save the state dict alone and use that file",
     )
 

@@ -141,7 +141,7 @@ def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     """
     for path in _candidates(Path(work_dir)):
         try:
-            checkpoint = load_checkpoint(path)
+            checkpoint = load_checkpoint(path, stand_ins=False)
         except UserError as error:
             print(f"not resumed from {error.line}", file=sys.stderr)
             continue

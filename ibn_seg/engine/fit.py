@@ -1,15 +1,18 @@
 """Does a checkpoint fit a model? If not: one line that says why."""
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.dist import is_main_process
 from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.models.blocks import ARCHITECTURES
-from ibn_seg.models.weight_rules import instance_share
+from ibn_seg.models.state_dicts import COUNTER, all_weights, below, possible_prefixes
+from ibn_seg.models.weight_rules import instance_share, some
 
 # Blocks per stage and whether they are bottlenecks, of the standard residual networks.
 _DEPTHS = {
@@ -17,23 +20,13 @@ _DEPTHS = {
     for depth, (block, counts) in ARCHITECTURES.items()
 }
 _BLOCK = re.compile(r"(?:^|\.)layer([1-4])\.(\d+)\.")
-_COUNTER = "num_batches_tracked"
-
-
-def state_of(checkpoint: Any, path: object) -> dict[str, torch.Tensor]:
-    """Return the model's state dict in a checkpoint, bare or under `state_dict`.
-
-    Raises:
-        UserError: There is none.
-    """
-    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path}: holds no model weights", "give a checkpoint made by training")
-    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
     """Load the weights of a checkpoint; every parameter and buffer must fit.
+
+    Where they lie below one name, as in checkpoints of Lightning ('model.'), they are taken from
+    there. What is left out is said on stderr.
 
     Args:
         model: The model, changed in place.
@@ -44,22 +37,77 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         UserError: Something does not fit; the line says what, and where it can be told, which
             depth or which placement of IBN the checkpoint and the config have.
     """
-    given = state_of(checkpoint, path)
+    try:
+        given, left_out = all_weights(checkpoint)
+    except UserError as error:
+        raise UserError(
+            f"{path}: holds no model weights: {error.problem}",
+            "give a checkpoint made by training",
+        ) from error
     wanted = model.state_dict()
+    prefixes = ["", *(f"{prefix}." for prefix in possible_prefixes(given, wanted))]
+    fitting = [prefix for prefix in prefixes if not _differences(below(prefix, given), wanted)]
+    if len(fitting) != 1:
+        # The first of the prefixes is the bare name: it is meant if anything fits there.
+        nearest = prefixes[0 if given.keys() & wanted.keys() else min(1, len(prefixes) - 1)]
+        raise _misfit(path, nearest, fitting, below(nearest, given), wanted, left_out)
+    prefix = fitting[0]
+    weights = below(prefix, given)
+    if prefix:
+        outside = (key for key in given if not key.startswith(prefix))
+        left_out = [*dict.fromkeys(key.rpartition(".")[0] or key for key in outside), *left_out]
+    if (prefix or left_out) and is_main_process():
+        where = f" what is below {prefix[:-1]!r}" if prefix else ""
+        rest = f"; left out {some(left_out)}" if left_out else ""
+        print(f"{path}: loaded{where}{rest}", file=sys.stderr)
+    model.load_state_dict(weights, strict=False)
+
+
+def _differences(given: Mapping, wanted: Mapping) -> tuple[list[str], list[str], list[str]] | None:
+    """Return the keys that are missing, unexpected and of another shape; None if all fits."""
     # Old versions of PyTorch did not store the counters of batch norm, and nothing reads them.
-    missing = [key for key in wanted if key not in given and not key.endswith(_COUNTER)]
+    missing = [key for key in wanted if key not in given and not key.endswith(COUNTER)]
     unexpected = [key for key in given if key not in wanted]
     reshaped = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]
-    if missing or unexpected or reshaped:
-        reason = _kinds_differ(given, wanted) or _keys_differ(
-            missing, unexpected, reshaped, given, wanted
+    return (missing, unexpected, reshaped) if missing or unexpected or reshaped else None
+
+
+def _misfit(
+    path: object,
+    prefix: str,
+    fitting: list[str],
+    given: Mapping,
+    wanted: Mapping,
+    left_out: list[str],
+) -> UserError:
+    """Return the error of weights that fit nowhere, or at several places.
+
+    Args:
+        path: The file.
+        prefix: Where in it the weights were looked for, '' or with a dot at its end.
+        fitting: The prefixes below which everything fits.
+        given: What is below `prefix`.
+        wanted: The state dict of the model.
+        left_out: Entries that are no tensors.
+    """
+    if fitting:
+        names = " and ".join(repr(each.rstrip(".")) for each in fitting)
+        return UserError(
+            f"{path}: holds weights that fit the config below {names}",
+            "write those that are meant to a file of their own with torch.save",
         )
-        if not missing and not unexpected and (heads := _heads_differ(reshaped, given, wanted)):
-            reason = f"{heads} ({reason})"
-        raise UserError(
-            f"{path}: does not fit the config: {reason}", "give the config it was trained with"
-        )
-    model.load_state_dict(given, strict=False)
+    missing, unexpected, reshaped = _differences(given, wanted)
+    reason = _kinds_differ(given, wanted) or _keys_differ(
+        missing, unexpected, reshaped, given, wanted
+    )
+    if not missing and not unexpected and (heads := _heads_differ(reshaped, given, wanted)):
+        reason = f"{heads} ({reason})"
+    if missing and left_out:
+        reason += f"; left out {some(left_out)}"
+    where = f" below {prefix[:-1]!r}" if prefix else ""
+    return UserError(
+        f"{path}: does not fit the config{where}: {reason}", "give the config it was trained with"
+    )
 
 
 def describe_backbone(state: Mapping[str, torch.Tensor]) -> tuple[str, str] | None:

@@ -6,30 +6,21 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from ibn_seg.harmless_classes import HISTORY, known
 from ibn_seg.io import RESTRICTED_SINCE
-
-_STATISTICS = ("min", "max", "current", "mean")
 
 
 def allow_checkpoint_classes() -> None:
-    """Let `torch.load(weights_only=True)` read the checkpoints that mmengine writes.
+    """Let mmengine's own loader read the checkpoints that mmengine writes.
 
-    Since PyTorch 2.6 that is the default, and mmengine 0.10.7 cannot resume from its own
-    checkpoints (mmengine issue 1655). They hold its message hub: NumPy numbers, and
-    `HistoryBuffer` objects around NumPy arrays, which name four of their own methods by way of
-    `getattr`. Exactly this is allowed; `getattr` is replaced by a function that gives these four
-    and nothing else. Older versions restrict nothing by default and cannot rename.
+    Since PyTorch 2.6 `torch.load(weights_only=True)` is the default, and mmengine 0.10.7 cannot
+    resume from its own checkpoints (mmengine issue 1655). They hold its message hub: NumPy
+    numbers, and `HistoryBuffer` objects around NumPy arrays. Our own reader needs none of this: it
+    knows these classes by itself.
     """
     if torch.__version__ < RESTRICTED_SINCE:
         return
-    # Since NumPy 1.25 every type of number has a dtype class of its own.
-    numbers = [type(np.dtype(kind)) for kind in ("float64", "int64")]
-    renamed = [(_statistic, "builtins.getattr")]
-    # Checkpoints name these functions by their module, which NumPy 2 moved.
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        renamed.append((np.empty(0).__reduce__()[0], f"{module}._reconstruct"))
-        renamed.append((np.float64(0).__reduce__()[0], f"{module}.scalar"))
-    torch.serialization.add_safe_globals([HistoryBuffer, np.ndarray, np.dtype, *numbers, *renamed])
+    torch.serialization.add_safe_globals(known([HISTORY, "numpy.ndarray"]))
 
 
 def pack_history(message_hub: dict) -> None:
@@ -60,13 +51,6 @@ def unpack_history(message_hub: dict) -> None:
         message_hub["log_scalars"][key] = HistoryBuffer(
             packed["values"].cpu().numpy(), packed["counts"].cpu().numpy(), packed["max_length"]
         )
-
-
-def _statistic(owner: Any, name: str) -> Any:
-    """Return a statistic of `HistoryBuffer` by name: all that its pickled state looks up."""
-    if owner is not HistoryBuffer or name not in _STATISTICS:
-        raise ValueError(f"a checkpoint may not look up {name!r}")
-    return getattr(HistoryBuffer, name)
 
 
 def _plain(value: Any) -> Any:

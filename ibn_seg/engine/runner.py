@@ -57,7 +57,8 @@ class StrictRunner(Runner):
         mmengine's own method skips such weights, and unpickles whatever a URL gives. Its further
         arguments have no effect here.
         """
-        checkpoint = read_checkpoint(filename)
+        # What is gone on from is needed whole, weights to start from are not.
+        checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         load_strictly(model, checkpoint, filename)

@@ -34,7 +34,8 @@ class DenseNetWeights(WeightRules):
             raise UserError(
                 "the checkpoint holds no DenseNet backbone,"
                 f" its keys start with {some(list(weights))}",
-                "if the backbone has a prefix, give prefix='...'",
+                "use weights of this architecture, with names like"
+                " features.denseblock1.denselayer1.conv1.weight",
             )
         if tuple(counts) != model.stage_blocks:
             raise UserError(

@@ -24,7 +24,7 @@ class ResNetWeights(WeightRules):
             raise UserError(
                 f"the checkpoint holds no {model.family} backbone,"
                 f" its keys start with {some(list(weights))}",
-                "if the backbone has a prefix, give prefix='...'",
+                "use weights of this architecture, with names like layer1.0.conv1.weight",
             )
         stages = len(model.stage_blocks)
         counts = _block_counts(weights, stages)

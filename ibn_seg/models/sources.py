@@ -1,4 +1,4 @@
-"""Where weights come from: local files and URLs, and the wrappings that others put around them."""
+"""Where weights come from: local files and URLs, and what stands beside a backbone in them."""
 
 import re
 import zlib
@@ -12,11 +12,10 @@ import torch
 from ibn_seg.errors import UserError
 from ibn_seg.io import load_checkpoint, sha256
 from ibn_seg.models.download import download
+from ibn_seg.models.state_dicts import all_weights, select, without_wrappers
 
-# The keys under which training scripts keep the weights; the first that is there counts.
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 # What stands beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
-_HEADS = {
+HEADS = {
     *("decode_head", "auxiliary_head", "data_preprocessor", "head"),  # mmseg, mmpretrain
     *("neck", "rpn_head", "bbox_head", "roi_head", "mask_head"),  # mmdet
     *("classifier", "aux_classifier"),  # torchvision
@@ -29,23 +28,24 @@ _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _HASH_IN_NAME = re.compile(rf"-(?!{_DATE}\.)([0-9a-f]{{8,64}})\.[^.]+$")
 
 
-def read_checkpoint(source: str | Path) -> Mapping:
+def read_checkpoint(source: str | Path, stand_ins: bool = True) -> Mapping:
     """Return the content of a checkpoint, tensors on the CPU.
 
     Args:
         source: A local path, or an http(s) URL. Downloads are kept in PyTorch's hub folder; where
             the file's name ends in its hash (`resnet50-0676ba61.pth`) they are checked against it.
+        stand_ins: As for `io.load_checkpoint`.
 
     Raises:
-        UserError: No such file, not a checkpoint, or not only tensors and plain values.
+        UserError: No such file, not a checkpoint, or it holds what may not be loaded.
         EnvError: The URL cannot be reached, or the disk is full.
     """
     source = str(source)
     if not source.startswith(("http://", "https://")):
-        return load_checkpoint(Path(source).expanduser())
+        return load_checkpoint(Path(source).expanduser(), stand_ins=stand_ins)
     path = _download(source)
     try:
-        return load_checkpoint(path)
+        return load_checkpoint(path, stand_ins=stand_ins)
     except UserError as error:
         path.unlink(missing_ok=True)
         raise UserError(f"{source}: {error}") from error
@@ -61,20 +61,19 @@ def bare_weights(
 
     Args:
         checkpoint: What a checkpoint file holds.
-        prefix: Take only the tensors below this name, for example 'backbone'.
+        prefix: Take only the tensors below this name, for example 'backbone'. It may begin with
+            the name of a wrapping dictionary, for example 'state_dict_ema'.
 
     Raises:
         UserError: There are no weights in it, or none below `prefix`.
     """
-    weights = _unwrap(checkpoint)
-    if all(key.startswith("module.") for key in weights):
-        weights = _below("module.", weights)
-    dropped = []
+    weights, dropped = all_weights(checkpoint, (prefix or "").partition(".")[0])
     if prefix:
         everything = len(weights)
-        weights = _select(weights, prefix.removeprefix("module.").rstrip(".") + ".")
+        weights = select(weights, prefix.removeprefix("module.").rstrip(".") + ".")
         if everything > len(weights):
             dropped.append(f"everything outside {prefix} ({everything - len(weights)} keys)")
+        weights = without_wrappers(weights)
     if any(key.startswith("backbone.") for key in weights):
         heads = Counter(key.partition(".")[0] for key in weights if _is_head(key))
         dropped += [f"{head}.* ({count} keys)" for head, count in heads.items()]
@@ -88,43 +87,8 @@ def bare_weights(
     return weights, dropped
 
 
-def _unwrap(checkpoint: object) -> dict[str, torch.Tensor]:
-    """Return the innermost mapping from names to tensors."""
-    content = checkpoint
-    while isinstance(content, Mapping) and content:
-        if all(isinstance(value, torch.Tensor) for value in content.values()):
-            return dict(content)
-        content = next(
-            (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None
-        )
-    found = (
-        f"keys {', '.join(map(str, list(checkpoint)[:5]))}"
-        if isinstance(checkpoint, Mapping)
-        else type(checkpoint).__name__
-    )
-    raise UserError(
-        f"no weights in it ({found})",
-        f"expected tensors by name, bare or under one of {', '.join(_WRAPPERS)}",
-    )
-
-
-def _below(prefix: str, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {
-        key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
-    }
-
-
-def _select(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Return what is below a prefix that must be there."""
-    selected = _below(prefix, weights)
-    if not selected:
-        names = sorted({key.partition(".")[0] for key in weights})
-        raise UserError(f"no key starts with {prefix!r}", f"there are: {', '.join(names)}")
-    return selected
-
-
 def _is_head(key: str) -> bool:
-    return key.partition(".")[0] in _HEADS
+    return key.partition(".")[0] in HEADS
 
 
 def _from_timm(key: str) -> str:

@@ -10,7 +10,8 @@ from torch import nn
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.models.backbone import Backbone
-from ibn_seg.models.sources import bare_weights, read_checkpoint
+from ibn_seg.models.sources import HEADS, bare_weights, read_checkpoint
+from ibn_seg.models.state_dicts import all_weights, below, possible_prefixes
 from ibn_seg.models.weight_rules import some
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -92,6 +93,18 @@ def adapt_state_dict(
     Raises:
         UserError: A key is missing, unexpected or has another shape.
     """
+    try:
+        return _adapted(model, state_dict, prefix, skip)
+    except UserError as error:
+        if prefix:
+            raise
+        return _from_below(model, state_dict, skip, error)
+
+
+def _adapted(
+    model: Backbone, state_dict: Mapping, prefix: str | None, skip: Sequence[str]
+) -> tuple[dict[str, torch.Tensor], LoadReport]:
+    """Return the state dict that `model` takes, from what lies below `prefix`."""
     bare, dropped = bare_weights(state_dict, prefix)
     rules = model.weight_rules
     weights = rules.rename(bare)
@@ -100,7 +113,9 @@ def adapt_state_dict(
     rules.check(model, weights)
     native = any("IN" in key.split(".") for key in weights)
     _fold_stem_bias(weights, target, report)
-    _drop([*rules.unused(model), *skip], weights, report)
+    modules = {key.partition(".")[0] for key in target}
+    heads = sorted(HEADS - modules - {*rules.unused(model)})
+    _drop([*rules.unused(model), *heads, *skip], weights, report)
     if not native:
         _fit_norms(model, weights, target, report)
     for name in (*rules.optional(model), *skip):
@@ -108,8 +123,48 @@ def adapt_state_dict(
     for key, value in target.items():
         if key.endswith(_COUNTER) and key not in weights:
             weights[key] = torch.zeros_like(value)
-    _check_fit(model, weights, target)
+    _check_fit(model, weights, target, dropped)
     return {key: weights[key] for key in target}, report
+
+
+def _from_below(
+    model: Backbone, state_dict: Mapping, skip: Sequence[str], error: UserError
+) -> tuple[dict[str, torch.Tensor], LoadReport]:
+    """Return the state dict that `model` takes from weights that all lie below one name.
+
+    Where other weights lie beside them, it is the user's to say which part of a file is meant.
+
+    Args:
+        model: The network.
+        state_dict: What a checkpoint file holds.
+        skip: Modules of the model that keep their values.
+        error: Why the weights do not fit under the names that they have.
+
+    Raises:
+        UserError: They fit nowhere, or need a prefix; the line says which.
+    """
+    weights, target = all_weights(state_dict)[0], model.state_dict()
+    fitting, errors = {}, {}
+    for prefix in possible_prefixes(weights, target):
+        try:
+            fitting[prefix] = _adapted(model, state_dict, prefix, skip)
+        except UserError as other:
+            errors[prefix] = other
+    if len(fitting) == 1:
+        ((prefix, (adapted, report)),) = fitting.items()
+        if all(key.startswith(f"{prefix}.") for key in weights):
+            report.dropped.insert(0, f"the prefix {prefix!r}")
+            return adapted, report
+    if fitting:
+        names = " or ".join(f"prefix={prefix!r}" for prefix in fitting)
+        raise UserError(
+            error.problem, f"every tensor of the network is below one name: give {names}"
+        ) from error
+    nearest = next(iter(errors), None)
+    modules = {key.partition(".")[0] for key in target}
+    if nearest and {key.partition(".")[0] for key in below(f"{nearest}.", weights)} >= modules:
+        raise UserError(f"below {nearest!r}, {errors[nearest]}") from error
+    raise error
 
 
 def _drop(modules: Iterable[str], weights: dict[str, torch.Tensor], report: LoadReport) -> None:
@@ -206,7 +261,10 @@ def _keep_default(
 
 
 def _check_fit(
-    model: Backbone, weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
+    model: Backbone,
+    weights: Mapping[str, torch.Tensor],
+    target: Mapping[str, torch.Tensor],
+    dropped: list[str],
 ) -> None:
     """Raise if keys or shapes differ from what the model takes."""
     missing = [key for key in target if key not in weights]
@@ -225,8 +283,13 @@ def _check_fit(
         )
         if found
     ]
-    if problems:
-        raise UserError(
-            f"the checkpoint does not fit the network, tensors {'; '.join(problems)}",
-            model.weight_rules.hint(model, weights, target),
-        )
+    if not problems:
+        return
+    hint = model.weight_rules.hint(model, weights, target)
+    modules = {key.partition(".")[0] for key in target}
+    beside = sorted({key.partition(".")[0] for key in unexpected})
+    if not missing and not shapes and modules.isdisjoint(beside):
+        hint = f"every tensor of the network is there: leave {some(beside)} out of the file"
+    if missing and dropped:
+        problems.append(f"left out: {some(dropped)}")
+    raise UserError(f"the checkpoint does not fit the network, tensors {'; '.join(problems)}", hint)

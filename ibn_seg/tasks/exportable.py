@@ -17,6 +17,7 @@ from ibn_seg.models.factory import FAMILIES
 from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
+from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
 from ibn_seg.tasks.setup import fuse_network, trained_network
@@ -217,6 +218,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
     key = f"{FAMILIES[MODELS[name].family].classifier_name}.weight"
     try:
         weights, _ = bare_weights(content)
+        _, beside = all_weights(content)
         if key not in weights:
             raise UserError(
                 f"holds no classifier ({key})", "of a segmentor, give --config with its config"
@@ -225,7 +227,8 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
         adapted, report = adapt_state_dict(model, content)
     except UserError as error:
         raise UserError(f"{checkpoint}: {error}") from error
-    if report.split or report.added or report.dropped:
+    # Entries that are no weights at all tell nothing about the network.
+    if report.split or report.added or set(report.dropped) - set(beside):
         raise UserError(
             f"{checkpoint}: holds the weights of another network than {name} ({report})",
             "give the model that it was trained as",
@@ -245,8 +248,9 @@ def _images(preprocessor: Mapping[str, Any]) -> Images:
 
 def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
     """Return names and colours of the classes: those trained on, else of our table if they fit."""
-    known = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
-    given = {key: known.get(key) for key in ("classes", "palette")}
+    meta = checkpoint.get("meta")
+    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    given = {key: (known or {}).get(key) for key in ("classes", "palette")}
     if not given["classes"]:
         given = {"classes": list(CLASSES), "palette": [list(color) for color in PALETTE]}
     return {key: value for key, value in given.items() if value and len(value) == count}

@@ -33,14 +33,18 @@ RULES = {
     "ibn_seg": Rule(set(), set()),
     "ibn_seg.__main__": Rule({"cli"}, set()),
     "ibn_seg.errors": Rule(set(), set()),
-    "ibn_seg.io": Rule({"errors"}, set(), {"torch"}),
+    "ibn_seg.io": Rule({"errors", "checkpoint_files", "harmless_classes"}, set(), {"torch"}),
+    "ibn_seg.checkpoint_files": Rule({"errors"}, set()),
+    "ibn_seg.harmless_classes": Rule(set(), set(), {"numpy", "mmengine"}),
     "ibn_seg.provenance": Rule({"errors"}, set()),
     "ibn_seg.config": Rule({"errors"}, set(), {"mmengine"}),
     "ibn_seg.progress": Rule(set(), set(), {"rich"}),
     "ibn_seg.layers.triton_kernels": Rule(set(), {"triton"}),
     "ibn_seg.layers.triton_passes": Rule({"layers"}, {"torch", "triton"}),
     "ibn_seg.layers": Rule({"errors", "io"}, {"torch", "numpy"}),
-    "ibn_seg.models": Rule({"errors", "io", "progress", "layers"}, {"torch", "numpy"}),
+    "ibn_seg.models": Rule(
+        {"errors", "io", "harmless_classes", "progress", "layers"}, {"torch", "numpy"}
+    ),
     "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
     "ibn_seg.datasets.subset": Rule({"errors"}, set()),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
@@ -83,7 +87,7 @@ RULES = {
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
         CORE
-        | {"benchmark.lease", "layers", "models", "plugins"}
+        | {"benchmark.lease", "harmless_classes", "layers", "models", "plugins"}
         | {"datasets", "transforms", "evaluation"},
         MM | PICTURES | {"torch", "rich"},
     ),

@@ -1,0 +1,189 @@
+"""What checkpoints hold besides tensors: classes known as harmless, stand-ins for all others.
+
+PyTorch's restricted unpickler calls nothing but what it is given here. A class that is known as
+harmless gives its value. Any other class is replaced by a stand-in, which runs no code of the file
+or of a package: the weights beside it can be read.
+"""
+
+import argparse
+import datetime
+import pathlib
+import pickle
+import re
+import sys
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
+# What the pickled state of a `HistoryBuffer` looks up on its class.
+_STATISTICS = ("min", "max", "current", "mean")
+# Booleans, whole, real and complex numbers, times, bytes, text; no objects, no structures.
+_DTYPE = re.compile(r"b1|[mM]8|[iufcSU]\d{1,9}")
+_DTYPE_CODES = "?bhilqBHILQefdgFDGmMSU"
+# The attribute of a stand-in that holds the name of the class it stands for.
+_STANDS_FOR = "_ibn_seg_stands_for"
+# Both numbers of a pathlib class: Python 3.13 moved them.
+_PATHLIB = ("pathlib", "pathlib._local")
+
+# An object to call in the place of a class, and the name that files have for that class.
+Entry = tuple[Callable, str]
+
+
+class Inert:
+    """A stand-in for objects whose state is no dict; it keeps nothing."""
+
+    def __new__(cls, *args: object) -> "Inert":
+        """Take whatever the file gives."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        """Keep nothing."""
+
+
+class _NoHistory(Inert):
+    """In the place of mmengine's `HistoryBuffer`, where mmengine is not installed."""
+
+    min = max = current = mean = None
+
+
+_INERT = re.compile(
+    r"functools\.partial|mmengine\.config\.config\.Config|mmcv\.utils\.config\.Config"
+    r"|numpy\.random\..*"
+)
+# What PyTorch's restricted unpickler knows by itself.
+_TORCHS_OWN = re.compile(
+    r"torch\.(\w+|(_utils|_tensor|storage|serialization|cuda|sparse|nn\.parameter)\.\w+)"
+    r"|collections\.(OrderedDict|Counter)|_codecs\.encode|builtins\.(set|bytearray|complex)"
+)
+
+
+def entries(names: Iterable[str], stand_ins: bool) -> list[Entry]:
+    """Return what the unpickler may call for the classes that a file names.
+
+    Args:
+        names: Of classes and functions, with their modules. What PyTorch allows by itself is never
+            replaced.
+        stand_ins: Put stand-ins where classes are not known. None is put for names of Python's
+            own library: what is not known as harmless there is what attacks are made of.
+    """
+    names = set(names)
+    found = [entry for entry in known(names) if entry[1] in names or entry[1].startswith("numpy.")]
+    if stand_ins:
+        given = {name for _, name in found}
+        found += [(_stand_in(name), name) for name in sorted(names - given) if _foreign(name)]
+    return found
+
+
+def known(names: Iterable[str]) -> list[Entry]:
+    """Return the classes known as harmless, by the names that files have for them.
+
+    Args:
+        names: What a file names; numpy and mmengine are loaded only for files that name theirs.
+    """
+    names = set(names)
+    found = [*_python_classes()]
+    if any(name.startswith("numpy.") for name in names):
+        found += _numpy_classes()
+    if HISTORY in names:
+        found += [(history_class(), HISTORY), (_statistic, "builtins.getattr")]
+    return found
+
+
+def unknown_names(names: Iterable[str], given: Iterable[Entry]) -> list[str]:
+    """Return the names that neither PyTorch nor `given` knows as harmless, sorted."""
+    known_ones = {name for entry, name in given if stands_for(entry) is None}
+    return sorted(name for name in set(names) - known_ones if not _TORCHS_OWN.fullmatch(name))
+
+
+def stands_for(value: object) -> str | None:
+    """Return the name of the class that a stand-in is there for, None of any other value."""
+    return getattr(value, _STANDS_FOR, None)
+
+
+def history_class() -> type:
+    """Return mmengine's `HistoryBuffer`; a stand-in where mmengine is not installed."""
+    try:
+        from mmengine.logging import HistoryBuffer
+    except ImportError:
+        return _NoHistory
+    return HistoryBuffer
+
+
+def _python_classes() -> Iterable[Entry]:
+    """Yield plain data of Python's own library; dicts and lists come for their subclasses."""
+    for kind in (bool, int, float, str, bytes, tuple, list, dict, frozenset, slice, range, object):
+        yield kind, f"builtins.{kind.__name__}"
+    yield _as_dict, "collections.defaultdict"
+    yield _as_dict, "mmengine.config.config.ConfigDict"
+    yield _as_list, "collections.deque"
+    yield argparse.Namespace, "argparse.Namespace"
+    yield types.SimpleNamespace, "types.SimpleNamespace"
+    for kind in ("date", "time", "datetime", "timedelta", "timezone"):
+        yield getattr(datetime, kind), f"datetime.{kind}"
+    for module in _PATHLIB:
+        for kind in ("PurePosixPath", "PosixPath", "Path", "PurePath"):
+            yield pathlib.PurePosixPath, f"{module}.{kind}"
+        for kind in ("PureWindowsPath", "WindowsPath"):
+            yield pathlib.PureWindowsPath, f"{module}.{kind}"
+
+
+def _numpy_classes() -> Iterable[Entry]:
+    """Yield numpy's numbers and arrays of them; NumPy 2 moved the functions that make them."""
+    import numpy as np
+
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        yield np.empty(0).__reduce__()[0], f"{module}._reconstruct"
+        yield np.float64(0).__reduce__()[0], f"{module}.scalar"
+    yield np.ndarray, "numpy.ndarray"
+    yield _dtype, "numpy.dtype"
+    # Since NumPy 1.25 every type of number has a dtype class of its own.
+    for kind in {type(np.dtype(code)) for code in _DTYPE_CODES}:
+        yield kind, f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _dtype(code: str, align: bool = False, copy: bool = False) -> Any:
+    """Return a dtype of numbers or text; one of objects would hold pointers."""
+    import numpy as np
+
+    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+        raise pickle.UnpicklingError(f"a checkpoint may not hold arrays of {code!r}")
+    return np.dtype(code, align, copy)
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Return a statistic of `HistoryBuffer` by name: all that its pickled state looks up."""
+    if owner is not history_class() or name not in _STATISTICS:
+        raise pickle.UnpicklingError(f"a checkpoint may not look up {name!r}")
+    return getattr(owner, name)
+
+
+def _as_dict(*args: object) -> dict:
+    """Return what a subclass of dict is made from; the file adds its items afterwards."""
+    return dict(args[0]) if args and isinstance(args[0], Mapping) else {}
+
+
+def _as_list(items: Iterable = (), *_: object) -> list:
+    return list(items)
+
+
+def _foreign(name: str) -> bool:
+    """Tell whether a name may get a stand-in."""
+    if _INERT.fullmatch(name):
+        return True
+    library = name.partition(".")[0] in sys.stdlib_module_names
+    return not library and not _TORCHS_OWN.fullmatch(name)
+
+
+def _stand_in(name: str) -> type:
+    """Return the class that stands for another; it makes dicts, which take items and a state."""
+    if _INERT.fullmatch(name):
+        return type("Inert", (Inert,), {_STANDS_FOR: name})
+
+    def make(cls: type, *args: object) -> OrderedDict:
+        made = OrderedDict()
+        setattr(made, _STANDS_FOR, name)
+        return made
+
+    return type("StandIn", (), {"__new__": make, _STANDS_FOR: name})

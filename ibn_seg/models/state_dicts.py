@@ -1,0 +1,173 @@
+"""The state dict in what a checkpoint file holds: wrappings that other programs put around it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from numbers import Integral
+from typing import Any
+
+import torch
+
+from ibn_seg.errors import UserError
+from ibn_seg.harmless_classes import stands_for
+
+COUNTER = "num_batches_tracked"
+# The keys under which training scripts keep the weights; the first that is there counts.
+WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+# Those of averaged weights: timm and torchvision write them beside the weights themselves.
+_AVERAGED = ("state_dict_ema", "model_ema")
+# Nobody's checkpoint is deeper; a hostile one may hold itself.
+_DEPTH = 6
+# `torch.compile` puts this before the names of the module that it wraps.
+_COMPILED = re.compile(r"(^|\.)_orig_mod\.")
+# `AveragedModel` of PyTorch counts what it averaged, beside `module.`.
+_AVERAGES = "n_averaged"
+
+
+def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Return the tensors of a checkpoint by name, and what was left out.
+
+    Wrapping dictionaries, `module.` and `_orig_mod.` are taken off. Dictionaries of tensors that
+    lie beside each other, such as 'student' and 'teacher', stay part of the names.
+
+    Args:
+        checkpoint: What a checkpoint file holds.
+        wrapper: Take the weights below this key of the checkpoint, if it is there.
+
+    Returns:
+        Tensors by name, and a description of each entry that is none. A counter of batches that
+        was saved as a number is a tensor again.
+
+    Raises:
+        UserError: There are no tensors in it.
+    """
+    content, dropped = checkpoint, []
+    if wrapper and isinstance(checkpoint, Mapping) and _has_tensors(checkpoint.get(wrapper)):
+        content = {wrapper: checkpoint[wrapper]}
+    else:
+        for _ in range(_DEPTH):
+            key = _wrapper(content)
+            if key is None:
+                break
+            dropped += [
+                f"the averaged weights under {other!r}"
+                for other in _AVERAGED
+                if key not in _AVERAGED and _has_tensors(content.get(other))
+            ]
+            content = content[key]
+    weights, others = {}, []
+    for name, value in _flat(content):
+        if isinstance(value, torch.Tensor):
+            weights[name] = value
+        elif _is_count(name, value):
+            weights[name] = torch.tensor(int(value))
+        else:
+            others.append(f"{name} ({_kind(value)}, no tensor)")
+    if not weights:
+        raise _no_weights(checkpoint)
+    return without_wrappers(weights), [*dropped, *others]
+
+
+def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Take off what `torch.compile`, `DataParallel` and their like put before names."""
+    weights = {_COMPILED.sub(r"\1", key): value for key, value in weights.items()}
+    while all(key.startswith("module.") for key in weights.keys() - {_AVERAGES}):
+        if weights.keys() == {_AVERAGES}:
+            break
+        weights = below("module.", weights)
+    return weights
+
+
+def below(prefix: str, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what lies below a prefix, under names without it."""
+    return {
+        key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
+    }
+
+
+def select(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return what is below a prefix that must be there.
+
+    Raises:
+        UserError: It is not; the line says what is.
+    """
+    selected = below(prefix, weights)
+    if not selected:
+        names = sorted({key.partition(".")[0] for key in weights})
+        raise UserError(f"no key starts with {prefix!r}", f"there are: {', '.join(names)}")
+    return selected
+
+
+def possible_prefixes(
+    weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """Return the names below which the modules of a network lie in a checkpoint.
+
+    Args:
+        weights: Of the checkpoint.
+        target: The state dict of the network.
+
+    Returns:
+        Those below which most of its tensors are come first; without the empty one.
+    """
+    modules = {key.partition(".")[0] for key in target}
+    found = set()
+    for key in weights:
+        parts = key.split(".")
+        found |= {".".join(parts[:at]) for at in range(1, len(parts) - 1) if parts[at] in modules}
+    counts = {prefix: sum(f"{prefix}.{key}" in weights for key in target) for prefix in found}
+    return sorted((p for p in counts if counts[p]), key=lambda p: (-counts[p], p))
+
+
+def _wrapper(content: object) -> str | None:
+    """Return the key under which the weights are wrapped, None where they are bare."""
+    if not isinstance(content, Mapping):
+        return None
+    return next((key for key in WRAPPERS if _has_tensors(content.get(key))), None)
+
+
+def _has_tensors(value: object, depth: int = _DEPTH) -> bool:
+    """Tell whether a mapping holds tensors by name, directly or in a mapping in it."""
+    return (
+        depth > 0
+        and isinstance(value, Mapping)
+        and any(
+            isinstance(key, str) and (isinstance(v, torch.Tensor) or _has_tensors(v, depth - 1))
+            for key, v in value.items()
+        )
+    )
+
+
+def _flat(content: object, prefix: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a mapping, those of mappings of tensors in it by dotted names."""
+    if not isinstance(content, Mapping):
+        return
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(key, str) and _has_tensors(value, depth - 1):
+            yield from _flat(value, f"{name}.", depth - 1)
+        else:
+            yield name, value if isinstance(key, str) else None
+
+
+def _is_count(name: str, value: object) -> bool:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return name.endswith(COUNTER) and whole
+
+
+def _kind(value: object) -> str:
+    pickled = stands_for(value)
+    return f"a pickled {pickled}" if pickled else type(value).__name__
+
+
+def _no_weights(checkpoint: object) -> UserError:
+    """Return the error for content without tensors, which names what is there instead."""
+    if not isinstance(checkpoint, Mapping):
+        found = type(checkpoint).__name__
+    else:
+        keys = list(checkpoint.items())[:5]
+        names = [f"{k}: {_kind(v)}" if stands_for(v) else str(k) for k, v in keys]
+        found = f"keys {', '.join(names)}" if names else "nothing"
+    return UserError(
+        f"no weights in it ({found})",
+        f"expected tensors by name, bare or under one of {', '.join(WRAPPERS)}",
+    )

@@ -1,0 +1,105 @@
+"""Checkpoints that other programs wrote, in every command that reads a trained network."""
+
+import argparse
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from ibn_seg.cli import run
+from ibn_seg.engine import find_checkpoint
+from ibn_seg.errors import UserError
+from ibn_seg.io import RESTRICTED_SINCE, load_checkpoint
+from ibn_seg.models import ResNet
+from ibn_seg.models.weights import load_backbone_weights
+from ibn_seg.tasks import segmentation
+from ibn_seg.tasks.setup import trained_network
+from tests.helpers import write_image
+
+pytestmark = pytest.mark.skipif(
+    torch.__version__ < RESTRICTED_SINCE, reason="an older PyTorch cannot be told of classes"
+)
+
+
+class Hyperparameters(dict):
+    """A class that only the program has which wrote the checkpoint."""
+
+
+def mmengines(content):
+    """As mmengine's own hook writes it, with `save_best` and mmseg's `IoUMetric`."""
+    hub = {
+        "log_scalars": {"train/loss": HistoryBuffer([0.5, 0.25], [1, 1])},
+        "runtime_info": {"iter": 6, "best_score": np.float32(41.5), "best_ckpt": "best.pth"},
+        "resumed_keys": {"train/loss": True, "iter": True, "best_score": True},
+    }
+    return {**content, "message_hub": hub}
+
+
+def lightnings(content):
+    weights = {f"model.{key}": value for key, value in content["state_dict"].items()}
+    return {
+        "state_dict": {**weights, "criterion.weight": torch.ones(19)},
+        "hyper_parameters": Hyperparameters(lr=0.1, net=torch.nn.ReLU()),
+        "pytorch-lightning_version": "2.1.0",
+        "epoch": 3,
+    }
+
+
+def distributed(content):
+    weights = {f"module.{key}": value for key, value in content["state_dict"].items()}
+    return {"model": weights, "args": argparse.Namespace(lr=0.1), "epoch": 3}
+
+
+WRITERS = [mmengines, lightnings, distributed]
+
+
+@pytest.fixture(scope="module", params=WRITERS, ids=lambda writer: writer.__name__)
+def theirs(request, trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("theirs") / "theirs.pth"
+    torch.save(request.param(load_checkpoint(trained[0] / "iter_6.pth")), path)
+    return path
+
+
+def test_the_reader_of_all_commands_takes_it(tiny, trained, theirs):
+    """Predict, export and the like build their networks by this function."""
+    network, _, _ = trained_network(tiny, theirs)
+    weights = load_checkpoint(trained[0] / "iter_6.pth")["state_dict"]
+    assert all(torch.equal(value, weights[key]) for key, value in network.state_dict().items())
+
+
+def test_predict_and_test_take_mmengines(tiny, trained, tmp_path):
+    picture = write_image(tmp_path / "a.png", np.zeros((48, 64, 3), np.uint8))
+    own = trained[0] / "iter_6.pth"
+    torch.save(mmengines(load_checkpoint(own)), tmp_path / "theirs.pth")
+    labels, scores = [], []
+    for name, checkpoint in (("ours", own), ("theirs", tmp_path / "theirs.pth")):
+        scores.append(segmentation.test(tiny, checkpoint, work_dir=tmp_path / name, quiet=True))
+        command = ["predict", str(tiny), str(checkpoint), str(picture), "--out", str(tmp_path)]
+        assert run(command) == 0
+        labels.append((tmp_path / "a_trainIds.png").read_bytes())
+    assert labels[0] == labels[1]
+    assert scores[0]["domains"] == scores[1]["domains"]
+
+
+def test_a_backbone_reads_mmengines(trained, tmp_path):
+    content = load_checkpoint(trained[0] / "iter_6.pth")
+    torch.save(mmengines(content), tmp_path / "a.pth")
+    network = ResNet(18, ibn="a", base_channels=8)
+    report = load_backbone_weights(network, tmp_path / "a.pth")
+    assert "decode_head.*" in str(report)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, content["state_dict"][f"backbone.{key}"])
+
+
+def test_what_is_resumed_from_holds_no_stand_ins(trained, tmp_path):
+    """Hyperparameters may be left out of weights; a run goes on from all that it was."""
+    work_dir = shutil.copytree(trained[0], tmp_path / "run")
+    content = load_checkpoint(work_dir / "iter_6.pth")
+    torch.save(mmengines(content), work_dir / "iter_6.pth")
+    assert find_checkpoint(work_dir) == work_dir / "iter_6.pth"
+    torch.save({**content, "extra": Hyperparameters(lr=0.1)}, work_dir / "iter_6.pth")
+    assert load_checkpoint(work_dir / "iter_6.pth")["state_dict"].keys()
+    with pytest.raises(UserError, match=r"refused.*Hyperparameters"):
+        load_checkpoint(work_dir / "iter_6.pth", stand_ins=False)
