@@ -41,8 +41,8 @@ _SAYINGS = tuple(
     (re.compile(pattern), meaning)
     for pattern, meaning in (
         # A semaphore of Python's is a file there as well.
-        (r"shared memory|shm_open|torch_shm_manager|signal: Bus error|multiprocessing\.synchronize",
-         _SHARED_MEMORY),
+        (r"unable to \w+ shared memory|out of shared memory|shared memory \(shm\)|shm_open"
+         r"|torch_shm_manager|signal: Bus error|multiprocessing\.synchronize", _SHARED_MEMORY),
         (r"(?s)DataLoader worker.*signal: Killed", _WORKER_KILLED),
         (r"(?s)DataLoader worker.*(killed by signal|exited unexpectedly)", _WORKER_DIED),
         (r"received 0 items of ancdata|Too many open files", _OPEN_FILES),

@@ -6,7 +6,7 @@ and keeps its traceback.
 Where the environment has IBN_SEG_TRACEBACK=1, the line comes with its traceback.
 
 Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it,
-130 interrupted.
+130 interrupted, 141 whoever read the output has gone.
 """
 
 import difflib

@@ -55,6 +55,7 @@ COMMANDS = {
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 # Commands that keep freed memory; training at full size would take twice the memory so.
 _KEEPING = ("test", "evaluate", "robustness", "predict")
 # Their warnings are for developers; what matters to a user is said in errors.
@@ -130,6 +131,11 @@ def run(args: Sequence[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
+    except SystemExit as stop:
+        # click and rich end so where the reader of a pipe has gone, as in `ibn-seg models | head`.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return BROKEN_PIPE
+        raise
     except Exception as error:
         if _began_as_interrupt(error):
             return _interrupted()

@@ -92,6 +92,10 @@ class Frame:
         package = self.module.partition(".")[0]
         return package in _TORCH or package in sys.stdlib_module_names
 
+    def is_in(self, module: str, function: str) -> bool:
+        """Whether it is of this function."""
+        return (self.module, self.function) == (module, function)
+
     @property
     def ours(self) -> bool:
         """Whether it is of ibn_seg."""
@@ -154,6 +158,10 @@ def follow(error: BaseException, config: Mapping, roots: Sequence[str] = ()) -> 
     trail = Trail(config, tuple(roots))
     for frame in frames_of(error):
         trail.follow(frame)
+    last = trail.frame
+    # The Runner itself says what of the config does not belong together.
+    if trail.place is None and last is not None and last.is_in(_RUNNERS[0], "__init__"):
+        trail.set("", building=True)
     method = _RUNNER_METHOD.search(str(error))
     if method and method[1] in _STEPS and trail.frame is not None:
         trail.set(_STEPS[method[1]], building=True)

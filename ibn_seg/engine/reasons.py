@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
+
 from ibn_seg.engine.blame import Frame, Place
 from ibn_seg.engine.config_dicts import dicts, same, type_name
 from ibn_seg.engine.label_range import labels_out_of_range
@@ -22,7 +24,10 @@ _INSTALL = re.compile(r"pip install [^\"'`]+")
 _RAISED_BY = re.compile(r"^(class `\w+` in \S+: )?(\w*Error: )?")
 _OBJECT = re.compile(r" in <\S+ object at 0x\w+>$")
 _OPENCV = re.compile(r"OpenCV\(\S+\) \S+ error: ")
+_WHOLE_PARTS = re.compile(r", but got (train|val|test)_.*")
 _CONFIG = "mmengine.config.config"
+# The messages of these say what is wrong; those of others, such as KeyError, need the code as well.
+_TELLING = (RuntimeError, ValueError, AssertionError, ImportError, OSError, cv2.error)
 _LONG_LINE = 200
 
 
@@ -69,7 +74,7 @@ def reason(error: BaseException, frames: Sequence[Frame]) -> str:
     code = linecache.getline(last.file, last.line).strip()
     if isinstance(error, AssertionError) and not text:
         return f"it needs {shortened(code.removeprefix('assert ')).rstrip(', (')}"
-    if text and isinstance(error, (RuntimeError, ValueError, AssertionError, ImportError, OSError)):
+    if text and isinstance(error, _TELLING):
         return text
     return f"{type(error).__name__}: {text}" + (f", in `{shortened(code)}`" if code else "")
 
@@ -78,7 +83,7 @@ def shortened(text: str) -> str:
     """Return the first line of a text, without the class and place that registries put before."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     line = _RAISED_BY.sub("", lines[0]) if lines else ""
-    line = _OPENCV.sub("", _OBJECT.sub("", line)).rstrip(":")
+    line = _WHOLE_PARTS.sub("", _OPENCV.sub("", _OBJECT.sub("", line))).rstrip(":")
     return line if len(line) <= _LONG_LINE else f"{line[:_LONG_LINE]}..."
 
 
@@ -164,9 +169,13 @@ def _missing_key(error: Exception, frames: Sequence[Frame], config: Mapping) -> 
         return None
     name = last.locals.get("name")
     given = last.owner
-    path = next((path for path, part in dicts(config) if same(part, given)), None)
-    if path is None or not isinstance(name, str):
+    asked = next((f for f in reversed(frames) if f.module != _CONFIG), last)
+    code = linecache.getline(asked.file, asked.line)
+    found = [path for path, part in dicts(config) if same(part, given)]
+    if not found or not isinstance(name, str):
         return None
+    # Of equal dicts, which is meant stands in the code that asked: `self.test_cfg.mode`.
+    path = max(found, key=lambda one: one.rpartition(".")[2] in code)
     return UserError(f"{path} has no {name!r}, which is needed", f"add {name}=...")
 
 

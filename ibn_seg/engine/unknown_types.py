@@ -43,7 +43,7 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     given = place.part.get("type") if isinstance(place.part, Mapping) else None
     registry = last.locals.get("registry")
     if isinstance(registry, Registry) and isinstance(given, str) and registry.get(given) is None:
-        return _line(given, place, "layer", lambda: [registry])
+        return _line(given, place, "layer", lambda: _with_parents(registry))
     return _unknown_optimizer(place, config)
 
 
@@ -85,6 +85,13 @@ def _names(family: Iterable[Registry], word: str) -> set[str]:
             module = getattr(target, "__module__", "")
             if word in module or (word == _MODULES["backbone"] and module.startswith("ibn_seg.")):
                 found.add(known)
+    return found
+
+
+def _with_parents(registry: Registry) -> list[Registry]:
+    found = [registry]
+    while found[-1].parent is not None:
+        found.append(found[-1].parent)
     return found
 
 

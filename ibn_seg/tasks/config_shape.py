@@ -13,6 +13,7 @@ _DICTS = (
 )  # fmt: skip
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
+_LONG = 60
 _TEXTS = ("work_dir", "load_from", "default_scope")
 
 
@@ -34,6 +35,7 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
         if isinstance(cfg.get(key), (list, tuple)):
             for index, part in enumerate(cfg[key]):
                 _check(f"{key}[{index}]", part, Mapping, "a dict")
+    _check_windows(cfg.get("model"))
     for key in _LOADERS:
         if cfg.get(key):
             _check_loader(key, cfg[key])
@@ -48,4 +50,20 @@ def _check_loader(key: str, loader: Mapping[str, Any]) -> None:
 
 def _check(key: str, value: Any, kinds: Any, wanted: str) -> None:
     if value is not None and not isinstance(value, kinds):
-        raise UserError(f"{key} = {value!r}: it must be {wanted}", "mend the config")
+        shown = repr(value) if len(repr(value)) <= _LONG else f"a {type(value).__name__}"
+        raise UserError(f"{key} is {shown}", f"it must be {wanted}")
+
+
+def _check_windows(model: Any) -> None:
+    """Check the windows of a segmentor of mmseg, which are first used hours into a training."""
+    test_cfg = model.get("test_cfg") if isinstance(model, Mapping) else None
+    if not isinstance(test_cfg, Mapping) or test_cfg.get("mode") != "slide":
+        return
+    for key in ("crop_size", "stride"):
+        value = test_cfg.get(key)
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if not all(isinstance(number, int) and number > 0 for number in numbers):
+            raise UserError(
+                f"model.test_cfg has mode='slide' and {key}={value!r}",
+                f"give {key} as two whole numbers, such as (512, 512)",
+            )
