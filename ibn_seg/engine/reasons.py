@@ -43,7 +43,7 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
     known = (
         unknown_type(error, place, frames[-1], config)
         or _without_type(error, place, frames[-1])
-        or _wrong_arguments(error, place)
+        or _wrong_arguments(error, place, config)
         or _missing_package(error, place)
         or _missing_key(error, frames, config)
         or missing_data(error, place, frames)
@@ -115,7 +115,7 @@ def is_wrong_argument(error: Exception, place: Place) -> bool:
     )
 
 
-def _wrong_arguments(error: Exception, place: Place) -> UserError | None:
+def _wrong_arguments(error: Exception, place: Place, config: Mapping) -> UserError | None:
     """Return the line for arguments that a class does not have, or lacks."""
     if not isinstance(error, TypeError) or not place.path:
         return None
@@ -126,20 +126,26 @@ def _wrong_arguments(error: Exception, place: Place) -> UserError | None:
     wrong = _UNKNOWN_ARGUMENT.search(str(error))
     if wrong is None:
         return None
-    holder = place
     if isinstance(place.part, Mapping) and wrong[2] not in place.part:
-        found = next(
-            (k for k, v in place.part.items() if isinstance(v, Mapping) and wrong[2] in v), 0
-        )
-        if not found:
+        holder = _holder(place, wrong[2], config)
+        if holder is None:
             return None
-        holder = Place(f"{place.path}.{found}", None, place.building, place.frame)
-        name = f"{holder.path}: {wrong[1]}"
+        name = holder
     guess = nearest(wrong[2], _arguments(place.frame.locals.get("obj_cls"), place.part))
     return UserError(
         f"{name} has no argument {wrong[2]!r}",
         (f"did you mean {guess!r}? " if guess else "") + "remove it or mend its spelling",
     )
+
+
+def _holder(place: Place, name: str, config: Mapping) -> str | None:
+    """Return the key of the dict that gives an argument: inside a part, or a part of its type."""
+    for path, part in dicts(place.part, place.path):
+        if name in part:
+            return path
+    given = place.part.get("type")
+    twins = [p for p, part in dicts(config) if name in part and part.get("type") == given]
+    return f"{twins[0]}: {type_name(given)}" if given is not None and twins else None
 
 
 def _arguments(built: Any, part: Any) -> list[str]:

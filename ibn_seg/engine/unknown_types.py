@@ -42,7 +42,14 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
         return _line(match[1].strip("'\""), place, name, lambda: _family(scope, name))
     given = place.part.get("type") if isinstance(place.part, Mapping) else None
     registry = last.locals.get("registry")
-    if isinstance(registry, Registry) and isinstance(given, str) and registry.get(given) is None:
+    asked = last.locals.get("cfg")
+    its = isinstance(asked, Mapping) and asked.get("type") == given
+    if (
+        its
+        and isinstance(registry, Registry)
+        and isinstance(given, str)
+        and (registry.get(given) is None)
+    ):
         return _line(given, place, "layer", lambda: _with_parents(registry))
     return _unknown_optimizer(place, config)
 

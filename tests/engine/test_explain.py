@@ -116,6 +116,11 @@ RUN = {
         f"{TRAIN}[2]: Resize fails",
     ),
 }
+EMA = dict(type="EMAHook", momentum=0.1)
+RUN["argument that a hook passes on"] = (
+    {"custom_hooks": [EMA, {**EMA, "intervall": 1}]},
+    "custom_hooks[1]: EMAHook has no argument 'intervall'",
+)
 MISSING = {
     "tensorboard": "TensorboardVisBackend", "wandb": "WandbVisBackend", "aim": "AimVisBackend",
     "mlflow": "MLflowVisBackend", "clearml": "ClearMLVisBackend", "dvclive": "DVCLiveVisBackend",
