@@ -3,12 +3,16 @@
 Every command turns these into one line on stderr and an exit code; anything else is a bug of ours
 and keeps its traceback.
 
+Where the environment has IBN_SEG_TRACEBACK=1, the line comes with its traceback.
+
 Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it,
-130 interrupted.
+130 interrupted, 141 whoever read the output has gone.
 """
 
 import difflib
 from collections.abc import Iterable
+
+TRACEBACK_VARIABLE = "IBN_SEG_TRACEBACK"
 
 
 class UserError(Exception):

@@ -1,10 +1,10 @@
 """The `ibn-seg` command: lazily loaded subcommands, one-line errors, exit codes for scripts."""
 
 import contextlib
-import errno
 import importlib
-import re
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -12,7 +12,8 @@ import click
 
 from ibn_seg import __version__
 from ibn_seg.cli.heap import keep_freed_memory
-from ibn_seg.errors import EnvError, UserError
+from ibn_seg.environment import environment_error
+from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
 
 # name -> (where the command is, what the overview says)
 COMMANDS = {
@@ -54,14 +55,11 @@ COMMANDS = {
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 # Commands that keep freed memory; training at full size would take twice the memory so.
 _KEEPING = ("test", "evaluate", "robustness", "predict")
-_ENVIRONMENT = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR
-)  # fmt: skip
 # Their warnings are for developers; what matters to a user is said in errors.
 _CHATTY = r"(mmcv|mmengine|mmseg|torch)(\.|$)"
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 class LazyGroup(click.Group):
@@ -110,6 +108,7 @@ def cli() -> None:
     \b
     Exit codes: 0 success, 1 a bug in ibn-seg (with traceback), 2 wrong input or usage,
     3 the environment cannot do it (disk full, not writable, package missing), 130 interrupted.
+    With IBN_SEG_TRACEBACK=1 in the environment, a line of 2 or 3 comes with its traceback.
     """
 
 
@@ -132,13 +131,18 @@ def run(args: Sequence[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
+    except SystemExit as stop:
+        # click and rich end so where the reader of a pipe has gone, as in `ibn-seg models | head`.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return BROKEN_PIPE
+        raise
     except Exception as error:
         if _began_as_interrupt(error):
             return _interrupted()
-        explanation = environment_error(error) if isinstance(error, OSError) else error
-        if not isinstance(explanation, UserError):
+        explanation = error if isinstance(error, UserError) else environment_error(error)
+        if explanation is None:
             raise
-        return _report(explanation)
+        return _report(explanation, error)
     return 0
 
 
@@ -157,23 +161,11 @@ def _began_as_interrupt(error: BaseException | None) -> bool:
     return False
 
 
-def environment_error(error: OSError) -> EnvError | None:
-    """Return the one-line error if it is the environment's fault: full, read-only, forbidden.
-
-    A data worker's error arrives as text around its original message, so its number is read there.
-    """
-    match = _ERRNO.findall(str(error))
-    number = error.errno or (int(match[-1]) if match else None)
-    if number not in _ENVIRONMENT and not isinstance(error, PermissionError):
-        return None
-    last = str(error).strip().splitlines()[-1]
-    reason = error.strerror or last.partition("] ")[2] or last
-    where = f"{error.filename}: " if error.filename else ""
-    return EnvError(f"{where}{reason}", "free space, or choose another folder")
-
-
-def _report(error: UserError) -> int:
+def _report(error: UserError, raised: BaseException) -> int:
+    """Say the line, after the traceback of what was raised where somebody asks for that."""
     with _whoever_reads():
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exception(raised)
         click.echo(f"error: {error.line}", err=True)
     return error.exit_code
 

@@ -1,111 +1,87 @@
-"""mmengine's errors about a config, as the one line that a user needs."""
+"""Errors of mmengine, mmseg and PyTorch about a config, as the one line that a user needs.
+
+What a config describes is built and run by others' code, whose errors name no key. Here the frames
+that an error came through tell which part of the config it is about. An error that was raised by
+ibn_seg's own code, or of which no part of the config can be named, stays what it is: a bug.
+"""
 
 import contextlib
-import difflib
-import importlib
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from mmengine import registry as registries
 from mmengine.config import Config
-from mmengine.registry import Registry, init_default_scope
+from torch import nn
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.engine.blame import Frame, Place, follow, frames_of
+from ibn_seg.engine.reasons import describe, is_wrong_argument
+from ibn_seg.engine.worker_errors import explain_worker, is_from_worker
+from ibn_seg.environment import environment_error
+from ibn_seg.errors import UserError
 
-_UNKNOWN_TYPE = re.compile(r"(\S+) is not in the (\S+)::(.+?) registry")
-_UNKNOWN_ARGUMENT = re.compile(r"__init__\(\) got an unexpected keyword argument '(\w+)'")
-_LONG_LIST = 40
+# What says itself which file or which end it is about, or is no error at all.
+_LEFT_ALONE = (StopIteration, EOFError, BrokenPipeError, ConnectionError, PermissionError)
 
 
 @contextlib.contextmanager
-def explained(config: Config) -> Iterator[None]:
-    """Turn what mmengine raises for a wrong config into one line that names the key.
+def explained(config: Config, *roots: str) -> Iterator[None]:
+    """Turn what is raised for a wrong config into one line that names the key.
 
     Args:
-        config: The config that is built in the block.
+        config: The config that is built or run in the block.
+        roots: Keys of the config that are in use, such as 'test_pipeline', to tell equal parts of
+            it apart; inside a Runner's loops they are known.
 
     Raises:
-        UserError: A `type` that no registry knows, with the nearest names, or an argument that
-            its class does not have.
+        UserError: A part of the config cannot be built or does not work.
+        EnvError: The machine cannot do it, or a package is missing.
     """
     given = config.to_dict()
     try:
         yield
-    except KeyError as error:
-        explanation = _unknown_type(str(error), given)
-        if explanation is None:
-            raise
-        raise explanation from error
-    except TypeError as error:
-        explanation = _unknown_argument(str(error), given)
+    except Exception as error:
+        explanation = explain(error, given, *roots)
         if explanation is None:
             raise
         raise explanation from error
 
 
-def _typed(config: Any, path: str = "") -> Iterator[tuple[str, Mapping]]:
-    """Yield (dotted key, dict) of every dict of a config that has a `type`."""
-    if isinstance(config, Mapping):
-        if "type" in config:
-            yield path, config
-        for key, value in config.items():
-            yield from _typed(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(config, (list, tuple)):
-        for index, value in enumerate(config):
-            yield from _typed(value, f"{path}[{index}]")
+def explain(error: Exception, given: dict, *roots: str) -> UserError | None:
+    """Return the line for an error, or None for one that is no matter of the config.
 
-
-def _unknown_type(message: str, config: Mapping) -> UserError | None:
-    match = _UNKNOWN_TYPE.search(message)
-    if match is None:
+    Args:
+        error: What was raised, with its traceback.
+        given: The config, as it was before anything was built from it.
+        roots: As for `explained`.
+    """
+    if isinstance(error, UserError):
         return None
-    given, scope, name = match[1].strip("'\""), match[2], match[3]
-    path = next((path for path, part in _typed(config) if part["type"] == given), "")
-    key = re.sub(r"\[\d+\]", "", path).rpartition(".")[2]
-    kind = "backbone" if key == "backbone" else name
-    allowed = sorted(_names(scope, name, backbones=kind == "backbone"))
-    label = f"{kind} type" if kind in ("model", "hook") else kind
-    label = f"{label} ({path}.type)" if path else label
-    if len(allowed) <= _LONG_LIST:
-        return unknown(label, given, allowed)
-    close = difflib.get_close_matches(given, allowed, n=5, cutoff=0.3)
-    return UserError(
-        f"unknown {label} {given!r}",
-        f"did you mean {' or '.join(map(repr, close))}?" if close else "see mmseg's documentation",
-    )
-
-
-def _names(scope: str, name: str, *, backbones: bool) -> set[str]:
-    """Return the names that a registry and its parents know; of backbones, only these."""
-    init_default_scope(scope)
-    found: set[str] = set()
-    for registry in _family(scope, name):
-        for known, target in registry.module_dict.items():
-            module = getattr(target, "__module__", "")
-            if not backbones or "backbones" in module or module.startswith("ibn_seg."):
-                found.add(known)
-    return found
-
-
-def _family(scope: str, name: str) -> list[Registry]:
-    """Return the registry of a scope and the root one."""
-    modules = [registries]
-    if scope != "mmengine":
-        modules.append(importlib.import_module(f"{scope}.registry"))
-    values = [value for module in modules for value in vars(module).values()]
-    return [value for value in values if isinstance(value, Registry) and value.name == name]
-
-
-def _unknown_argument(message: str, config: Mapping) -> UserError | None:
-    match = _UNKNOWN_ARGUMENT.search(message)
-    if match is None:
+    machine = environment_error(error)
+    if machine is not None or isinstance(error, _LEFT_ALONE):
+        return machine
+    frames, trail = frames_of(error), follow(error, given, roots)
+    if is_from_worker(error):
+        return explain_worker(error, given, trail.roots)
+    place = trail.place
+    if place is None or _is_ours(error, frames, place):
         return None
-    # The class in the message may be a base of the one in the config, so the argument is looked up.
-    for path, part in _typed(config):
-        if match[1] in part:
-            return UserError(
-                f"{path}: {part['type']} has no argument {match[1]!r}",
-                "remove it or mend its spelling",
-            )
-    return None
+    return describe(error, place, frames, given)
+
+
+def _is_ours(error: Exception, frames: list[Frame], place: Place) -> bool:
+    """Tell whether it is ibn_seg's own code that failed.
+
+    That is where it raised, or where it called a library that raised. But an argument may be one
+    that a base class of ours lacks, a transform of ours may miss what no step before it gave, and
+    PyTorch may refuse what a config says of a layer of ours, built or used.
+    """
+    if frames[-1].ours:
+        if is_wrong_argument(error, place):
+            return False
+        return not (isinstance(error, KeyError) and _is_missing_result(frames[-1], error))
+    responsible = next((frame for frame in reversed(frames) if not frame.leaf), frames[-1])
+    return responsible.ours and not isinstance(responsible.owner, nn.Module)
+
+
+def _is_missing_result(frame: Frame, error: KeyError) -> bool:
+    """Tell whether a transform asked for what no step before it has put into the sample."""
+    results = frame.locals.get("results")
+    return isinstance(results, dict) and bool(error.args) and error.args[0] not in results

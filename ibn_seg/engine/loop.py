@@ -1,6 +1,7 @@
 """The training loop: iterations numbered from the seed, exact and immediate resume."""
 
 import bisect
+import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,11 +54,11 @@ class SeededIterLoop(BaseLoop):
         super().__init__(runner, by_position(dataloader, runner.seed))
         # Our own runner does so for every loop; mmseg's tools have this loop with mmengine's.
         check_deferred(self.dataloader.dataset, runner.model)
-        self._max_iters = int(max_iters)
+        self._max_iters = int(_number("max_iters", max_iters, 1))
         self._epoch = 0
         self._iter = 0
-        self.val_begin = val_begin
-        self.val_interval = val_interval
+        self.val_begin = _number("val_begin", val_begin, 0)
+        self.val_interval = _number("val_interval", val_interval, 1)
         self.stop_training = False
         self.runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
         self._milestones, self._intervals = calc_dynamic_intervals(val_interval, dynamic_intervals)
@@ -135,6 +136,13 @@ class SeededIterLoop(BaseLoop):
             self.runner.val_loop.run()
 
 
+def _number(key: str, value: Any, least: int) -> float:
+    """Return a number of iterations, or raise `UserError` where it is none or too small."""
+    if isinstance(value, str) or not isinstance(value, numbers.Real) or not value >= least:
+        raise UserError(f"train_cfg.{key} = {value!r}", f"give a number of at least {least}")
+    return value
+
+
 def by_position(dataloader: dict, seed: int) -> dict:
     """Return a data loader's config with seeded augmentation and a sampler by position."""
     given = dict(dataloader)
@@ -144,8 +152,8 @@ def by_position(dataloader: dict, seed: int) -> dict:
                 f"train_dataloader.{key} cannot be used with SeededIterLoop",
                 f"remove {key}, or use train_cfg.type='IterBasedTrainLoop'",
             )
-    sampler = dict(given.get("sampler") or {})
-    kind = DATA_SAMPLERS.get(sampler.get("type", "PositionSampler"))
+    sampler = {"type": "PositionSampler", **(given.get("sampler") or {})}
+    kind = DATA_SAMPLERS.get(sampler["type"])
     if not (isinstance(kind, type) and issubclass(kind, PositionSampler)):
         sampler = dict(type="PositionSampler", shuffle=sampler.get("shuffle", True))
     given["dataset"] = dict(type="SeededDataset", dataset=given["dataset"], seed=seed)

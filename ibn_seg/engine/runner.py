@@ -13,9 +13,11 @@ from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.workers import report_lost_batches
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
 from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
@@ -71,6 +73,11 @@ class StrictRunner(Runner):
         loop = super().build_train_loop(loop)
         check_deferred(loop.dataloader.dataset, self.model)
         return loop
+
+    @staticmethod
+    def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
+        """Build a data loader whose workers never lose a batch without a word."""
+        return report_lost_batches(Runner.build_dataloader(*args, **kwargs))
 
     @master_only
     def dump_config(self) -> None:

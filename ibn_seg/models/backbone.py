@@ -145,6 +145,10 @@ def check_stages(
                 f"{name}={tuple(values)} does not describe {num_stages} stages",
                 f"give {num_stages} numbers, one per stage",
             )
+    if isinstance(out_indices, (str, int)) or not all(isinstance(i, int) for i in out_indices):
+        raise UserError(f"out_indices={out_indices!r} is no list of whole numbers", "such as (3,)")
+    if not isinstance(frozen_stages, int):
+        raise UserError(f"frozen_stages={frozen_stages!r} is no whole number", "such as -1 (none)")
     if not out_indices or not all(0 <= index < num_stages for index in out_indices):
         raise UserError(
             f"out_indices={tuple(out_indices)} names stages that are not there",

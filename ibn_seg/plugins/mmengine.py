@@ -69,6 +69,9 @@ class ConfigBackbone:
         for name in network:
             if name not in allowed:
                 raise unknown(f"argument of {type(self).__name__}", name, sorted(allowed))
+        for name, given in (("norm_cfg", norm_cfg), ("conv_cfg", conv_cfg)):
+            if given is not None and not isinstance(given, Mapping):
+                raise UserError(f"{name}={given!r} is no dict", "write dict(type='...')")
         norm_cfg = dict(norm_cfg or {"type": "BN"})
         super().__init__(
             depth,
@@ -207,6 +210,8 @@ def arguments(backbone: type) -> dict[str, Any]:
 
 def _init_cfg(pretrained: str | None, init_cfg: Any) -> Any:
     """Return what mmseg's ResNet makes of these two arguments."""
+    if not isinstance(init_cfg, (Mapping, list, tuple, type(None))):
+        raise UserError(f"init_cfg={init_cfg!r} is no dict", "write dict(type='...')")
     if pretrained is None:
         return list(_DEFAULT_INIT) if init_cfg is None else init_cfg
     if init_cfg:

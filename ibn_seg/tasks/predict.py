@@ -64,7 +64,9 @@ class Segmenter:
 
         from ibn_seg.engine.explain import explained
 
-        with explained(cfg):
+        # Where predicting fails, the config says why.
+        self._explained = lambda: explained(cfg, "test_pipeline", "test_dataloader")
+        with self._explained():
             self._pipeline = Compose(_array_pipeline(cfg))
         self._model = model.to(_device(device))
         self.palette = _palette(weights)
@@ -80,9 +82,9 @@ class Segmenter:
         """
         import torch
 
-        data = self._pipeline({"img": image})
-        batch = {key: [value] for key, value in data.items()}
-        with torch.inference_mode():
+        with self._explained(), torch.inference_mode():
+            data = self._pipeline({"img": image})
+            batch = {key: [value] for key, value in data.items()}
             sample = self._model.test_step(batch)[0]
         return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.tasks.config_shape import check_shape
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import nn
 
 DEFAULT_SEED = 0
+_SEEDS = 2**32  # NumPy's generator takes no more
 SCENES_VARIABLE = "IBN_SEG_SCENES"
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 PAIR = re.compile(r"[\w.]+=")
@@ -110,6 +112,7 @@ def prepare(
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
     cfg = load_config(config, cfg_options)
+    check_shape(cfg)
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     default = Path(cfg.get("work_dir") or Path("work_dirs") / stem) / default_folder
     cfg.work_dir = str(Path(work_dir) if work_dir is not None else default)
@@ -201,6 +204,8 @@ def _set_seed(cfg: "Config", seed: int | None = None) -> None:
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:
         randomness["seed"] = DEFAULT_SEED
+    if not isinstance(randomness["seed"], int) or not 0 <= randomness["seed"] < _SEEDS:
+        raise UserError(f"seed = {randomness['seed']!r}", "give a whole number from 0 to 2**32 - 1")
     cfg.randomness = randomness
 
 

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ibn_seg"
 
-CORE = {"errors", "io", "provenance", "config", "progress"}
+CORE = {"errors", "environment", "io", "provenance", "config", "progress"}
 MM = {"mmengine", "mmcv", "mmseg"}
 PICTURES = {"numpy", "cv2", "PIL"}
 
@@ -33,6 +33,7 @@ RULES = {
     "ibn_seg": Rule(set(), set()),
     "ibn_seg.__main__": Rule({"cli"}, set()),
     "ibn_seg.errors": Rule(set(), set()),
+    "ibn_seg.environment": Rule({"errors"}, set()),
     "ibn_seg.io": Rule({"errors", "checkpoint_files", "harmless_classes"}, set(), {"torch"}),
     "ibn_seg.checkpoint_files": Rule({"errors"}, set()),
     "ibn_seg.harmless_classes": Rule(set(), set(), {"numpy", "mmengine"}),
