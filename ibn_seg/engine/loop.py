@@ -145,7 +145,8 @@ def by_position(dataloader: dict, seed: int) -> dict:
                 f"remove {key}, or use train_cfg.type='IterBasedTrainLoop'",
             )
     sampler = dict(given.get("sampler") or {})
-    kind = DATA_SAMPLERS.get(sampler.get("type", "PositionSampler"))
+    kind = sampler.get("type", "PositionSampler")
+    kind = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
     if not (isinstance(kind, type) and issubclass(kind, PositionSampler)):
         sampler = dict(type="PositionSampler", shuffle=sampler.get("shuffle", True))
     given["dataset"] = dict(type="SeededDataset", dataset=given["dataset"], seed=seed)

@@ -58,7 +58,7 @@ def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
     from ibn_seg.evaluation.stored import image_names
     from ibn_seg.tasks.domains import domain_configs
 
-    init_default_scope(cfg.get("default_scope", "mmseg"))
+    init_default_scope(setup.scope_of(cfg))
     found: dict[str, dict[str, Sample]] = {}
     with explained(cfg):
         datasets = {name: DATASETS.build(part) for name, part in domain_configs(cfg).items()}

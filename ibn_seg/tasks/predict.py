@@ -13,6 +13,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import atomic_path, write_bytes
 from ibn_seg.progress import progress_bar
 from ibn_seg.tasks.setup import check_writable, trained_network
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -296,7 +297,7 @@ def _quiet_opencv() -> Iterator[None]:
 def _array_pipeline(cfg: "Config") -> list[dict]:
     """Return the config's test pipeline for pictures that are in memory, without labels."""
     steps = cfg.get("test_pipeline") or cfg.test_dataloader.dataset.pipeline
-    steps = [step for step in steps if step["type"] not in _ANNOTATION_LOADERS]
+    steps = [step for step in steps if not is_named(step["type"], *_ANNOTATION_LOADERS)]
     return [{"type": "LoadImageFromNDArray"}, *steps[1:]]
 
 
