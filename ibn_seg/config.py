@@ -220,6 +220,14 @@ def _has_distribution(name: str) -> bool:
     return True
 
 
+def scope_of(cfg: "Config") -> str:
+    """Return the framework that a config's names are looked up in: by default mmseg.
+
+    Configs in mmengine's pure Python style need none, and many say `default_scope = None`.
+    """
+    return cfg.get("default_scope") or "mmseg"
+
+
 def is_pure_python(path: str | os.PathLike) -> bool:
     """Tell whether a config is in mmengine's pure Python style (`with read_base(): ...`)."""
     from mmengine.config import Config

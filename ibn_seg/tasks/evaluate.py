@@ -14,6 +14,7 @@ from ibn_seg.datasets.targets import target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.preprocessing import check_one_normalisation
 from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def evaluate(
     setup.register()
     cfg = load_config(config, cfg_options)
     _check_classes(cfg)
+    check_one_normalisation(cfg, "evaluate")
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     experiment = dict(cfg.get("experiment") or {})
     cfg.experiment = {

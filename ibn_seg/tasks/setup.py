@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.config import load_config
+from ibn_seg.config import load_config, scope_of
 from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.tasks.preprocessing import check_preprocessor, check_segmentor
 from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:
@@ -130,14 +131,6 @@ def prepare(
     return cfg
 
 
-def scope_of(cfg: "Config") -> str:
-    """Return the framework that a config's names are looked up in: by default mmseg.
-
-    Configs in mmengine's pure Python style need none, and many say `default_scope = None`.
-    """
-    return cfg.get("default_scope") or "mmseg"
-
-
 def _check_whole(dataset: Any, key: str) -> None:
     """Raise `UserError` where only a share of a set would be evaluated.
 
@@ -192,6 +185,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
+    check_preprocessor(cfg)
     _set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -264,6 +258,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     for key in ("model", "test_dataloader", "test_evaluator"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "testing needs it")
+    check_preprocessor(cfg)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
         cfg.pop(key, None)
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
@@ -341,8 +336,10 @@ def trained_network(
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
     _replace_sync_bn(cfg.model)
+    check_preprocessor(cfg)
     with explained(cfg):
         model = MODELS.build(cfg.model)
+    check_segmentor(model, cfg)
     load_strictly(model, weights, checkpoint)
     if fuse:
         fuse_network(model)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.benchmark.identity import counted
 from ibn_seg.benchmark.schedule import iterations_of, scale_learning_rate, stretch
 from ibn_seg.benchmark.transfer import STARTS, check_percent, data_sets, transfer_config
-from ibn_seg.config import load_config
+from ibn_seg.config import load_config, scope_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json, sha256, write_json
 from ibn_seg.provenance import record
@@ -207,7 +207,7 @@ def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
     from ibn_seg.engine.sampling import members
 
     whole = transfer_config(cfg, share=100, subset_seed=0, checkpoint=None)
-    init_default_scope(setup.scope_of(cfg))
+    init_default_scope(scope_of(cfg))
     for part in _types(whole.train_dataloader.dataset):
         known = DATASETS.get(part) if isinstance(part, str) else part
         if isinstance(known, type) and not issubclass(known, UrbanSceneDataset):

@@ -108,7 +108,8 @@ RULES = {
         {"rich", "yaml"},
     ),
     "ibn_seg.tasks.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.setup"},
+        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
+         "tasks.setup"},
         {"torch"},
         {"mmengine"},
     ),
