@@ -80,7 +80,10 @@ def _explanation(path: Path, error: BaseException) -> UserError:
     if absent is not None:
         named_in, base = absent
         kind = "is a folder" if os.path.isdir(base) else "does not exist"
-        return UserError(f"{named_in}: its base {base} {kind}", "give the path of a config")
+        fix = "give the path of a config"
+        if os.path.islink(named_in):
+            fix = f"bases are sought beside the link: give {os.path.realpath(named_in)} itself"
+        return UserError(f"{named_in}: its base {base} {kind}", fix)
     if "inheritance chain" in str(error):
         return _mixed(path, place)
     return UserError(f"{_at(path, place)}: cannot be loaded ({reason})", "mend the config")

@@ -102,11 +102,11 @@ def test_what_looks_at_a_trained_network(spelled, tiny, trained, tmp_path, name)
     scored = evaluate(config, checkpoint, targets, work_dir=tmp_path / "c", quiet=True)
     assert scored["domains"]["cityscapes"] == plain["domains"]["cityscapes"]
     assert scored["segmentor"] == "FCN"
-    clean = robustness(
+    changed = robustness(
         config, checkpoint, corruptions=["haze"], severities=[1], work_dir=tmp_path / "d",
         quiet=True,
     )  # fmt: skip
-    assert clean["clean"]["domains"].keys() == plain["domains"].keys()
+    assert changed["kind"] == "robustness"
     write_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (48, 64, 3)))
     labels = []
     for source, out in ((tiny, "e"), (config, "f")):
@@ -126,12 +126,20 @@ def test_a_swapped_config_trains_with_our_checkpoints(spelled, tmp_path, name):
     assert type(network.backbone).__name__ == "IBNResNet"
 
 
-def test_a_config_through_a_link_from_another_folder(spelled, trained, tmp_path, monkeypatch):
-    (tmp_path / "link.py").symlink_to(spelled / "pure.py")
+def test_a_config_from_another_folder_and_through_a_link(
+    spelled, trained, tmp_path, monkeypatch, capsys
+):
+    for name in ("named.py", "pure.py"):
+        (tmp_path / name).symlink_to(spelled / name)
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
-    checkpoint = str(trained[0] / "iter_6.pth")
-    assert cli.run(["predict", str(spelled / "pure.py"), checkpoint, "a.png", "--out", "p"]) == 0
+    rest = [str(trained[0] / "iter_6.pth"), "a.png", "--out", "p"]
+    assert cli.run(["predict", str(spelled / "pure.py"), *rest]) == 0
+    assert cli.run(["predict", "named.py", *rest]) == 0
+    # Bases are sought beside a link, as mmengine does.
+    capsys.readouterr()
+    assert cli.run(["predict", "pure.py", *rest]) == 2
+    assert f"give {(spelled / 'pure.py').resolve()} itself" in capsys.readouterr().err
 
 
 def test_synchronised_norms_by_their_full_names(tiny, trained):
