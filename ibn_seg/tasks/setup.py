@@ -16,6 +16,7 @@ from ibn_seg.config import load_config, scope_of
 from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.tasks.config_parts import check_loop_parts, check_optimizer
 from ibn_seg.tasks.preprocessing import check_preprocessor, check_segmentor
 from ibn_seg.type_names import is_named, short_name
 
@@ -186,6 +187,8 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
     check_preprocessor(cfg)
+    check_loop_parts(cfg)
+    check_optimizer(cfg)
     _set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -263,7 +266,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
         cfg.pop(key, None)
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
         cfg.pop(key, None)
-    cfg.setdefault("test_cfg", {"type": "TestLoop"})
+    cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
     # As for training: results are put together by seed, so a random one would be nobody's.
     _set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
