@@ -107,7 +107,9 @@ def test_what_looks_at_a_trained_network(spelled, tiny, trained, tmp_path, name)
         quiet=True,
     )  # fmt: skip
     assert changed["kind"] == "robustness"
-    write_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (48, 64, 3)))
+    write_image(
+        tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    )
     labels = []
     for source, out in ((tiny, "e"), (config, "f")):
         with Image.open(predict(source, checkpoint, tmp_path / "a.png", tmp_path / out)[0]) as one:
