@@ -1,14 +1,19 @@
 """Find and load configs: files, names of configs that travel with the package, `mmseg::` bases."""
 
 import difflib
+import importlib
 import importlib.metadata
 import importlib.util
 import os
+import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.config_errors import explained_reading, import_error
+from ibn_seg.config_values import plain_values
 from ibn_seg.errors import EnvError, UserError
 
 if TYPE_CHECKING:
@@ -82,15 +87,18 @@ def load_config(
     Args:
         source: A path, `PACKAGE::folder/name`, or a config, which is copied and not changed.
         cfg_options: Values by dotted key, as after mmseg's `--cfg-options`.
-        custom_imports: Import what the config says under this name.
+        custom_imports: Import what the config says under this name, and in mmengine's pure Python
+            style its classes.
 
     Raises:
         UserError: The config is missing, is not valid, or an option does not fit it.
+        EnvError: A package that it imports is not installed.
     """
     from mmengine.config import Config
 
     if isinstance(source, Config):
-        config = Config(source._cfg_dict.to_dict(), cfg_text=source.text, filename=source.filename)
+        content = plain_values(source, check=False)
+        config = Config(content, cfg_text=source.text, filename=source.filename)
     else:
         config = _read(find_config(source), custom_imports)
     if cfg_options:
@@ -103,22 +111,48 @@ def load_config(
 
 
 def _read(path: Path, custom_imports: bool) -> "Config":
-    """Read one config file with its bases; the first line of any failure becomes the error."""
+    """Read one config file with its bases."""
     from mmengine.config import Config
-    from mmengine.config.config import ConfigParsingError
 
-    problems = (
-        ConfigParsingError, SyntaxError, NameError, KeyError, TypeError, ValueError,
-        AttributeError, ImportError, FileNotFoundError, AssertionError,
-    )  # fmt: skip
-    try:
-        with _installed_packages(), _no_reports():
-            return Config.fromfile(path, import_custom_modules=custom_imports)
-    except UserError:
-        raise
-    except problems as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: cannot be loaded ({reason})", "mend the config") from error
+    with explained_reading(path), _installed_packages(), _known_modules(), _no_reports():
+        read = Config.fromfile(path, import_custom_modules=False)
+        if custom_imports:
+            _import_modules(path, read.get("custom_imports"))
+        content = plain_values(read, check=custom_imports)
+        return Config(content, cfg_text=read.text, filename=read.filename)
+
+
+def _import_modules(path: Path, given: Any) -> None:
+    """Import the modules that a config of either style names under `custom_imports`.
+
+    Raises:
+        UserError: The entry is none that mmengine takes, or a module of it fails.
+        EnvError: A module's package is not installed.
+    """
+    if not given:
+        return
+    names = given.get("imports", ()) if isinstance(given, Mapping) else None
+    names = [names] if isinstance(names, str) else names
+    known = isinstance(given, Mapping) and not given.keys() - {"imports", "allow_failed_imports"}
+    if not known or not isinstance(names, list | tuple) or not all(map(_is_text, names)):
+        raise UserError(
+            f"{path}: custom_imports={given} is not understood",
+            "write custom_imports = dict(imports=['my_package.my_module'])",
+        )
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:  # the module is code of the user
+            if given.get("allow_failed_imports") and isinstance(error, ImportError):
+                warnings.warn(f"{name} failed to import and is ignored", stacklevel=2)
+                continue
+            raise import_error(f"{path}: custom_imports", name, error) from error
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 @contextmanager
@@ -139,6 +173,27 @@ def _installed_packages() -> Iterator[None]:
     finally:
         MODULE2PACKAGE.clear()
         MODULE2PACKAGE.update(before)
+
+
+@contextmanager
+def _known_modules() -> Iterator[None]:
+    """Let configs import all of Python's own modules, such as `os`.
+
+    mmengine tells these modules by their folder. Since Python 3.11 some have none, so that a config
+    with `import os` would be one of the pure Python style, in which `os` is a mere name.
+    """
+    from mmengine.config import config, utils
+
+    before = utils._is_builtin_module
+
+    def is_builtin(name: str) -> bool:
+        return name.partition(".")[0] in sys.stdlib_module_names or before(name)
+
+    config._is_builtin_module = utils._is_builtin_module = is_builtin
+    try:
+        yield
+    finally:
+        config._is_builtin_module = utils._is_builtin_module = before
 
 
 @contextmanager
@@ -165,11 +220,20 @@ def _has_distribution(name: str) -> bool:
     return True
 
 
+def scope_of(cfg: "Config") -> str:
+    """Return the framework that a config's names are looked up in: by default mmseg.
+
+    Configs in mmengine's pure Python style need none, and many say `default_scope = None`.
+    """
+    return cfg.get("default_scope") or "mmseg"
+
+
 def is_pure_python(path: str | os.PathLike) -> bool:
     """Tell whether a config is in mmengine's pure Python style (`with read_base(): ...`)."""
     from mmengine.config import Config
 
-    return Config._is_lazy_import(str(path))
+    with _known_modules():
+        return Config._is_lazy_import(str(path))
 
 
 def _installed_configs(package: str) -> Path:

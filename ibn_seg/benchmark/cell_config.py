@@ -12,6 +12,7 @@ from ibn_seg.benchmark.schedule import iterations_of, stretch
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
+from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -118,7 +119,7 @@ def targets_of(plan: Plan, config: "Config") -> tuple[str, ...]:
 
 def _domain(dataset: Mapping[str, Any]) -> str:
     """Return what a data set's config says that it is called."""
-    name = str(dataset["type"]).removeprefix("Raw").removesuffix("Dataset").lower()
+    name = short_name(dataset["type"]).removeprefix("Raw").removesuffix("Dataset").lower()
     parts = (dataset.get(key) for key in ("condition", "mapping", "beta"))
     return dataset.get("target") or "-".join([name, *(str(part) for part in parts if part)])
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -70,7 +71,9 @@ def _drop_pretraining(model: MutableMapping[str, Any]) -> None:
     model.pop("pretrained", None)
     for part in (model, *model.values()):
         start = part.get("init_cfg") if isinstance(part, Mapping) else None
-        if isinstance(start, Mapping) and start.get("type") == "Pretrained":
+        if isinstance(start, Mapping) and is_named(
+            start.get("type"), "Pretrained", "PretrainedInit"
+        ):
             part["init_cfg"] = None
 
 

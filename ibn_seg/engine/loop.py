@@ -153,7 +153,8 @@ def by_position(dataloader: dict, seed: int) -> dict:
                 f"remove {key}, or use train_cfg.type='IterBasedTrainLoop'",
             )
     sampler = {"type": "PositionSampler", **(given.get("sampler") or {})}
-    kind = DATA_SAMPLERS.get(sampler["type"])
+    kind = sampler["type"]
+    kind = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
     if not (isinstance(kind, type) and issubclass(kind, PositionSampler)):
         sampler = dict(type="PositionSampler", shuffle=sampler.get("shuffle", True))
     given["dataset"] = dict(type="SeededDataset", dataset=given["dataset"], seed=seed)

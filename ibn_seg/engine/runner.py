@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -82,8 +83,12 @@ class StrictRunner(Runner):
     @master_only
     def dump_config(self) -> None:
         """Write the config to the work dir, whole or not at all."""
-        name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
-        write_text(Path(self.work_dir) / name, self.cfg.pretty_text)
+        name = Path(self.cfg.filename).stem if self.cfg.filename else self.timestamp
+        text = self.cfg.pretty_text
+        if {"inf", "nan"} & set(re.findall(r"\w+", text)):
+            # mmengine writes these numbers as names.
+            text = f"inf, nan = float('inf'), float('nan')\n{text}"
+        write_text(Path(self.work_dir) / f"{name}.py", text)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Replicate the model over the ranks, in the memory format that the config asks for."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModule, PretrainedInit
+from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -23,8 +23,10 @@ from ibn_seg.models.se_resnet import SEResNet
 from ibn_seg.models.weights import load_backbone_weights
 from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.plugins.layer_configs import conv_factory, deformable, norm_factory, stage_plugins
+from ibn_seg.type_names import is_named
 
 # What the arguments of the plug-ins are turned into; not for configs.
+_PRETRAINED = ("Pretrained", "PretrainedInit")
 _BUILDERS = {"conv", "norm", "hooks", "design", "num_classes"}
 _DEFAULT_INIT = (
     {"type": "Kaiming", "layer": "Conv2d"},
@@ -97,7 +99,7 @@ class ConfigBackbone:
             return
         given = self.init_cfg
         steps = [given] if isinstance(given, Mapping) else list(given)
-        pretrained = [step for step in steps if step["type"] in ("Pretrained", PretrainedInit)]
+        pretrained = [step for step in steps if is_named(step["type"], *_PRETRAINED)]
         # mmengine's own loader would skip every key that does not match.
         self.init_cfg = [step for step in steps if step not in pretrained]
         try:

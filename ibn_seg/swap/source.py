@@ -1,12 +1,12 @@
 """The backbone that a config has, and all of its options, those that its class implies included."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.swap.hosts import class_of, defaults_of
+from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:
     from mmengine.registry import Registry
@@ -95,7 +95,7 @@ def find_source(config: Mapping, registry: "Registry") -> Source:
         settings = settings[_NESTED]
     if not isinstance(settings, Mapping) or "type" not in settings:
         raise UserError(f"the config has no {'.'.join(path)}", "give one that has a backbone")
-    kind = _bare(settings["type"])
+    kind = short_name(settings["type"])
     if kind not in KINDS:
         raise UserError(
             f"{'.'.join(path)} is a {kind}, which cannot be replaced option by option",
@@ -106,8 +106,3 @@ def find_source(config: Mapping, registry: "Registry") -> Source:
         name: value for name, value in settings.items() if name != "type" and name not in WEIGHTS
     }
     return Source(path, settings, kind, {**given, **KINDS[kind]}, defaults_of(cls))
-
-
-def _bare(kind: str | type) -> str:
-    """Return the name of a class without framework and module."""
-    return kind.__name__ if isinstance(kind, type) else re.split(r"[.:]", kind)[-1]

@@ -14,6 +14,7 @@ from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.swap.probe import Probe
 from ibn_seg.swap.source import Source
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -116,7 +117,12 @@ def _own(source: Source, model: Mapping) -> tuple[str | None, str | None]:
 def _pretrained(init_cfg: Any) -> Mapping | None:
     """Return the step of an `init_cfg` that loads weights."""
     steps = [init_cfg] if isinstance(init_cfg, Mapping) else list(init_cfg or ())
-    return next((step for step in steps if step.get("type") == _PRETRAINED), None)
+    return next((step for step in steps if _loads(step)), None)
+
+
+def _loads(step: Mapping) -> bool:
+    """Tell whether a step of an `init_cfg` loads weights."""
+    return is_named(step.get("type"), _PRETRAINED, "PretrainedInit")
 
 
 def _libraries(spec: ModelSpec) -> Iterator[tuple[str, Backbone]]:
@@ -161,7 +167,7 @@ def set_weights(settings: MutableMapping[str, Any], source: Source, weights: Wei
             settings["init_cfg"] = init_cfg
         return
     if isinstance(init_cfg, (list, tuple)) and weights.checkpoint is not None:
-        others = [step for step in init_cfg if step.get("type") != _PRETRAINED]
+        others = [step for step in init_cfg if not _loads(step)]
         settings["init_cfg"] = [*others, weights.init_cfg()]
         return
     settings["init_cfg"] = weights.init_cfg()

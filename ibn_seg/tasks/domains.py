@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -70,4 +71,4 @@ def _name(part: Mapping[str, Any], cfg: "Config") -> str:
     known = DATASETS.get(kind) if isinstance(kind, str) else kind
     evaluator = cfg.get("test_evaluator")
     metric = evaluator.get("domain") if isinstance(evaluator, Mapping) else None
-    return part.get("target") or getattr(known, "TARGET", "") or metric or str(kind)
+    return part.get("target") or getattr(known, "TARGET", "") or metric or short_name(kind)

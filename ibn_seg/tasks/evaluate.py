@@ -14,6 +14,8 @@ from ibn_seg.datasets.targets import target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.preprocessing import check_one_normalisation
+from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -91,13 +93,14 @@ def evaluate(
     setup.register()
     cfg = load_config(config, cfg_options)
     _check_classes(cfg)
+    check_one_normalisation(cfg, "evaluate")
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     experiment = dict(cfg.get("experiment") or {})
     cfg.experiment = {
         **experiment,
         "method": method or experiment.get("method") or stem,
         "backbone": backbone or experiment.get("backbone") or _backbone(cfg.model),
-        "segmentor": segmentor or experiment.get("segmentor") or _head(cfg.model).get("type"),
+        "segmentor": segmentor or experiment.get("segmentor") or _segmentor(cfg.model),
         "source": source or experiment.get("source"),
     }
     workers = min(_MOST_WORKERS, os.cpu_count() or 1) if _has_gpu() else 0
@@ -250,8 +253,13 @@ def _head(model: Mapping[str, Any]) -> Mapping[str, Any]:
 def _backbone(model: Mapping[str, Any]) -> str | None:
     """Return what tables call a backbone: class and depth."""
     backbone = model.get("backbone") or {}
-    parts = (str(backbone.get(key)) for key in ("type", "depth") if backbone.get(key))
-    return "-".join(parts) or None
+    parts = (short_name(backbone.get("type")), str(backbone.get("depth") or ""))
+    return "-".join(part for part in parts if part) or None
+
+
+def _segmentor(model: Mapping[str, Any]) -> str | None:
+    """Return what tables call a segmentor: the class of its decode head."""
+    return short_name(_head(model).get("type")) or None
 
 
 def _check_sizes(domains: Sequence[str], name: str) -> None:

@@ -20,6 +20,7 @@ from ibn_seg.models.specs import MODELS
 from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
+from ibn_seg.tasks.preprocessing import channel_statistics, check_one_normalisation
 from ibn_seg.tasks.setup import fuse_network, trained_network
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def segmentor(
         name,
         "segmentor",
         WholeImage(model).eval(),
-        _images(cfg.model.get("data_preprocessor") or {}),
+        _images(model, cfg),
         head.threshold if head.out_channels == 1 else None,
         _labels(content, head.num_classes),
         tuple(notes),
@@ -237,13 +238,12 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
     return model
 
 
-def _images(preprocessor: Mapping[str, Any]) -> Images:
+def _images(model: nn.Module, cfg: "Config") -> Images:
     """Return what a config's `data_preprocessor` makes of images, which mmseg reads as BGR."""
-    return Images(
-        tuple(map(float, preprocessor.get("mean") or (0.0,) * 3)),
-        tuple(map(float, preprocessor.get("std") or (1.0,) * 3)),
-        "RGB" if preprocessor.get("bgr_to_rgb") else "BGR",
-    )
+    check_one_normalisation(cfg, "the file")
+    mean, std, is_rgb = channel_statistics(model, cfg)
+    order = "RGB" if is_rgb else "BGR"
+    return Images(tuple(map(float, mean)), tuple(map(float, std)), order)
 
 
 def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:

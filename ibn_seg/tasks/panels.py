@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibn_seg.config import scope_of
 from ibn_seg.errors import UserError
 from ibn_seg.tasks import setup
 
@@ -58,7 +59,7 @@ def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
     from ibn_seg.evaluation.stored import image_names
     from ibn_seg.tasks.domains import domain_configs
 
-    init_default_scope(cfg.get("default_scope", "mmseg"))
+    init_default_scope(scope_of(cfg))
     found: dict[str, dict[str, Sample]] = {}
     with explained(cfg):
         datasets = {name: DATASETS.build(part) for name, part in domain_configs(cfg).items()}

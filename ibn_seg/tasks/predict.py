@@ -22,6 +22,7 @@ from ibn_seg.tasks.predict_video import Painter, Video, has_two_frames, predict_
 from ibn_seg.tasks.prediction_log import PredictionLog, network_identity
 from ibn_seg.tasks.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.tasks.setup import check_writable, trained_network
+from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -332,9 +333,22 @@ def _say(line: str) -> None:
 
 def _array_pipeline(cfg: "Config") -> list[dict]:
     """Return the config's test pipeline for pictures that are in memory, without labels."""
-    steps = cfg.get("test_pipeline") or cfg.test_dataloader.dataset.pipeline
-    steps = [step for step in steps if step["type"] not in _ANNOTATION_LOADERS]
-    return [{"type": "LoadImageFromNDArray"}, *steps[1:]]
+    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    steps = cfg.get("test_pipeline") or dataset.get("pipeline")
+    name = cfg.filename or "config"
+    if not steps:
+        raise UserError(f"{name}: test_pipeline is missing", "give it; prediction follows it")
+    steps = [step for step in steps if not is_named(step.get("type"), *_ANNOTATION_LOADERS)]
+    first = short_name(steps[0].get("type")) if steps else "nothing"
+    if not first.startswith("Load"):
+        raise UserError(
+            f"{name}: test_pipeline begins with {first}",
+            "let it begin with LoadImageFromFile, whose place the picture takes",
+        )
+    loader = {"type": "LoadImageFromNDArray"}
+    if steps[0].get("to_float32"):
+        loader["to_float32"] = True
+    return [loader, *steps[1:]]
 
 
 def _device(given: str | None) -> Any:

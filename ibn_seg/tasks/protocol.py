@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -24,7 +25,7 @@ def set_protocol(cfg: "Config", name: str) -> None:
         if not cfg.get(f"{part}_dataloader"):
             continue
         evaluator = cfg.get(f"{part}_evaluator")
-        if not isinstance(evaluator, Mapping) or evaluator.get("type") != "MultiDomainIoU":
+        if not is_metric_of_ours(evaluator):
             raise UserError(
                 f"--protocol {name}: {part}_evaluator is not MultiDomainIoU", "use that metric"
             )
@@ -35,6 +36,11 @@ def set_protocol(cfg: "Config", name: str) -> None:
         side, stride = protocol.window
         window = {"mode": "slide", "crop_size": (side, side), "stride": (stride, stride)}
         cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
+
+
+def is_metric_of_ours(evaluator: Any) -> bool:
+    """Tell whether an evaluator in a config is our metric, which counts by domain and image."""
+    return isinstance(evaluator, Mapping) and is_named(evaluator.get("type"), "MultiDomainIoU")
 
 
 def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> None:
@@ -50,9 +56,8 @@ def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> 
         for key, value in part.items():
             if key == "pipeline":
                 names = [given.get("type") for given in value]
-                last = max(
-                    (i for i, kind in enumerate(names) if kind in after), default=len(names) - 1
-                )
+                found = [i for i, kind in enumerate(names) if is_named(kind, *after)]
+                last = max(found, default=len(names) - 1)
                 part[key] = [*value[: last + 1], dict(step), *value[last + 1 :]]
             else:
                 insert_step(value, step, after=after)

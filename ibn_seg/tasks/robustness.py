@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.domains import keep_domains
-from ibn_seg.tasks.protocol import insert_step
+from ibn_seg.tasks.protocol import insert_step, is_metric_of_ours
 from ibn_seg.tasks.results import finish, recorder
 from ibn_seg.tasks.segmentation import measured, trained_runner
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -100,8 +101,7 @@ def robustness(
 
 
 def _check_metric(cfg: "Config") -> None:
-    evaluator = cfg.test_evaluator
-    if not isinstance(evaluator, Mapping) or evaluator.get("type") != "MultiDomainIoU":
+    if not is_metric_of_ours(cfg.test_evaluator):
         raise UserError("robustness: test_evaluator is not MultiDomainIoU", "use that metric")
 
 
@@ -111,7 +111,7 @@ def _check_loaders(part: Any) -> None:
         for key, value in part.items():
             if key != "pipeline":
                 _check_loaders(value)
-            elif LOADER not in [step.get("type") for step in value]:
+            elif not any(is_named(step.get("type"), LOADER) for step in value):
                 raise UserError(
                     f"a pipeline of test_dataloader has no {LOADER}",
                     "corruptions are put right after that step; use it",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import load_checkpoint
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.preprocessing import check_segmentor
 from ibn_seg.tasks.protocol import set_protocol
 from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 
@@ -76,6 +77,7 @@ def train(
         setup.set_resume(cfg, resume)
         runner = _build_runner(cfg)
         try:
+            check_segmentor(network_of(runner.model), cfg)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
                 runner.val()
@@ -232,6 +234,7 @@ def trained_runner(
     ):
         runner = _build_runner(cfg)
         try:
+            check_segmentor(network_of(runner.model), cfg)
             load_strictly(network_of(runner.model), weights, checkpoint)
             del weights
             yield runner

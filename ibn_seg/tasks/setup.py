@@ -12,10 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.config import load_config
+from ibn_seg.config import load_config, scope_of
+from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.tasks.config_parts import check_loop_parts, check_optimizer
 from ibn_seg.tasks.config_shape import check_shape
+from ibn_seg.tasks.preprocessing import check_preprocessor, check_segmentor
+from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,6 +29,7 @@ DEFAULT_SEED = 0
 _SEEDS = 2**32  # NumPy's generator takes no more
 SCENES_VARIABLE = "IBN_SEG_SCENES"
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+_SYNC_BN = ("SyncBN", "MMSyncBN", "SyncBatchNorm")
 PAIR = re.compile(r"[\w.]+=")
 _run_numbers = itertools.count()
 
@@ -118,13 +123,14 @@ def prepare(
     cfg.work_dir = str(Path(work_dir) if work_dir is not None else default)
     cfg.launcher = launcher
     cfg.quiet = quiet
-    cfg.setdefault("default_scope", "mmseg")
+    cfg.default_scope = scope_of(cfg)
     # mmengine finds loggers, message hubs and visualizers by name: each run needs its own.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
     for part in ("val_dataloader", "test_dataloader"):
         _check_whole((cfg.get(part) or {}).get("dataset"), f"{part}.dataset")
+    check_writable_values(cfg)
     check_writable(cfg.work_dir)
     return cfg
 
@@ -168,8 +174,9 @@ def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
     present = list(cfg.get("custom_hooks") or [])
     if not all(isinstance(hook, Mapping) for hook in present):
         raise UserError(f"custom_hooks={present} are not dicts", "write dict(type='...') for each")
-    given = {hook.get("type") for hook in present}
-    cfg.custom_hooks = present + [dict(h) for h in hooks if h["type"] not in given]
+    given = [hook.get("type") for hook in present]
+    missing = [hook for hook in hooks if not any(is_named(kind, hook["type"]) for kind in given)]
+    cfg.custom_hooks = present + [dict(hook) for hook in missing]
 
 
 def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
@@ -182,6 +189,9 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
+    check_preprocessor(cfg)
+    check_loop_parts(cfg)
+    check_optimizer(cfg)
     _set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -189,7 +199,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     # Drawing is for tests; while training the hook only warns that it does nothing.
     hooks.pop("visualization", None)
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
-    if checkpoint.get("type", "CheckpointHook") == "CheckpointHook":
+    if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
         checkpoint["type"] = "AtomicCheckpointHook"
     hooks["checkpoint"] = checkpoint
     cfg.default_hooks = hooks
@@ -256,11 +266,12 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     for key in ("model", "test_dataloader", "test_evaluator"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "testing needs it")
+    check_preprocessor(cfg)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
         cfg.pop(key, None)
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
         cfg.pop(key, None)
-    cfg.setdefault("test_cfg", {"type": "TestLoop"})
+    cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
     # As for training: results are put together by seed, so a random one would be nobody's.
     _set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
@@ -327,14 +338,16 @@ def trained_network(
     from ibn_seg.engine.fit import load_strictly
 
     cfg = load_config(config, cfg_options)
-    init_default_scope(cfg.get("default_scope", "mmseg"))
+    init_default_scope(scope_of(cfg))
     if not cfg.get("model"):
         raise UserError(f"{cfg.filename or 'config'}: model is missing")
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
     _replace_sync_bn(cfg.model)
+    check_preprocessor(cfg)
     with explained(cfg):
         model = MODELS.build(cfg.model)
+    check_segmentor(model, cfg)
     load_strictly(model, weights, checkpoint)
     if fuse:
         fuse_network(model)
@@ -363,7 +376,7 @@ def fuse_network(network: "nn.Module") -> None:
 def _replace_sync_bn(part: Any) -> None:
     """Put BN where a config says SyncBN: one process predicts."""
     if isinstance(part, dict):
-        if part.get("type") in ("SyncBN", "MMSyncBN"):
+        if is_named(part.get("type"), *_SYNC_BN):
             part["type"] = "BN"
         for value in part.values():
             _replace_sync_bn(value)
@@ -374,8 +387,8 @@ def _replace_sync_bn(part: Any) -> None:
 
 def _set_amp(cfg: "Config") -> None:
     wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
-    if wrapper not in ("OptimWrapper", "AmpOptimWrapper"):
-        raise UserError(f"--amp: optim_wrapper is {wrapper}", "it needs OptimWrapper")
+    if not is_named(wrapper, "OptimWrapper", "AmpOptimWrapper"):
+        raise UserError(f"--amp: optim_wrapper is {short_name(wrapper)}", "it needs OptimWrapper")
     _check_amp()
     cfg.optim_wrapper.type = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.benchmark.identity import counted
 from ibn_seg.benchmark.schedule import iterations_of, scale_learning_rate, stretch
 from ibn_seg.benchmark.transfer import STARTS, check_percent, data_sets, transfer_config
-from ibn_seg.config import load_config
+from ibn_seg.config import load_config, scope_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json, sha256, write_json
 from ibn_seg.provenance import record
 from ibn_seg.tasks import setup
+from ibn_seg.tasks.protocol import is_metric_of_ours
 from ibn_seg.tasks.results import RESULT_FILES, SCHEMA, read_result
 from ibn_seg.tasks.transfer_scores import Run, summary
 
@@ -184,9 +185,7 @@ def _check_distinct(name: str, values: Sequence[Any]) -> None:
 
 def _check_evaluation(cfg: "Config") -> None:
     """Raise `UserError` if a config's validation does not count by domain and image."""
-    evaluator = cfg.get("val_evaluator")
-    kind = evaluator.get("type") if isinstance(evaluator, Mapping) else None
-    if not cfg.get("val_dataloader") or kind != "MultiDomainIoU":
+    if not cfg.get("val_dataloader") or not is_metric_of_ours(cfg.get("val_evaluator")):
         raise UserError(
             f"{cfg.filename or 'config'}: val_evaluator is not MultiDomainIoU",
             "the last checkpoint is scored by the config's validation; use that metric",
@@ -208,7 +207,7 @@ def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
     from ibn_seg.engine.sampling import members
 
     whole = transfer_config(cfg, share=100, subset_seed=0, checkpoint=None)
-    init_default_scope(cfg.get("default_scope", "mmseg"))
+    init_default_scope(scope_of(cfg))
     for part in _types(whole.train_dataloader.dataset):
         known = DATASETS.get(part) if isinstance(part, str) else part
         if isinstance(known, type) and not issubclass(known, UrbanSceneDataset):

@@ -9,7 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ibn_seg"
 
-CORE = {"errors", "environment", "io", "provenance", "config", "progress"}
+CORE = {
+    "errors", "environment", "io", "provenance", "config", "config_values", "progress",
+    "type_names",
+}  # fmt: skip
 MM = {"mmengine", "mmcv", "mmseg"}
 PICTURES = {"numpy", "cv2", "PIL"}
 
@@ -38,7 +41,10 @@ RULES = {
     "ibn_seg.checkpoint_files": Rule({"errors"}, set()),
     "ibn_seg.harmless_classes": Rule(set(), set(), {"numpy", "mmengine"}),
     "ibn_seg.provenance": Rule({"errors"}, set()),
-    "ibn_seg.config": Rule({"errors"}, set(), {"mmengine"}),
+    "ibn_seg.type_names": Rule(set(), set()),
+    "ibn_seg.config_errors": Rule({"errors"}, set()),
+    "ibn_seg.config_values": Rule({"errors"}, set(), {"mmengine"}),
+    "ibn_seg.config": Rule({"errors", "config_errors", "config_values"}, set(), {"mmengine"}),
     "ibn_seg.progress": Rule(set(), set(), {"rich"}),
     "ibn_seg.layers.triton_kernels": Rule(set(), {"triton"}),
     "ibn_seg.layers.triton_passes": Rule({"layers"}, {"torch", "triton"}),
@@ -81,7 +87,8 @@ RULES = {
         MM | {"torch", "numpy"},
     ),
     "ibn_seg.swap": Rule(
-        {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine"}, {"mmengine", "torch"}
+        {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine", "type_names"},
+        {"mmengine", "torch"},
     ),
     "ibn_seg.benchmark.lease": Rule({"errors", "io"}, set()),
     "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
@@ -110,7 +117,8 @@ RULES = {
         {"rich", "yaml"},
     ),
     "ibn_seg.tasks.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.setup"},
+        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
+         "tasks.setup"},
         {"torch"},
         {"mmengine"},
     ),

@@ -37,6 +37,26 @@ def test_training_without_a_training_part(tiny, tmp_path):
         segmentation.train(cfg, work_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("val_evaluator", "val_evaluator is missing: val_dataloader and val_cfg need it"),
+        ("val_cfg", "val_cfg is missing"),
+        ("test_dataloader", "test_dataloader is missing"),
+        ("optim_wrapper.optimizer", r"optim_wrapper\.optimizer is missing"),
+    ],
+)
+def test_training_with_half_of_a_part(tiny, tmp_path, key, words):
+    with pytest.raises(UserError, match=words):
+        segmentation.train(tiny, work_dir=tmp_path, cfg_options={key: None}, quiet=True)
+
+
+def test_a_test_without_its_loop_has_the_usual_one(tiny, trained, tmp_path):
+    checkpoint, options = trained[0] / "iter_6.pth", {"test_cfg": None}
+    result = segmentation.test(tiny, checkpoint, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert result["targets_mIoU"] is not None
+
+
 def test_amp_without_a_gpu(tiny, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")

@@ -1,0 +1,110 @@
+"""The values of a config as text can hold them: names for classes, plain numbers and paths."""
+
+import keyword
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
+
+_TYPE = "type"
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), set, frozenset, range)
+
+
+def plain_values(config: "Config", check: bool) -> "ConfigDict":
+    """Return the content of a config with names in place of classes.
+
+    In mmengine's pure Python style a `type` is a class. Every command changes configs and writes
+    them down, so a class becomes its full name, which mmengine's registries take too. What a
+    config imported only to compute with is left out.
+
+    Args:
+        config: A config of either style, which is not changed.
+        check: Import the classes, so that a wrong name is an error here.
+
+    Raises:
+        Exception: Something that the config imports does not exist, or fails to load.
+    """
+    from mmengine.config import ConfigDict
+    from mmengine.config.lazy import LazyAttr, LazyObject
+
+    lazy = (LazyAttr, LazyObject)
+
+    def plain(value: Any, is_type: bool = False) -> Any:
+        if isinstance(value, lazy):
+            return _resolved(value, is_type, check, plain)
+        if isinstance(value, dict):
+            return ConfigDict({key: plain(part, key == _TYPE) for key, part in dict.items(value)})
+        if type(value) in (list, tuple):
+            return type(value)(plain(part) for part in value)
+        if is_type and callable(value):
+            return _full_name(value) or value
+        return _without_library(value)
+
+    imported = getattr(config, "_imported_names", ())
+    content = dict.items(config._cfg_dict)
+    found = {key: plain(value) for key, value in content if key not in imported}
+    return ConfigDict({key: value for key, value in found.items() if _is_setting(value, lazy)})
+
+
+def check_writable_values(config: "Config") -> None:
+    """Raise unless a config can be written as text from which it can be read again.
+
+    Raises:
+        UserError: It cannot; names the key of the first such value.
+    """
+    for key, problem in _unwritable(config.to_dict()):
+        raise UserError(f"{config.filename or 'config'}: {key} {problem}", "write plain values")
+
+
+def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any]) -> Any:
+    """Return what stands for something that a config of the pure Python style imports."""
+    if is_type:
+        if check:
+            value.build()
+        return f"{value.module}.{value}"
+    built = value.build()
+    # A class that is no `type` stays: who asked for it gets the class, not its name.
+    return value if callable(built) else plain(built)
+
+
+def _full_name(kind: Any) -> str | None:
+    """Return the name under which a class or function can be imported, if there is one."""
+    from mmengine.utils import get_object_from_string
+
+    name = f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+    return name if get_object_from_string(name) is kind else None
+
+
+def _without_library(value: Any) -> Any:
+    """Return paths as text, and numbers and arrays of NumPy as Python's."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def _is_setting(value: Any, lazy: tuple[type, ...]) -> bool:
+    """Tell whether a value at the top of a config is a setting, not a helper of its code."""
+    return isinstance(value, (dict, list, tuple, *_PLAIN, *lazy))
+
+
+def _unwritable(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, what is wrong) of every value that text cannot hold."""
+    if isinstance(value, dict):
+        words = all(str(name).isidentifier() for name in value)
+        for name, part in value.items():
+            below = f"{key}.{name}" if key else str(name)
+            # mmengine writes `dict(class=1)`, and a quote inside quotes.
+            if (words and keyword.iskeyword(str(name))) or {"'", "\\", "\n"} & set(str(name)):
+                yield below, "has a name that cannot be written in a config"
+            yield from _unwritable(part, below)
+    elif type(value) in (list, tuple):
+        for index, part in enumerate(value):
+            yield from _unwritable(part, f"{key}.{index}")
+    elif not isinstance(value, _PLAIN):
+        yield key, f"is a {type(value).__name__}, which text cannot hold"

@@ -1,0 +1,140 @@
+"""How a config's images are normalised: said once, by the model, or refused."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.type_names import is_named, short_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+_KEY = "model.data_preprocessor"
+_FIX = f"give {_KEY} = dict(type='SegDataPreProcessor', mean=..., std=..., bgr_to_rgb=True)"
+# Classes whose `mean` and `std` are what the config says, with no defaults of their own.
+_KNOWN = ("SegDataPreProcessor", "AppearancePreProcessor", "ImgDataPreprocessor")
+_STEP = "Normalize"
+
+
+def check_preprocessor(cfg: "Config") -> None:
+    """Raise unless what a config says of the normalisation is complete.
+
+    Args:
+        cfg: A config with a model.
+
+    Raises:
+        UserError: A part is missing, or stands where mmseg 1.x does not read it.
+    """
+    given = cfg.model.get("data_preprocessor")
+    name = cfg.filename or "config"
+    if given is None:
+        return
+    if not isinstance(given, Mapping) or not given.get("type"):
+        raise UserError(f"{name}: {_KEY}.type is missing", "write type='SegDataPreProcessor'")
+    if not is_named(given["type"], *_KNOWN):
+        return
+    for key, other in (("mean", "std"), ("std", "mean")):
+        if given.get(key) is None and given.get(other) is not None:
+            raise UserError(f"{name}: {_KEY} has {other} and no {key}", f"give {key} too")
+    old = cfg.get("img_norm_cfg")
+    if given.get("mean") is None and old and not _steps(cfg):
+        raise UserError(
+            f"{name}: {_KEY} has no mean, and img_norm_cfg is not read", "move its values there"
+        )
+
+
+def check_segmentor(network: "nn.Module", cfg: "Config") -> None:
+    """Raise unless a segmentor of mmseg has what it needs to take images.
+
+    Models of other kinds are left alone.
+
+    Args:
+        network: What was built, without wrappers.
+        cfg: The config that it was built from.
+
+    Raises:
+        UserError: It would get pictures as they are, or does not know how to infer.
+    """
+    from mmengine.model import BaseDataPreprocessor
+    from mmseg.models import BaseSegmentor
+
+    name = cfg.filename or "config"
+    if not isinstance(network, BaseSegmentor):
+        return
+    if type(network.data_preprocessor) is BaseDataPreprocessor:
+        if cfg.get("data_preprocessor"):
+            fix = "write model = dict(data_preprocessor=data_preprocessor, ...)"
+        elif cfg.get("img_norm_cfg") or _steps(cfg):
+            fix = f"mean, std and channel order of mmseg 0.x go there; {_FIX}"
+        else:
+            fix = _FIX
+        raise UserError(f"{name}: {_KEY} is missing", fix)
+    if hasattr(network, "encode_decode") and not (network.test_cfg or {}).get("mode"):
+        raise UserError(
+            f"{name}: model.test_cfg.mode is missing", "give test_cfg=dict(mode='whole')"
+        )
+
+
+def check_one_normalisation(cfg: "Config", purpose: str) -> None:
+    """Raise if a pipeline normalises pictures where the model alone is looked at.
+
+    Args:
+        cfg: A config with a model.
+        purpose: What does not see the pipeline, for the message.
+
+    Raises:
+        UserError: It does.
+    """
+    for key in _steps(cfg):
+        raise UserError(
+            f"{cfg.filename or 'config'}: {key} is {_STEP}, which {purpose} leaves out",
+            f"let {_KEY} alone normalise: move mean and std there",
+        )
+
+
+def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list, bool]:
+    """Return what a segmentor subtracts from pictures in BGR order and divides them by.
+
+    Args:
+        network: A built segmentor.
+        cfg: The config that it was built from.
+
+    Returns:
+        Mean and standard deviation of each channel of the network's input, 0 to 255, and whether
+        these channels are RGB.
+
+    Raises:
+        UserError: The preprocessor is a class of which that is not known.
+    """
+    from mmengine.model import ImgDataPreprocessor
+
+    found = network.data_preprocessor
+    if not isinstance(found, ImgDataPreprocessor):
+        raise UserError(
+            f"{cfg.filename or 'config'}: how {type(found).__name__} normalises is not known", _FIX
+        )
+    given = cfg.model.data_preprocessor
+    mean, std = [0.0] * 3, [1.0] * 3
+    if found._enable_normalize:
+        # As the config has them, where it does: the network keeps them rounded.
+        mean = given.get("mean") or found.mean.flatten().tolist()
+        std = given.get("std") or found.std.flatten().tolist()
+    return mean, std, bool(found._channel_conversion)
+
+
+def _steps(cfg: "Config") -> list[str]:
+    """Return the keys of the steps in a config's pipelines that normalise."""
+    places = ("test_pipeline", "test_dataloader", "train_pipeline", "train_dataloader")
+    return [key for place in places for key in _normalising(cfg.get(place), place)]
+
+
+def _normalising(part: Any, key: str) -> Iterator[str]:
+    if isinstance(part, Mapping):
+        if short_name(part.get("type")) == _STEP:
+            yield key
+        for name, value in part.items():
+            yield from _normalising(value, f"{key}.{name}")
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from _normalising(value, f"{key}[{index}]")

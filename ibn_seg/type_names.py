@@ -1,0 +1,38 @@
+"""What the `type` of a config means, in each of the spellings that mmengine takes."""
+
+import re
+
+# Packages whose classes stand in their registries under the bare name. A class of another package
+# may have the same name, and is not the one that is meant.
+_HOSTS = frozenset(("ibn_seg", "mmengine", "mmcv", "mmseg", "torch"))
+
+
+def short_name(kind: object) -> str:
+    """Return the name of a class without scope, package and module.
+
+    Args:
+        kind: A `type` of a config: a name ('CheckpointHook'), a name with a scope
+            ('mmengine.CheckpointHook'), a full name ('mmengine.hooks.CheckpointHook') or a class.
+
+    Returns:
+        'CheckpointHook' for all of these; '' for what is no `type`.
+    """
+    if isinstance(kind, str):
+        return re.split(r"[.:]", kind)[-1]
+    name = getattr(kind, "__name__", "")
+    return name if isinstance(name, str) else ""
+
+
+def is_named(kind: object, *names: str) -> bool:
+    """Tell whether the `type` of a config is one of some classes, whatever its spelling.
+
+    Args:
+        kind: As for `short_name`.
+        names: Bare names of classes of ibn_seg, mmengine, mmcv, mmseg or PyTorch. A class of the
+            same name in another package, say 'my_code.CheckpointHook', is none of them.
+    """
+    if short_name(kind) not in names:
+        return False
+    full = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__name__}"
+    package, dot, _ = full.partition(".")
+    return not dot or package in _HOSTS
