@@ -16,6 +16,7 @@ from torch import nn
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.resuming import resume
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
 from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
@@ -65,14 +66,33 @@ class StrictRunner(Runner):
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
 
+    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
+        """Go on from a checkpoint with the config's optimiser and schedule.
+
+        mmengine's own method puts the checkpoint's over them, and executes text that a checkpoint
+        may carry. Its further arguments have no effect here.
+        """
+        self.schedule_changes = resume(self, filename)
+
+    def load_or_resume(self) -> None:
+        """Load what a run begins with or goes on from; then a training's config may be written."""
+        super().load_or_resume()
+        if self._train_loop is not None:
+            self._write_config()
+
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; a pipeline whose draws nothing would apply is an error."""
         loop = super().build_train_loop(loop)
         check_deferred(loop.dataloader.dataset, self.model)
         return loop
 
-    @master_only
     def dump_config(self) -> None:
+        """Write the config to the work dir, but not that of a training which may yet be refused."""
+        if self._train_loop is None:
+            self._write_config()
+
+    @master_only
+    def _write_config(self) -> None:
         """Write the config to the work dir, whole or not at all."""
         name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
         write_text(Path(self.work_dir) / name, self.cfg.pretty_text)

@@ -82,7 +82,7 @@ RULES = {
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
         CORE
-        | {"benchmark.lease", "layers", "models", "plugins"}
+        | {"benchmark.identity", "benchmark.lease", "layers", "models", "plugins"}
         | {"datasets", "transforms", "evaluation"},
         MM | PICTURES | {"torch", "rich"},
     ),
