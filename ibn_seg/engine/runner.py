@@ -17,6 +17,7 @@ from torch import nn
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.resuming import resume
+from ibn_seg.engine.watched_scores import check_watched
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
 from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
@@ -85,6 +86,13 @@ class StrictRunner(Runner):
         loop = super().build_train_loop(loop)
         check_deferred(loop.dataloader.dataset, self.model)
         return loop
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the validation loop; what a training would fail at in it is an error now."""
+        built = super().build_val_loop(loop)
+        if built is not loop and self._train_loop is not None:
+            check_watched(self, built)
+        return built
 
     def dump_config(self) -> None:
         """Write the config to the work dir, but not that of a training which may yet be refused."""

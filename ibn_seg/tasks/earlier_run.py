@@ -129,7 +129,7 @@ def set_resume(cfg: "Config", resume: bool, seed: int | None = None) -> Beginnin
 
 
 def _newest(cfg: "Config") -> tuple[str, Any, Any] | None:
-    """Return file, seed and config's text of the checkpoint to go on from; None if there is none."""
+    """Return file, seed and config's text of the checkpoint to go on from, None without one."""
     from ibn_seg.engine.checkpoint import checkpoint_to_resume
 
     found = checkpoint_to_resume(cfg.work_dir, _checkpoint_hook(cfg))

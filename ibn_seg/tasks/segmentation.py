@@ -39,9 +39,9 @@ def train(
 
     A resumed run continues as if it had never been interrupted: on CPU, at the same number of
     threads, weights and losses are the same bit for bit. Where the config differs from the one that
-    it began with, the config holds from there on, its schedule as if it had held from the beginning;
-    that is said, and recorded as `resumed_with`. Another optimiser, or other groups of parameters,
-    is an error.
+    the run began with, it holds from there on, and its schedule as if it had held from the
+    beginning. That is said, and recorded as `resumed_with`. Another optimiser, or other groups of
+    parameters, is an error.
 
     Without `resume` a training begins anew and replaces what the folder holds of an earlier run,
     unless that is of another network. One training at a time has the folder.
