@@ -96,9 +96,9 @@ def test_the_optimisers_settings_are_the_configs(began, tmp_path, optimiser, sch
 
 def test_without_a_schedule_the_learning_rate_is_the_configs(tmp_path):
     run_toy(tmp_path / "began", param_scheduler=None)
-    changes = {"param_scheduler": None, "optim_wrapper.optimizer.lr": 0.5}
+    changes = {"param_scheduler": None, "optim_wrapper.optimizer.lr": 0.001}
     resumed = went_on(tmp_path / "began", tmp_path / "resumed", **changes)
-    assert resumed["lr"] == [0.01] * STEP + [0.5] * 8
+    assert resumed["lr"] == [0.01] * STEP + [0.001] * 8
 
 
 def test_rates_of_single_parameters_follow_too(tmp_path):
@@ -115,6 +115,7 @@ def test_rates_of_single_parameters_follow_too(tmp_path):
     assert group_settings(resumed) == group_settings(whole)
 
 
+HOOKS = [dict(type="RandomStateHook"), dict(type="RunRecordHook")]
 ADAM = {"optim_wrapper.optimizer": dict(type="Adam", lr=0.01, _delete_=True)}
 
 
@@ -130,7 +131,7 @@ ADAM = {"optim_wrapper.optimizer": dict(type="Adam", lr=0.01, _delete_=True)}
         ({}, {"train_cfg.max_iters": 3}, r"is at iteration 4, past the 3 of train_cfg"),
         ({}, {"param_scheduler": [kind("OneCycleLR", eta_max=0.02, total_steps=2)]},
          r"param_scheduler ends before iteration 4"),
-        ({"custom_hooks": [dict(type="SharedEMAHook", momentum=0.1)]}, {},
+        ({"custom_hooks": [*HOOKS, dict(type="SharedEMAHook", momentum=0.1)]}, {},
          r"holds averaged weights, and the config has no EMAHook"),
     ],
 )  # fmt: skip
