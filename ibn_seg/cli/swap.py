@@ -41,6 +41,7 @@ def swap(
     CONFIG is a file, or a name like mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024.
     NEW.py extends it and says only what differs: the backbone, its weights, and the channels of
     necks and heads. Every option of the old backbone is honoured or refused with the reason.
+    What names the old run goes: work_dir becomes None, and `experiment` names the new network.
 
     \b
     Examples:
@@ -69,6 +70,7 @@ def _print(result: "Rewritten", verdict: "Check", out: str, drop: tuple[str, ...
         "given up": ", ".join(drop),
         "weights": f"{result.weights.checkpoint or 'none'} ({result.weights.reason})",
         "channels": "\n".join(map(str, result.changes)),
+        "names": "\n".join(result.renamed),
         "model": f"{verdict.status}: {verdict.detail}" if verdict.detail else verdict.status,
         "written": out,
     }

@@ -17,7 +17,11 @@ from ibn_seg.cli.options import (
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
 @amp_option
-@click.option("--seed", type=click.IntRange(min=0), help="Default: the config's, else 0.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Default: the config's, else 0; with --resume that of the checkpoint.",
+)
 @config_options
 @launch_options
 def train(
@@ -34,7 +38,12 @@ def train(
     """Train a network from CONFIG: a file, or `ibn_seg::FOLDER/NAME` from the package.
 
     The work dir receives checkpoints, the log, and result.json with all metrics and curves.
-    Interrupt at any time; `--resume` goes on and ends with the same weights.
+    Interrupt at any time; `--resume` goes on and ends with the same weights. What the config says
+    otherwise by then holds from there on, its schedule too. Where there are checkpoints and none
+    can be used, `--resume` is an error.
+
+    Without `--resume` a training begins anew and replaces an earlier run in the work dir, unless
+    that is of another network. One training at a time has a work dir.
 
     \b
     Examples:

@@ -1,11 +1,13 @@
 """Checkpoints that survive a kill or a full disk, and finding the one to resume from."""
 
 import contextlib
+import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
@@ -15,10 +17,15 @@ from mmengine.runner import Runner
 
 from ibn_seg.engine.distributed import average_buffers
 from ibn_seg.engine.history import pack_history, unpack_history
-from ibn_seg.errors import UserError
+from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_bytes, write_text
 
-_STEP = re.compile(r"(?:iter|epoch)_(\d+)\.pth")
+_STEP = r"(?:iter|epoch)_(\d+)\.pth"
+_BEST = "best_"
+_NOTE = "last_checkpoint"
+_STATE = frozenset(("meta", "state_dict", "optimizer"))
+# What the constructor of mmengine's hook raises for settings that it cannot have.
+_WRONG_SETTING = (AssertionError, KeyError, TypeError, ValueError)
 
 
 @register_backend("atomic", force=True)
@@ -55,22 +62,57 @@ class AtomicCheckpointHook(CheckpointHook):
     tensors and plain values only, so that `torch.load(weights_only=True)` reads them anywhere.
 
     Args:
-        **kwargs: As for `CheckpointHook`.
+        **kwargs: As for `CheckpointHook`, which looks at some of them at the first checkpoint only.
+
+    Raises:
+        UserError: There is no such argument, or its value is not allowed.
     """
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(**{**kwargs, "backend_args": {"backend": "atomic"}})
+        known = inspect.signature(CheckpointHook.__init__).parameters
+        for name in kwargs:
+            if name not in known:
+                allowed = [key for key in known if key not in ("self", "kwargs")]
+                raise unknown("argument of default_hooks.checkpoint", name, allowed)
+        try:
+            super().__init__(**{**kwargs, "backend_args": {"backend": "atomic"}})
+        except _WRONG_SETTING as error:
+            reason = error.args[0] if error.args else error
+            raise UserError(f"default_hooks.checkpoint: {reason}", "mend the config") from error
+        if self.published_keys is not None and "state_dict" not in self.published_keys:
+            raise UserError(
+                f"default_hooks.checkpoint.published_keys={self.published_keys} leaves the weights"
+                " out", "add 'state_dict'"
+            )  # fmt: skip
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder; remove what an interrupted write left."""
         super().before_train(runner)
+        self._follow_move()
         if is_main_process():
             for leftover in Path(self.out_dir).glob(".*.tmp*"):
                 leftover.unlink(missing_ok=True)
 
+    def _follow_move(self) -> None:
+        """Look for the best checkpoints in this run's folder, wherever they were written.
+
+        A checkpoint names them with the folder of that time. That may be of a copy by now, from
+        which nothing may be removed.
+        """
+        if getattr(self, "best_ckpt_path", None):
+            self.best_ckpt_path = self._moved(self.best_ckpt_path)
+        paths = getattr(self, "best_ckpt_path_dict", {})
+        paths.update({key: self._moved(path) for key, path in paths.items() if path})
+
+    def _moved(self, path: str) -> str:
+        return os.path.join(self.out_dir, os.path.basename(path))
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Turn mmengine's history objects into tensors."""
+        """Turn mmengine's history objects into tensors, and leave functions of schedulers out."""
         pack_history(checkpoint["message_hub"])
+        states = checkpoint.get("param_schedulers")
+        if states is not None:
+            checkpoint["param_schedulers"] = _without_functions(states)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn them back."""
@@ -95,7 +137,7 @@ class AtomicCheckpointHook(CheckpointHook):
             **self.args,
         )
         if is_main_process():
-            write_text(Path(runner.work_dir) / "last_checkpoint", self.last_ckpt)
+            write_text(Path(runner.work_dir) / _NOTE, self.last_ckpt)
             for path in outdated:
                 path.unlink(missing_ok=True)
 
@@ -132,6 +174,16 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend = backend
 
 
+def _without_functions(states: Any) -> Any:
+    """Return the states of schedulers without functions, such as the shape of `OneCycleLR`.
+
+    A new scheduler has them from its settings, and a file of plain values cannot hold them.
+    """
+    if isinstance(states, Mapping):
+        return {key: _without_functions(v) for key, v in states.items() if not callable(v)}
+    return list(map(_without_functions, states)) if isinstance(states, list) else states
+
+
 def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     """Return the newest complete checkpoint of a work dir, or None if there is none.
 
@@ -139,27 +191,139 @@ def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     after it wrote a checkpoint and before it noted the name. Files that cannot be loaded are
     passed over with a line on stderr.
     """
-    for path in _candidates(Path(work_dir)):
-        try:
-            checkpoint = load_checkpoint(path, stand_ins=False)
-        except UserError as error:
-            print(f"not resumed from {error.line}", file=sys.stderr)
-            continue
-        if isinstance(checkpoint, dict) and {"meta", "state_dict", "optimizer"} <= set(checkpoint):
-            return path
-        print(f"not resumed from {path}: it holds no training state", file=sys.stderr)
+    found, passed_over = newest_checkpoint(work_dir)
+    for reason in passed_over:
+        print(f"not resumed from {reason}", file=sys.stderr)
+    return found[0] if found else None
+
+
+def checkpoint_to_resume(
+    work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None
+) -> tuple[Path, dict] | None:
+    """Return the checkpoint that a run goes on from, and its content; None where none is.
+
+    Args:
+        work_dir: The folder of the run.
+        hook: `default_hooks.checkpoint` of its config, which may name files and folder otherwise.
+
+    Raises:
+        UserError: There are checkpoints, and none can be used: to begin anew would replace them.
+        EnvError: A folder cannot be read.
+    """
+    found, passed_over = newest_checkpoint(work_dir, hook)
+    if found:
+        for reason in passed_over:
+            print(f"not resumed from {reason}", file=sys.stderr)
+        return found
+    fix = "give another --work-dir, or leave --resume out to begin anew and replace them"
+    if passed_over:
+        more = f" (and {len(passed_over) - 1} more)" if len(passed_over) > 1 else ""
+        raise UserError(f"cannot resume: {passed_over[0]}{more}", fix)
+    for folder in _folders(work_dir, hook):
+        if best := [path for path in _files(folder) if path.name.startswith(_BEST)]:
+            raise UserError(f"cannot resume: {best[0]} holds no training state", fix)
+    noted = _noted(Path(work_dir))
+    if noted is not None and noted.is_file():
+        raise UserError(
+            f"cannot resume: {Path(work_dir) / _NOTE} names {noted}, which lies elsewhere",
+            f"copy it to {work_dir}, or delete {_NOTE} to begin anew",
+        )
     return None
 
 
-def _candidates(work_dir: Path) -> list[Path]:
-    """Return the checkpoints of a work dir in the order in which to try them."""
+def newest_checkpoint(
+    work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None
+) -> tuple[tuple[Path, dict] | None, list[str]]:
+    """Return the newest checkpoint that can be resumed from, and why newer ones cannot.
+
+    Args:
+        work_dir: The folder of a run.
+        hook: `default_hooks.checkpoint` of its config.
+
+    Returns:
+        (its file, its content) or None, and one text for each file passed over.
+
+    Raises:
+        EnvError: A folder cannot be read.
+    """
+    passed_over = []
+    for folder in _folders(work_dir, hook):
+        for path in _candidates(folder, _noted(Path(work_dir)), _step_pattern(hook)):
+            try:
+                checkpoint = load_checkpoint(path, stand_ins=False)
+            except UserError as error:
+                passed_over.append(error.line)
+                continue
+            except OSError as error:
+                passed_over.append(f"{path}: cannot be read ({error.strerror or error})")
+                continue
+            if isinstance(checkpoint, dict) and set(checkpoint) >= _STATE:
+                return (path, checkpoint), passed_over
+            passed_over.append(f"{path}: it holds no training state")
+    return None, passed_over
+
+
+def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None) -> str | None:
+    """Return the text of the config that the newest checkpoint of a work dir was trained with.
+
+    Args:
+        work_dir: The folder of a run.
+        hook: `default_hooks.checkpoint` of its config.
+
+    Returns:
+        None if there is no checkpoint that can be read and says so.
+
+    Raises:
+        EnvError: A folder cannot be read.
+    """
+    for folder in _folders(work_dir, hook):
+        best = [path for path in _files(folder) if path.name.startswith(_BEST)]
+        for path in [*_candidates(folder, _noted(Path(work_dir)), _step_pattern(hook)), *best]:
+            with contextlib.suppress(UserError, OSError):
+                checkpoint = load_checkpoint(path)
+                meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+                if isinstance(meta, Mapping) and isinstance(meta.get("cfg"), str):
+                    return meta["cfg"]
+    return None
+
+
+def _folders(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None) -> list[Path]:
+    """Return the folders of a run's checkpoints: the work dir, and that of the hook's `out_dir`."""
+    work_dir, out_dir = Path(work_dir), (hook or {}).get("out_dir")
+    return [work_dir, Path(out_dir) / work_dir.name] if out_dir else [work_dir]
+
+
+def _step_pattern(hook: Mapping[str, Any] | None) -> re.Pattern:
+    """Return the pattern of checkpoints' names, with the step as its first group that matches."""
+    template = (hook or {}).get("filename_tmpl")
+    own = "|" + re.sub(r"\\\{.*?\\\}", r"(\\d+)", re.escape(template)) if template else ""
+    return re.compile(_STEP + own)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files with weights in a folder; none where there is no folder.
+
+    Raises:
+        EnvError: It cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".pth")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise EnvError(f"{folder}: cannot be read ({error.strerror})", "see its rights") from error
+
+
+def _candidates(folder: Path, noted: Path | None, pattern: re.Pattern) -> list[Path]:
+    """Return the checkpoints of a folder in the order in which to try them."""
     steps = {
-        path: int(match[1])
-        for path in work_dir.glob("*.pth")
-        if (match := _STEP.fullmatch(path.name))
+        path: int(match[match.lastindex or 1])
+        for path in _files(folder)
+        if (match := pattern.fullmatch(path.name))
     }
     ranked = sorted(steps, key=steps.__getitem__, reverse=True)
-    noted = _noted_checkpoint(work_dir)
+    # Wherever the folder was moved since.
+    noted = folder / noted.name if noted is not None else None
     if noted not in steps:
         return ranked
     # A higher number alone may be of an earlier run in the same folder.
@@ -168,10 +332,10 @@ def _candidates(work_dir: Path) -> list[Path]:
     return [*newer, noted, *(p for p in ranked if p not in {noted, *newer})]
 
 
-def _noted_checkpoint(work_dir: Path) -> Path | None:
-    """Return the checkpoint that `last_checkpoint` names, wherever the folder was moved since."""
+def _noted(work_dir: Path) -> Path | None:
+    """Return the checkpoint that `last_checkpoint` names, as it names it."""
     try:
-        text = (work_dir / "last_checkpoint").read_text(encoding="utf-8").strip()
+        text = (work_dir / _NOTE).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return work_dir / Path(text).name if text and "\0" not in text else None
+    return Path(text) if text and "\0" not in text else None

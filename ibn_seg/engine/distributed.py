@@ -4,14 +4,21 @@ import contextlib
 import datetime
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
-from mmengine.dist import all_reduce_params, get_world_size
+from mmengine.dist import (
+    all_reduce_params,
+    broadcast_object_list,
+    get_world_size,
+    is_main_process,
+)
 from torch import distributed, nn
 
 from ibn_seg.errors import EnvError, UserError
+
+Found = TypeVar("Found")
 
 _DEFAULT_PORT = "29500"
 # Where each launcher leaves rank, number of processes and rank on the node.
@@ -65,6 +72,46 @@ def average_buffers(model: nn.Module) -> None:
     if get_world_size() > 1:
         floating = (buffer for buffer in model.buffers() if buffer.is_floating_point())
         all_reduce_params(floating, op="mean")
+
+
+def on_main_process(look: Callable[[], Found]) -> Found:
+    """Return on every rank what a function returns on the first; what it raises, all raise.
+
+    A rank that ended alone would leave the others waiting for it.
+
+    Args:
+        look: A function that says by `UserError` or `EnvError` what is wrong.
+    """
+    outcome: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            outcome[0] = look()
+        except (UserError, EnvError) as error:
+            outcome[1] = error
+    broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise outcome[1]
+    return outcome[0]
+
+
+def check_launched(launcher: str) -> None:
+    """Check that a process that torchrun started among others knows of them.
+
+    Without `--launcher` each would be a run of its own, in the folder of the others. The variables
+    of slurm alone say nothing: the shell of an allocation has them too.
+
+    Raises:
+        UserError: torchrun's variables are set, and `launcher` is 'none'.
+    """
+    if launcher != "none" or (distributed.is_available() and distributed.is_initialized()):
+        return
+    rank, count, local = (os.environ.get(name, "") for name in _VARIABLES["pytorch"])
+    if rank.isdecimal() and local.isdecimal() and count.isdecimal() and int(count) > 1:
+        raise UserError(
+            f"this is process {rank} of {count} by torchrun's RANK and WORLD_SIZE, "
+            "but --launcher is none",
+            "add --launcher pytorch, or unset RANK, LOCAL_RANK and WORLD_SIZE",
+        )
 
 
 @contextlib.contextmanager

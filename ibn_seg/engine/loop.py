@@ -27,6 +27,9 @@ class SeededIterLoop(BaseLoop):
     `PositionSampler`, of which only `shuffle` is kept, unless it is one by position itself:
     `MixedSourceSampler`, `RareClassSampler`, `ClassUniformSampler`.
 
+    A run that is resumed with another batch size, or on another number of processes, goes on where
+    a run of that size would be at the same iteration.
+
     Validation leaves the random states alone, so it may happen, or be repeated after an
     interruption, without any effect on training.
 
@@ -39,7 +42,8 @@ class SeededIterLoop(BaseLoop):
         dynamic_intervals: (iteration, val_interval) pairs that apply from that iteration on.
 
     Raises:
-        UserError: The data loader is configured in a way that cannot be resumed by position.
+        UserError: The data loader is configured in a way that cannot be resumed by position, or a
+            number is not above 0.
     """
 
     def __init__(
@@ -51,6 +55,9 @@ class SeededIterLoop(BaseLoop):
         val_interval: int = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
+        for name, value in (("max_iters", max_iters), ("val_interval", val_interval)):
+            if not isinstance(value, (int, float)) or value < 1:
+                raise UserError(f"train_cfg.{name}={value!r}", "allowed: whole numbers from 1")
         super().__init__(runner, by_position(dataloader, runner.seed))
         # Our own runner does so for every loop; mmseg's tools have this loop with mmengine's.
         check_deferred(self.dataloader.dataset, runner.model)

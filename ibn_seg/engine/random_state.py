@@ -86,5 +86,6 @@ class RandomStateHook(Hook):
         else:
             runner.logger.warning(
                 f"The checkpoint holds random states of {len(self._loaded)} processes, this run "
-                f"has {get_world_size()}: they are not restored."
+                f"has {get_world_size()}: they are not restored.",
+                extra={"notice": True},
             )

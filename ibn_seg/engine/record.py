@@ -40,6 +40,8 @@ class RunRecordHook(Hook):
             (nested results per domain, as the metric gives them), and "confusions" (the file of the
             matrices per image, which later validations replace, or None).
         resumed_at: The iterations at which the run was resumed.
+        changed: What the config says otherwise than the one that the resumed run began with.
+        resumed_with: "iter" and "changed" of every resumption for which that is not empty.
     """
 
     # Before checkpoints and before progress.
@@ -48,6 +50,8 @@ class RunRecordHook(Hook):
     def __init__(self) -> None:
         self.validations: list[dict] = []
         self.resumed_at: list[int] = []
+        self.changed: list[str] = []
+        self.resumed_with: list[dict] = []
         self._started = time.monotonic()
         self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
         self._loaded: dict = {}
@@ -76,7 +80,10 @@ class RunRecordHook(Hook):
         else:
             self._earlier.update({key: self._loaded.get(key, 0.0) for key in self._earlier})
             self.resumed_at = [*self._loaded.get("resumed_at", []), runner.iter]
-            self.validations = [v for v in _read(path) if v["iter"] <= runner.iter]
+            self.resumed_with = list(self._loaded.get("resumed_with", []))
+            if changed := self.changed or getattr(runner, "schedule_changes", []):
+                self.resumed_with.append({"iter": runner.iter, "changed": list(changed)})
+            self.validations = [v for v in _read(path, runner) if v["iter"] <= runner.iter]
         last = self.validations[-1]["iter"] if self.validations else 0
         runner.message_hub.update_info("validated_iter", last)
         if is_main_process():
@@ -90,6 +97,8 @@ class RunRecordHook(Hook):
             "peak_memory_mib": self.peak_memory_mib,
             "resumed_at": self.resumed_at,
         }
+        if self.resumed_with:
+            checkpoint["meta"]["run"]["resumed_with"] = self.resumed_with
 
     def before_val(self, runner: Runner) -> None:
         """Say where data lie; let ranks exchange results in the work dir, not the current one."""
@@ -222,9 +231,28 @@ def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> st
     return name
 
 
-def _read(path: Path) -> list[dict]:
-    """Return the recorded validations; a missing record is empty: they are then repeated."""
-    try:
-        return read_json(path)
-    except UserError:
+def _read(path: Path, runner: Runner) -> list[dict]:
+    """Return the recorded validations of a run that goes on.
+
+    Raises:
+        UserError: They cannot be read, and would be replaced.
+    """
+    if not path.is_file():
+        runner.logger.info(
+            f"{path}: no such file, so validations before iteration {runner.iter} are not recorded",
+            extra={"notice": True},
+        )
         return []
+    try:
+        found = read_json(path)
+        if all(isinstance(entry["iter"], int) for entry in found):
+            return found
+    except (OSError, TypeError, KeyError, UserError) as error:
+        raise _unreadable(path) from error
+    raise _unreadable(path)
+
+
+def _unreadable(path: Path) -> UserError:
+    return UserError(
+        f"{path}: no list of validations", "delete it to go on without those that it held"
+    )

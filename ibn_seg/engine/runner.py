@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.resuming import resume
+from ibn_seg.engine.watched_scores import check_watched
 from ibn_seg.engine.workers import report_lost_batches
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
@@ -69,6 +71,20 @@ class StrictRunner(Runner):
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
 
+    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
+        """Go on from a checkpoint with the config's optimiser and schedule.
+
+        mmengine's own method puts the checkpoint's over them, and executes text that a checkpoint
+        may carry. Its further arguments have no effect here.
+        """
+        self.schedule_changes = resume(self, filename)
+
+    def load_or_resume(self) -> None:
+        """Load what a run begins with or goes on from; then a training's config may be written."""
+        super().load_or_resume()
+        if self._train_loop is not None:
+            self._write_config()
+
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; a pipeline whose draws nothing would apply is an error."""
         loop = super().build_train_loop(loop)
@@ -80,8 +96,20 @@ class StrictRunner(Runner):
         """Build a data loader whose workers never lose a batch without a word."""
         return report_lost_batches(Runner.build_dataloader(*args, **kwargs))
 
-    @master_only
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the validation loop; what a training would fail at in it is an error now."""
+        built = super().build_val_loop(loop)
+        if built is not loop and self._train_loop is not None:
+            check_watched(self, built)
+        return built
+
     def dump_config(self) -> None:
+        """Write the config to the work dir, but not that of a training which may yet be refused."""
+        if self._train_loop is None:
+            self._write_config()
+
+    @master_only
+    def _write_config(self) -> None:
         """Write the config to the work dir, whole or not at all."""
         name = Path(self.cfg.filename).stem if self.cfg.filename else self.timestamp
         text = self.cfg.pretty_text

@@ -1,6 +1,6 @@
 """The metric that scores several domains in one pass over one dataloader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,48 @@ class MultiDomainIoU(BaseMetric):
         # The data roots, below which images are named; `RunRecordHook` knows them.
         self.roots: Sequence[str] = ()
 
+    def score_names(self, domains: Sequence[str | None]) -> list[str]:
+        """Return the names of what is returned for domains, but for those of single classes.
+
+        Args:
+            domains: The `target` of each evaluated data set, None where it has none.
+        """
+        found = list(dict.fromkeys(name or self.domain for name in domains))
+        targets = [name for name in found if name not in self.sources]
+        names = [f"{name}/{score}" for name in found for score in ("mIoU", "mAcc", "aAcc")]
+        if targets:
+            names.append("targets/mIoU")
+        if targets and self.sources and set(self.sources) <= set(found):
+            names.append("gap")
+        return names
+
+    def check_sample(self, sample: Any) -> None:
+        """Check a sample of the data set, before the network has predicted anything.
+
+        Args:
+            sample: mmseg's `SegDataSample`.
+
+        Raises:
+            UserError: It does not say its domain, or has no ground truth.
+        """
+        self._domain_of({**dict.fromkeys(sample.all_keys()), **sample.metainfo})
+
+    def _domain_of(self, sample: Mapping[str, Any]) -> str:
+        """Return the domain of a sample."""
+        domain = sample.get("target", self.domain)
+        if domain is None:
+            raise UserError(
+                "a sample does not say which domain it is from ('target' is missing)",
+                "add 'target' to meta_keys of PackSegInputs, or name the domain of a data set "
+                "of mmseg's own by MultiDomainIoU(domain='NAME')",
+            )
+        if "gt_sem_seg" not in sample:
+            raise UserError(
+                f"a sample of {domain!r} has no ground truth",
+                "add LoadUrbanLabels to the pipeline",
+            )
+        return domain
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append (domain, file of the image, confusion matrix) for each sample.
 
@@ -85,18 +127,7 @@ class MultiDomainIoU(BaseMetric):
         """
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
-            domain = sample.get("target", self.domain)
-            if domain is None:
-                raise UserError(
-                    "a sample does not say which domain it is from ('target' is missing)",
-                    "add 'target' to meta_keys of PackSegInputs, or name the domain of a data set "
-                    "of mmseg's own by MultiDomainIoU(domain='NAME')",
-                )
-            if "gt_sem_seg" not in sample:
-                raise UserError(
-                    f"a sample of {domain!r} has no ground truth",
-                    "add LoadUrbanLabels to the pipeline",
-                )
+            domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
             confusion = confusion_matrix(pred, label, num_classes, self.ignore_index)
             self.results.append((domain, sample.get("img_path"), confusion))

@@ -10,6 +10,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.models.specs import ModelSpec
 from ibn_seg.swap.channels import Change, retarget
 from ibn_seg.swap.hosts import imported_modules
+from ibn_seg.swap.identity import replace_identity
 from ibn_seg.swap.options import Translation, translate
 from ibn_seg.swap.probe import Probe, probe_backbone
 from ibn_seg.swap.source import Source, find_source
@@ -38,6 +39,7 @@ class Rewritten:
         translation: The backbone that it got, option by option.
         weights: What the new backbone starts from.
         changes: Values of necks and heads that were changed.
+        renamed: What named the old run and was changed, one text each.
     """
 
     config: dict[str, Any]
@@ -45,6 +47,7 @@ class Rewritten:
     translation: Translation
     weights: Weights
     changes: tuple[Change, ...]
+    renamed: tuple[str, ...]
 
 
 def rewrite(
@@ -55,6 +58,8 @@ def rewrite(
     weights: str | None = None,
 ) -> Rewritten:
     """Return a config with the backbone `spec` in place of its own.
+
+    What names the run that the config is of is taken out too, see `replace_identity`.
 
     Args:
         config: A complete config; it is not changed.
@@ -68,6 +73,7 @@ def rewrite(
             old one, or does not fit what is around it.
     """
     config = copy.deepcopy(dict(config))
+    renamed = replace_identity(config, spec)
     model = config.get("model")
     source = find_source(config, registry)
     old = probe_backbone(registry, source.settings)
@@ -86,7 +92,7 @@ def rewrite(
     place = model["backbone"] if source.nested else model
     place[source.path[-1]] = settings
     _add_import(config)
-    return Rewritten(config, source, translation, chosen, tuple(changes))
+    return Rewritten(config, source, translation, chosen, tuple(changes), renamed)
 
 
 def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Registry") -> Weights:

@@ -20,7 +20,7 @@ from ibn_seg.imagenet.config import (
 )
 from ibn_seg.imagenet.recipe import SMALLEST_IMAGE, Recipe
 from ibn_seg.models.specs import MODELS
-from ibn_seg.tasks import setup
+from ibn_seg.tasks import earlier_run, setup
 from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def train(
         data: The folder of `train/CLASS/PICTURE` and `val/CLASS/PICTURE`.
         recipe: How; default the reference's settings.
         work_dir: The folder for checkpoints, log and result; default `work_dirs/imagenet/MODEL`.
-        resume: Go on from the newest complete checkpoint in the work dir; if there is none,
-            begin.
+        resume: Go on from the newest complete checkpoint in the work dir; begin if there is no
+            checkpoint at all.
         seed: The seed of initial weights, order and augmentation.
         workers: Data workers of each process; default 4 with a GPU (at most one per core), else 0.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
@@ -81,25 +81,26 @@ def train(
         config, classes = _training(model, folders, recipe, seed, workers)
         cfg = _prepared(config, model, work_dir, launcher, quiet)
         setup.set_training(cfg, seed=seed, amp=False)
-        setup.set_resume(cfg, resume)
-        if cfg.resume:
-            _go_on(cfg, classes)
-        runner = _build_runner(cfg)
-        try:
-            _say_loaded(runner)
-            runner.train()
-            if not validated(runner):
-                runner.val()
-            images = len(runner.val_dataloader.dataset)
-            return finish(
-                runner,
-                "train",
-                lambda: _measured(runner, images),
-                command=command,
-                checkpoint=last_checkpoint(cfg.work_dir),
-            )
-        finally:
-            runner.close()
+        with earlier_run.occupied(cfg, resume=resume, seed=None) as beginning:
+            if cfg.resume:
+                _go_on(cfg, classes)
+            runner = _build_runner(cfg)
+            try:
+                beginning.note(runner)
+                _say_loaded(runner)
+                runner.train()
+                if not validated(runner):
+                    runner.val()
+                images = len(runner.val_dataloader.dataset)
+                return finish(
+                    runner,
+                    "train",
+                    lambda: _measured(runner, images),
+                    command=command,
+                    checkpoint=last_checkpoint(cfg.work_dir),
+                )
+            finally:
+                runner.close()
 
 
 def test(

@@ -46,9 +46,13 @@ def validated(runner: "StrictRunner") -> bool:
 
 
 def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
-    """Return what a work dir notes as its newest checkpoint."""
+    """Return what a work dir notes as its newest checkpoint, wherever it was moved since."""
     note = Path(work_dir) / "last_checkpoint"
-    return note.read_text(encoding="utf-8").strip() if note.is_file() else None
+    if not note.is_file():
+        return None
+    named = note.read_text(encoding="utf-8").strip()
+    here = Path(work_dir) / Path(named).name
+    return str(here) if not Path(named).is_file() and here.is_file() else named
 
 
 def finish(
@@ -107,5 +111,7 @@ def _run_facts(
     if kind == "train":
         facts["iterations"] = runner.iter
         facts["resumed_at"] = run.resumed_at
+        if run.resumed_with:
+            facts["resumed_with"] = run.resumed_with
         facts["curves"] = curves(runner, run.validations)
     return facts

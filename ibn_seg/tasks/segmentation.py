@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import load_checkpoint
-from ibn_seg.tasks import setup
+from ibn_seg.tasks import earlier_run, setup
 from ibn_seg.tasks.preprocessing import check_segmentor
 from ibn_seg.tasks.protocol import set_protocol
 from ibn_seg.tasks.results import finish, last_checkpoint, recorder, validated
@@ -39,17 +39,24 @@ def train(
     for statistics.
 
     A resumed run continues as if it had never been interrupted: on CPU, at the same number of
-    threads, weights and losses are the same bit for bit.
+    threads, weights and losses are the same bit for bit. Where the config differs from the one that
+    the run began with, it holds from there on, and its schedule as if it had held from the
+    beginning. That is said, and recorded as `resumed_with`. Another optimiser, or other groups of
+    parameters, is an error.
+
+    Without `resume` a training begins anew and replaces what the folder holds of an earlier run,
+    unless that is of another network. One training at a time has the folder.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         work_dir: The folder for checkpoints, log and result; default `work_dirs/CONFIG_NAME`.
-        resume: Go on from the newest complete checkpoint in the work dir; if there is none,
-            begin.
+        resume: Go on from the newest complete checkpoint in the work dir; begin if there is no
+            checkpoint at all.
         amp: Train in mixed precision; needs a GPU.
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
-        seed: The seed; default the config's `randomness.seed`, else 0.
+        seed: The seed; default the config's `randomness.seed`, else 0, and on resuming that of the
+            checkpoint.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -57,7 +64,8 @@ def train(
         The content of the result file.
 
     Raises:
-        UserError: The config, the data or a checkpoint is wrong.
+        UserError: The config, the data or a checkpoint is wrong, or the work dir is in use or holds
+            a run of another network.
         EnvError: The work dir cannot be written, or the disk is full.
     """
     from ibn_seg.engine import distributed
@@ -73,11 +81,12 @@ def train(
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
         explained(cfg),
+        earlier_run.occupied(cfg, resume=resume, seed=seed) as beginning,
     ):
-        setup.set_resume(cfg, resume)
         runner = _build_runner(cfg)
         try:
             check_segmentor(network_of(runner.model), cfg)
+            beginning.note(runner)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
                 runner.val()

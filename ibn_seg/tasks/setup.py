@@ -111,11 +111,14 @@ def prepare(
         default_folder: A folder appended to the default work dir.
 
     Raises:
-        UserError: The config is wrong.
+        UserError: The config is wrong, or torchrun started the process and `launcher` is 'none'.
         EnvError: The work dir cannot be written.
     """
+    from ibn_seg.engine.distributed import check_launched
+
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
+    check_launched(launcher)
     cfg = load_config(config, cfg_options)
     check_shape(cfg)
     stem = Path(cfg.filename).stem if cfg.filename else "run"
@@ -192,7 +195,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     check_preprocessor(cfg)
     check_loop_parts(cfg)
     check_optimizer(cfg)
-    _set_seed(cfg, seed)
+    set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
     hooks = dict(cfg.get("default_hooks") or {})
@@ -201,6 +204,8 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
     if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
         checkpoint["type"] = "AtomicCheckpointHook"
+    if checkpoint.get("out_dir"):
+        check_writable(Path(checkpoint["out_dir"]) / Path(cfg.work_dir).name)
     hooks["checkpoint"] = checkpoint
     cfg.default_hooks = hooks
     add_hooks(
@@ -208,8 +213,8 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     )
 
 
-def _set_seed(cfg: "Config", seed: int | None = None) -> None:
-    """Set the seed: the given one, else the config's, else `DEFAULT_SEED`."""
+def set_seed(cfg: "Config", seed: int | None = None) -> None:
+    """Set the seed of a config: the given one, else the config's, else `DEFAULT_SEED`."""
     randomness = dict(cfg.get("randomness") or {})
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:
@@ -222,35 +227,8 @@ def _set_seed(cfg: "Config", seed: int | None = None) -> None:
 def set_progress(cfg: "Config") -> None:
     """Show progress in place of mmengine's lines where the config asks for quiet."""
     if cfg.quiet:
-        label = (cfg.get("experiment") or {}).get("method", "")
+        label = (cfg.get("experiment") or {}).get("method") or ""
         add_hooks(cfg, {"type": "ProgressHook", "label": label})
-
-
-def set_resume(cfg: "Config", resume: bool) -> None:
-    """Name the checkpoint that training starts from: a path or a URL.
-
-    Args:
-        cfg: A prepared config, changed in place. If it says `resume` itself and has `load_from`,
-            that checkpoint is what is resumed, as mmengine does.
-        resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
-            `load_from`.
-
-    Raises:
-        UserError: `load_from` has an unknown scheme, or names no published weights.
-    """
-    from mmengine.dist import broadcast_object_list, is_main_process
-
-    from ibn_seg.engine import find_checkpoint
-    from ibn_seg.plugins.checkpoint_names import resolve
-
-    start = resolve(cfg.load_from) if cfg.get("load_from") else None
-    found = [None]
-    if resume or (cfg.get("resume") and start is None):
-        if is_main_process():
-            found = [find_checkpoint(cfg.work_dir)]
-        broadcast_object_list(found)
-    cfg.resume = found[0] is not None or bool(cfg.get("resume") and start is not None)
-    cfg.load_from = str(found[0]) if found[0] else start
 
 
 def for_testing(cfg: "Config", seed: int | None = None) -> None:
@@ -273,7 +251,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
         cfg.pop(key, None)
     cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
     # As for training: results are put together by seed, so a random one would be nobody's.
-    _set_seed(cfg, seed)
+    set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):

@@ -47,6 +47,8 @@ def swap(
 
     Every option of the old backbone is honoured by the new one or refused. Output strides and the
     number of feature maps stay as they were; necks and heads get the channels of the new backbone.
+    Nothing that names the old run stays: `work_dir` becomes None, and `experiment` gets the names
+    of the new network.
 
     Args:
         config: A config for mmseg, mmdet or mmpretrain: a path, or `PACKAGE::folder/name`.

@@ -122,6 +122,8 @@ def run_toy(work_dir: Path, resume: str | Path | None = None, **changes: object)
         return {
             "weights": {key: value.clone() for key, value in model.state_dict().items()},
             "loss": runner.message_hub.get_scalar("train/loss").data[0].tolist(),
+            "lr": runner.message_hub.get_scalar("train/lr").data[0].tolist(),
+            "groups": [dict(g) for g in runner.optim_wrapper.optimizer.param_groups],
             "validations": record.validations,
             "record": record,
         }

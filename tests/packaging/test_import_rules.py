@@ -95,8 +95,8 @@ RULES = {
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
         CORE
-        | {"benchmark.lease", "harmless_classes", "layers", "models", "plugins"}
-        | {"datasets", "transforms", "evaluation"},
+        | {"benchmark.identity", "benchmark.lease", "harmless_classes", "layers", "models"}
+        | {"plugins", "datasets", "transforms", "evaluation"},
         MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),

@@ -283,3 +283,45 @@ def test_a_model_is_built_without_touching_its_config(tmp_path):
     assert new.model.neck.in_channels == [256, 512, 1024, 1024]
     assert new.model.bbox_head == Config.fromfile(old).model.bbox_head
     assert result.config["model"]["backbone"]["norm_eval"] is True
+
+
+def test_nothing_that_names_the_old_run_stays(tmp_path):
+    """As in a config that a resumed training of ours dumped, with a logging service beside it."""
+    config = segmentor() | {
+        "work_dir": "work_dirs/old", "experiment_name": "old_17_0",
+        "resume": True, "load_from": "work_dirs/old/iter_2.pth",
+        "experiment": {"method": "IBN-b", "backbone": "ResNet-18", "segmentor": "FCN",
+                       "source": "gta5", "share": 5.0, "start": "source", "note": "third try"},
+        "visualizer": {"type": "SegLocalVisualizer", "name": "visualizer", "save_dir": "old/vis",
+                       "vis_backends": [{"type": "WandbVisBackend", "init_kwargs": {
+                           "project": "ibn", "name": "old", "id": "x7", "resume": "must"}}]},
+        "custom_hooks": [{"type": "ProgressHook", "label": "IBN-b"}, {"type": "RunRecordHook"}],
+    }  # fmt: skip
+    new, result, _ = swapped(tmp_path, config, "resnet34_ibn_a", weights="none", check=False)
+    assert (new.work_dir, new.experiment_name, new.load_from) == (None, None, None)
+    assert new.resume is False
+    assert new.experiment.to_dict() == {
+        "method": "IBN-a", "backbone": "ResNet-34", "segmentor": "FCN", "source": "gta5",
+        "share": 5.0,
+    }  # fmt: skip
+    assert new.visualizer.to_dict() == {
+        "type": "SegLocalVisualizer", "name": "visualizer",
+        "vis_backends": [{"type": "WandbVisBackend", "init_kwargs": {"project": "ibn"}}],
+    }  # fmt: skip
+    assert new.custom_hooks[0].label == ""
+    assert "work_dir work_dirs/old -> None" in result.renamed
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone", "after"),
+    [
+        ("BN", "resnet18_ibn_b", {"method": "IBN-b"}),
+        ("IBN-a", "resnet18", {"method": "BN"}),
+        ("BN, colours changed", "resnet18_ibn_a", {}),
+        (None, "resnet18_ibn_a", {}),
+    ],
+)
+def test_a_method_that_is_more_than_its_norms_is_not_guessed(tmp_path, method, backbone, after):
+    config = segmentor() | {"experiment": {"method": method}}
+    new, _, _ = swapped(tmp_path, config, backbone, weights="none", check=False)
+    assert {key: value for key, value in new.experiment.items() if value} == after

@@ -1,0 +1,276 @@
+"""Going on from a checkpoint: its weights and history, and the config's optimiser and schedule.
+
+A checkpoint holds the settings of the optimiser and the state of every scheduler, and mmengine
+puts both over what the config says. Here they are taken only where they are what the config says;
+else schedulers are brought to the checkpoint's iteration, as if they had run from the beginning.
+"""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.hooks import EMAHook
+from mmengine.optim import OptimWrapperDict, _ParamScheduler
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ibn_seg.engine.settings import join_changes, optimiser_of, read_settings
+from ibn_seg.errors import UserError
+
+# What of a scheduler's state says how far it has come, not what it was told to do.
+_PROGRESS = frozenset((
+    "last_step", "_global_step", "_last_value", "verbose", "best", "num_bad_epochs",
+    "cooldown_counter",
+))  # fmt: skip
+_ELSEWHERE = "begin elsewhere with --work-dir, and load_from for its weights"
+# Of an optimiser's group: its parameters, and settings that change no numbers.
+_SPEED = frozenset(("params", "foreach", "fused", "capturable", "differentiable"))
+
+Groups = list[dict[str, Any]]
+
+
+def resume(runner: Runner, filename: str) -> list[str]:
+    """Let a runner, whose optimiser and schedulers are built, go on from a checkpoint.
+
+    Args:
+        runner: The runner.
+        filename: The checkpoint.
+
+    Returns:
+        What of the optimiser's settings and the schedule was otherwise before.
+
+    Raises:
+        UserError: It holds no training state, or is of another optimiser, other groups of
+            parameters or a longer training.
+    """
+    planned = {
+        name: settings_of(wrapper.optimizer.param_groups)
+        for name, wrapper in _wrappers(runner).items()
+    }
+    checkpoint = runner.load_checkpoint(filename)
+    _check(runner, checkpoint, planned, filename)
+    meta = checkpoint["meta"]
+    runner.train_loop._epoch, runner.train_loop._iter = meta["epoch"], meta["iter"]
+    _take_seed(runner, meta.get("seed"))
+    if "message_hub" in checkpoint:
+        runner.message_hub.load_state_dict(checkpoint["message_hub"])
+    changed = _changed_groups(checkpoint, planned)
+    schedule = _changed_schedule(runner, checkpoint)
+    if schedule:
+        _advance(runner, meta["iter"], meta["epoch"], filename)
+        reached = {n: settings_of(w.param_groups) for n, w in _wrappers(runner).items()}
+    runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+    for name, wrapper in _wrappers(runner).items():
+        if schedule:
+            _set_groups(wrapper.param_groups, reached[name])
+        else:
+            _set_groups(wrapper.optimizer.param_groups, planned[name], set(changed))
+    if not schedule:
+        _load_schedulers(runner, checkpoint.get("param_schedulers"))
+    runner._has_loaded = True
+    runner.logger.info(f"resumed epoch: {runner.epoch}, iter: {runner.iter}")
+    changes = [*schedule, *changed.values()]
+    if changes:
+        runner.logger.info(
+            f"{filename}: resumed with the optimiser and schedule of the config; they began "
+            f"otherwise: {join_changes(changes)}",
+            extra={"notice": True},
+        )
+    return changes
+
+
+def settings_of(groups: Sequence[Mapping[str, Any]]) -> Groups:
+    """Return a copy of an optimiser's groups: settings, and the number of their parameters."""
+    return [
+        {**{k: copy.deepcopy(v) for k, v in group.items() if k != "params"},
+         "params": len(group["params"])}
+        for group in groups
+    ]  # fmt: skip
+
+
+def _wrappers(runner: Runner) -> Mapping[str, Any]:
+    """Return the optimiser wrappers of a runner by name; '' for the only one."""
+    wrapper = runner.optim_wrapper
+    return dict(wrapper.items()) if isinstance(wrapper, OptimWrapperDict) else {"": wrapper}
+
+
+def _check(runner: Runner, checkpoint: Any, planned: Mapping[str, Groups], filename: str) -> None:
+    """Raise unless a runner can go on from a checkpoint."""
+    state = checkpoint if isinstance(checkpoint, Mapping) else {}
+    meta = state.get("meta") or {}
+    if not {"epoch", "iter"} <= set(meta) or "optimizer" not in state:
+        raise UserError(
+            f"{filename}: holds no training state to resume from",
+            "set resume=False to begin from its weights",
+        )
+    limit = runner.train_loop.max_iters
+    if meta["iter"] > limit:
+        raise UserError(
+            f"{filename}: is at iteration {meta['iter']}, past the {limit} of train_cfg",
+            "train longer, or begin elsewhere with --work-dir",
+        )
+    before = optimiser_of(read_settings(meta.get("cfg")))
+    now = optimiser_of(read_settings(runner.cfg.pretty_text))
+    if before and now and before != now:
+        raise UserError(
+            f"{filename}: was trained with {before}, optim_wrapper.optimizer is {now}", _ELSEWHERE
+        )
+    for name, groups in planned.items():
+        saved = state["optimizer"].get(name) if name else state["optimizer"]
+        _check_groups(saved, groups, filename)
+    averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+    if "ema_state_dict" in state and not averaged:
+        raise UserError(
+            f"{filename}: holds averaged weights, and the config has no EMAHook", _ELSEWHERE
+        )
+
+
+def _check_groups(saved: Any, groups: Groups, filename: str) -> None:
+    """Raise unless a checkpoint has an optimiser's groups, with the same kinds of settings."""
+    before = saved.get("param_groups") if isinstance(saved, Mapping) else None
+    if before is None:
+        raise UserError(f"{filename}: holds no state of this optimiser", _ELSEWHERE)
+    counts = [len(group["params"]) for group in before], [group["params"] for group in groups]
+    if counts[0] != counts[1]:
+        shown = (f"{len(c)} groups of {sum(c)} parameters" for c in counts)
+        raise UserError(
+            f"{filename}: was trained with {next(shown)}, optim_wrapper makes {next(shown)}",
+            f"keep optimizer and paramwise_cfg, or {_ELSEWHERE}",
+        )
+
+
+def _take_seed(runner: Runner, seed: int | None) -> None:
+    """Go on with the seed of the checkpoint, whatever the config says."""
+    if seed is not None and seed != runner._randomness_cfg.get("seed"):
+        runner._randomness_cfg.update(seed=seed)
+        runner.set_randomness(**runner._randomness_cfg)
+
+
+def _changed_groups(checkpoint: Mapping, planned: Mapping[str, Groups]) -> dict[str, str]:
+    """Return the settings of optimisers that a checkpoint has otherwise, each as text for the user.
+
+    What schedulers change is theirs to say (`_changed_schedule`).
+    """
+    changed: dict[str, str] = {}
+    for name, groups in planned.items():
+        saved = checkpoint["optimizer"][name] if name else checkpoint["optimizer"]
+        for before, now in zip(saved["param_groups"], groups, strict=True):
+            for key in now.keys() & before.keys() - _SPEED - _scheduled(before) - _scheduled(now):
+                if _plain(before[key]) != _plain(now[key]):
+                    changed.setdefault(key, f"{key} {before[key]} -> {now[key]}")
+    return changed
+
+
+def _scheduled(group: Mapping[str, Any]) -> set[str]:
+    """Return the settings of a group that schedulers change, and those that they keep there."""
+    names = {key.removeprefix("initial_") for key in group if key.startswith("initial_")}
+    # Of Adam and its like, a schedule of the momentum changes the first of the betas.
+    betas = {"betas"} if "momentum" in names else set()
+    return (
+        names | betas | {f"{word}_{name}" for name in names for word in ("initial", "max", "min")}
+    )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def _all_schedulers(schedulers: Any) -> list[_ParamScheduler]:
+    """Return the schedulers of every optimiser in one list."""
+    if isinstance(schedulers, Mapping):
+        return [scheduler for some in schedulers.values() for scheduler in some]
+    return list(schedulers or ())
+
+
+def _states(saved: Any) -> list[Mapping[str, Any]]:
+    """Return a checkpoint's states of schedulers, in the order of `_all_schedulers`."""
+    if isinstance(saved, Mapping):
+        return [state for some in saved.values() for state in some]
+    return list(saved or ())
+
+
+def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[str]:
+    """Return what of the schedule a checkpoint has otherwise, for the user; empty if nothing."""
+    now = [_told(s.state_dict()) for s in _all_schedulers(runner.param_schedulers)]
+    before = [_told(state) for state in _states(checkpoint.get("param_schedulers"))]
+    if len(now) != len(before):
+        return [f"{len(before)} schedulers -> {len(now)}"]
+    return [
+        f"param_scheduler.{index} {_first_difference(old, new)}"
+        for index, (old, new) in enumerate(zip(before, now, strict=True))
+        if old != new
+    ]
+
+
+def _told(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a scheduler was told to do, from its state."""
+    return {
+        key: _plain(value)
+        for key, value in state.items()
+        if key not in _PROGRESS and not callable(value)
+    }
+
+
+def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if before.keys() != now.keys():
+        return "is of another kind"
+    key = next(key for key in now if before[key] != now[key])
+    return f"{key} {before[key]} -> {now[key]}"
+
+
+def _load_schedulers(runner: Runner, saved: Any) -> None:
+    """Give every scheduler its state of the checkpoint, which is of the same schedule."""
+    pairs = zip(_all_schedulers(runner.param_schedulers), _states(saved), strict=True)
+    for scheduler, state in pairs:
+        scheduler.load_state_dict(dict(state))
+
+
+def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> None:
+    """Bring fresh schedulers to where a run of them would be after so many iterations.
+
+    Raises:
+        UserError: One depends on the scores of the run, or ends before that.
+    """
+    schedulers = _all_schedulers(runner.param_schedulers)
+    if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
+        raise UserError(
+            f"{filename}: the schedule is another, and one that follows a score cannot be brought "
+            "to the checkpoint's iteration",
+            "keep param_scheduler and the optimiser's settings, or " + _ELSEWHERE,
+        )
+    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+    every = max(1, iterations // max(1, epochs))
+    with warnings.catch_warnings():
+        # That no step of the optimiser came between.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            for step in range(1, iterations + 1):
+                _step(schedulers, by_epoch=False)
+                if by_epoch and step % every == 0 and step // every <= epochs:
+                    _step(schedulers, by_epoch=True)
+        except ValueError as error:  # of OneCycleLR
+            raise UserError(
+                f"{filename}: param_scheduler ends before iteration {iterations} ({error})",
+                "let it end with train_cfg.max_iters",
+            ) from error
+
+
+def _step(schedulers: Sequence[_ParamScheduler], *, by_epoch: bool) -> None:
+    for scheduler in schedulers:
+        if scheduler.by_epoch == by_epoch:
+            scheduler.step()
+
+
+def _set_groups(
+    groups: Sequence[dict[str, Any]], settings: Groups, keys: set[str] | None = None
+) -> None:
+    """Put settings over those that came with an optimiser's state.
+
+    Args:
+        groups: The optimiser's groups.
+        settings: What `settings_of` returned for them.
+        keys: Those to put; None means all.
+    """
+    for group, given in zip(groups, settings, strict=True):
+        wanted = given.keys() - {"params"} if keys is None else given.keys() & keys
+        group.update({key: given[key] for key in wanted})

@@ -1,0 +1,96 @@
+"""Scores that a config names, compared with those that its validation will give.
+
+mmengine looks at such a name at the first validation, which may be hours after the start.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop, Runner
+from torch.utils.data import Dataset
+
+from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.engine.sampling import members
+from ibn_seg.errors import unknown
+
+# The scores of mmseg's IoUMetric by what it is asked for (mmseg/evaluation/metrics/iou_metric.py).
+_IOU_METRIC = {
+    "mIoU": ("mIoU", "mAcc"),
+    "mDice": ("mDice", "mAcc"),
+    "mFscore": ("mFscore", "mPrecision", "mRecall"),
+}
+_OF_A_CLASS = re.compile(r"(.+)/IoU\..+")
+
+
+def check_watched(runner: Runner, loop: BaseLoop) -> None:
+    """Check what a validation needs, before the first iteration.
+
+    Names of scores are compared where every metric is known, and one image of each domain is
+    loaded where a metric counts by domain.
+
+    Args:
+        runner: A runner whose hooks and schedulers are built.
+        loop: Its validation loop.
+
+    Raises:
+        UserError: A hook or a scheduler watches a score that there is not, or a sample lacks what
+            the metric needs.
+    """
+    metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
+    for metric in metrics:
+        if hasattr(metric, "check_sample"):
+            _check_samples(metric, dataset)
+    names = _score_names(metrics, dataset)
+    if names is None:
+        return
+    for key, watched in _watched(runner):
+        if watched not in names and not _is_of_a_class(watched, names):
+            raise unknown(f"score in {key}", watched, names)
+
+
+def _check_samples(metric: Any, dataset: Dataset) -> None:
+    """Let a metric look at the first sample of each domain; no random state changes."""
+    first = 0
+    with preserved_random_state():
+        for member in members(dataset):
+            if len(member):
+                metric.check_sample(dataset[first]["data_samples"])
+            first += len(member)
+
+
+def _score_names(metrics: Sequence[Any], dataset: Dataset) -> list[str] | None:
+    """Return the names of all scores, None if there is a metric whose names are not known."""
+    names: list[str] = []
+    for metric in metrics:
+        prefix = f"{metric.prefix}/" if getattr(metric, "prefix", None) else ""
+        if hasattr(metric, "score_names"):
+            domains = [getattr(member, "target", None) for member in members(dataset)]
+            found = metric.score_names(domains)
+        elif type(metric).__name__ == "IoUMetric" and set(metric.metrics) <= set(_IOU_METRIC):
+            found = ["aAcc", *(name for kind in metric.metrics for name in _IOU_METRIC[kind])]
+        else:
+            return None
+        names += [prefix + name for name in found]
+    return list(dict.fromkeys(names))
+
+
+def _is_of_a_class(watched: str, names: Sequence[str]) -> bool:
+    match = _OF_A_CLASS.fullmatch(watched)
+    return match is not None and f"{match[1]}/mIoU" in names
+
+
+def _watched(runner: Runner) -> Iterator[tuple[str, str]]:
+    """Yield (where it is said, name) of each score that a hook or a scheduler watches."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best:
+            where = "default_hooks.checkpoint.save_best"
+            yield from ((where, name) for name in hook.save_best if name != "auto")
+        elif isinstance(getattr(hook, "monitor", None), str):
+            yield f"{type(hook).__name__}.monitor", hook.monitor
+    schedulers = runner.param_schedulers or ()
+    for part in schedulers.values() if isinstance(schedulers, dict) else [schedulers]:
+        for scheduler in part:
+            if isinstance(getattr(scheduler, "monitor", None), str):
+                yield f"param_scheduler: {type(scheduler).__name__}.monitor", scheduler.monitor

@@ -1,0 +1,100 @@
+"""What names a run in a config, so that a config made from it does not pass for the same run."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
+
+# Where a run lies, what it is called and what it goes on from; all mean nothing when they are None.
+_PLACES = ("work_dir", "experiment_name", "resume_from")
+# What `experiment` says of data and head, which stay.
+_KEPT = ("segmentor", "source", "share")
+_METHODS: Mapping[str | None, str] = {None: "BN", "a": "IBN-a", "b": "IBN-b"}
+_BACKENDS = "vis_backends"
+# By these a logging service recognises a run, or a folder is told, in a drawing backend.
+_BACKEND_NAMES = frozenset((
+    "save_dir", "name", "id", "run_id", "run_name", "task_name", "with_id", "resume",
+))  # fmt: skip
+_LABELLED = "ProgressHook"
+
+
+def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple[str, ...]:
+    """Take out of a config, in place, what names the run it was written for.
+
+    `experiment` gets the names of the new network. Its method is named where the old one is a
+    placement of norms alone; of any other nobody can say what it is called now.
+
+    Args:
+        config: A complete config; a key that a base may give is set to None, not removed.
+        spec: The new network.
+
+    Returns:
+        What was changed, as 'KEY BEFORE -> AFTER' or 'KEY'.
+    """
+    changed = []
+    for key in _PLACES:
+        if config.get(key) is not None:
+            changed.append(f"{key} {config[key]} -> None")
+            config[key] = None
+    if config.get("resume"):
+        changed.append("resume True -> False")
+        config["resume"] = False
+        if config.get("load_from"):
+            # With `resume` it is a checkpoint of the old run, not weights to begin from.
+            changed.append(f"load_from {config['load_from']} -> None")
+            config["load_from"] = None
+    changed += _rename(config, spec)
+    for path, backend in _backends(config):
+        changed += _strip(path, backend)
+    for index, hook in enumerate(config.get("custom_hooks") or ()):
+        if isinstance(hook, MutableMapping) and _is_labelled(hook):
+            changed.append(f"custom_hooks.{index}.label")
+            hook["label"] = ""
+    return tuple(changed)
+
+
+def _rename(config: MutableMapping[str, Any], spec: ModelSpec) -> list[str]:
+    """Give `experiment` the names of the new network."""
+    before = config.get("experiment")
+    if not isinstance(before, Mapping) or not before:
+        return []
+    after = {key: before[key] for key in _KEPT if key in before}
+    if before.get("method") in _METHODS.values():
+        after["method"] = _METHODS[spec.ibn]
+    if before.get("backbone") is not None:
+        after["backbone"] = f"{FAMILY_TITLES[spec.family]}-{spec.depth}"
+    config["experiment"] = after
+    return [
+        f"experiment.{key} {value} -> {after.get(key)}"
+        for key, value in before.items()
+        if after.get(key) != value
+    ]
+
+
+def _backends(config: Mapping[str, Any]) -> Iterator[tuple[str, MutableMapping[str, Any]]]:
+    """Yield (dotted key, dict) of every part of a config that says where is drawn."""
+    visualizer = config.get("visualizer")
+    if isinstance(visualizer, MutableMapping):
+        yield "visualizer", visualizer
+    for owner, path in ((config, _BACKENDS), (visualizer, f"visualizer.{_BACKENDS}")):
+        found = owner.get(_BACKENDS) if isinstance(owner, Mapping) else None
+        for index, backend in enumerate(found or ()):
+            if isinstance(backend, MutableMapping):
+                yield f"{path}.{index}", backend
+                if isinstance(backend.get("init_kwargs"), MutableMapping):
+                    yield f"{path}.{index}.init_kwargs", backend["init_kwargs"]
+
+
+def _strip(path: str, backend: MutableMapping[str, Any]) -> list[str]:
+    """Remove what names a run; the visualizer's own name is for mmengine alone and stays."""
+    names = {"save_dir"} if path == "visualizer" else _BACKEND_NAMES
+    found = [key for key in backend if key in names and backend[key] is not None]
+    for key in found:
+        del backend[key]
+    return [f"{path}.{key}" for key in found]
+
+
+def _is_labelled(hook: Mapping[str, Any]) -> bool:
+    kind = hook.get("type")
+    name = kind.__name__ if isinstance(kind, type) else str(kind)
+    return name.rpartition(".")[2] == _LABELLED and bool(hook.get("label"))
