@@ -117,6 +117,8 @@ class SynchronisedBatchNorm(_BatchNorm):
                 running.lerp_(new.detach().to(running.dtype), share)
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
+        if not self.training and not isinstance(x, torch.Tensor):
+            return  # what `torch.fx` traces with; in training mode it cannot follow
         if x.dim() < 2:
             raise ValueError(f"expected at least 2D input (got {x.dim()}D input)")
 
