@@ -9,8 +9,14 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers import plain_instance
 from ibn_seg.layers.ibn import IBN
-from ibn_seg.layers.plain_instance import is_compiling, is_trivial, normalised, with_right_gradients
+from ibn_seg.layers.plain_instance import (
+    is_compiling,
+    is_tensor,
+    is_trivial,
+    with_right_gradients,
+)
 from ibn_seg.layers.single_pass import has_relu, is_watched, with_relu
 
 
@@ -100,11 +106,9 @@ class FusedInstanceNorm(_OfFused):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise each channel of each image."""
-        if not torch.jit.is_scripting():
-            # `torch.fx` traces with something else than a tensor.
-            if isinstance(x, torch.Tensor) and not torch.jit.is_tracing():
-                return self._run(x)
-        x = normalised(x, self.weight, self.bias, self.eps, False)
+        if not torch.jit.is_scripting() and is_tensor(x) and not torch.jit.is_tracing():
+            return self._run(x)
+        x = plain_instance.normalised(x, self.weight, self.bias, self.eps, False)
         return x.relu_() if self.relu else x
 
     def _run(self, x: torch.Tensor) -> torch.Tensor:
@@ -118,7 +122,7 @@ class FusedInstanceNorm(_OfFused):
         if self.direct(x):
             x = _normalise(x, self.weight, self.bias, self.eps, self.overwrite)
         elif is_trivial(x, training=False):
-            x = normalised(x, self.weight, self.bias, self.eps, False)
+            x = plain_instance.normalised(x, self.weight, self.bias, self.eps, False)
         else:
             x = with_right_gradients(
                 functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
@@ -173,12 +177,10 @@ class FusedIBN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`; with `folded` it may be overwritten."""
-        if not torch.jit.is_scripting():
-            # `torch.fx` traces with something else than a tensor.
-            if isinstance(x, torch.Tensor):
-                y = self._overwritten(x)
-                if y is not None:
-                    return y
+        if not torch.jit.is_scripting() and is_tensor(x):
+            y = self._overwritten(x)
+            if y is not None:
+                return y
         head, tail = x.split(self.split, dim=1)
         if self.instance_first:
             x = torch.cat((self.IN(head), self.BN(tail)), dim=1)

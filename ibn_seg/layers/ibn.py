@@ -64,16 +64,22 @@ class IBN(nn.Module):
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """Return what `forward` does; TorchScript knows no `super()`."""
         if not torch.jit.is_scripting():
-            # `torch.fx` traces with something else than a tensor.
-            if isinstance(x, torch.Tensor) and single_pass.usable(x, self.IN, self.BN):
-                first = 0 if self.instance_first else self.BN.num_features
-                return single_pass.normalise(x, self.IN, self.BN, first)
+            y = self._in_one_pass(x)
+            if y is not None:
+                return y
         head, tail = x.split(self.split, dim=1)
         if self.instance_first:
             parts = self.IN(head.contiguous()), self.BN(tail.contiguous())
         else:
             parts = self.BN(head.contiguous()), self.IN(tail.contiguous())
         return plain_instance.kept(torch.cat(parts, dim=1), x)
+
+    def _in_one_pass(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return the result where a single pass can make it, else None."""
+        if not single_pass.usable(x, self.IN, self.BN):
+            return None
+        first = 0 if self.instance_first else self.BN.num_features
+        return single_pass.normalise(x, self.IN, self.BN, first)
 
     @property
     def norms(self) -> tuple[nn.Module, nn.Module]:

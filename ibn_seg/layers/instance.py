@@ -25,7 +25,7 @@ class InstanceNorm(plain_instance.PlainInstanceNorm):
     def normalise_fast(self, x: torch.Tensor) -> torch.Tensor:
         """Return what `forward` does; TorchScript knows no `super()`."""
         if not torch.jit.is_scripting():
-            # `torch.fx` traces with something else than a tensor.
-            if isinstance(x, torch.Tensor) and single_pass.usable(x, self):
-                return single_pass.normalise(x, self)
+            y = single_pass.normalise(x, self) if single_pass.usable(x, self) else None
+            if y is not None:
+                return y
         return plain_instance.kept(self.normalise(x), x)

@@ -1,5 +1,7 @@
 """Instance norm in PyTorch's own operations, also for `torch.fx` and TorchScript."""
 
+from typing import Any
+
 import torch
 import torch.fx
 from torch import nn
@@ -34,8 +36,8 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """Return what `forward` does; TorchScript knows no `super()`."""
         if not torch.jit.is_scripting():
-            if not isinstance(x, torch.Tensor):
-                # What `torch.fx` traces with. The mode may change later, so one pixel is allowed.
+            if not is_tensor(x):
+                # The mode of what `torch.fx` makes may change later: one pixel is allowed in both.
                 return normalised(x, self.weight, self.bias, self.eps, False)
             if not torch.jit.is_tracing() and not is_trivial(x, self.training):
                 return with_right_gradients(super().forward(x))
@@ -80,6 +82,11 @@ def normalised(
         rows = F.instance_norm(batch.flatten(2), weight=weight, bias=bias, eps=eps)
         y = rows.view(batch.shape)
     return y.squeeze(0) if x.dim() == 3 else y
+
+
+def is_tensor(x: Any) -> bool:
+    """Return whether `x` is a tensor, not something that `torch.fx` traces with."""
+    return isinstance(x, torch.Tensor)
 
 
 def is_trivial(x: torch.Tensor, training: bool) -> bool:

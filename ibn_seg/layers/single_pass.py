@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.layers import native, native_passes
 from ibn_seg.layers.passes import Passes, Plan
-from ibn_seg.layers.plain_instance import PlainInstanceNorm, is_compiling
+from ibn_seg.layers.plain_instance import PlainInstanceNorm, is_compiling, is_tensor
 
 _FORWARDS = (PlainInstanceNorm.forward, nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
 _GLOBAL_HOOKS = [
@@ -34,7 +34,8 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
 
     With a batch norm both are parts of a layer, and would not be called.
     """
-    if is_compiling():  # first, so that `torch.compile` sees no more than this
+    # First, so that `torch.compile` sees no more than this.
+    if is_compiling() or not is_tensor(x):
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
         return False

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.layers.plain_instance import is_tensor
 
 ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
@@ -88,7 +89,7 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output, shape (N, planes * expansion, H / stride, W / stride)."""
-        if self.with_cp and x.requires_grad:
+        if self.with_cp and wants_gradients(x):
             out = checkpoint(
                 self._sum,
                 x,
@@ -260,6 +261,12 @@ ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
     101: (Bottleneck, (3, 4, 23, 3)),
     152: (Bottleneck, (3, 8, 36, 3)),
 }
+
+
+def wants_gradients(*inputs: torch.Tensor) -> bool:
+    """Return whether a backward pass may follow: what traces or records the network has none."""
+    recorded = torch.jit.is_tracing() or not all(map(is_tensor, inputs))
+    return not recorded and any(x.requires_grad for x in inputs)
 
 
 @contextlib.contextmanager

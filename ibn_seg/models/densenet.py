@@ -18,7 +18,7 @@ from ibn_seg.models.backbone import (
     check_stages,
     reset_convolutions_and_norms,
 )
-from ibn_seg.models.blocks import ConvFactory, NormFactory, statistics_kept
+from ibn_seg.models.blocks import ConvFactory, NormFactory, statistics_kept, wants_gradients
 from ibn_seg.models.densenet_weights import DenseNetWeights
 
 
@@ -84,7 +84,7 @@ class DenseLayer(nn.Module):
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the new channels from the feature maps so far, each (N, C, H, W)."""
-        if self.with_cp and any(feature.requires_grad for feature in features):
+        if self.with_cp and wants_gradients(*features):
             squeezed = checkpoint(
                 self._squeeze,
                 *features,
