@@ -15,7 +15,6 @@ RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.benchmark.lease`
 """
 
 import os
-import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from ibn_seg.benchmark import lease
 from ibn_seg.benchmark.cells import Cell
+from ibn_seg.benchmark.failure import read_failure
 from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import utc_now
 
@@ -130,14 +130,11 @@ class Store:
             exit_code: Of its process; negative: the signal that ended it.
             output: The end of what it printed.
         """
-        lines = [line for line in output.splitlines() if line.strip()]
-        last = lines[-1] if lines else f"exit code {exit_code}"
-        if exit_code < 0:
-            last = f"ended by {signal.Signals(-exit_code).name}; its last line: {last}"
+        failure = read_failure(exit_code, output)
         attempts = self.failures(cell)
         attempt = {
             "attempt": len(attempts) + 1, "time": utc_now(), "host": socket.gethostname(),
-            "exit_code": exit_code, "error": last,
+            "exit_code": failure.exit_code, "error": failure.error,
             "traceback": output,
         }  # fmt: skip
         facts: Mapping[str, Any] = {"schema": SCHEMA, **cell.facts()}

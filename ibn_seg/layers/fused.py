@@ -9,9 +9,15 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers import plain_instance
 from ibn_seg.layers.ibn import IBN
-from ibn_seg.layers.instance import with_right_gradients
-from ibn_seg.layers.single_pass import has_relu, is_compiling, with_relu
+from ibn_seg.layers.plain_instance import (
+    is_compiling,
+    is_tensor,
+    is_trivial,
+    with_right_gradients,
+)
+from ibn_seg.layers.single_pass import has_relu, is_watched, with_relu
 
 
 class _OfFused(nn.Module):
@@ -84,7 +90,7 @@ class FusedInstanceNorm(_OfFused):
         overwrite: Write the result over the input, which nothing else may read.
 
     Shape:
-        Input and output are (N, C, H, W), or (C, H, W), with H * W > 1.
+        Input and output are (N, C, H, W), or (C, H, W).
     """
 
     gone = ()
@@ -100,29 +106,40 @@ class FusedInstanceNorm(_OfFused):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise each channel of each image."""
+        if not torch.jit.is_scripting() and is_tensor(x) and not torch.jit.is_tracing():
+            return self._run(x)
+        x = plain_instance.normalised(x, self.weight, self.bias, self.eps, False)
+        return x.relu_() if self.relu else x
+
+    def _run(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise in the fastest way that fits; what is recorded would fix the way."""
         if x.dim() == 3:
-            return self(x.unsqueeze(0)).squeeze(0)
+            return self._run(x.unsqueeze(0)).squeeze(0)
         if has_relu(x):
             y = with_relu(x, self.channels, self, relu=self.relu)
             if y is not None:
                 return y
-        if not self.direct(x):
+        if self.direct(x):
+            x = _normalise(x, self.weight, self.bias, self.eps, self.overwrite)
+        elif is_trivial(x, training=False):
+            x = plain_instance.normalised(x, self.weight, self.bias, self.eps, False)
+        else:
             x = with_right_gradients(
                 functional.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
             )
-        else:
-            x = _normalise(x, self.weight, self.bias, self.eps, self.overwrite)
         return x.relu_() if self.relu else x
 
     def direct(self, x: torch.Tensor) -> bool:
         """Return whether writing over tensors is allowed, precise enough and worth it.
 
-        Compilers and exporters know the plain formulation better. It also keeps statistics of half
-        precision in float32, and gradients where they are asked for.
+        Compilers, exporters and tracers know the plain formulation better. It also keeps statistics
+        of half precision in float32, and gradients where they are asked for.
         """
+        if is_compiling() or torch.jit.is_tracing() or is_watched():
+            return False
         tensors = [x] if self.weight is None else [x, self.weight]
         graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        return x.dtype in (torch.float32, torch.float64) and not graph and not is_compiling()
+        return x.dtype in (torch.float32, torch.float64) and not graph
 
     def extra_repr(self) -> str:
         """Describe it when printed."""
@@ -147,7 +164,7 @@ class FusedIBN(nn.Module):
         BN: `Folded`, or the batch norm as a `ScaleShift`.
 
     Shape:
-        Input and output are (N, channels, H, W) with H * W > 1; the memory format is kept.
+        Input and output are (N, channels, H, W); the memory format is kept.
     """
 
     def __init__(self, ibn: IBN, relu: bool = False, folded: bool = False) -> None:
@@ -160,18 +177,29 @@ class FusedIBN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`; with `folded` it may be overwritten."""
+        if not torch.jit.is_scripting() and is_tensor(x):
+            y = self._overwritten(x)
+            if y is not None:
+                return y
+        head, tail = x.split(self.split, dim=1)
+        if self.instance_first:
+            x = torch.cat((self.IN(head), self.BN(tail)), dim=1)
+        else:
+            x = torch.cat((self.BN(head), self.IN(tail)), dim=1)
+        return x.relu_() if self.relu else x
+
+    def _overwritten(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return the result where nothing has to be joined, else None."""
         if has_relu(x):
             first = 0 if self.instance_first else self.split[0]
             batch = None if self.folded else self.BN
             y = with_relu(x, self.channels, self.IN, batch, first, self.relu)
             if y is not None:
                 return y
+        if not (self.folded and self.IN.direct(x)):
+            return None
         head, tail = x.split(self.split, dim=1)
-        if self.folded and self.IN.direct(x):
-            self.IN(head if self.instance_first else tail)
-        else:
-            first, second = (self.IN, self.BN) if self.instance_first else (self.BN, self.IN)
-            x = torch.cat((first(head), second(tail)), dim=1)
+        self.IN(head if self.instance_first else tail)
         return x.relu_() if self.relu else x
 
     def extra_repr(self) -> str:
@@ -200,10 +228,6 @@ def _normalise(
 ) -> torch.Tensor:
     """Return the instance norm of `x`, by passes that are fast whatever the strides are."""
     size = x.shape[2] * x.shape[3]
-    if size == 1:
-        raise ValueError(
-            f"Expected more than 1 spatial element when training, got input size {x.size()}"
-        )
     mean = x.mean((2, 3), keepdim=True)
     # Centred first: the mean of squares would lose what a large mean has too many of.
     x = x.sub_(mean) if overwrite else x - mean

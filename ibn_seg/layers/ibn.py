@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from ibn_seg.errors import UserError
-from ibn_seg.layers import single_pass
-from ibn_seg.layers.instance import kept
+from ibn_seg.layers import plain_instance, single_pass
 
 
 class IBN(nn.Module):
@@ -26,11 +25,17 @@ class IBN(nn.Module):
             reference's DenseNet.
 
     Shape:
-        Input and output are (N, channels, H, W) with H * W > 1; channels-last memory is kept.
+        Input and output are (N, channels, H, W); channels-last memory is kept. In training mode
+        H * W > 1.
+
+    `torch.fx` and TorchScript take it apart into its norms; run as it is it may be one pass of C.
 
     Raises:
         UserError: `ratio` is not between 0 and 1, or leaves one of the two without a channel.
     """
+
+    # TorchScript would compile them, and knows no tuple of modules.
+    __jit_unused_properties__ = ("norms",)
 
     def __init__(
         self,
@@ -46,21 +51,35 @@ class IBN(nn.Module):
         self.instance_first = instance_first
         self.split = (first, channels - first)
         if instance_first:
-            self.IN = nn.InstanceNorm2d(first, affine=True)
+            self.IN = plain_instance.PlainInstanceNorm(first)
             self.BN = norm_layer(channels - first)
         else:
             self.BN = norm_layer(first)
-            self.IN = nn.InstanceNorm2d(channels - first, affine=True)
+            self.IN = plain_instance.PlainInstanceNorm(channels - first)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, shape (N, channels, H, W); the result has the same shape."""
-        if single_pass.usable(x, self.IN, self.BN):
-            first = 0 if self.instance_first else self.BN.num_features
-            return single_pass.normalise(x, self.IN, self.BN, first)
-        first, second = self.norms
+        return self.normalise(x)
+
+    def normalise(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what `forward` does; TorchScript knows no `super()`."""
+        if not torch.jit.is_scripting():
+            y = self._in_one_pass(x)
+            if y is not None:
+                return y
         head, tail = x.split(self.split, dim=1)
-        joined = torch.cat((first(head.contiguous()), second(tail.contiguous())), dim=1)
-        return kept(joined, x)
+        if self.instance_first:
+            parts = self.IN(head.contiguous()), self.BN(tail.contiguous())
+        else:
+            parts = self.BN(head.contiguous()), self.IN(tail.contiguous())
+        return plain_instance.kept(torch.cat(parts, dim=1), x)
+
+    def _in_one_pass(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return the result where a single pass can make it, else None."""
+        if not single_pass.usable(x, self.IN, self.BN):
+            return None
+        first = 0 if self.instance_first else self.BN.num_features
+        return single_pass.normalise(x, self.IN, self.BN, first)
 
     @property
     def norms(self) -> tuple[nn.Module, nn.Module]:

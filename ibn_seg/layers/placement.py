@@ -1,17 +1,53 @@
-"""Which norm of which block is replaced: the one definition of the variants a and b."""
+"""Which norm of which block is replaced by what: the one definition of the variants.
+
+A new variant is one entry in `VARIANTS`. What an entry names is built; nothing else is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.errors import UserError, unknown
+from torch import nn
 
-# Per residual stage, then the stem (Pan et al., ECCV 2018, figure 3).
-_SHORTHANDS: dict[str | None, tuple[tuple[str | None, ...], bool]] = {
-    None: ((None, None, None, None), False),
-    "a": (("a", "a", "a", None), False),
-    "b": (("b", "b", None, None), True),
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a variant builds, and where.
+
+    Attributes:
+        stages: The residual stages (from 0) that `ibn='...'` marks.
+        first_norm: Builds the first norm of every block of a marked stage (of every third layer in
+            a DenseNet). It is called like `IBN`: with the number of channels, `ratio`, `norm_layer`
+            and, in a DenseNet, `instance_first`. None: it is the batch norm.
+        norm_after_addition: Builds a norm from its number of channels. The last block of a marked
+            stage has it after the residual addition and before the last ReLU. None: there is none.
+        stem: Whether `ibn='...'` makes the stem's (last) norm an instance norm.
+    """
+
+    stages: tuple[int, ...]
+    first_norm: Callable[..., nn.Module] | None = None
+    norm_after_addition: Callable[[int], nn.Module] | None = None
+    stem: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that marked stages differ from those of a batch-norm network.
+
+        Raises:
+            ValueError: The entry builds nothing in them, or marks none.
+        """
+        if not self.stages or (self.first_norm is None and self.norm_after_addition is None):
+            raise ValueError("a variant has to mark stages, and to build a norm in them")
+
+
+# Pan et al., ECCV 2018, figure 3.
+VARIANTS: dict[str, Variant] = {
+    "a": Variant(stages=(0, 1, 2), first_norm=IBN),
+    "b": Variant(stages=(0, 1), norm_after_addition=InstanceNorm, stem=True),
 }
 
 
@@ -21,9 +57,10 @@ class Placement:
 
     A stage marked 'a' has an `IBN` as the first norm of every block. A stage marked 'b' has an
     affine instance norm in its last block, after the residual addition and before the last ReLU.
+    In general a stage has what the entry of its mark in `VARIANTS` builds.
 
     Attributes:
-        stages: 'a', 'b' or None for each residual stage.
+        stages: The name of a variant or None for each residual stage.
         stem: Whether the stem's (last) norm is an instance norm instead of a batch norm.
     """
 
@@ -45,8 +82,8 @@ class Placement:
         """Return the placement that the arguments of a backbone mean.
 
         Args:
-            ibn: 'a', 'b' or None: shorthand for the other two.
-            ibn_stages: 'a', 'b' or None for each stage. Default: none anywhere.
+            ibn: A variant ('a', 'b') or None: shorthand for the other two.
+            ibn_stages: A variant or None for each stage. Default: none anywhere.
             ibn_stem: Whether the stem has an instance norm. Default: no.
             num_stages: How many residual stages the network has.
 
@@ -59,18 +96,45 @@ class Placement:
                 f"ibn={ibn!r} is given together with ibn_stages or ibn_stem",
                 "ibn is shorthand for these two; set ibn=None to give them yourself",
             )
-        stages, stem = _SHORTHANDS[ibn]
+        if ibn is not None:
+            marked = VARIANTS[ibn].stages
+            stages = tuple(ibn if stage in marked else None for stage in range(num_stages))
+            if not any(stages):
+                raise UserError(
+                    f"ibn={ibn!r} marks no stage of a network with {num_stages}",
+                    "give ibn_stages, or leave ibn out",
+                )
+            return cls(stages, VARIANTS[ibn].stem)
+        stages = (None,) * num_stages
         if ibn_stages is not None:
             stages = _listed(ibn_stages, num_stages)
-        return cls(stages[:num_stages], stem if ibn_stem is None else bool(ibn_stem))
+        return cls(stages, bool(ibn_stem))
+
+    def first_norm(self, stage: int) -> Callable[..., nn.Module] | None:
+        """Return what builds the first norm of every block of `stage` (from 0); see `Variant`."""
+        mark = self.stages[stage]
+        return None if mark is None else VARIANTS[mark].first_norm
+
+    def norm_after_addition(
+        self, stage: int, block: int, num_blocks: int
+    ) -> Callable[[int], nn.Module] | None:
+        """Return what builds the norm after the addition in `block` of `stage` (from 0)."""
+        mark = self.stages[stage]
+        if mark is None or block != num_blocks - 1:
+            return None
+        return VARIANTS[mark].norm_after_addition
 
     def replaces_first_norm(self, stage: int) -> bool:
         """Return whether the first norm of every block of `stage` (from 0) is an IBN."""
-        return self.stages[stage] == "a"
+        return self.first_norm(stage) is not None
 
     def follows_addition(self, stage: int, block: int, num_blocks: int) -> bool:
         """Return whether `block` of `stage` (from 0) has an instance norm after the addition."""
-        return self.stages[stage] == "b" and block == num_blocks - 1
+        return self.norm_after_addition(stage, block, num_blocks) is not None
+
+    def adds_norms(self) -> bool:
+        """Return whether any stage has a norm after an addition."""
+        return any(self.follows_addition(stage, 0, 1) for stage in range(len(self.stages)))
 
 
 def check_ratio(ratio: object, placement: Placement, default: float) -> None:
@@ -82,14 +146,15 @@ def check_ratio(ratio: object, placement: Placement, default: float) -> None:
         default: The backbone's own ratio, which may stand anywhere.
 
     Raises:
-        UserError: It is not strictly between 0 and 1, or no stage is marked 'a'.
+        UserError: It is not strictly between 0 and 1, or no first norm is replaced.
     """
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio < 1:
         raise UserError(
             f"ibn_ratio={ratio!r} is out of range",
             "allowed: above 0 and below 1, for example 0.5",
         )
-    if ratio != default and "a" not in placement.stages:
+    split = any(placement.replaces_first_norm(stage) for stage in range(len(placement.stages)))
+    if ratio != default and not split:
         raise UserError(
             f"ibn_ratio={ratio!r} is given, and no norm is split", "set ibn='a', or leave it out"
         )
@@ -100,11 +165,11 @@ def _listed(ibn_stages: Sequence[str | None], num_stages: int) -> tuple[str | No
     if isinstance(ibn_stages, str) or len(ibn_stages) != num_stages:
         raise UserError(
             f"ibn_stages={ibn_stages!r} does not describe {num_stages} stages",
-            f"give a list of {num_stages}, each 'a', 'b' or None",
+            f"give a list of {num_stages}, each {', '.join(map(repr, VARIANTS))} or None",
         )
     return tuple(ibn_stages)
 
 
 def _check(variant: object) -> None:
-    if not (variant is None or isinstance(variant, str)) or variant not in _SHORTHANDS:
-        raise unknown("ibn variant", variant, ["a", "b", "None"])
+    if variant is not None and not (isinstance(variant, str) and variant in VARIANTS):
+        raise unknown("ibn variant", variant, [*VARIANTS, "None"])

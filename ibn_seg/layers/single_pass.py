@@ -17,10 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.layers import native, native_passes
 from ibn_seg.layers.passes import Passes, Plan
+from ibn_seg.layers.plain_instance import PlainInstanceNorm, is_compiling, is_tensor
 
-# PyTorch 2.1 has it in another place.
-is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
-_FORWARDS = (nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
+_FORWARDS = (PlainInstanceNorm.forward, nn.InstanceNorm2d.forward, nn.BatchNorm2d.forward)
 _GLOBAL_HOOKS = [
     getattr(nn_module, f"_global_{name}_hooks")
     for name in ("forward", "forward_pre", "backward", "backward_pre")
@@ -35,7 +34,8 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
 
     With a batch norm both are parts of a layer, and would not be called.
     """
-    if is_compiling():  # first, so that `torch.compile` sees no more than this
+    # First, so that `torch.compile` sees no more than this.
+    if is_compiling() or not is_tensor(x):
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
         return False
@@ -92,7 +92,7 @@ def with_relu(
 
 def _offered(x: torch.Tensor) -> Passes | None:
     """Return the passes for `x` if the switch lets them be used, and nothing looks into them."""
-    if _is_watched() or not native.allowed(x.device.type):
+    if is_watched() or not native.allowed(x.device.type):
         return None
     passes = _passes(x.device)
     return passes if passes is not None and passes.takes(x) else None
@@ -132,7 +132,7 @@ def _is_hooked(norm: nn.Module) -> bool:
     )
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Return whether something follows PyTorch's operations one by one."""
     return (
         torch._C._are_functorch_transforms_active()
@@ -257,7 +257,7 @@ class _SinglePass(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         x, *weights, moments, running_mean, running_var = ctx.saved_tensors
         needed = ctx.needs_input_grad[:5]
-        if torch.is_grad_enabled() or _is_watched() or not _is_like(dy, x):
+        if torch.is_grad_enabled() or is_watched() or not _is_like(dy, x):
             running = (running_mean, running_var)
             gradients = gradients_in_torch(x, dy, weights, running, ctx.plan, needed)
         else:

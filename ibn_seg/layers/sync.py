@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers.plain_instance import is_tensor
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -117,6 +118,8 @@ class SynchronisedBatchNorm(_BatchNorm):
                 running.lerp_(new.detach().to(running.dtype), share)
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
+        if not self.training and not is_tensor(x):
+            return  # in training mode `torch.fx` cannot follow
         if x.dim() < 2:
             raise ValueError(f"expected at least 2D input (got {x.dim()}D input)")
 

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -72,7 +72,7 @@ class Backbone(nn.Module, abc.ABC):
     def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
         """Return the output of a stage (from 0) from that of the one before it."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor) -> Any:
         """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
         x = self.pool_stem(self.run_stem(x))
         features = []

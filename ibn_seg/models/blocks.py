@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError
-from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.layers.plain_instance import is_tensor
 
 ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
@@ -70,12 +70,12 @@ class ResidualBlock(nn.Module, abc.ABC):
         self.relu = nn.ReLU(inplace=True)
 
     def _add_shortcut(
-        self, downsample: nn.Module | None, channels: int, instance_norm: bool
+        self, downsample: nn.Module | None, channels: int, added_norm: NormFactory | None
     ) -> None:
         """Register the modules that follow the convolutions, in the order of the state dict."""
         self.downsample = downsample
-        if instance_norm:
-            self.IN = InstanceNorm(channels)
+        if added_norm is not None:
+            self.IN = added_norm(channels)
 
     @abc.abstractmethod
     def _residual(self, x: torch.Tensor) -> torch.Tensor:
@@ -88,7 +88,7 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the block's output, shape (N, planes * expansion, H / stride, W / stride)."""
-        if self.with_cp and x.requires_grad:
+        if self.with_cp and wants_gradients(x):
             out = checkpoint(
                 self._sum,
                 x,
@@ -112,7 +112,7 @@ class BasicBlock(ResidualBlock):
         stride: Stride of the first convolution.
         dilation: Dilation of the first convolution.
         downsample: The shortcut, or None for the identity.
-        instance_norm: Whether an instance norm follows the addition (variant b).
+        added_norm: Builds the norm that follows the addition (variant b), or None.
     """
 
     expansion = 1
@@ -126,7 +126,7 @@ class BasicBlock(ResidualBlock):
         stride: int = 1,
         dilation: int = 1,
         downsample: nn.Module | None = None,
-        instance_norm: bool = False,
+        added_norm: NormFactory | None = None,
     ) -> None:
         if layers.plugins is not None or layers.spatial_conv is not layers.conv:
             raise UserError(
@@ -140,7 +140,7 @@ class BasicBlock(ResidualBlock):
         self.bn1 = layers.first_norm(planes)
         self.conv2 = layers.conv(planes, planes, 3, padding=1, bias=False)
         self.bn2 = layers.norm(planes)
-        self._add_shortcut(downsample, planes, instance_norm)
+        self._add_shortcut(downsample, planes, added_norm)
 
     def _residual(self, x: torch.Tensor) -> torch.Tensor:
         out = self.relu(self.bn1(self.conv1(x)))
@@ -158,7 +158,7 @@ class Bottleneck(ResidualBlock):
         stride: Stride of the convolution that `layers.style` names.
         dilation: Dilation of the 3x3 convolution.
         downsample: The shortcut, or None for the identity.
-        instance_norm: Whether an instance norm follows the addition (variant b).
+        added_norm: Builds the norm that follows the addition (variant b), or None.
     """
 
     expansion = 4
@@ -172,7 +172,7 @@ class Bottleneck(ResidualBlock):
         stride: int = 1,
         dilation: int = 1,
         downsample: nn.Module | None = None,
-        instance_norm: bool = False,
+        added_norm: NormFactory | None = None,
     ) -> None:
         super().__init__(layers.with_cp)
         strides = (1, stride) if layers.style == "pytorch" else (stride, 1)
@@ -195,7 +195,7 @@ class Bottleneck(ResidualBlock):
         self.bn3 = layers.norm(channels)
         if layers.attention is not None:
             self.se = layers.attention(channels)
-        self._add_shortcut(downsample, channels, instance_norm)
+        self._add_shortcut(downsample, channels, added_norm)
         self.plugin_names = {
             position: self._add_plugins(layers.plugins, position, width)
             for position, width in zip(PLUGIN_POSITIONS, (width, width, channels), strict=True)
@@ -260,6 +260,12 @@ ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
     101: (Bottleneck, (3, 4, 23, 3)),
     152: (Bottleneck, (3, 8, 36, 3)),
 }
+
+
+def wants_gradients(*inputs: torch.Tensor) -> bool:
+    """Return whether a backward pass may follow: what traces or records the network has none."""
+    recorded = torch.jit.is_tracing() or not all(map(is_tensor, inputs))
+    return not recorded and any(x.requires_grad for x in inputs)
 
 
 @contextlib.contextmanager

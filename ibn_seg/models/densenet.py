@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
@@ -18,7 +18,7 @@ from ibn_seg.models.backbone import (
     check_stages,
     reset_convolutions_and_norms,
 )
-from ibn_seg.models.blocks import ConvFactory, NormFactory, statistics_kept
+from ibn_seg.models.blocks import ConvFactory, NormFactory, statistics_kept, wants_gradients
 from ibn_seg.models.densenet_weights import DenseNetWeights
 
 
@@ -84,7 +84,7 @@ class DenseLayer(nn.Module):
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the new channels from the feature maps so far, each (N, C, H, W)."""
-        if self.with_cp and any(feature.requires_grad for feature in features):
+        if self.with_cp and wants_gradients(*features):
             squeezed = checkpoint(
                 self._squeeze,
                 *features,
@@ -187,7 +187,7 @@ class DenseNet(Backbone):
             raise unknown("DenseNet depth", depth, ARCHITECTURES)
         check_stages(4, strides, dilations, out_indices, frozen_stages)
         _check_strides(strides)
-        self.placement = _only_a(Placement.resolve(ibn, ibn_stages))
+        self.placement = _without_additions(Placement.resolve(ibn, ibn_stages))
         check_ratio(ibn_ratio, self.placement, IBN_RATIO)
         self.ibn_ratio = ibn_ratio
         self.depth = depth
@@ -263,7 +263,7 @@ class DenseNet(Backbone):
         channels = architecture.stem_channels
         features = nn.Sequential()
         features.conv0 = conv(in_channels, channels, 7, stride=2, padding=3, bias=False)
-        features.norm0 = norm(channels)
+        features.norm0 = (InstanceNorm if self.placement.stem else norm)(channels)
         features.relu0 = nn.ReLU(inplace=True)
         features.pool0 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.stem_info = FeatureInfo(channels, 2, "features.relu0")
@@ -271,8 +271,12 @@ class DenseNet(Backbone):
         for stage, num_layers in enumerate(architecture.blocks):
             layers = []
             for index in range(num_layers):
-                replaced = self.placement.replaces_first_norm(stage) and index % IBN_EVERY == 0
-                first_norm = functools.partial(self._ibn, norm) if replaced else norm
+                replacement = self.placement.first_norm(stage)
+                first_norm = norm
+                if replacement is not None and index % IBN_EVERY == 0:
+                    first_norm = functools.partial(
+                        replacement, ratio=self.ibn_ratio, norm_layer=norm, instance_first=False
+                    )
                 layer = DenseLayer(
                     channels, architecture.growth_rate, dilations[stage], conv, norm, first_norm,
                     with_cp,
@@ -289,9 +293,6 @@ class DenseNet(Backbone):
         features.relu5 = nn.ReLU(inplace=True)
         self.features = features
         return outputs
-
-    def _ibn(self, norm: NormFactory, channels: int) -> IBN:
-        return IBN(channels, self.ibn_ratio, norm, instance_first=False)
 
     def _describe_features(
         self, channels: Sequence[int], strides: Sequence[int]
@@ -311,10 +312,11 @@ def _stage_modules(stage: int) -> tuple[str, str]:
     return f"denseblock{stage + 1}", "norm5" if stage == 3 else f"transition{stage + 1}"
 
 
-def _only_a(placement: Placement) -> Placement:
-    if "b" in placement.stages:
+def _without_additions(placement: Placement) -> Placement:
+    if placement.adds_norms():
+        marks = ", ".join(repr(mark) for mark in dict.fromkeys(placement.stages) if mark)
         raise UserError(
-            "ibn variant 'b' needs residual additions, DenseNet has none", "use 'a' or None"
+            f"ibn variant {marks} needs residual additions, DenseNet has none", "use 'a' or None"
         )
     return placement
 

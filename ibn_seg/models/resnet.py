@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
@@ -93,8 +92,8 @@ class ResNet(Backbone):
         norm_eval: Keep batch norms in eval mode while training.
         with_cp: Recompute blocks in the backward pass to save memory.
         zero_init_residual: Start each block's last norm from zero.
-        ibn: 'a', 'b' or None; shorthand for `ibn_stages` and `ibn_stem`.
-        ibn_stages: 'a', 'b' or None for each stage.
+        ibn: A variant ('a', 'b') or None; shorthand for `ibn_stages` and `ibn_stem`.
+        ibn_stages: A variant or None for each stage.
         ibn_stem: Instance norm in the stem; with `deep_stem` as its third norm.
         ibn_ratio: Share of the channels that are instance-normalised in the stages marked 'a',
             strictly between 0 and 1.
@@ -263,8 +262,11 @@ class ResNet(Backbone):
     def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
         """Return what the blocks of one stage are made of."""
         first_norm = common.norm
-        if self.placement.replaces_first_norm(stage):
-            first_norm = functools.partial(IBN, ratio=self.ibn_ratio, norm_layer=common.norm)
+        replacement = self.placement.first_norm(stage)
+        if replacement is not None:
+            first_norm = functools.partial(
+                replacement, ratio=self.ibn_ratio, norm_layer=common.norm
+            )
         return dataclasses.replace(
             common,
             spatial_conv=hooks.spatial_conv(stage) or common.conv,
@@ -295,7 +297,7 @@ class ResNet(Backbone):
                 stride=stride if index == 0 else 1,
                 dilation=dilation,
                 downsample=downsample if index == 0 else None,
-                instance_norm=self.placement.follows_addition(stage, index, len(dilations)),
+                added_norm=self.placement.norm_after_addition(stage, index, len(dilations)),
             )
             blocks.append(block)
         return nn.Sequential(*blocks)

@@ -5,6 +5,8 @@ block calls elsewhere too. So the block's own `forward` keeps running, but sees 
 through a view that counts the calls of this one pass and puts the norm before the right one. Which
 call that is, and that it follows the addition and ends the block, is read from a symbolic trace of
 the block, and a trace of the result has to show the norm there and no other change.
+
+TorchScript cannot compile such a view. It gets the traced steps of the block as a forward pass.
 """
 
 import copy
@@ -16,7 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Graph, Node, Proxy, Tracer
+from torch.fx import Graph, GraphModule, Node, Proxy, Tracer
 from torch.fx.proxy import TraceError
 
 from ibn_seg.errors import UserError
@@ -30,6 +32,7 @@ NORM = "IN"
 # tried, 2.6 left the norm out without a word, and 2.9 and 2.11 stopped with an internal error.
 COMPILED_SINCE = (2, 13)
 
+_UNTRACEABLE = (TraceError, TypeError, AttributeError, RuntimeError)
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
@@ -52,7 +55,6 @@ class NormAfterAddition:
         own_class: The class that the block had.
     """
 
-    IN: nn.Module
     last_activation: Call
     own_class: type[nn.Module]
 
@@ -64,6 +66,15 @@ class NormAfterAddition:
         """Pickle the block's own class, as ours is made while running."""
         _, _, *state = super().__reduce_ex__(protocol)
         return (_restore, (self.own_class,), *state)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Return this block with its steps written out, as `torch.jit.script` asks for.
+
+        PyTorch puts the result in the place of the block. So it is the block itself, whose results,
+        keys, copies and pickles stay the same.
+        """
+        self.__class__ = _written_out(self)
+        return self
 
 
 class _View:
@@ -194,7 +205,7 @@ def _trace(block: Block, module: nn.Module) -> Graph:
     """Return the steps of the forward pass of `module`, which is a block or a copy of it."""
     try:
         graph = _BlockTracer().trace(module)
-    except (TraceError, TypeError, AttributeError, RuntimeError) as error:
+    except _UNTRACEABLE as error:
         reason = str(error).partition("\n")[0]
         raise _refusal(block, f"its forward pass cannot be traced ({reason})") from error
     if sum(step.op == "placeholder" for step in graph.nodes) != 1:
@@ -217,6 +228,35 @@ def _with_norm(base: type[nn.Module]) -> type[nn.Module]:
         # The block runs as it is, between the compiled parts of the network.
         members["forward"] = torch.compiler.disable(NormAfterAddition.forward)
     return type(f"{base.__name__}WithIN", (NormAfterAddition, base), members)
+
+
+def _written_out(block: NormAfterAddition) -> type[nn.Module]:
+    """Return the class of `block` with a forward pass that is its steps one by one.
+
+    Raises:
+        UserError: The steps are not the same in training and evaluation.
+    """
+    mode, extended = block.training, _with_norm(block.own_class)
+    block.__class__ = extended
+    codes = {}
+    for training in (not mode, mode):
+        block.training = training
+        graph = _BlockTracer().trace(block)
+        codes[training] = graph.python_code("self").src
+    if codes[True] != codes[False]:
+        raise UserError(
+            f"{block.own_class.__name__} cannot be scripted: it takes other steps in training than"
+            " in evaluation",
+            "use torch.jit.trace or torch.export",
+        )
+    members = {
+        "forward": type(GraphModule(block, graph)).forward,
+        "__module__": __name__,
+        "__annotations__": {},
+        # TorchScript would compile the class of each attribute.
+        "__jit_ignored_attributes__": ["last_activation"],
+    }
+    return type(extended.__name__, (extended,), members)
 
 
 def _restore(base: type[nn.Module]) -> nn.Module:

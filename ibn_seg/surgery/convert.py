@@ -9,15 +9,15 @@ from typing import NamedTuple
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.layers.placement import Placement
+from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.layers.placement import VARIANTS, Placement
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.weight_rules import some
 from ibn_seg.surgery.addition import Call, attach_norm, last_activation
 from ibn_seg.surgery.networks import Network, find_network, join
 from ibn_seg.surgery.norms import check_batch_norm, identity_norm, instance_norm, split_norm
 from ibn_seg.surgery.rules import submodule
-
-_VARIANTS = ("a", "b")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def convert(
     Args:
         model: A network, or a model that holds one anywhere: ResNet and its kin, HRNet, RegNet or
             DenseNet from torchvision, timm, mmseg or segmentation_models_pytorch.
-        variant: 'a' or 'b'.
+        variant: 'a', 'b' or another entry of `VARIANTS` (`ibn_seg/layers/placement.py`).
         ratio: Share of the channels of an `IBN` that are instance-normalised, strictly between 0
             and 1; for variant a only. Default: 0.5, in a DenseNet 0.4.
         stages: Stages to convert, from 1. Default: 1, 2 and 3 for variant a, 1 and 2 for b.
@@ -136,9 +136,9 @@ def convert(
     """
     _check_arguments(model, variant, ratio)
     network = find_network(model)
-    if variant == "b" and network.layout.no_b:
+    if VARIANTS[variant].norm_after_addition is not None and network.layout.no_b:
         raise UserError(
-            f"variant 'b' has no meaning for {network.title}: {network.layout.no_b}",
+            f"variant {variant!r} has no meaning for {network.title}: {network.layout.no_b}",
             "use variant 'a'",
         )
     placement = _placement(variant, stages, network)
@@ -164,13 +164,21 @@ def convert(
 def _check_arguments(model: object, variant: object, ratio: object) -> None:
     if not isinstance(model, nn.Module):
         raise UserError(f"a {type(model).__name__} cannot be converted", "give an nn.Module")
-    if variant not in _VARIANTS:
-        raise unknown("ibn variant", variant, _VARIANTS)
+    if not isinstance(variant, str) or variant not in VARIANTS:
+        raise unknown("ibn variant", variant, VARIANTS)
+    entry = VARIANTS[variant]
+    if entry.first_norm not in (None, IBN) or entry.norm_after_addition not in (None, InstanceNorm):
+        raise UserError(
+            f"variant {variant!r} has norms other than IBN and instance norm, which cannot be made"
+            " from batch norms",
+            "build the network by its name: ibn_seg.create_model",
+        )
     if ratio is None:
         return
-    if variant == "b":
+    if entry.first_norm is None:
         raise UserError(
-            f"ratio={ratio!r} is given for variant 'b', which splits no norm", "leave it out"
+            f"ratio={ratio!r} is given for variant {variant!r}, which splits no norm",
+            "leave it out",
         )
     if isinstance(ratio, bool) or not isinstance(ratio, Real) or not 0 < ratio < 1:
         raise UserError(

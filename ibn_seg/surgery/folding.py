@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ibn_seg.layers.fused import scale_and_shift
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.layers.plain_instance import PlainInstanceNorm
 from ibn_seg.layers.sync import SynchronisedBatchNorm
 from ibn_seg.surgery.norms import TAIL, ActivatedIBN, ActivatedInstanceNorm2d
 
@@ -30,6 +31,7 @@ _BATCH_NORMS = (
     nn.SyncBatchNorm,
     SynchronisedBatchNorm,
 )
+_INSTANCE_NORMS = (nn.InstanceNorm2d, PlainInstanceNorm, InstanceNorm, ActivatedInstanceNorm2d)
 # timm's, which end in dropout and activation.
 _ACTIVATED = ("BatchNormAct2d", "SyncBatchNormAct")
 
@@ -56,7 +58,7 @@ def obstacle(norm: nn.Module) -> str | None:
         reasons = (obstacle(part) for part in (norm.IN, norm.BN))
         return next((f"in it, {reason}" for reason in reasons if reason), None)
     if isinstance(norm, nn.InstanceNorm2d):
-        if type(norm) not in (nn.InstanceNorm2d, InstanceNorm, ActivatedInstanceNorm2d):
+        if type(norm) not in _INSTANCE_NORMS:
             return f"a {type(norm).__name__} may do more than an instance norm"
         return "it has running statistics" if norm.running_mean is not None else None
     if norm.training:

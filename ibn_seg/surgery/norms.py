@@ -16,25 +16,29 @@ TAIL = ("drop", "act")
 
 
 class ActivatedIBN(IBN):
-    """IBN in place of a batch norm that applies dropout and activation itself (timm)."""
+    """IBN in place of a batch norm that applies dropout and activation itself (timm).
 
-    drop: nn.Module
-    act: nn.Module
+    Attributes:
+        drop: The dropout.
+        act: The activation.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise and activate `x`, shape (N, channels, H, W); the result has the same shape."""
-        return self.act(self.drop(super().forward(x)))
+        return self.act(self.drop(self.normalise(x)))
 
 
 class ActivatedInstanceNorm2d(InstanceNorm):
-    """Instance norm in place of a batch norm that applies dropout and activation itself (timm)."""
+    """Instance norm in place of a batch norm that applies dropout and activation itself (timm).
 
-    drop: nn.Module
-    act: nn.Module
+    Attributes:
+        drop: The dropout.
+        act: The activation.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise and activate `x`, shape (N, channels, H, W); the result has the same shape."""
-        return self.act(self.drop(super().forward(x)))
+        return self.act(self.drop(self.normalise_fast(x)))
 
 
 def check_batch_norm(name: str, norm: nn.Module) -> None:

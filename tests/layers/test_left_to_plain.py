@@ -63,9 +63,7 @@ def test_other_inputs_are_left_to_the_plain_layer(x, plain):
         assert y.stride() == plain(layer, x).stride()
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 20, 1, 1), (2, 20, 1, 1), (2, 19, 4, 4), (0, 20, 4, 4), (20, 4, 4)]
-)
+@pytest.mark.parametrize("shape", [(1, 20, 1, 1), (2, 20, 1, 1), (2, 19, 4, 4), (20, 4, 4)])
 @pytest.mark.parametrize("make", [IBN, InstanceNorm])
 def test_errors_are_those_of_the_plain_layer(make, shape, plain):
     layer, errors = make(20), []

@@ -21,7 +21,8 @@ from ibn_seg.tasks.results import last_checkpoint
 _POLL_S = 0.2
 # An interrupted command ends within an iteration or a validation image; then it is killed.
 _GRACE_S = 30.0
-_TAIL_BYTES = 8000
+# The table of torchrun alone takes some thousand bytes, and each process its traceback.
+_TAIL_BYTES = 64_000
 
 
 @dataclass

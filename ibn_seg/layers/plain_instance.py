@@ -1,0 +1,118 @@
+"""Instance norm in PyTorch's own operations, also for `torch.fx` and TorchScript."""
+
+from typing import Any
+
+import torch
+import torch.fx
+from torch import nn
+from torch.nn import functional as F
+
+# PyTorch 2.1 has it in another place.
+is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
+
+
+class PlainInstanceNorm(nn.InstanceNorm2d):
+    """`nn.InstanceNorm2d` with scale and shift, which takes what a batch norm takes.
+
+    These are empty batches and, in evaluation mode, maps of one pixel. `torch.fx` records it as one
+    call of `normalised`, TorchScript compiles that function.
+
+    Args:
+        num_features: Number of channels.
+        eps: Added to the variance.
+
+    Shape:
+        Input and output are (N, num_features, H, W), or (num_features, H, W). In training mode
+        H * W > 1.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__(num_features, eps, affine=True)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Normalise `input`; the result has the same shape."""
+        return self.normalise(input)
+
+    def normalise(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what `forward` does; TorchScript knows no `super()`."""
+        if not torch.jit.is_scripting():
+            if not is_tensor(x):
+                # The mode of what `torch.fx` makes may change later: one pixel is allowed in both.
+                return normalised(x, self.weight, self.bias, self.eps, False)
+            if not torch.jit.is_tracing() and not is_trivial(x, self.training):
+                return with_right_gradients(super().forward(x))
+        return normalised(x, self.weight, self.bias, self.eps, self.training)
+
+
+@torch.fx.wrap
+def normalised(
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+    training: bool,
+) -> torch.Tensor:
+    """Return the instance norm of `x`, whose gradients are right in every memory format.
+
+    A map of one pixel is its own mean: what is left is the shift.
+
+    Args:
+        x: The input, shape (N, C, H, W) or (C, H, W).
+        weight: The scale, shape (C,).
+        bias: The shift, shape (C,).
+        eps: Added to the variance.
+        training: Whether a map of one pixel is an error.
+
+    Raises:
+        ValueError: `x` has another number of dimensions, or is of one pixel while training.
+    """
+    if x.dim() != 3 and x.dim() != 4:
+        raise ValueError(f"expected 3D or 4D input (got {x.dim()}D input)")
+    batch = x.unsqueeze(0) if x.dim() == 3 else x
+    if is_trivial(batch, training):
+        y = batch - batch  # zero, and NaN where `x` is not finite
+        if weight is not None:
+            y = y * weight.view(1, -1, 1, 1)
+        if bias is not None:
+            y = y + bias.view(1, -1, 1, 1)
+        y = y.to(x.dtype)
+    else:
+        # Of feature maps of one sample PyTorch's own gradient is wrong (see
+        # `with_right_gradients`), of rows it is right, and the results are the same.
+        rows = F.instance_norm(batch.flatten(2), weight=weight, bias=bias, eps=eps)
+        y = rows.view(batch.shape)
+    return y.squeeze(0) if x.dim() == 3 else y
+
+
+def is_tensor(x: Any) -> bool:
+    """Return whether `x` is a tensor, not something that `torch.fx` traces with."""
+    return isinstance(x, torch.Tensor)
+
+
+def is_trivial(x: torch.Tensor, training: bool) -> bool:
+    """Return whether PyTorch's instance norm refuses `x` where a batch norm does not.
+
+    So it does with empty batches and, whatever the mode, with maps of one pixel.
+    """
+    if x.dim() == 4 and x.size(0) == 0:
+        return True
+    return not training and x.dim() > 2 and x.size(-1) * x.size(-2) == 1
+
+
+def with_right_gradients(y: torch.Tensor) -> torch.Tensor:
+    """Return `y`, which PyTorch's instance norm has made, in a way that gradients are right.
+
+    Of one sample PyTorch (2.1 to 2.14 at least) returns wrong gradients without a word when the
+    gradient of `y` is channels-last.
+    """
+    if not is_compiling() and y.requires_grad:
+        y.register_hook(torch.Tensor.contiguous)
+    return y
+
+
+@torch.fx.wrap
+def kept(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return `y` in the memory format of `x`; PyTorch's instance norm makes NCHW of all."""
+    if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+        return y.contiguous(memory_format=torch.channels_last)
+    return y
