@@ -19,7 +19,8 @@ from mmengine.visualization.vis_backend import BaseVisBackend
 from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ibn_seg.engine.config_dicts import find_copy, find_object, look_up, type_name
+from ibn_seg.engine.config_dicts import find_copy, find_object, look_up
+from ibn_seg.type_names import short_name
 
 # Which key of the config each step of mmengine's Runner reads; {} is the stage: train, val, test.
 _STEPS = {
@@ -257,7 +258,7 @@ class Trail:
             return False
         if isinstance(module, BaseTTAModel):
             return False
-        return type_name(model.get("type")) == type(module).__name__
+        return short_name(model.get("type")) == type(module).__name__
 
     def _running(self, owner: Any) -> None:
         for kinds, keys in _KINDS:

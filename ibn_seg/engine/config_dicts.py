@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ibn_seg.type_names import short_name
+
 _MISSING = object()
 
 
@@ -18,12 +20,6 @@ def dicts(config: Any, path: str = "") -> Iterator[tuple[str, Mapping]]:
             yield from dicts(value, f"{path}[{index}]")
 
 
-def type_name(given: Any) -> str:
-    """Return the bare name of a `type`: a class, a registered name, or a full or scoped name."""
-    name = given if isinstance(given, str) else getattr(given, "__name__", str(given))
-    return name.rpartition(".")[2].rpartition("::")[2]
-
-
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values of configs are equal; what is not plain is equal to itself only."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -33,7 +29,7 @@ def same(one: Any, other: Any) -> bool:
     plain = (str, int, float, bool, type(None))
     if isinstance(one, plain) and isinstance(other, plain):
         return one == other
-    return one is other or (isinstance(one, type) and type_name(one) == type_name(other))
+    return one is other or (isinstance(one, type) and short_name(one) == short_name(other))
 
 
 def find_copy(
@@ -55,7 +51,7 @@ def find_copy(
          -abs(len(part) - len(copy)), path, part)
         for path, part in dicts(config)
         if (given is None) == ("type" not in part)
-        and (same(part, copy) if given is None else type_name(part["type"]) == type_name(given))
+        and (same(part, copy) if given is None else short_name(part["type"]) == short_name(given))
     ]  # fmt: skip
     return _best(found)
 
@@ -75,7 +71,7 @@ def find_object(
         (_nearness(path, roots), sum(same(getattr(built, k, _MISSING), part[k]) for k in part), 0,
          path, part)
         for path, part in dicts(config)
-        if "type" in part and type_name(part["type"]) == name
+        if "type" in part and short_name(part["type"]) == name
     ]  # fmt: skip
     return _best(found)
 

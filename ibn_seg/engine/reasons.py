@@ -9,11 +9,12 @@ from typing import Any
 import cv2
 
 from ibn_seg.engine.blame import Frame, Place
-from ibn_seg.engine.config_dicts import dicts, same, type_name
+from ibn_seg.engine.config_dicts import dicts, same
 from ibn_seg.engine.label_range import labels_out_of_range
 from ibn_seg.engine.missing_data import missing_data
 from ibn_seg.engine.unknown_types import unknown_type
 from ibn_seg.errors import TRACEBACK_VARIABLE, EnvError, UserError, nearest
+from ibn_seg.type_names import short_name
 
 SEE = f"mend it; {TRACEBACK_VARIABLE}=1 shows the traceback"
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
@@ -63,7 +64,7 @@ def subject(place: Place) -> str:
     """Return what a line is about: the key and, where there is one, the class."""
     kind = place.part.get("type") if isinstance(place.part, Mapping) else None
     path = place.path or "the config"
-    return f"{path}: {type_name(kind)}" if kind is not None else path
+    return f"{path}: {short_name(kind)}" if kind is not None else path
 
 
 def reason(error: BaseException, frames: Sequence[Frame]) -> str:
@@ -145,7 +146,7 @@ def _holder(place: Place, name: str, config: Mapping) -> str | None:
             return path
     given = place.part.get("type")
     twins = [p for p, part in dicts(config) if name in part and part.get("type") == given]
-    return f"{twins[0]}: {type_name(given)}" if given is not None and twins else None
+    return f"{twins[0]}: {short_name(given)}" if given is not None and twins else None
 
 
 def _arguments(built: Any, part: Any) -> list[str]:

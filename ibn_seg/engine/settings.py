@@ -9,6 +9,7 @@ from typing import Any
 
 from ibn_seg.benchmark.identity import counted
 from ibn_seg.errors import UserError
+from ibn_seg.type_names import short_name
 
 # Set anew by every start of a run, beside what `counted` leaves out.
 _OF_A_START = frozenset((
@@ -149,9 +150,7 @@ def describe_network(settings: Mapping[str, Any]) -> str:
 
 def _kind(part: Any) -> str:
     """Return the type of a part of a config without its module, SyncBN as BN."""
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
-    name = name.rpartition(".")[2]
+    name = short_name(part.get("type")) if isinstance(part, Mapping) else ""
     return _SAME_LAYER.get(name, name)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from mmengine.registry import TRANSFORMS
 
-from ibn_seg.engine.config_dicts import dicts, type_name
+from ibn_seg.engine.config_dicts import dicts
 from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
+from ibn_seg.type_names import short_name
 
 _FROM_WORKER = re.compile(r"^Caught (\w+) in \w+ worker process \d+")
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+), in (\w+)', re.MULTILINE)
@@ -37,7 +38,7 @@ def explain_worker(error: Exception, config: Mapping, roots: Sequence[str]) -> U
                 if ours and not missing:
                     return None
                 return UserError(
-                    f"{path}: {type_name(part['type'])} fails: {last[:200]}",
+                    f"{path}: {short_name(part['type'])} fails: {last[:200]}",
                     f"mend it; {TRACEBACK_VARIABLE}=1 shows the traceback",
                 )
     return None

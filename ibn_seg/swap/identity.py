@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
+from ibn_seg.type_names import is_named
 
 # Where a run lies, what it is called and what it goes on from; all mean nothing when they are None.
 _PLACES = ("work_dir", "experiment_name", "resume_from")
@@ -95,6 +96,4 @@ def _strip(path: str, backend: MutableMapping[str, Any]) -> list[str]:
 
 
 def _is_labelled(hook: Mapping[str, Any]) -> bool:
-    kind = hook.get("type")
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
-    return name.rpartition(".")[2] == _LABELLED and bool(hook.get("label"))
+    return is_named(hook.get("type"), _LABELLED) and bool(hook.get("label"))

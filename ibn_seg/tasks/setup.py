@@ -16,8 +16,12 @@ from ibn_seg.config import load_config, scope_of
 from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
-from ibn_seg.tasks.config_parts import check_loop_parts, check_optimizer
-from ibn_seg.tasks.config_shape import check_shape
+from ibn_seg.tasks.config_parts import (
+    check_loop_parts,
+    check_optimizer,
+    check_shape,
+    check_whole_splits,
+)
 from ibn_seg.tasks.preprocessing import check_preprocessor, check_segmentor
 from ibn_seg.type_names import is_named, short_name
 
@@ -131,31 +135,10 @@ def prepare(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
-    for part in ("val_dataloader", "test_dataloader"):
-        _check_whole((cfg.get(part) or {}).get("dataset"), f"{part}.dataset")
+    check_whole_splits(cfg)
     check_writable_values(cfg)
     check_writable(cfg.work_dir)
     return cfg
-
-
-def _check_whole(dataset: Any, key: str) -> None:
-    """Raise `UserError` where only a share of a set would be evaluated.
-
-    Args:
-        dataset: The config of a data set, or a list of them.
-        key: Its dotted key.
-    """
-    if isinstance(dataset, (list, tuple)):
-        for index, part in enumerate(dataset):
-            _check_whole(part, f"{key}.{index}")
-    elif isinstance(dataset, Mapping):
-        if dataset.get("share", 1) != 1:
-            raise UserError(
-                f"{key}.share = {dataset['share']!r}",
-                "a share is for train_dataloader; evaluate on the whole split",
-            )
-        _check_whole(dataset.get("datasets"), f"{key}.datasets")
-        _check_whole(dataset.get("dataset"), f"{key}.dataset")
 
 
 def check_writable(folder: str | os.PathLike) -> None:
