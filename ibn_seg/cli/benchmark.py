@@ -14,7 +14,11 @@ _LAUNCHERS = ("local", "ray", "slurm")
 @click.command()
 @click.argument("plan")
 @click.option("--results", metavar="DIR", help="Default: work_dirs/benchmark/NAME_OF_THE_PLAN.")
-@click.option("--dry-run", is_flag=True, help="Print the cells, the time and the disk they need.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the cells, the time and the disk they need, and check what they need.",
+)
 @click.option("--launcher", type=click.Choice(_LAUNCHERS), default="local", show_default=True,
               help="Where cells run.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), metavar="N",
@@ -65,6 +69,7 @@ def benchmark(
     folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
     if dry_run:
         _show(plan, folder)
+        _check(plan, folder, launcher, retry == "failed")
         return
     rows = run_plan(
         plan,
@@ -80,6 +85,22 @@ def benchmark(
     Console().print(_table(rows, "state"))
     click.echo(f"{_counts(rows)}; index: {folder}/benchmark.json")
     check_finished(rows, folder)
+
+
+def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
+    """Say which cells would fail.
+
+    Raises:
+        UserError: Some would.
+    """
+    from ibn_seg.errors import UserError
+    from ibn_seg.tasks.benchmark.run import check_plan
+
+    lines = check_plan(plan, folder, launcher=launcher, retry_failed=retry_failed)
+    for line in lines:
+        click.echo(f"error: {plan}: {line}", err=True)
+    if lines:
+        raise UserError(f"{plan}: not all cells can run", "mend what the lines above say")
 
 
 def _show(plan_file: str, folder: str) -> None:

@@ -231,19 +231,34 @@ def write_pair(
     """
     out = Path(out_dir)
     _check(size, workers)
+    frames = pair_frames(out, source_frames, target_train, target_val, adverse_train, adverse_val)
+    counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
+    if adverse_train or adverse_val:
+        counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
+    written = _write_claimed(out, frames, counts, seed, size, workers, progress)
+    return {**counts, "written": written}
+
+
+def pair_frames(
+    out_dir: str | os.PathLike,
+    source_frames: int,
+    target_train: int,
+    target_val: int,
+    adverse_train: int = 0,
+    adverse_val: int = 0,
+) -> list[Frame]:
+    """Return the frames that `write_pair` writes for these numbers."""
+    out = Path(out_dir)
     frames = [
         *gta5_frames(out / "gta5", source_frames),
         *cityscapes_frames(out / "cityscapes", "train", target_train),
         *cityscapes_frames(out / "cityscapes", "val", target_val),
     ]
-    counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
     if adverse_train or adverse_val:
-        counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
         for condition in CONDITION_STARTS:
             frames += acdc_frames(out / "acdc", condition, "train", adverse_train)
             frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
-    written = _write_claimed(out, frames, counts, seed, size, workers, progress)
-    return {**counts, "written": written}
+    return frames
 
 
 def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame]:

@@ -215,8 +215,8 @@ class SlurmLauncher:
         cluster: str = "slurm",
     ) -> None:
         submitit = _optional("submitit", "slurm")
-        if cluster == "slurm" and shutil.which("sbatch") is None:
-            raise EnvError("--launcher slurm: there is no sbatch here", "run it on a login node")
+        if cluster == "slurm":
+            _check_sbatch()
         plan, self._task, self._queue = job.plan, task, _Queue(job)
         executor = submitit.AutoExecutor(job.store.folder / "slurm", cluster=cluster)
         hours = plan.budget.hours
@@ -253,6 +253,24 @@ class SlurmLauncher:
         """Cancel the jobs."""
         for job in self._jobs:
             job.cancel()
+
+
+def check_launcher(name: str) -> None:
+    """Check that a launcher can be used here.
+
+    Raises:
+        EnvError: What it needs is not installed.
+    """
+    if name == "ray":
+        _optional("ray")
+    elif name == "slurm":
+        _optional("submitit", "slurm")
+        _check_sbatch()
+
+
+def _check_sbatch() -> None:
+    if shutil.which("sbatch") is None:
+        raise EnvError("--launcher slurm: there is no sbatch here", "run it on a login node")
 
 
 def make_launcher(

@@ -16,10 +16,13 @@ from ibn_seg.benchmark.store import Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.progress import progress_callback
 from ibn_seg.tasks.benchmark.cell import Job, run_cell
-from ibn_seg.tasks.benchmark.launchers import Launcher, make_launcher
+from ibn_seg.tasks.benchmark.launchers import Launcher, check_launcher, make_launcher
+from ibn_seg.tasks.benchmark.needs import described, missing_needs
 from ibn_seg.tasks.benchmark.progress import Board
 from ibn_seg.tasks.setup import SCENES_VARIABLE, check_writable, scenes_at
 
+# The folder of the plan's scenes in the results.
+SCENES = "scenes"
 _WATCH_S = 1.0
 Say = Callable[[str], None]
 
@@ -67,6 +70,8 @@ def run_plan(
         if retry_failed:
             job.retries = {cell.id: len(store.failures(cell)) for cell in job.cells}
         left = [cell for cell in job.cells if job.unfinished(cell)]
+        if launcher == "local" and len(left) == len(job.cells):
+            _check_any_can_run(plan, left, store, say)
         if left and plan.scenes is not None:
             _render(plan, store, say)
         where = os.fspath(plan.file.resolve()), os.fspath(store.folder.resolve())
@@ -79,6 +84,52 @@ def run_plan(
             started.stop()
             rows = write_index(plan, job.cells, store)
     return rows
+
+
+def _check_any_can_run(plan: Plan, cells: Sequence[Cell], store: Store, say: Say) -> None:
+    """Check that there is a cell that does not have to fail.
+
+    Raises:
+        UserError: All have to; nothing was begun.
+    """
+    failing = []
+    with contextlib.closing(missing_needs(plan, cells, store.folder / SCENES)) as looked_at:
+        for cell, lines in looked_at:
+            if not lines and not cell.needs:
+                return
+            failing.append((cell, lines))
+    for line in described(failing):
+        say(f"error: {plan.file}: {line}")
+    raise UserError(
+        f"{plan.file}: none of its {len(cells)} cells can run", "mend what the lines above say"
+    )
+
+
+def check_plan(
+    plan_file: str | os.PathLike,
+    results: str | os.PathLike,
+    *,
+    launcher: str = "local",
+    retry_failed: bool = False,
+) -> list[str]:
+    """Return why cells that a call of `run_plan` would begin have to fail, a line for each reason.
+
+    Args:
+        plan_file: The plan.
+        results: The folder of the results; nothing is written.
+        launcher: Where cells would run. On a cluster this machine's data stand for all.
+        retry_failed: Whether failed cells would be tried again.
+
+    Raises:
+        UserError: The plan or a config is wrong.
+        EnvError: The launcher's package is missing.
+    """
+    check_launcher(launcher)
+    plan, cells, store = open_plan(plan_file, results)
+    begun = ("to do", "interrupted", *(("failed",) if retry_failed else ()))
+    waiting = [cell for cell in cells if store.state(cell) in begun]
+    found = missing_needs(plan, waiting, store.folder / SCENES, here=launcher == "local")
+    return described(found)
 
 
 def open_plan(
@@ -158,7 +209,7 @@ def _scenes_of(plan: Plan, results: Path) -> Iterator[None]:
     if plan.scenes is None or os.environ.get(SCENES_VARIABLE):
         yield
         return
-    with scenes_at((results / "scenes").resolve()):
+    with scenes_at((results / SCENES).resolve()):
         yield
 
 
