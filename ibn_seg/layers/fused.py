@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import with_right_gradients
-from ibn_seg.layers.single_pass import has_relu, is_compiling, with_relu
+from ibn_seg.layers.single_pass import has_relu, is_compiling, is_watched, with_relu
 
 
 class _OfFused(nn.Module):
@@ -122,7 +122,8 @@ class FusedInstanceNorm(_OfFused):
         """
         tensors = [x] if self.weight is None else [x, self.weight]
         graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        return x.dtype in (torch.float32, torch.float64) and not graph and not is_compiling()
+        followed = is_compiling() or is_watched()
+        return x.dtype in (torch.float32, torch.float64) and not graph and not followed
 
     def extra_repr(self) -> str:
         """Describe it when printed."""

@@ -14,6 +14,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.nn.modules import module as nn_module
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from ibn_seg.layers import native, native_passes
 from ibn_seg.layers.passes import Passes, Plan
@@ -92,7 +94,7 @@ def with_relu(
 
 def _offered(x: torch.Tensor) -> Passes | None:
     """Return the passes for `x` if the switch lets them be used, and nothing looks into them."""
-    if _is_watched() or not native.allowed(x.device.type):
+    if is_watched() or not native.allowed(x.device.type):
         return None
     passes = _passes(x.device)
     return passes if passes is not None and passes.takes(x) else None
@@ -132,11 +134,13 @@ def _is_hooked(norm: nn.Module) -> bool:
     )
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Return whether something follows PyTorch's operations one by one."""
     return (
         torch._C._are_functorch_transforms_active()
         or torch._C._len_torch_dispatch_stack() > 0
+        # A default device is a mode too, which follows nothing but what makes tensors.
+        or any(not isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
         or forward_ad._current_level >= 0
     )
 
@@ -257,7 +261,7 @@ class _SinglePass(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         x, *weights, moments, running_mean, running_var = ctx.saved_tensors
         needed = ctx.needs_input_grad[:5]
-        if torch.is_grad_enabled() or _is_watched() or not _is_like(dy, x):
+        if torch.is_grad_enabled() or is_watched() or not _is_like(dy, x):
             running = (running_mean, running_var)
             gradients = gradients_in_torch(x, dy, weights, running, ctx.plan, needed)
         else:

@@ -32,6 +32,9 @@ class Segmenter:
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
         cfg_options: Values that replace those of the config, by dotted key.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        most_pixels: The most pixels that the network sees at once. Larger pictures go through it
+            window by window, for the same labels but for rounding. Default: 4096 x 2048
+            (`ibn_seg.tasks.windows.large_images`).
 
     Attributes:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
@@ -48,15 +51,18 @@ class Segmenter:
         device: str | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         fuse: bool = False,
+        most_pixels: int | None = None,
     ) -> None:
         model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
         from mmengine.dataset import Compose
 
         from ibn_seg.engine.explain import explained
+        from ibn_seg.tasks.windows.large_images import MOST_PIXELS, LargeImages
 
         with explained(cfg):
             self._pipeline = Compose(_array_pipeline(cfg))
         self._model = model.to(_device(device))
+        self._large = LargeImages(self._model, most_pixels or MOST_PIXELS)
         self.palette = _palette(weights)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -73,6 +79,8 @@ class Segmenter:
         data = self._pipeline({"img": image})
         batch = {key: [value] for key, value in data.items()}
         with torch.inference_mode():
+            if self._large.takes(data):
+                return self._large.labels(data)
             sample = self._model.test_step(batch)[0]
         return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
