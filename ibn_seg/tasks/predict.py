@@ -32,9 +32,9 @@ class Segmenter:
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
         cfg_options: Values that replace those of the config, by dotted key.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        most_pixels: The most pixels that the network sees at once. Larger pictures go through it
-            window by window, for the same labels but for rounding. Default: 4096 x 2048
-            (`ibn_seg.tasks.windows.large_images`).
+        most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
+            picture goes through it window by window. Its labels are the same but for rounding. A
+            network that cannot be cut so sees the whole picture, and a warning says why.
 
     Attributes:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
@@ -100,7 +100,8 @@ def predict(
 
     Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for
     each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
-    or frame is in memory at a time, and each file appears when it is whole.
+    or frame is in memory at a time, and each file appears when it is whole. A picture of more than
+    4096 x 2048 pixels goes through the network window by window; see `Segmenter`.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.

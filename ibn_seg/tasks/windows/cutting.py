@@ -1,4 +1,4 @@
-"""Windows of a picture: their inner parts cover it once, their margins are what they see besides."""
+"""Windows of a picture: inner parts that cover it once, and margins around them."""
 
 import itertools
 from collections.abc import Sequence

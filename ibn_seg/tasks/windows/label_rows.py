@@ -99,9 +99,7 @@ class LabelRows:
                 stop += 1
             if stop == self._done:
                 break
-            vertical = AxisResize(
-                self._size[0], height, self._first, self._done, stop - self._done
-            )
+            vertical = AxisResize(self._size[0], height, self._first, self._done, stop - self._done)
             horizontal = AxisResize(self._size[1], width, 0, 0, width)
             part = resize_part(rows, vertical, horizontal, self._target.align_corners)
             self._labels[self._done : stop] = self._classes(part)

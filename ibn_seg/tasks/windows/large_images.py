@@ -21,10 +21,10 @@ from ibn_seg.tasks.windows.window_run import CannotCutError, Network, Plan, run_
 # Up to so many pixels a picture goes through the network at once: 4096 x 2048, so that frames of
 # 3840 x 2160 do. No window of a larger one has more.
 MOST_PIXELS = 4096 * 2048
-# What of mmseg is done here in another way; a class that does it in its own way is left to it.
+# What is done here instead of mmseg. A class that does it in a way of its own is left to itself.
 _SEGMENTOR = ("forward", "predict", "inference", "whole_inference", "slide_inference",
               "postprocess_result")  # fmt: skip
-# The same of the head, whose `predict` may differ if it ends with this.
+# The same of the head.
 _HEAD = ("predict_by_feat",)
 _log = logging.getLogger(__name__)
 
@@ -50,9 +50,10 @@ class LargeImages:
         Args:
             data: What the test pipeline returned.
         """
-        picture = data["data_samples"].metainfo["ori_shape"]
-        pixels = max(data["inputs"][0].numel(), picture[0] * picture[1])
-        return pixels > self._most and _is_known(self._model)
+        if not _is_known(self._model):
+            return False
+        height, width = data["data_samples"].metainfo["ori_shape"][:2]
+        return max(data["inputs"][0].numel(), height * width) > self._most
 
     def labels(self, data: Mapping[str, Any]) -> np.ndarray:
         """Return the labels of a picture, shape (H, W) uint8.

@@ -49,23 +49,22 @@ def source_positions(
 ) -> torch.Tensor:
     """Return where in the whole map before the resize the wanted cells lie, shape (count,).
 
-    The formula and its rounding are those of PyTorch, which computes in the type of the map:
+    PyTorch rounds the ratio, and then the fused product and sum, to the type of the map:
     https://github.com/pytorch/pytorch/blob/v2.1.0/aten/src/ATen/native/UpSample.h
     """
-    wanted = torch.arange(axis.first_out, axis.first_out + axis.count, dtype=dtype)
+    wanted = torch.arange(axis.first_out, axis.first_out + axis.count, dtype=torch.float64)
     before, after = (torch.tensor(n, dtype=dtype) for n in (axis.whole_in, axis.whole_out))
     if align_corners:
-        return wanted * ((before - 1) / (after - 1)) if axis.whole_out > 1 else wanted * 0
-    return ((wanted + 0.5) * (before / after) - 0.5).clamp_(min=0)
+        ratio = (before - 1) / (after - 1) if axis.whole_out > 1 else before * 0
+        return (wanted * ratio.double()).to(dtype)
+    return ((wanted + 0.5) * (before / after).double() - 0.5).to(dtype).clamp_(min=0)
 
 
-def _resize_axis(
-    x: torch.Tensor, dim: int, axis: AxisResize, align_corners: bool
-) -> torch.Tensor:
+def _resize_axis(x: torch.Tensor, dim: int, axis: AxisResize, align_corners: bool) -> torch.Tensor:
     here = x.shape[dim]
     if axis.whole_in == axis.whole_out:  # each cell is its own source
         first = axis.first_out - axis.first_in
-        if 0 <= first and first + axis.count <= here:
+        if first >= 0 and first + axis.count <= here:
             return x.narrow(dim, first, axis.count)
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     position = source_positions(axis, align_corners, dtype)

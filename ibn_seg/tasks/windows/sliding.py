@@ -10,9 +10,7 @@ from ibn_seg.tasks.windows.canvas import Canvas
 from ibn_seg.tasks.windows.cutting import Span, Window
 
 
-def slide_rows(
-    model: nn.Module, canvas: Canvas, meta: Mapping[str, Any]
-) -> Iterator[torch.Tensor]:
+def slide_rows(model: nn.Module, canvas: Canvas, meta: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """Yield what `slide_inference` returns, in blocks of rows, shape (1, classes, rows, W).
 
     A block ends where the next row of windows begins. The sums are made in mmseg's order, so that

@@ -63,7 +63,10 @@ def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest:
         return noise(rows * PERIOD + rest[0], columns * PERIOD + rest[1])
 
     calls, layers = _calls(network, picture)
-    margins = _margins(network, picture, layers, any(rest))
+    reach = _reaches(network, picture, list(layers))
+    # A resize that is not by a whole number may look one cell further in a larger picture.
+    more = [any(rest) and resized for resized in layers.values()]
+    margins = tuple(PERIOD * (far + one) for far, one in zip(reach, more, strict=True))
     plan = Plan(tuple(calls[:-1]), margins, calls[-1].before)
     _check(network, picture, plan)
     return plan
@@ -118,8 +121,13 @@ def _probe(network: Network, picture: torch.Tensor) -> list[_Seen]:
 
 def _calls(
     network: Network, picture: Callable[[int, int], torch.Tensor]
-) -> tuple[list[Call], list[int]]:
-    """Return the calls, the logits as the last, and which of them need a margin of their own."""
+) -> tuple[list[Call], dict[int, bool]]:
+    """Return what is known of a network's calls.
+
+    Returns:
+        The calls, the logits as the last, and the numbers of those that need a margin of their own,
+        each with whether a resize comes before it.
+    """
     runs = [_probe(network, picture(side, side)) for side in _SMALL]
     if len({len(run) for run in runs}) > 1:
         raise CannotCutError(_UNLIKE)
@@ -129,8 +137,9 @@ def _calls(
     ]
     if any(scale.growth < 1 for scale in calls[-1].before):
         raise CannotCutError("its logits do not grow with the picture")
+    first = next((i for i, each in enumerate(seen) if not each[0].whole), len(seen))
     layers = [i for i, each in enumerate(seen) if each[0].whole and calls[i].grows]
-    return calls, [*layers, len(calls) - 1]
+    return calls, {i: i > first for i in [*layers, len(calls) - 1]}
 
 
 def _scales(sizes: Sequence[tuple[int, int]]) -> MapScale:
@@ -144,23 +153,18 @@ def _scales(sizes: Sequence[tuple[int, int]]) -> MapScale:
     return tuple(scales)
 
 
-def _margins(
-    network: Network,
-    picture: Callable[[int, int], torch.Tensor],
-    layers: Sequence[int],
-    rest: bool,
-) -> tuple[int, ...]:
-    """Return how many pixels around a window change its part of the inputs of some calls.
+def _reaches(
+    network: Network, picture: Callable[[int, int], torch.Tensor], layers: Sequence[int]
+) -> list[int]:
+    """Return how many periods around a window change its part of the inputs of some calls.
 
     Args:
         network: The network.
         picture: Returns a picture of a number of periods.
         layers: The numbers of the calls.
-        rest: Whether sizes are not whole periods: then a resize that is not by a whole number may
-            look one cell further in a larger picture.
 
     Raises:
-        CannotCutError: All pixels do.
+        CannotCutError: All do.
     """
     for periods in _LONG:
         reach = [0] * len(layers)
@@ -168,7 +172,7 @@ def _margins(
             found = _reach(network, picture, layers, periods, axis, end)
             reach = [max(pair) for pair in zip(reach, found, strict=True)]
         if max(reach) <= periods // 2:
-            return tuple((count + rest) * PERIOD for count in reach)
+            return reach
     raise CannotCutError("each of its labels depends on pixels everywhere")
 
 
@@ -200,9 +204,7 @@ def _reach(
     return reach
 
 
-def _check(
-    network: Network, picture: Callable[[int, int], torch.Tensor], plan: Plan
-) -> None:
+def _check(network: Network, picture: Callable[[int, int], torch.Tensor], plan: Plan) -> None:
     """Compare windows with the whole on two long pictures.
 
     Raises:
@@ -214,9 +216,7 @@ def _check(
         size = tuple(x.shape[2:])
         found = run_windows(
             network,
-            lambda window, x=x: x[
-                :, :, slice(*window.rows.outer), slice(*window.columns.outer)
-            ],
+            lambda window, x=x: x[:, :, slice(*window.rows.outer), slice(*window.columns.outer)],
             size,
             plan,
             lambda margin, size=size, parts=parts: windows(

@@ -216,7 +216,8 @@ def find_resize(
     call = inspect.signature(function).bind(*args, **kwargs)
     call.apply_defaults()
     found = call.arguments
-    depends = found["size"] is not None or found["align_corners"]
+    by_size = found["size"] is not None or found["recompute_scale_factor"]
+    depends = by_size or found["align_corners"]
     return found if found["mode"] == "bilinear" and depends else None
 
 
