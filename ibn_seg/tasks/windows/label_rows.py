@@ -80,14 +80,17 @@ class LabelRows:
         if begin >= end:
             return
         rows = logits[:, :, begin:end, self._left : self._left + self._size[1]]
+        if self._target.flip == "horizontal":
+            rows = rows.flip(3)
         if self._kept is not None:
             rows = torch.cat((self._kept, rows), dim=2)
         self._finish(rows)
 
     def labels(self) -> np.ndarray:
         """Return the labels, shape (H, W) uint8, when all rows have arrived."""
-        axis = {"horizontal": 1, "vertical": 0}.get(self._target.flip)
-        return self._labels if axis is None else np.ascontiguousarray(np.flip(self._labels, axis))
+        # Mirrored last: the first rows of the picture are the last ones to arrive.
+        vertical = self._target.flip == "vertical"
+        return np.ascontiguousarray(self._labels[::-1]) if vertical else self._labels
 
     def _finish(self, rows: torch.Tensor) -> None:
         """Fill the rows of labels that `rows` decide, and keep those that later ones need."""
