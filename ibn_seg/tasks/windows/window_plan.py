@@ -63,12 +63,14 @@ def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest:
         return noise(rows * PERIOD + rest[0], columns * PERIOD + rest[1])
 
     calls, layers = _calls(network, picture)
-    reach = _reaches(network, picture, list(layers))
+    reach = _reaches(network, picture, {i: calls[i].before for i in layers})
     # A resize that is not by a whole number may look one cell further in a larger picture.
     more = [any(rest) and resized for resized in layers.values()]
     margins = tuple(PERIOD * (far + one) for far, one in zip(reach, more, strict=True))
     plan = Plan(tuple(calls[:-1]), margins, calls[-1].before)
-    _check(network, picture, plan)
+    # TF32's rounding could pass for a difference.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        _check(network, picture, plan)
     return plan
 
 
@@ -154,14 +156,16 @@ def _scales(sizes: Sequence[tuple[int, int]]) -> MapScale:
 
 
 def _reaches(
-    network: Network, picture: Callable[[int, int], torch.Tensor], layers: Sequence[int]
+    network: Network,
+    picture: Callable[[int, int], torch.Tensor],
+    layers: Mapping[int, MapScale],
 ) -> list[int]:
     """Return how many periods around a window change its part of the inputs of some calls.
 
     Args:
         network: The network.
         picture: Returns a picture of a number of periods.
-        layers: The numbers of the calls.
+        layers: The numbers of the calls, with the scales of their inputs.
 
     Raises:
         CannotCutError: All do.
@@ -179,7 +183,7 @@ def _reaches(
 def _reach(
     network: Network,
     picture: Callable[[int, int], torch.Tensor],
-    layers: Sequence[int],
+    layers: Mapping[int, MapScale],
     periods: int,
     axis: int,
     end: bool,
@@ -192,9 +196,9 @@ def _reach(
     x.narrow(dim, *strip).fill_(torch.nan)
     seen = _probe(network, x)
     reach = []
-    for number in layers:
+    for number, scales in layers.items():
         lost = seen[number].lost[axis].nonzero()[:, 0].tolist()
-        growth = len(seen[number].lost[axis]) // periods
+        growth = scales[axis].growth
         if not lost or growth == 0:
             reach.append(0)
             continue

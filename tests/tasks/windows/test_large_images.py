@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 import ibn_seg
 from ibn_seg.tasks.setup import register
 from ibn_seg.tasks.windows.large_images import LargeImages
+from ibn_seg.tasks.windows.window_plan import make_plan
 from tests.networks import scrambled
 
 NORM = {"type": "BN"}
@@ -191,6 +192,20 @@ def test_margins_that_leave_no_room(caplog):
     assert pixels[-1] == 300 * 401
     assert (found != expected).mean() <= 1e-5
     assert "more pixels on each side" in caplog.text
+
+
+def test_windows_need_what_the_layers_reach():
+    """One 3x3 convolution of stride 4 reaches less than a period, whatever the size of the rest."""
+
+    def network(x):
+        return torch.nn.functional.conv2d(x, weight, stride=4, padding=1)
+
+    def noise(height, width):
+        return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+    weight = torch.randn(2, 3, 3, 3, generator=torch.Generator().manual_seed(1))
+    for rest in (0, 1, 62, 63):
+        assert make_plan(network, noise, (rest, rest)).margins == (64,)
 
 
 def test_what_is_not_taken():
