@@ -14,6 +14,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.nn.modules import module as nn_module
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from ibn_seg.layers import native, native_passes
 from ibn_seg.layers.passes import Passes, Plan
@@ -137,6 +139,8 @@ def is_watched() -> bool:
     return (
         torch._C._are_functorch_transforms_active()
         or torch._C._len_torch_dispatch_stack() > 0
+        # A default device is a mode too, which follows nothing but what makes tensors.
+        or any(not isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
         or forward_ad._current_level >= 0
     )
 

@@ -43,6 +43,9 @@ class Segmenter:
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
         cfg_options: Values that replace those of the config, by dotted key.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
+            picture goes through it window by window. Its labels are the same but for rounding. A
+            network that cannot be cut so sees the whole picture, and a warning says why.
 
     Attributes:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
@@ -59,17 +62,20 @@ class Segmenter:
         device: str | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         fuse: bool = False,
+        most_pixels: int | None = None,
     ) -> None:
         model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
         from mmengine.dataset import Compose
 
         from ibn_seg.engine.explain import explained
+        from ibn_seg.tasks.windows.large_images import MOST_PIXELS, LargeImages
 
         # Where predicting fails, the config says why.
         self._explained = lambda: explained(cfg, "test_pipeline", "test_dataloader")
         with self._explained():
             self._pipeline = Compose(_array_pipeline(cfg))
         self._model = model.to(_device(device))
+        self._large = LargeImages(self._model, most_pixels or MOST_PIXELS)
         self.palette = _palette(weights)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -86,6 +92,8 @@ class Segmenter:
         with self._explained(), torch.inference_mode():
             data = self._pipeline({"img": image})
             batch = {key: [value] for key, value in data.items()}
+            if self._large.takes(data):
+                return self._large.labels(data)
             sample = self._model.test_step(batch)[0]
         return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
@@ -131,7 +139,8 @@ def predict(
 
     Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for
     each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
-    or frame is in memory at a time, and each file appears when it is whole.
+    or frame is in memory at a time, and each file appears when it is whole. A picture of more than
+    4096 x 2048 pixels goes through the network window by window; see `Segmenter`.
 
     The content of a file decides whether it is a picture, not its name. Of several frames the
     first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg that is

@@ -8,6 +8,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers import IBN, InstanceNorm, native
+from ibn_seg.layers.fused import FusedIBN, FusedInstanceNorm
 from tests.layers.steps import images, in_one_pass, randomised
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -155,3 +156,34 @@ def test_torch_compile_makes_one_graph(training):
     expected = copy.deepcopy(network)(x := torch.randn(2, 20, 5, 5))
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_function_modes_see_instance_norms():
+    """What follows PyTorch's functions sees the norms of every layer, fused ones too."""
+    seen = []
+
+    class Follow(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            seen.append(function)
+            return function(*args, **(kwargs or {}))
+
+    x = torch.randn(1, 8, 5, 6)
+    with torch.no_grad():
+        for layer in (
+            InstanceNorm(8).eval(),
+            IBN(8).eval(),
+            FusedInstanceNorm(nn.InstanceNorm2d(8)),
+            FusedIBN(IBN(8).eval(), folded=True),
+        ):
+            expected = layer(x.clone())
+            seen.clear()
+            with Follow():
+                found = layer(x.clone())
+            assert seen.count(nn.functional.instance_norm) == 1
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_default_device_changes_nothing():
+    layer, x = IBN(20).eval(), torch.randn(2, 20, 8, 8)
+    with torch.device("cpu"):
+        assert in_one_pass(layer(x))

@@ -122,6 +122,7 @@ RULES = {
         {"torch"},
         {"mmengine"},
     ),
+    "ibn_seg.tasks.windows": Rule(set(), {"mmseg", "torch", "numpy"}),
     "ibn_seg.tasks.data.files": Rule(
         {"errors", "datasets.labels", "datasets.formats", "datasets.orientation"}, PICTURES
     ),
