@@ -16,6 +16,7 @@ from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.errors import UserError
 from ibn_seg.tasks.setup import SCENES_VARIABLE, register, scenes_at, set_training
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -134,7 +135,7 @@ class _Look:
         import torch
 
         gpus = torch.cuda.device_count()
-        if config.optim_wrapper.get("type") == "AmpOptimWrapper" and not gpus:
+        if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
             yield "optim_wrapper: AmpOptimWrapper needs a GPU, there is none: use OptimWrapper"
         if 0 < gpus < self._plan.processes:
             yield (
