@@ -123,6 +123,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str]) -> int:
     """Run the command line and return its exit code; errors are one line on stderr."""
     warnings.filterwarnings("ignore", module=_CHATTY)
+    stdout = sys.stdout
     try:
         cli.main(args=list(args), prog_name="ibn-seg", standalone_mode=False)
     except click.ClickException as error:
@@ -133,7 +134,8 @@ def run(args: Sequence[str]) -> int:
         return _interrupted()
     except SystemExit as stop:
         # click and rich end so where the reader of a pipe has gone, as in `ibn-seg models | head`.
-        if isinstance(stop.__context__, BrokenPipeError):
+        # Then click has put a wrapper in the place of stdout.
+        if isinstance(stop.__context__, BrokenPipeError) or sys.stdout is not stdout:
             return BROKEN_PIPE
         raise
     except Exception as error:

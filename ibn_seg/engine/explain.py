@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mmengine.config import Config
 from torch import nn
 
+from ibn_seg.engine.argument_kinds import wrong_kind
 from ibn_seg.engine.blame import Frame, Place, follow, frames_of
 from ibn_seg.engine.reasons import describe, is_wrong_argument
 from ibn_seg.engine.worker_errors import explain_worker, is_from_worker
@@ -61,8 +62,10 @@ def explain(error: Exception, given: dict, *roots: str) -> UserError | None:
     if is_from_worker(error):
         return explain_worker(error, given, trail.roots)
     place = trail.place
-    if place is None or _is_ours(error, frames, place):
+    if place is None:
         return None
+    if _is_ours(error, frames, place):
+        return wrong_kind(error, place, frames)
     return describe(error, place, frames, given)
 
 

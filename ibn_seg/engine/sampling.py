@@ -18,6 +18,7 @@ from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
 from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.errors import UserError
 
 
 @lru_cache(maxsize=2)
@@ -40,10 +41,18 @@ class PositionSampler(Sampler):
 
     Attributes:
         start: How many samples of this rank are skipped.
+
+    Raises:
+        UserError: There is no sample.
     """
 
     def __init__(self, dataset: Dataset, seed: int, shuffle: bool = True) -> None:
         self.length = len(dataset)
+        if not self.length:
+            raise UserError(
+                "the data set of train_dataloader has no samples",
+                "a wrapper, such as RepeatDataset(times=0), or indices leaves none",
+            )
         self.seed = seed
         self.shuffle = shuffle
         self.start = 0

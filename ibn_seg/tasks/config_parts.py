@@ -18,7 +18,10 @@ _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
 _LONG = 60
+_TEXT = (str, os.PathLike)
 _TEXTS = ("work_dir", "load_from", "default_scope")
+# Tables name a run by these.
+_NAMES = ("method", "source")
 
 
 def check_shape(cfg: Mapping[str, Any]) -> None:
@@ -33,16 +36,31 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
     for key in _DICTS:
         _check(key, cfg.get(key), Mapping, "a dict")
     for key in _TEXTS:
-        _check(key, cfg.get(key), (str, os.PathLike), "a text")
+        _check(key, cfg.get(key), _TEXT, "a text")
     for key in _DICTS_OR_LISTS:
         _check(key, cfg.get(key), (Mapping, list, tuple), "a dict, or a list of dicts")
         if isinstance(cfg.get(key), (list, tuple)):
             for index, part in enumerate(cfg[key]):
                 _check(f"{key}[{index}]", part, Mapping, "a dict")
+    for key, part in (cfg.get("default_hooks") or {}).items():
+        _check(f"default_hooks.{key}", part, Mapping, "a dict")
+    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    _check("default_hooks.checkpoint.out_dir", checkpoint.get("out_dir"), _TEXT, "a text")
+    _check_names(cfg.get("experiment") or {})
     _check_windows(cfg.get("model"))
     for key in _LOADERS:
         if cfg.get(key):
             _check_loader(key, cfg[key])
+
+
+def check_model(cfg: Mapping[str, Any]) -> None:
+    """Check of a config what a network alone needs, as `check_shape` does.
+
+    Raises:
+        UserError: The model is no dict, or its windows have no size.
+    """
+    _check("model", cfg.get("model"), Mapping, "a dict")
+    _check_windows(cfg.get("model"))
 
 
 def check_loop_parts(cfg: "Config") -> None:
@@ -96,6 +114,13 @@ def _check(key: str, value: Any, kinds: Any, wanted: str) -> None:
     if value is not None and not isinstance(value, kinds):
         shown = repr(value) if len(repr(value)) <= _LONG else f"a {type(value).__name__}"
         raise UserError(f"{key} is {shown}", f"it must be {wanted}")
+
+
+def _check_names(experiment: Mapping[str, Any]) -> None:
+    for key in _NAMES:
+        several = key == "source" and isinstance(experiment.get(key), (list, tuple))
+        wanted = "one text, such as 'gta5+synthia'" if several else "a text"
+        _check(f"experiment.{key}", experiment.get(key), str, wanted)
 
 
 def _check_windows(model: Any) -> None:

@@ -18,6 +18,7 @@ from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
     check_loop_parts,
+    check_model,
     check_optimizer,
     check_shape,
     check_whole_splits,
@@ -302,6 +303,7 @@ def trained_network(
     init_default_scope(scope_of(cfg))
     if not cfg.get("model"):
         raise UserError(f"{cfg.filename or 'config'}: model is missing")
+    check_model(cfg)
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
     _replace_sync_bn(cfg.model)

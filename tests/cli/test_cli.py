@@ -217,3 +217,14 @@ def test_the_exit_code_is_right_where_the_line_cannot_be_written(arguments, code
             check=False, timeout=60,
         )  # fmt: skip
     assert done.returncode == code
+
+
+@pytest.mark.parametrize("args", [["--help"], ["test", "--help"], ["models"]])
+def test_a_reader_that_has_gone_ends_with_141(args):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "ibn_seg", *args], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

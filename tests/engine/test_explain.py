@@ -80,12 +80,34 @@ BUILT = {
     "log level": ({"log_level": "LOUD"}, "log_level cannot be built"),
     "randomness": ({"randomness.determined": True}, "randomness has no argument 'determined'"),
     "seed": ({"randomness.seed": "x"}, "seed = 'x'"),
-    "iterations": ({"train_cfg.max_iters": 0}, "train_cfg.max_iters = 0"),
-    "interval": ({"train_cfg.val_interval": "x"}, "train_cfg.val_interval = 'x'"),
+    "iterations": ({"train_cfg.max_iters": 0}, "train_cfg.max_iters=0"),
+    "interval": ({"train_cfg.val_interval": "x"}, "train_cfg.val_interval='x'"),
     "no data set": ({"train_dataloader.dataset": None}, "train_dataloader has no dataset"),
     "text for a loader": ({"val_dataloader.sampler": "x"}, "val_dataloader.sampler is 'x'"),
     "windows without stride": ({"model.test_cfg": SLIDE}, "model.test_cfg has mode='slide' and st"),
-    "half a validation": ({"val_cfg": None}, "the config cannot be built: val_dataloader, val_cf"),
+    "half a validation": ({"val_cfg": None}, "odd.py: val_cfg is missing"),
+    "number for a folder": (
+        {"train_dataloader.dataset.data_root": 3},
+        "train_dataloader.dataset: GTA5Dataset has data_root=3: give a text or a path",
+    ),
+    "number for a list": (
+        {TRAIN: 3},
+        "train_dataloader.dataset: GTA5Dataset has pipeline=3: give a list",
+    ),
+    "number for a domain": (
+        {"val_evaluator.source": 5},
+        "val_evaluator: MultiDomainIoU has source=5: give a text or None",
+    ),
+    "folder of checkpoints": (
+        {"default_hooks.checkpoint.out_dir": 3},
+        "default_hooks.checkpoint.out_dir is 3",
+    ),
+    "hook": ({"default_hooks.timer": "x"}, "default_hooks.timer is 'x': it must be a dict"),
+    "method": ({"experiment.method": 3}, "experiment.method is 3: it must be a text"),
+    "two sources": (
+        {"experiment.source": ["gta5", "synthia"]},
+        "experiment.source is ['gta5', 'synthia']: it must be one text, such as 'gta5+synthia'",
+    ),
     "stages": ({"model.backbone.out_indices": "last"}, "out_indices='last'"),
 }
 RUN = {
@@ -117,6 +139,14 @@ RUN = {
     ),
 }
 EMA = dict(type="EMAHook", momentum=0.1)
+RUN["text for a number"] = (
+    {"val_evaluator.ignore_index": "x"},
+    "val_evaluator: MultiDomainIoU has ignore_index='x': give a whole number",
+)
+RUN["number for a folder of predictions"] = (
+    {"custom_hooks": [dict(type="SavePredictionsHook", out_dir=3)]},
+    "custom_hooks[0]: SavePredictionsHook has out_dir=3: give a text",
+)
 RUN["argument that a hook passes on"] = (
     {"custom_hooks": [EMA, {**EMA, "intervall": 1}]},
     "custom_hooks[1]: EMAHook has no argument 'intervall'",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from ibn_seg.engine.sampling import PositionSampler, SeededDataset
+from ibn_seg.errors import UserError
 from tests.engine.toys import ToyNoise
 
 
@@ -85,3 +86,8 @@ def test_workers_do_not_change_the_samples(workers):
 
     for here, there in zip(batches(0), batches(workers), strict=True):
         assert torch.equal(here, there)
+
+
+def test_a_data_set_without_samples_is_refused():
+    with pytest.raises(UserError, match="has no samples"):
+        PositionSampler([], seed=0)

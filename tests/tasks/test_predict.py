@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 from ibn_seg.datasets.labels import PALETTE
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.predict import overlay, predict
+from ibn_seg.tasks.predict import Segmenter, overlay, predict
 from tests.helpers import truncate, write_image
 from tests.tasks.tiny import run
 
@@ -135,3 +136,15 @@ def test_the_command(tiny, checkpoint, tmp_path):
     labels = np.asarray(Image.open(tmp_path / "out" / "street_trainIds.png"))
     painted = np.asarray(Image.open(tmp_path / "out" / "street_overlay.png"))
     assert np.array_equal(painted, np.array(PALETTE, np.uint8)[labels])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"model.test_cfg.mode": "slide"}, "model.test_cfg has mode='slide' and crop_size=None"),
+        ({"model": "fcn"}, "model is 'fcn': it must be a dict"),
+    ],
+)
+def test_a_model_that_cannot_be_one_is_one_line(options, expected, tiny, trained):
+    with pytest.raises(UserError, match=re.escape(expected)):
+        Segmenter(tiny, trained[0] / "iter_6.pth", cfg_options=options)
