@@ -55,9 +55,6 @@ class SeededIterLoop(BaseLoop):
         val_interval: int = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
-        for name, value in (("max_iters", max_iters), ("val_interval", val_interval)):
-            if not isinstance(value, (int, float)) or value < 1:
-                raise UserError(f"train_cfg.{name}={value!r}", "allowed: whole numbers from 1")
         super().__init__(runner, by_position(dataloader, runner.seed))
         # Our own runner does so for every loop; mmseg's tools have this loop with mmengine's.
         check_deferred(self.dataloader.dataset, runner.model)

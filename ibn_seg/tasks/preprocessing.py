@@ -37,6 +37,9 @@ def check_preprocessor(cfg: "Config") -> None:
     for key, other in (("mean", "std"), ("std", "mean")):
         if given.get(key) is None and given.get(other) is not None:
             raise UserError(f"{name}: {_KEY} has {other} and no {key}", f"give {key} too")
+    deviations = given.get("std")
+    if isinstance(deviations, (list, tuple)) and 0 in deviations:
+        raise UserError(f"{name}: {_KEY}.std={deviations} holds a 0", "images are divided by it")
     old = cfg.get("img_norm_cfg")
     if given.get("mean") is None and old and not _steps(cfg):
         raise UserError(

@@ -64,6 +64,7 @@ def test_what_stands_in_another_place_is_named(config, checkpoint, key, value, w
         ({"std": None}, "has mean and no std"),
         ({"mean": None}, "has std and no mean"),
         ({"type": None}, "type is missing"),
+        ({"std": [58.0, 0, 57.0]}, "holds a 0"),
         ({"type": "mmseg.SegDataPreProcessor", "std": None}, "has mean and no std"),
     ],
 )

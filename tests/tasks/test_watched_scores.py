@@ -31,7 +31,7 @@ PLATEAU = [dict(type="ReduceOnPlateauLR", monitor="mIoU", rule="greater")]
          r"a sample of 'cityscapes' has no ground truth"),
         ({"val_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile"),
           dict(type="LoadUrbanLabels"), dict(type="PackSegInputs")]}, r"'target' is missing"),
-        ({"train_cfg.val_interval": 0}, r"train_cfg\.val_interval=0"),
+        ({"train_cfg.val_interval": 0}, r"train_cfg\.val_interval = 0"),
     ],
 )  # fmt: skip
 def test_what_the_first_validation_would_stop_at(tiny, tmp_path, options, expected):
