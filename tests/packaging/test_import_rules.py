@@ -119,7 +119,7 @@ RULES = {
     ),
     "ibn_seg.tasks.exportable": Rule(
         {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
-         "tasks.setup"},
+         "tasks.setup", "tasks.trained_classes"},
         {"torch"},
         {"mmengine"},
     ),
