@@ -19,9 +19,6 @@ from typing import Any
 HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
 # What the pickled state of a `HistoryBuffer` looks up on its class.
 _STATISTICS = ("min", "max", "current", "mean")
-# Booleans, whole, real and complex numbers, times, bytes, text; no objects, no structures.
-_DTYPE = re.compile(r"b1|[mM]8|[iufcSU]\d{1,9}")
-_DTYPE_CODES = "?bhilqBHILQefdgFDGmMSU"
 # The attribute of a stand-in that holds the name of the class it stands for.
 _STANDS_FOR = "_ibn_seg_stands_for"
 # Both numbers of a pathlib class: Python 3.13 moved them.
@@ -69,7 +66,7 @@ def entries(names: Iterable[str], stand_ins: bool) -> list[Entry]:
             own library: what is not known as harmless there is what attacks are made of.
     """
     names = set(names)
-    found = [entry for entry in known(names) if entry[1] in names or entry[1].startswith("numpy.")]
+    found = [entry for entry in known(names) if entry[1] in names]
     if stand_ins:
         given = {name for _, name in found}
         found += [(_stand_in(name), name) for name in sorted(names - given) if _foreign(name)]
@@ -130,26 +127,14 @@ def _python_classes() -> Iterable[Entry]:
 
 
 def _numpy_classes() -> Iterable[Entry]:
-    """Yield numpy's numbers and arrays of them; NumPy 2 moved the functions that make them."""
-    import numpy as np
+    """Yield what makes NumPy's numbers and arrays; NumPy 2 moved the functions."""
+    from ibn_seg.pickled_arrays import PickledArray, PickledType, scalar
 
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        yield np.empty(0).__reduce__()[0], f"{module}._reconstruct"
-        yield np.float64(0).__reduce__()[0], f"{module}.scalar"
-    yield np.ndarray, "numpy.ndarray"
-    yield _dtype, "numpy.dtype"
-    # Since NumPy 1.25 every type of number has a dtype class of its own.
-    for kind in {type(np.dtype(code)) for code in _DTYPE_CODES}:
-        yield kind, f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _dtype(code: str, align: bool = False, copy: bool = False) -> Any:
-    """Return a dtype of numbers or text; one of objects would hold pointers."""
-    import numpy as np
-
-    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
-        raise pickle.UnpicklingError(f"a checkpoint may not hold arrays of {code!r}")
-    return np.dtype(code, align, copy)
+        yield PickledArray, f"{module}._reconstruct"
+        yield scalar, f"{module}.scalar"
+    yield PickledArray, "numpy.ndarray"
+    yield PickledType, "numpy.dtype"
 
 
 def _statistic(owner: Any, name: str) -> Any:

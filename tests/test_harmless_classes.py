@@ -187,6 +187,61 @@ def test_what_could_execute_code_is_refused(tmp_path, monkeypatch, payload, stan
     assert not (tmp_path / "executed").exists()
 
 
+class State:
+    """Pickles to a call and a state that is put over its result."""
+
+    def __init__(self, function, args, state):
+        self.parts = function, args, state
+
+    def __reduce__(self):
+        return self.parts
+
+
+_RECONSTRUCT, _SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+_EMPTY = np.ndarray, (0,), b"b"
+_FIELD = State(
+    np.dtype, ("S8",), (3, "|", None, ("a",), {"a": (np.dtype("i8"), 1_000_000)}, 8, 1, 0)
+)
+_PARTS = State(np.dtype, ("i8",), (3, "<", (np.dtype("i8"), (9,)), None, None, -1, -1, 0))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        # An object whose address the file chooses.
+        Call(np.ndarray, (1,), "O", b"A" * 8),
+        # A field past the end of the array, and values larger than their type.
+        State(_RECONSTRUCT, _EMPTY, (1, (1,), _FIELD, False, b"8" * 8)),
+        State(_RECONSTRUCT, _EMPTY, (1, (1,), _PARTS, False, b"8" * 8)),
+        # More than the bytes that there are.
+        State(_RECONSTRUCT, _EMPTY, (1, (1 << 40,), np.dtype("i8"), False, b"8" * 8)),
+        State(_RECONSTRUCT, _EMPTY, (1, (-1,), np.dtype("i8"), False, b"8" * 8)),
+        State(_RECONSTRUCT, _EMPTY, (1, (1,), np.dtype("i8"), False, [{}])),
+        Call(_SCALAR, np.dtype("i8"), b"8"),
+        State(np.dtype, ("M8",), (4, "<", None, None, None, -1, -1, 0, ({}, (b"x],O", 1, 1, 1)))),
+    ],
+)  # fmt: skip
+def test_types_and_arrays_that_numpy_would_trust_are_refused(tmp_path, payload):
+    with pytest.raises(UserError, match=r"refused|not a readable"):
+        reread(payload, tmp_path / "a.pth")
+
+
+def test_flags_of_a_type_are_not_taken_over(tmp_path):
+    """With all flags set NumPy takes whole numbers for references to objects."""
+    kind = State(np.dtype, ("i8", False, False), (3, ">", None, None, None, -1, -1, 63))
+    state = (1, (1,), kind, False, (5).to_bytes(8, "big"))
+    read = reread(State(_RECONSTRUCT, _EMPTY, state), tmp_path / "a.pth")
+    assert (read.tolist(), read.dtype.hasobject, np.dtype("i8").byteorder) == ([5], False, "=")
+
+
+@pytest.mark.parametrize("value", [np.arange(3), np.float32(2), np.dtype("<f4"), np.str_("")])
+def test_what_was_read_is_written_as_numpy_writes_it(tmp_path, value):
+    torch.save(reread(value, tmp_path / "a.pth"), tmp_path / "b.pth")
+    again = torch.load(tmp_path / "b.pth", weights_only=False)
+    assert type(again) is type(value)
+    assert np.array_equal(again, value)
+
+
 @pytest.mark.parametrize("function", [torch.hub.load, pytest.main, np.save])
 def test_functions_of_packages_are_never_called(tmp_path, function, monkeypatch):
     monkeypatch.chdir(tmp_path)

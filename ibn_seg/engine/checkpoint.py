@@ -257,10 +257,24 @@ def newest_checkpoint(
             except OSError as error:
                 passed_over.append(f"{path}: cannot be read ({error.strerror or error})")
                 continue
-            if isinstance(checkpoint, dict) and set(checkpoint) >= _STATE:
+            if is_training_state(checkpoint):
                 return (path, checkpoint), passed_over
             passed_over.append(f"{path}: it holds no training state")
     return None, passed_over
+
+
+def is_training_state(checkpoint: Any) -> bool:
+    """Tell whether a run can go on from what a checkpoint holds.
+
+    Args:
+        checkpoint: The content of its file.
+    """
+    if not isinstance(checkpoint, Mapping) or not checkpoint.keys() >= _STATE:
+        return False
+    meta, optimiser = checkpoint["meta"], checkpoint["optimizer"]
+    if not isinstance(meta, Mapping) or not isinstance(optimiser, Mapping):
+        return False
+    return all(type(meta.get(key)) is int and meta[key] >= 0 for key in ("epoch", "iter"))
 
 
 def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None) -> str | None:
@@ -327,9 +341,17 @@ def _candidates(folder: Path, noted: Path | None, pattern: re.Pattern) -> list[P
     if noted not in steps:
         return ranked
     # A higher number alone may be of an earlier run in the same folder.
-    age = noted.stat().st_mtime_ns
-    newer = [p for p in ranked if steps[p] > steps[noted] and p.stat().st_mtime_ns > age]
+    age = _age(noted)
+    newer = [p for p in ranked if steps[p] > steps[noted] and _age(p) > age]
     return [*newer, noted, *(p for p in ranked if p not in {noted, *newer})]
+
+
+def _age(path: Path) -> int:
+    """Return when a file was written, in nanoseconds; 0 for a link that leads nowhere."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _noted(work_dir: Path) -> Path | None:

@@ -60,7 +60,19 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         where = f" what is below {prefix[:-1]!r}" if prefix else ""
         rest = f"; left out {some(left_out)}" if left_out else ""
         print(f"{path}: loaded{where}{rest}", file=sys.stderr)
-    model.load_state_dict(weights, strict=False)
+    try:
+        model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # quantised ones, and those without values on the device 'meta'
+        kind = next((f"{v.dtype} on {v.device}" for v in weights.values() if _is_odd(v)), "")
+        if not kind:
+            raise
+        raise UserError(
+            f"{path}: its weights have no plain values ({kind})", "write a plain state dict"
+        ) from error
+
+
+def _is_odd(value: torch.Tensor) -> bool:
+    return value.is_meta or value.is_quantized
 
 
 def _differences(given: Mapping, wanted: Mapping) -> tuple[list[str], list[str], list[str]] | None:

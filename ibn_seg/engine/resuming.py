@@ -14,6 +14,7 @@ from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapperDict, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ibn_seg.engine.checkpoint import is_training_state
 from ibn_seg.engine.settings import join_changes, optimiser_of, read_settings
 from ibn_seg.errors import UserError
 
@@ -97,13 +98,12 @@ def _wrappers(runner: Runner) -> Mapping[str, Any]:
 def _check(runner: Runner, checkpoint: Any, planned: Mapping[str, Groups], filename: str) -> None:
     """Raise unless a runner can go on from a checkpoint."""
     state = checkpoint if isinstance(checkpoint, Mapping) else {}
-    meta = state.get("meta") or {}
-    if not {"epoch", "iter"} <= set(meta) or "optimizer" not in state:
+    if not is_training_state(state):
         raise UserError(
             f"{filename}: holds no training state to resume from",
             "set resume=False to begin from its weights",
         )
-    limit = runner.train_loop.max_iters
+    meta, limit = state["meta"], runner.train_loop.max_iters
     if meta["iter"] > limit:
         raise UserError(
             f"{filename}: is at iteration {meta['iter']}, past the {limit} of train_cfg",

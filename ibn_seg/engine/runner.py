@@ -8,26 +8,29 @@ import sys
 from pathlib import Path
 
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.resuming import resume
+from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.engine.watched_scores import check_watched
 from ibn_seg.engine.workers import report_lost_batches
-from ibn_seg.errors import unknown
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import write_text
 from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
 from ibn_seg.models.sources import read_checkpoint
 
 # What mmengine takes as `sync_bn`; on CPUs both mean ours.
 _SYNC_BN = ("torch", "mmcv")
+_ENDLESS = (InfiniteSampler, PositionSampler)
 
 
 class StrictRunner(Runner):
@@ -86,8 +89,12 @@ class StrictRunner(Runner):
             self._write_config()
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the training loop; a pipeline whose draws nothing would apply is an error."""
+        """Build the training loop.
+
+        A pipeline whose draws nothing would apply is an error, and so is an epoch without an end.
+        """
         loop = super().build_train_loop(loop)
+        _check_epochs_end(loop)
         check_deferred(loop.dataloader.dataset, self.model)
         return loop
 
@@ -158,6 +165,17 @@ class StrictRunner(Runner):
         for handler in list(logger.handlers) if logger else ():
             handler.close()
             logger.handlers.remove(handler)
+
+
+def _check_epochs_end(loop: BaseLoop) -> None:
+    """Raise if a loop counts epochs over a sampler that never ends: its first would be endless."""
+    sampler = loop.dataloader.sampler
+    if isinstance(loop, EpochBasedTrainLoop) and isinstance(sampler, _ENDLESS):
+        raise UserError(
+            f"train_cfg counts epochs, and train_dataloader.sampler {type(sampler).__name__} has"
+            " no end",
+            "use sampler=dict(type='DefaultSampler', shuffle=True), or train by max_iters",
+        )
 
 
 def _for_the_user(record: logging.LogRecord) -> bool:

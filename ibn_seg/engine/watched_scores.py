@@ -4,7 +4,7 @@ mmengine looks at such a name at the first validation, which may be hours after 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.hooks import CheckpointHook
@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.sampling import members
-from ibn_seg.errors import unknown
+from ibn_seg.errors import UserError, unknown
 
 # The scores of mmseg's IoUMetric by what it is asked for (mmseg/evaluation/metrics/iou_metric.py).
 _IOU_METRIC = {
@@ -56,8 +56,22 @@ def _check_samples(metric: Any, dataset: Dataset) -> None:
     with preserved_random_state():
         for member in members(dataset):
             if len(member):
-                metric.check_sample(dataset[first]["data_samples"])
+                metric.check_sample(_data_samples(dataset[first]))
             first += len(member)
+
+
+def _data_samples(sample: Any) -> Any:
+    """Return what a metric is given of a sample.
+
+    Raises:
+        UserError: The pipeline does not pack it.
+    """
+    if not isinstance(sample, Mapping) or "data_samples" not in sample:
+        raise UserError(
+            "the pipeline of val_dataloader.dataset gives no 'data_samples'",
+            "end it with dict(type='PackSegInputs')",
+        )
+    return sample["data_samples"]
 
 
 def _score_names(metrics: Sequence[Any], dataset: Dataset) -> list[str] | None:

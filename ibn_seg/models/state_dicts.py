@@ -17,8 +17,8 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_
 _AVERAGED = ("state_dict_ema", "model_ema")
 # Nobody's checkpoint is deeper; a hostile one may hold itself.
 _DEPTH = 6
-# `torch.compile` puts this before the names of the module that it wraps.
-_COMPILED = re.compile(r"(^|\.)_orig_mod\.")
+# What `torch.compile`, FSDP and activation checkpointing put before the names of a module.
+_WRAPPED = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
 # `AveragedModel` of PyTorch counts what it averaged, beside `module.`.
 _AVERAGES = "n_averaged"
 
@@ -26,7 +26,7 @@ _AVERAGES = "n_averaged"
 def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
     """Return the tensors of a checkpoint by name, and what was left out.
 
-    Wrapping dictionaries, `module.` and `_orig_mod.` are taken off. Dictionaries of tensors that
+    Wrapping dictionaries, `module.`, `_orig_mod.` and their like are taken off. Dictionaries that
     lie beside each other, such as 'student' and 'teacher', stay part of the names.
 
     Args:
@@ -69,7 +69,7 @@ def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.
 
 def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Take off what `torch.compile`, `DataParallel` and their like put before names."""
-    weights = {_COMPILED.sub(r"\1", key): value for key, value in weights.items()}
+    weights = {_WRAPPED.sub(r"\1", key): value for key, value in weights.items()}
     while all(key.startswith("module.") for key in weights.keys() - {_AVERAGES}):
         if weights.keys() == {_AVERAGES}:
             break

@@ -22,6 +22,7 @@ from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.surgery.running import whole_images
 from ibn_seg.tasks.preprocessing import channel_statistics, check_one_normalisation
 from ibn_seg.tasks.setup import fuse_network, trained_network
+from ibn_seg.tasks.trained_classes import trained_classes
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -248,9 +249,8 @@ def _images(model: nn.Module, cfg: "Config") -> Images:
 
 def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
     """Return names and colours of the classes: those trained on, else of our table if they fit."""
-    meta = checkpoint.get("meta")
-    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
-    given = {key: (known or {}).get(key) for key in ("classes", "palette")}
-    if not given["classes"]:
+    classes, palette = trained_classes(checkpoint)
+    given = {"classes": classes, "palette": palette}
+    if not classes:
         given = {"classes": list(CLASSES), "palette": [list(color) for color in PALETTE]}
     return {key: value for key, value in given.items() if value and len(value) == count}

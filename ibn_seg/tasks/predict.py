@@ -22,6 +22,7 @@ from ibn_seg.tasks.predict_video import Painter, Video, has_two_frames, predict_
 from ibn_seg.tasks.prediction_log import PredictionLog, network_identity
 from ibn_seg.tasks.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.tasks.setup import check_writable, trained_network
+from ibn_seg.tasks.trained_classes import trained_classes
 from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:
@@ -386,5 +387,4 @@ def _palette(checkpoint: Mapping) -> np.ndarray:
     """Return the colours of the classes that the checkpoint was trained on."""
     from ibn_seg.datasets.labels import PALETTE
 
-    meta = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
-    return np.array(meta.get("palette") or PALETTE, dtype=np.uint8)
+    return np.array(trained_classes(checkpoint)[1] or PALETTE, dtype=np.uint8)

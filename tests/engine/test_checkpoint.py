@@ -118,6 +118,25 @@ def test_damaged_checkpoints_are_passed_over(work_dir, capfd):
     assert "iter_12.pth" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"meta": None}, {"meta": {}}, {"meta": {"epoch": 0, "iter": "12"}}, {"optimizer": None}],
+)
+def test_files_without_a_state_to_go_on_from_are_passed_over(work_dir, capfd, damage):
+    content = load_checkpoint(work_dir / "iter_12.pth")
+    torch.save({**content, **damage}, work_dir / "iter_12.pth")
+    assert find_checkpoint(work_dir) == work_dir / "iter_9.pth"
+    assert "iter_12.pth: it holds no training state" in capfd.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_is_passed_over(work_dir):
+    """The file may lie on a disk that is gone."""
+    (work_dir / "iter_13.pth").symlink_to("/nowhere/iter_13.pth")
+    assert find_checkpoint(work_dir) == work_dir / "iter_12.pth"
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_13.pth"))
+    assert find_checkpoint(work_dir) == work_dir / "iter_12.pth"
+
+
 def test_a_newer_checkpoint_than_noted_wins(work_dir):
     (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_9.pth"))
     os.utime(work_dir / "iter_9.pth", (1, 1))

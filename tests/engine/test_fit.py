@@ -101,3 +101,20 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(content, message):
         load_strictly(model, content, "a.pth")
     assert "\n" not in caught.value.line
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {key: value.to("meta") for key, value in WEIGHTS.items()},
+        {
+            key: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)
+            if value.dim() == 4
+            else value
+            for key, value in WEIGHTS.items()
+        },
+    ],
+)
+def test_weights_without_plain_values_are_refused(weights):
+    with pytest.raises(UserError, match="no plain values"):
+        load_strictly(segmentor(), weights, "a.pth")

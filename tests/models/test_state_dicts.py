@@ -25,6 +25,7 @@ def layouts(weights, averaged):
     counters = {k: int(v) if k.endswith("num_batches_tracked") else v for k, v in weights.items()}
     lightning = {"pytorch-lightning_version": "2.1", "callbacks": {}, "lr_schedulers": []}
     args = argparse.Namespace(lr=0.1)
+    inner = {k.replace(".0.", ".0._checkpoint_wrapped_module.", 1): v for k, v in weights.items()}
     average = {"n_averaged": torch.tensor(3), **under("module", averaged)}
     return {
         "a number beside": ({**weights, "epoch": 12}, "epoch (int, no tensor)"),
@@ -41,6 +42,7 @@ def layouts(weights, averaged):
         "compiled": (under("_orig_mod", weights), ""),
         "compiled in DDP": (under("module._orig_mod", weights), ""),
         "DDP in compiled": (under("_orig_mod.module", weights), ""),
+        "FSDP and checkpointed": ({"model": under("_fsdp_wrapped_module", inner)}, ""),
         "DDP": ({"model": under("module.backbone", weights)}, ""),
         "Lightning": ({"state_dict": under("net", weights), **lightning}, "the prefix 'net'"),
         "a wrapper of another name": ({"params": weights}, "the prefix 'params'"),

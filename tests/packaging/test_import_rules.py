@@ -39,7 +39,8 @@ RULES = {
     "ibn_seg.environment": Rule({"errors"}, set()),
     "ibn_seg.io": Rule({"errors", "checkpoint_files", "harmless_classes"}, set(), {"torch"}),
     "ibn_seg.checkpoint_files": Rule({"errors"}, set()),
-    "ibn_seg.harmless_classes": Rule(set(), set(), {"numpy", "mmengine"}),
+    "ibn_seg.harmless_classes": Rule({"pickled_arrays"}, set(), {"mmengine"}),
+    "ibn_seg.pickled_arrays": Rule(set(), {"numpy"}),
     "ibn_seg.provenance": Rule({"errors"}, set()),
     "ibn_seg.type_names": Rule(set(), set()),
     "ibn_seg.config_errors": Rule({"errors"}, set()),
@@ -118,7 +119,7 @@ RULES = {
     ),
     "ibn_seg.tasks.exportable": Rule(
         {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
-         "tasks.setup"},
+         "tasks.setup", "tasks.trained_classes"},
         {"torch"},
         {"mmengine"},
     ),

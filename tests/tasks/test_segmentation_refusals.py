@@ -20,6 +20,10 @@ from tests.helpers import Malicious
         ({"train_cfg.type": "SeedIterLoop"}, r"'SeededIterLoop'"),
         ({"model.decode_head.chanels": 3}, r"model\.decode_head: FCNHead has no.*'chanels'"),
         ({"train_dataloader.dataset.data_root": "/nowhere"}, "/nowhere"),
+        (
+            {"train_cfg": dict(type="EpochBasedTrainLoop", max_epochs=2, _delete_=True)},
+            r"counts epochs, and train_dataloader\.sampler InfiniteSampler has no end",
+        ),
     ],
 )
 def test_a_wrong_config_is_one_line(tiny, tmp_path, options, expected):

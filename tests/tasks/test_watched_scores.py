@@ -31,6 +31,8 @@ PLATEAU = [dict(type="ReduceOnPlateauLR", monitor="mIoU", rule="greater")]
          r"a sample of 'cityscapes' has no ground truth"),
         ({"val_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile"),
           dict(type="LoadUrbanLabels"), dict(type="PackSegInputs")]}, r"'target' is missing"),
+        ({"val_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile")]},
+         r"gives no 'data_samples': end it with dict\(type='PackSegInputs'\)"),
         ({"train_cfg.val_interval": 0}, r"train_cfg\.val_interval = 0"),
     ],
 )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Names and colours of the classes that a checkpoint was trained on, as it says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def trained_classes(checkpoint: Any) -> tuple[list[str] | None, list[list[int]] | None]:
+    """Return the names and the colours of a checkpoint's classes.
+
+    Args:
+        checkpoint: What a checkpoint holds; mmengine puts them under `meta`, others something else.
+
+    Returns:
+        Names, and for each class its red, green and blue, 0 to 255; None of what it does not say.
+    """
+    meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    if not isinstance(known, Mapping):
+        return None, None
+    return _names(known.get("classes")), _colours(known.get("palette"))
+
+
+def _names(given: Any) -> list[str] | None:
+    known = isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given)
+    return list(given) if known and given else None
+
+
+def _colours(given: Any) -> list[list[int]] | None:
+    try:
+        colours = np.array(given if given is not None else [])
+    except ValueError:  # rows of different lengths
+        return None
+    known = colours.ndim == 2 and colours.shape[1] == 3 and colours.dtype.kind in "iu"
+    if not known or colours.min() < 0 or colours.max() > 255:
+        return None
+    return colours.tolist()
