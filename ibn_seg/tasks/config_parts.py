@@ -1,6 +1,7 @@
 """Whether the parts of a config are what they have to be, and fit each other."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
 _LONG = 60
+_PLACEHOLDER = re.compile(r"\{.*?\}")
 _TEXTS = ("work_dir", "load_from", "default_scope")
 
 
@@ -39,6 +41,7 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
         if isinstance(cfg.get(key), (list, tuple)):
             for index, part in enumerate(cfg[key]):
                 _check(f"{key}[{index}]", part, Mapping, "a dict")
+    _check("experiment.method", (cfg.get("experiment") or {}).get("method"), str, "a text")
     _check_windows(cfg.get("model"))
     for key in _LOADERS:
         if cfg.get(key):
@@ -72,6 +75,28 @@ def check_optimizer(cfg: "Config") -> None:
         raise UserError(
             f"{cfg.filename or 'config'}: optim_wrapper.optimizer is missing",
             "give it, such as dict(type='SGD', lr=0.01)",
+        )
+
+
+def check_checkpoint_names(hook: Mapping[str, Any]) -> None:
+    """Raise unless `--resume` will find the checkpoints that a training writes.
+
+    Args:
+        hook: `default_hooks.checkpoint` of the config.
+
+    Raises:
+        UserError: Their folder is no path, or their names have no number or lie in another folder.
+    """
+    key = "default_hooks.checkpoint"
+    _check(f"{key}.out_dir", hook.get("out_dir"), (str, os.PathLike), "a path")
+    template = hook.get("filename_tmpl")
+    _check(f"{key}.filename_tmpl", template, str, "a text")
+    if template is None:
+        return
+    if os.path.basename(template) != template or len(_PLACEHOLDER.findall(template)) != 1:
+        raise UserError(
+            f"{key}.filename_tmpl is {template!r}",
+            "name a file with one {} for the number, such as 'iter_{}.pth'; its folder is out_dir",
         )
 
 
