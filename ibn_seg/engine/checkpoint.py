@@ -220,7 +220,7 @@ def checkpoint_to_resume(
         more = f" (and {len(passed_over) - 1} more)" if len(passed_over) > 1 else ""
         raise UserError(f"cannot resume: {passed_over[0]}{more}", fix)
     for folder in _folders(work_dir, hook):
-        if best := [path for path in _files(folder) if path.name.startswith(_BEST)]:
+        if best := [path for path in _files(folder, hook) if path.name.startswith(_BEST)]:
             raise UserError(f"cannot resume: {best[0]} holds no training state", fix)
     noted = _noted(Path(work_dir))
     if noted is not None and noted.is_file():
@@ -248,7 +248,7 @@ def newest_checkpoint(
     """
     passed_over = []
     for folder in _folders(work_dir, hook):
-        for path in _candidates(folder, _noted(Path(work_dir)), _step_pattern(hook)):
+        for path in _candidates(folder, _noted(Path(work_dir)), hook):
             try:
                 checkpoint = load_checkpoint(path, stand_ins=False)
             except UserError as error:
@@ -291,8 +291,8 @@ def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = 
         EnvError: A folder cannot be read.
     """
     for folder in _folders(work_dir, hook):
-        best = [path for path in _files(folder) if path.name.startswith(_BEST)]
-        for path in [*_candidates(folder, _noted(Path(work_dir)), _step_pattern(hook)), *best]:
+        best = [path for path in _files(folder, hook) if path.name.startswith(_BEST)]
+        for path in [*_candidates(folder, _noted(Path(work_dir)), hook), *best]:
             with contextlib.suppress(UserError, OSError):
                 checkpoint = load_checkpoint(path)
                 meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
@@ -314,25 +314,29 @@ def _step_pattern(hook: Mapping[str, Any] | None) -> re.Pattern:
     return re.compile(_STEP + own)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, hook: Mapping[str, Any] | None) -> list[Path]:
     """Return the files with weights in a folder; none where there is no folder.
+
+    Some programs end their names in '.pt', as a hook's `filename_tmpl` says.
 
     Raises:
         EnvError: It cannot be read.
     """
+    suffixes = {".pth", Path((hook or {}).get("filename_tmpl") or "").suffix} - {""}
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".pth")
+        return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise EnvError(f"{folder}: cannot be read ({error.strerror})", "see its rights") from error
 
 
-def _candidates(folder: Path, noted: Path | None, pattern: re.Pattern) -> list[Path]:
+def _candidates(folder: Path, noted: Path | None, hook: Mapping[str, Any] | None) -> list[Path]:
     """Return the checkpoints of a folder in the order in which to try them."""
+    pattern = _step_pattern(hook)
     steps = {
         path: int(match[match.lastindex or 1])
-        for path in _files(folder)
+        for path in _files(folder, hook)
         if (match := pattern.fullmatch(path.name))
     }
     ranked = sorted(steps, key=steps.__getitem__, reverse=True)

@@ -1,6 +1,7 @@
 """Whether the parts of a config are what they have to be, and fit each other."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
 _LONG = 60
 _TEXT = (str, os.PathLike)
+_PLACEHOLDER = re.compile(r"\{.*?\}")
 _TEXTS = ("work_dir", "load_from", "default_scope")
 # Tables name a run by these.
 _NAMES = ("method", "source")
@@ -44,8 +46,6 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
                 _check(f"{key}[{index}]", part, Mapping, "a dict")
     for key, part in (cfg.get("default_hooks") or {}).items():
         _check(f"default_hooks.{key}", part, Mapping, "a dict")
-    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
-    _check("default_hooks.checkpoint.out_dir", checkpoint.get("out_dir"), _TEXT, "a text")
     _check_names(cfg.get("experiment") or {})
     _check_windows(cfg.get("model"))
     for key in _LOADERS:
@@ -90,6 +90,28 @@ def check_optimizer(cfg: "Config") -> None:
         raise UserError(
             f"{cfg.filename or 'config'}: optim_wrapper.optimizer is missing",
             "give it, such as dict(type='SGD', lr=0.01)",
+        )
+
+
+def check_checkpoint_names(hook: Mapping[str, Any]) -> None:
+    """Raise unless `--resume` will find the checkpoints that a training writes.
+
+    Args:
+        hook: `default_hooks.checkpoint` of the config.
+
+    Raises:
+        UserError: Their folder is no path, or their names have no number or lie in another folder.
+    """
+    key = "default_hooks.checkpoint"
+    _check(f"{key}.out_dir", hook.get("out_dir"), _TEXT, "a path")
+    template = hook.get("filename_tmpl")
+    _check(f"{key}.filename_tmpl", template, str, "a text")
+    if template is None:
+        return
+    if os.path.basename(template) != template or len(_PLACEHOLDER.findall(template)) != 1:
+        raise UserError(
+            f"{key}.filename_tmpl is {template!r}",
+            "name a file with one {} for the number, such as 'iter_{}.pth'; its folder is out_dir",
         )
 
 

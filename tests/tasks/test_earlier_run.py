@@ -71,14 +71,15 @@ def test_resume_refuses_where_no_checkpoint_can_be_used(copy, tiny, capsys, spoi
     assert contents(copy) == before
 
 
-def test_checkpoints_of_other_names_and_places_are_found(tiny, tmp_path):
+@pytest.mark.parametrize("template", ["net-{}.pth", "net-{}.pt"])
+def test_checkpoints_of_other_names_and_places_are_found(tiny, tmp_path, template):
     options = {
-        "default_hooks.checkpoint.filename_tmpl": "net-{}.pth",
+        "default_hooks.checkpoint.filename_tmpl": template,
         "default_hooks.checkpoint.out_dir": str(tmp_path / "weights"),
     }
     run = tmp_path / "run"
     segmentation.train(tiny, work_dir=run, cfg_options=options, quiet=True)
-    (tmp_path / "weights" / "run" / "net-6.pth").unlink()
+    (tmp_path / "weights" / "run" / template.format(6)).unlink()
     result = segmentation.train(tiny, work_dir=run, cfg_options=options, quiet=True, resume=True)
     assert result["resumed_at"] == [4]
 

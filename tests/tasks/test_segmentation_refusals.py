@@ -20,6 +20,11 @@ from tests.helpers import Malicious
         ({"train_cfg.type": "SeedIterLoop"}, r"'SeededIterLoop'"),
         ({"model.decode_head.chanels": 3}, r"model\.decode_head: FCNHead has no.*'chanels'"),
         ({"train_dataloader.dataset.data_root": "/nowhere"}, "/nowhere"),
+        ({"default_hooks.checkpoint.filename_tmpl": 3}, r"filename_tmpl is 3: it must be a text"),
+        ({"default_hooks.checkpoint.filename_tmpl": "last.pth"}, r"'last\.pth': name a file with"),
+        ({"default_hooks.checkpoint.filename_tmpl": "run/{}.pth"}, r"its folder is out_dir"),
+        ({"default_hooks.checkpoint.out_dir": 3}, r"out_dir is 3: it must be a path"),
+        ({"experiment.method": 3}, r"experiment\.method is 3: it must be a text"),
         (
             {"train_cfg": dict(type="EpochBasedTrainLoop", max_epochs=2, _delete_=True)},
             r"counts epochs, and train_dataloader\.sampler InfiniteSampler has no end",
