@@ -189,7 +189,21 @@ def train(base, tmp_path, capsys):
     return trained
 
 
-@pytest.mark.parametrize("case", [*BUILT, *RUN])
+# One case of each mechanism; the others take half a minute a dozen.
+QUICK = {
+    "argument of the second hook", "argument in one of two pipelines", "head without arguments",
+    "unknown norm", "negative learning rate", "scheduler", "windows without stride", "stages",
+    "number for a folder", "channels", "too few classes", "crop first", "in a worker",
+}  # fmt: skip
+
+
+def cases():
+    """Yield every case, most of them marked slow."""
+    for case in [*BUILT, *RUN]:
+        yield pytest.param(case, marks=[] if case in QUICK else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", cases())
 def test_a_wrong_setting_is_one_line_with_its_key(case, train):
     options, expected = {**BUILT, **RUN}[case]
     code, line, errors = train(options)

@@ -54,6 +54,9 @@ SCOPES = {
 }
 
 
+SLOW_PURE, SLOW_NAMED = (pytest.param(n, marks=pytest.mark.slow) for n in ("pure.py", "named.py"))
+
+
 @pytest.fixture(scope="module")
 def spelled(tiny, tmp_path_factory):
     """The tiny experiment in both other spellings, each over a base, in a folder with a space."""
@@ -73,7 +76,7 @@ def same_scores(one, other):
     assert np.isfinite(one["targets_mIoU"])
 
 
-@pytest.mark.parametrize("name", ["pure.py", "named.py"])
+@pytest.mark.parametrize("name", ["pure.py", SLOW_NAMED])
 def test_training_its_dumped_config_and_resuming(spelled, tiny, tmp_path, name):
     options = {"train_cfg.max_iters": 2, "train_cfg.val_interval": 2}
     plain = segmentation.train(tiny, work_dir=tmp_path / "a", cfg_options=options, quiet=True)
@@ -90,7 +93,7 @@ def test_training_its_dumped_config_and_resuming(spelled, tiny, tmp_path, name):
     assert load_config(dumped).to_dict()["model"] == load_config(spelled / name).to_dict()["model"]
 
 
-@pytest.mark.parametrize("name", ["pure.py", "named.py"])
+@pytest.mark.parametrize("name", ["pure.py", SLOW_NAMED])
 def test_what_looks_at_a_trained_network(spelled, tiny, trained, tmp_path, name):
     config, checkpoint = spelled / name, trained[0] / "iter_6.pth"
     plain = segmentation.test(tiny, checkpoint, work_dir=tmp_path / "a", quiet=True)
@@ -117,7 +120,7 @@ def test_what_looks_at_a_trained_network(spelled, tiny, trained, tmp_path, name)
     assert np.array_equal(*labels)
 
 
-@pytest.mark.parametrize("name", ["pure.py", "named.py"])
+@pytest.mark.parametrize("name", [SLOW_PURE, "named.py"])
 def test_a_swapped_config_trains_with_our_checkpoints(spelled, tmp_path, name):
     swapped = tmp_path / "swapped.py"
     swap(spelled / name, "resnet18_ibn_b", swapped)

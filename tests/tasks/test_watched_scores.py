@@ -43,7 +43,13 @@ def test_what_the_first_validation_would_stop_at(tiny, tmp_path, options, expect
     assert not list(tmp_path.rglob("*.pth"))
 
 
-@pytest.mark.parametrize("name", ["targets/mIoU", "cityscapes/aAcc", "gta5/IoU.road", "auto"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "auto", "gta5/IoU.road", pytest.param("targets/mIoU", marks=pytest.mark.slow),
+        pytest.param("cityscapes/aAcc", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_scores_that_there_are_choose_the_best(tiny, trained, tmp_path, name):
     options = {SAVE_BEST: name, "default_hooks.checkpoint.rule": "greater"}
     if name == "auto":
