@@ -11,9 +11,9 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
-from ibn_seg.tasks.windows.canvas import Canvas
 from ibn_seg.tasks.windows.cutting import PERIOD, Span, Window, cheapest
 from ibn_seg.tasks.windows.label_rows import LabelRows, read_target, resized_rows
+from ibn_seg.tasks.windows.picture_input import PictureInput
 from ibn_seg.tasks.windows.sliding import covers, slide_rows
 from ibn_seg.tasks.windows.window_plan import make_plan
 from ibn_seg.tasks.windows.window_run import CannotCutError, Network, Plan, run_windows
@@ -64,7 +64,7 @@ class LargeImages:
             data: What the test pipeline returned.
         """
         model, head = self._model, _last_head(self._model)
-        canvas = Canvas(model.data_preprocessor, data["inputs"])
+        canvas = PictureInput(model.data_preprocessor, data["inputs"])
         meta = {**data["data_samples"].metainfo, **canvas.padding}
         if _slides(model):
             size, blocks = canvas.size, slide_rows(model, canvas, meta)
@@ -77,7 +77,7 @@ class LargeImages:
             rows.add(block)
         return rows.labels()
 
-    def _logits(self, canvas: Canvas, meta: Mapping[str, Any]) -> torch.Tensor:
+    def _logits(self, canvas: PictureInput, meta: Mapping[str, Any]) -> torch.Tensor:
         """Return the head's own logits of the whole picture, shape (1, classes, h, w)."""
 
         def network(x: torch.Tensor) -> torch.Tensor:
@@ -92,7 +92,7 @@ class LargeImages:
                 self._explain(error)
         return network(canvas.whole())
 
-    def _plan(self, network: Network, canvas: Canvas) -> Plan:
+    def _plan(self, network: Network, canvas: PictureInput) -> Plan:
         """Return how the network is cut for pictures of this size."""
         rest = tuple(n % PERIOD for n in canvas.size)
         if rest not in self._plans:
@@ -174,7 +174,7 @@ def _raw_logits(model: nn.Module, x: torch.Tensor, meta: Mapping[str, Any]) -> t
     return found[-1]
 
 
-def _noise_like(canvas: Canvas) -> Callable[[int, int], torch.Tensor]:
+def _noise_like(canvas: PictureInput) -> Callable[[int, int], torch.Tensor]:
     """Return what makes pictures of noise that becomes stronger to the bottom and to the right."""
     rows = columns = Span((0, 1), (0, 1))
     like = canvas.read(Window(rows, columns))

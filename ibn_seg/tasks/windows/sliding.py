@@ -6,11 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ibn_seg.tasks.windows.canvas import Canvas
 from ibn_seg.tasks.windows.cutting import Span, Window
+from ibn_seg.tasks.windows.picture_input import PictureInput
 
 
-def slide_rows(model: nn.Module, canvas: Canvas, meta: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+def slide_rows(
+    model: nn.Module, canvas: PictureInput, meta: Mapping[str, Any]
+) -> Iterator[torch.Tensor]:
     """Yield what `slide_inference` returns, in blocks of rows, shape (1, classes, rows, W).
 
     A block ends where the next row of windows begins. The sums are made in mmseg's order, so that

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ibn_seg.tasks.windows.cutting import Span, Window
 
 
-class Canvas:
+class PictureInput:
     """A picture, normalised and padded where it is read.
 
     Args:
