@@ -13,6 +13,7 @@ from mmengine.runner.utils import calc_dynamic_intervals
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.distributed import average_buffers
 from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.errors import UserError
 
@@ -89,6 +90,7 @@ class SeededIterLoop(BaseLoop):
 
     def run(self) -> torch.nn.Module:
         """Train from the current iteration to the last."""
+        _say_schedules_that_rest(self.runner)
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         # A run killed during a validation has that iteration's checkpoint but not its result.
@@ -138,6 +140,17 @@ class SeededIterLoop(BaseLoop):
         average_buffers(self.runner.model)
         with preserved_random_state():
             self.runner.val_loop.run()
+
+
+def _say_schedules_that_rest(runner: Runner) -> None:
+    """Say which schedulers count epochs, of which this loop has one: they never step."""
+    resting = [s for s in all_schedulers(runner.param_schedulers) if s.by_epoch]
+    for kind in dict.fromkeys(type(scheduler).__name__ for scheduler in resting):
+        runner.logger.warning(
+            f"param_scheduler: {kind} counts epochs and has no effect in SeededIterLoop; "
+            "write by_epoch=False",
+            extra={"notice": True},
+        )
 
 
 def _number(key: str, value: Any, least: int) -> float:

@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def _all_schedulers(schedulers: Any) -> list[_ParamScheduler]:
+def all_schedulers(schedulers: Any) -> list[_ParamScheduler]:
     """Return the schedulers of every optimiser in one list."""
     if isinstance(schedulers, Mapping):
         return [scheduler for some in schedulers.values() for scheduler in some]
@@ -183,7 +183,7 @@ def _all_schedulers(schedulers: Any) -> list[_ParamScheduler]:
 
 
 def _states(saved: Any) -> list[Mapping[str, Any]]:
-    """Return a checkpoint's states of schedulers, in the order of `_all_schedulers`."""
+    """Return a checkpoint's states of schedulers, in the order of `all_schedulers`."""
     if isinstance(saved, Mapping):
         return [state for some in saved.values() for state in some]
     return list(saved or ())
@@ -191,7 +191,7 @@ def _states(saved: Any) -> list[Mapping[str, Any]]:
 
 def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[str]:
     """Return what of the schedule a checkpoint has otherwise, for the user; empty if nothing."""
-    now = [_told(s.state_dict()) for s in _all_schedulers(runner.param_schedulers)]
+    now = [_told(s.state_dict()) for s in all_schedulers(runner.param_schedulers)]
     before = [_told(state) for state in _states(checkpoint.get("param_schedulers"))]
     if len(now) != len(before):
         return [f"{len(before)} schedulers -> {len(now)}"]
@@ -220,7 +220,7 @@ def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _load_schedulers(runner: Runner, saved: Any) -> None:
     """Give every scheduler its state of the checkpoint, which is of the same schedule."""
-    pairs = zip(_all_schedulers(runner.param_schedulers), _states(saved), strict=True)
+    pairs = zip(all_schedulers(runner.param_schedulers), _states(saved), strict=True)
     for scheduler, state in pairs:
         scheduler.load_state_dict(dict(state))
 
@@ -231,7 +231,7 @@ def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> Non
     Raises:
         UserError: One depends on the scores of the run, or ends before that.
     """
-    schedulers = _all_schedulers(runner.param_schedulers)
+    schedulers = all_schedulers(runner.param_schedulers)
     if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
         raise UserError(
             f"{filename}: the schedule is another, and one that follows a score cannot be brought "

@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import Dataset
 
 from ibn_seg.engine.random_state import preserved_random_state
+from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError, unknown
 
@@ -103,8 +104,6 @@ def _watched(runner: Runner) -> Iterator[tuple[str, str]]:
             yield from ((where, name) for name in hook.save_best if name != "auto")
         elif isinstance(getattr(hook, "monitor", None), str):
             yield f"{type(hook).__name__}.monitor", hook.monitor
-    schedulers = runner.param_schedulers or ()
-    for part in schedulers.values() if isinstance(schedulers, dict) else [schedulers]:
-        for scheduler in part:
-            if isinstance(getattr(scheduler, "monitor", None), str):
-                yield f"param_scheduler: {type(scheduler).__name__}.monitor", scheduler.monitor
+    for scheduler in all_schedulers(runner.param_schedulers):
+        if isinstance(getattr(scheduler, "monitor", None), str):
+            yield f"param_scheduler: {type(scheduler).__name__}.monitor", scheduler.monitor

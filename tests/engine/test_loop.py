@@ -88,6 +88,14 @@ def test_resuming_late_reads_only_what_is_trained_on(tmp_path):
     assert read == permutation(1000, 3, 120)[:12].tolist()
 
 
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_a_schedule_of_epochs_that_has_no_effect_is_said(tmp_path, capsys, by_epoch):
+    schedule = [dict(type="PolyLR", begin=0, end=12, by_epoch=by_epoch)]
+    run = run_toy(tmp_path, param_scheduler=schedule)
+    said = "PolyLR counts epochs and has no effect" in capsys.readouterr().err
+    assert (said, len(set(run["lr"])) == 1) == (by_epoch, by_epoch)
+
+
 def test_a_batch_sampler_is_refused(tmp_path):
     cfg = toy_config(tmp_path, **{"train_dataloader.batch_sampler": dict(type="X")})
     runner = StrictRunner.from_cfg(cfg)
