@@ -11,8 +11,9 @@ _ROOT_CAUSE = "Root Cause (first observed failure):"
 _FACT = re.compile(r"\s+(rank|exitcode)\s*:\s*(-?\d+)")
 _RANK = re.compile(r"\[rank(\d+)\]: ?")
 _TRACEBACK = "Traceback (most recent call last):"
-# What torchrun logs itself: level and date, time, process, file.
-_LOGGED = re.compile(r"[IWEF]\d{4} \S+ \d+ torch/")
+# What torchrun logs itself: level and date, time, process, file. The file's path is relative to the
+# working directory where the environment lies below it.
+_LOGGED = re.compile(r"[IWEF]\d{4} \S+ \d+ .*torch/distributed/\S+:\d+\]")
 
 
 class Failure(NamedTuple):
