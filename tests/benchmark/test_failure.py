@@ -76,6 +76,7 @@ TRACEBACKS = """
 [rank{first}]: ValueError: no such crop
 [rank{later}]: RuntimeError: once more
 W1130 02:47:33.905000 25507 torch/distributed/elastic/api.py:1028] Sending process 2 a signal
+E1130 02:47:33.906000 25507 env/lib/torch/distributed/elastic/api.py:1002] failed (rank: 1)
 Traceback (most recent call last):
   File "run.py", line 1, in <module>
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
