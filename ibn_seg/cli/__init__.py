@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import click
 
 from ibn_seg import __version__
-from ibn_seg.cli.heap import keep_freed_memory
 from ibn_seg.environment import environment_error
 from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
+from ibn_seg.heap import keep_freed_memory
 
 # name -> (where the command is, what the overview says)
 COMMANDS = {

@@ -11,6 +11,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
+from ibn_seg.heap import return_freed_memory
 from ibn_seg.tasks.windows.cutting import PERIOD, Span, Window, cheapest
 from ibn_seg.tasks.windows.label_rows import LabelRows, read_target, resized_rows
 from ibn_seg.tasks.windows.picture_input import PictureInput
@@ -73,6 +74,7 @@ class LargeImages:
             blocks = resized_rows(self._logits(canvas, meta), size, model.align_corners)
         threshold = head.threshold if model.out_channels == 1 else None
         rows = LabelRows(read_target(meta, size, model.align_corners, threshold))
+        return_freed_memory()
         for block in blocks:
             rows.add(block)
         return rows.labels()

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from ibn_seg.heap import return_freed_memory
 from ibn_seg.tasks.windows.cutting import PERIOD, Span, Window
 from ibn_seg.tasks.windows.part_resize import AxisResize, resize_part
 from ibn_seg.tasks.windows.whole_layers import Moments, WholeLayer, find_whole_layer
@@ -195,6 +196,7 @@ class WindowMode(TorchFunctionMode):
         raise EnoughSeenError
 
     def _resize(self, call: Call, x: torch.Tensor, align_corners: bool | None) -> torch.Tensor:
+        return_freed_memory()  # of the backbone: here the head's large maps begin
         self._place.check(x, call.before)
         axes = []
         for before, after, (length, span) in zip(
@@ -274,5 +276,6 @@ def _run(
     known: Sequence[Statistics],
     moments: Moments,
 ) -> torch.Tensor:
+    return_freed_memory()  # of the window before
     with WindowMode(plan.calls, place, known, moments):
         return network(read(place.window))

@@ -1,4 +1,4 @@
-"""How the commands' processes treat freed memory."""
+"""How a process treats freed memory, with the GNU C library (glibc)."""
 
 import ctypes
 import os
@@ -21,7 +21,23 @@ def keep_freed_memory() -> bool:
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False
-    library = ctypes.CDLL(None) if os.name == "posix" else None
-    if not hasattr(library, "gnu_get_libc_version"):
+    library = _glibc()
+    if library is None:
         return False
     return bool(library.mallopt(_M_MMAP_MAX, 0) and library.mallopt(_M_TRIM_THRESHOLD, _MOST))
+
+
+def return_freed_memory() -> None:
+    """Give the memory that is free at this moment back to the system.
+
+    Blocks of many sizes leave holes that the next ones do not fit in, so that a process which keeps
+    its freed memory grows with every large picture. Does nothing with another C library.
+    """
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    return library if hasattr(library, "gnu_get_libc_version") else None

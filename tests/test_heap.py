@@ -12,7 +12,7 @@ from ibn_seg import cli
 _BLOCKS = """
 import resource, sys
 import numpy
-from ibn_seg.cli.heap import keep_freed_memory
+from ibn_seg.heap import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
@@ -46,7 +46,7 @@ def test_blocks_are_mapped_once() -> None:
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
 def test_the_systems_own_settings_come_first(name: str) -> None:
     value = "2" if name.startswith("MALLOC") else "glibc.malloc.arena_max=2"
-    code = "from ibn_seg.cli.heap import keep_freed_memory; print(keep_freed_memory())"
+    code = "from ibn_seg.heap import keep_freed_memory; print(keep_freed_memory())"
 
     assert run(code, **{name: value}).strip() == "False"
     assert run(code).strip() == "True"
