@@ -42,6 +42,7 @@ RULES = {
     "ibn_seg.harmless_classes": Rule({"pickled_arrays"}, set(), {"mmengine"}),
     "ibn_seg.pickled_arrays": Rule(set(), {"numpy"}),
     "ibn_seg.provenance": Rule({"errors"}, set()),
+    "ibn_seg.heap": Rule(set(), set()),
     "ibn_seg.type_names": Rule(set(), set()),
     "ibn_seg.config_errors": Rule({"errors"}, set()),
     "ibn_seg.config_values": Rule({"errors"}, set(), {"mmengine"}),
@@ -123,7 +124,7 @@ RULES = {
         {"torch"},
         {"mmengine"},
     ),
-    "ibn_seg.tasks.windows": Rule(set(), {"mmseg", "torch", "numpy"}),
+    "ibn_seg.tasks.windows": Rule({"heap"}, {"mmseg", "torch", "numpy"}),
     "ibn_seg.tasks.data.files": Rule(
         {"errors", "datasets.labels", "datasets.formats", "datasets.orientation"}, PICTURES
     ),
@@ -134,7 +135,9 @@ RULES = {
         MM | {"torch", "rich", "onnxruntime"},
     ),
     "ibn_seg.cli": Rule(
-        CORE | {"models", "datasets.labels", "scenes", "report", "tasks", "imagenet", "benchmark"},
+        CORE
+        | {"heap", "models", "datasets.labels", "scenes", "report", "tasks", "imagenet"}
+        | {"benchmark"},
         {"click", "rich"},
         {"mmengine", "torch"},
     ),
