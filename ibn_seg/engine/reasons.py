@@ -3,7 +3,7 @@
 import inspect
 import linecache
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -95,7 +95,7 @@ def _without_type(error: Exception, place: Place, last: Frame) -> UserError | No
     given = last.locals.get("cfg")
     if isinstance(error, TypeError) and str(error).startswith("cfg should be a dict"):
         parts = place.part if isinstance(place.part, Mapping) else {}
-        key = next((f".{key}" for key, value in parts.items() if value is given), "")
+        key = next((key for key, value in _values(parts) if value is given), "")
         return UserError(
             f"{place.path}{key} = {given!r}: a dict is needed", "write dict(type='...', ...)"
         )
@@ -103,6 +103,14 @@ def _without_type(error: Exception, place: Place, last: Frame) -> UserError | No
         keys = ", ".join(map(str, given)) if isinstance(given, Mapping) else ""
         return UserError(f"{place.path}: a dict without a type ({keys})", "add type='...'")
     return None
+
+
+def _values(part: Mapping) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a dict, and of lists in it, with their keys: '.head', '.head[0]'."""
+    for key, value in part.items():
+        yield f".{key}", value
+        if isinstance(value, (list, tuple)):
+            yield from ((f".{key}[{index}]", each) for index, each in enumerate(value))
 
 
 def is_wrong_argument(error: Exception, place: Place) -> bool:

@@ -39,7 +39,8 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     match = _MESSAGE.search(str(error)) if isinstance(error, KeyError) else None
     if match is not None:
         scope, name = match[2] or str(config.get("default_scope", "mmengine")), match[3]
-        return _line(match[1].strip("'\""), place, name, lambda: _family(scope, name))
+        given = match[1].strip("'\"")
+        return _unknown_scope(config) or _line(given, place, name, lambda: _family(scope, name))
     given = place.part.get("type") if isinstance(place.part, Mapping) else None
     registry = last.locals.get("registry")
     asked = last.locals.get("cfg")
@@ -52,6 +53,15 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     ):
         return _line(given, place, "layer", lambda: _with_parents(registry))
     return _unknown_optimizer(place, config)
+
+
+def _unknown_scope(config: Mapping) -> UserError | None:
+    """Return the line for a default scope without registries, in which no type is found."""
+    scope, known = config.get("default_scope"), {"mmengine", *registries.MODELS.children}
+    if scope is None or scope in known:
+        return None
+    line = unknown("default_scope", scope, sorted(known))
+    return UserError(f"{line}; custom_imports loads the package of another")
 
 
 def _unknown_optimizer(place: Place, config: Mapping) -> UserError | None:

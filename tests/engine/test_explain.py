@@ -57,6 +57,14 @@ BUILT = {
         "model.auxiliary_head: FCNHead needs 'in_channels' and 'channels'",
     ),
     "no type": ({"model.neck": dict(out_channels=3)}, "model.neck: a dict without a type"),
+    "number for a head of a list": (
+        {"model.auxiliary_head": [HEAD, 3]},
+        "model.auxiliary_head[1] = 3: a dict is needed",
+    ),
+    "scope of no package": (
+        {"default_scope": "mmsegg"},
+        "unknown default_scope 'mmsegg': did you mean 'mmseg'?",
+    ),
     "text for a dict": ({"model.neck": "FPN"}, "model.neck = 'FPN': a dict is needed"),
     "unknown norm": (
         {"model.decode_head.norm_cfg": dict(type="BNN")},

@@ -175,8 +175,9 @@ def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike
     blocked = sum(row["state"] == "blocked" for row in rows)
     if failed:
         stuck = f" and block {blocked} that begin from them" if blocked else ""
+        first = failed[0]["error"].removeprefix("error: ")
         raise UserError(
-            f"{len(failed)} of {len(rows)} cells failed{stuck}, the first: {failed[0]['error']}",
+            f"{len(failed)} of {len(rows)} cells failed{stuck}, the first: {first}",
             f"see {Path(results, failed[0]['failed'])}, then run again with --retry failed",
         )
 

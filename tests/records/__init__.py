@@ -1,0 +1,1 @@
+"""What users rely on, as it was recorded: identities, options, configs, exported tables."""
