@@ -240,7 +240,7 @@ def test_results_beside_the_pictures_are_no_pictures(tiny, checkpoint, source, c
     "error",
     [
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         MemoryError(),
     ],
 )
