@@ -12,8 +12,10 @@ _FACT = re.compile(r"\s+(rank|exitcode)\s*:\s*(-?\d+)")
 _RANK = re.compile(r"\[rank(\d+)\]: ?")
 _TRACEBACK = "Traceback (most recent call last):"
 # What torchrun logs itself: level and date, time, process, file. The file's path is relative to the
-# working directory where the environment lies below it.
-_LOGGED = re.compile(r"[IWEF]\d{4} \S+ \d+ .*torch/distributed/\S+:\d+\]")
+# working directory where the environment lies below it. PyTorch 2.1: time, module, level.
+_LOGGED = re.compile(
+    r"[IWEF]\d{4} \S+ \d+ .*torch/distributed/\S+:\d+\]|\[[^]]+\] torch\.distributed\.\S+: \["
+)
 
 
 class Failure(NamedTuple):

@@ -1,6 +1,6 @@
 """Instance norm in PyTorch's own operations, also for `torch.fx` and TorchScript."""
 
-from typing import Any
+from typing import Any, Optional
 
 import torch
 import torch.fx
@@ -40,15 +40,22 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
                 # The mode of what `torch.fx` makes may change later: one pixel is allowed in both.
                 return normalised(x, self.weight, self.bias, self.eps, False)
             if not torch.jit.is_tracing() and not is_trivial(x, self.training):
-                return with_right_gradients(super().forward(x))
+                return with_right_gradients(self._by_pytorch(x))
         return normalised(x, self.weight, self.bias, self.eps, self.training)
+
+    @torch.jit.ignore
+    def _by_pytorch(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dim() == 4 and x.size(1) == self.num_features:
+            # What its `forward` does, which PyTorch 2.1 cannot compile in a class of ours.
+            return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 @torch.fx.wrap
 def normalised(
     x: torch.Tensor,
-    weight: torch.Tensor | None,
-    bias: torch.Tensor | None,
+    weight: Optional[torch.Tensor],  # noqa: UP045 - TorchScript of PyTorch 2.1 knows no `|`
+    bias: Optional[torch.Tensor],  # noqa: UP045
     eps: float,
     training: bool,
 ) -> torch.Tensor:

@@ -111,9 +111,10 @@ def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list,
         UserError: The preprocessor is a class of which that is not known.
     """
     from mmengine.model import ImgDataPreprocessor
+    from mmseg.models import SegDataPreProcessor
 
     found = network.data_preprocessor
-    if not isinstance(found, ImgDataPreprocessor):
+    if not isinstance(found, (ImgDataPreprocessor, SegDataPreProcessor)):
         raise UserError(
             f"{cfg.filename or 'config'}: how {type(found).__name__} normalises is not known", _FIX
         )
@@ -123,7 +124,11 @@ def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list,
         # As the config has them, where it does: the network keeps them rounded.
         mean = given.get("mean") or found.mean.flatten().tolist()
         std = given.get("std") or found.std.flatten().tolist()
-    return mean, std, bool(found._channel_conversion)
+    # mmsegmentation 1.2 has it by another name.
+    swapped = getattr(found, "_channel_conversion", None) or getattr(
+        found, "channel_conversion", False
+    )
+    return mean, std, bool(swapped)
 
 
 def _steps(cfg: "Config") -> list[str]:

@@ -51,6 +51,15 @@ def predicted(network, logits, size, metas):
         return network.predict(torch.zeros(len(metas), 3, *size), samples)
 
 
+def is_rounding(logits, where):
+    """Tell whether the best two logits are equal there but for rounding, in PyTorch 2.1 only.
+
+    It rounds a resize of all classes in another way than that of one.
+    """
+    best, second = logits[:, where].topk(2, dim=0).values
+    return torch.__version__ < (2, 2) and torch.allclose(best, second, rtol=1e-6, atol=1e-6)
+
+
 def assert_same_labels(network, logits, size, metas):
     network = copy.deepcopy(network)
     expected = predicted(network, logits, size, metas)
@@ -58,7 +67,8 @@ def assert_same_labels(network, logits, size, metas):
         found = predicted(network, logits, size, metas)
     for one, other in zip(found, expected, strict=True):
         assert one.pred_sem_seg.data.dtype == torch.uint8
-        assert torch.equal(one.pred_sem_seg.data.long(), other.pred_sem_seg.data)
+        differing = one.pred_sem_seg.data.long() != other.pred_sem_seg.data
+        assert not differing.any() or is_rounding(other.seg_logits.data, differing[0])
         assert "seg_logits" in other
         assert "seg_logits" not in one
 

@@ -69,7 +69,8 @@ def test_the_gradient_of_one_pixel_is_zero_and_nan_stays(kind):
     assert torch.equal(bias.grad, torch.full_like(bias, 2))
     for value in (float("nan"), float("inf")):
         assert layer(torch.full_like(x, value))[:, channels].isnan().all()
-    for dtype in (torch.half, torch.bfloat16):
+    # PyTorch 2.1 has no batch norm in half precision on a CPU.
+    for dtype in (torch.half, torch.bfloat16)[torch.__version__ < (2, 3) :]:
         assert layer.to(dtype)(x.detach().to(dtype)).dtype == dtype
 
 

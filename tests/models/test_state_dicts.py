@@ -52,6 +52,8 @@ def layouts(weights, averaged):
 
 @pytest.mark.parametrize("layout", layouts({"key": torch.zeros(1)}, {}))
 def test_a_layout_loads_and_says_what_it_leaves_out(tmp_path, layout):
+    if layout in ("timm", "torchvision") and torch.__version__ < (2, 6):
+        pytest.skip("an older PyTorch loads no Namespace, and the line says so")
     weights, averaged = twin(), twin(seed=1)
     content, named = layouts(weights, averaged)[layout]
     torch.save(content, tmp_path / "a.pth")
@@ -130,7 +132,9 @@ def test_a_prefix_may_name_the_dictionary(content, prefix):
         ),
         (
             lambda: {"model": torch.nn.ReLU(), "epoch": 3},
-            r"no weights in it \(keys model: a pickled torch\.nn.*ReLU, epoch\)",
+            r"no weights in it \(keys model: a pickled torch\.nn.*ReLU, epoch\)"
+            if torch.__version__ >= (2, 6)
+            else "use PyTorch 2.6 or newer",
         ),
         (lambda: {"level1.conv.weight": torch.zeros(3)}, "names like layer1.0.conv1.weight"),
     ],

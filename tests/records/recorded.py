@@ -3,6 +3,7 @@
 Record again only where a change is meant, and say so in CHANGELOG.
 """
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -55,10 +56,11 @@ def leaderboards() -> dict[str, dict[str, str]]:
     from ibn_seg.report.leaderboard import write_leaderboard
 
     found = {}
-    with tempfile.TemporaryDirectory() as folder:
+    # The exports name the folders as they are given.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(ROOT):
         for name in KEPT:
             page = Path(folder, f"{name}.html")
-            write_leaderboard([ROOT / "data" / "benchmark" / name], page, exports=list(FORMATS))
+            write_leaderboard([f"data/benchmark/{name}"], page, exports=list(FORMATS))
             found[name] = {
                 form: _digest(page.with_suffix(end).read_bytes()) for form, end in FORMATS.items()
             }
