@@ -20,7 +20,7 @@ def segmentor(config, **options):
     from mmseg.registry import MODELS
 
     from ibn_seg.config import load_config
-    from ibn_seg.tasks.setup import register
+    from ibn_seg.run.setup import register
 
     register()
     init_default_scope("mmseg")

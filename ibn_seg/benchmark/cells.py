@@ -15,8 +15,8 @@ from ibn_seg.benchmark.cell_config import (
 from ibn_seg.benchmark.identity import analysis_identity, cell_id, identity_of
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import Analysis, Block, Transfer
-from ibn_seg.benchmark.schedule import iterations_of
-from ibn_seg.benchmark.transfer import transfer_config
+from ibn_seg.run.schedule import iterations_of
+from ibn_seg.analyses.transfer.share_config import transfer_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
 

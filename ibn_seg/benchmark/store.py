@@ -11,7 +11,7 @@ RESULTS/cells/ID/divergence.json, robustness.json    what an analysis measured, 
 RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
 RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
 RESULTS/cells/ID/output.log      what its processes printed
-RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.benchmark.lease`
+RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.results.lease`
 """
 
 import os
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 from ibn_seg.benchmark.cells import Cell
 from ibn_seg.benchmark.failure import read_failure
 from ibn_seg.io import read_json, write_json

@@ -25,15 +25,15 @@ COMMANDS = {
         "Score any network, or predictions in files, on named domains.",
     ),
     "robustness": (
-        "ibn_seg.cli.robustness:robustness",
+        "ibn_seg.analyses.robustness.command:robustness",
         "Evaluate a checkpoint under changes of appearance.",
     ),
     "divergence": (
-        "ibn_seg.cli.divergence:divergence",
+        "ibn_seg.analyses.divergence.command:divergence",
         "Measure by layer how far apart two domains are.",
     ),
     "transfer": (
-        "ibn_seg.cli.transfer:transfer",
+        "ibn_seg.analyses.transfer.command:transfer",
         "Fine-tune on shares of a target, with the source and without.",
     ),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),

@@ -63,8 +63,8 @@ def benchmark(
     from rich.console import Console
 
     from ibn_seg.benchmark.plan import read_plan
-    from ibn_seg.tasks.benchmark.run import check_finished, run_plan
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.benchmark.run_plan import check_finished, run_plan
+    from ibn_seg.run.setup import read_options
 
     folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
     if dry_run:
@@ -94,7 +94,7 @@ def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
         UserError: Some would.
     """
     from ibn_seg.errors import UserError
-    from ibn_seg.tasks.benchmark.run import check_plan
+    from ibn_seg.benchmark.run_plan import check_plan
 
     lines = check_plan(plan, folder, launcher=launcher, retry_failed=retry_failed)
     for line in lines:
@@ -108,7 +108,7 @@ def _show(plan_file: str, folder: str) -> None:
     from rich.console import Console
 
     from ibn_seg.benchmark.index import estimate, rows
-    from ibn_seg.tasks.benchmark.run import open_plan
+    from ibn_seg.benchmark.run_plan import open_plan
 
     plan, cells, store = open_plan(plan_file, folder)
     found = rows(plan, cells, store)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ibn_seg.cli.options import (
+from ibn_seg.cli.common_options import (
     ConfigCommand,
     amp_option,
     command_line,
@@ -80,9 +80,9 @@ def evaluate(
       ibn-seg evaluate CONFIG CHECKPOINT --targets rein --protocol rein
       ibn-seg evaluate --predictions out/ --method SegFormer --source gta5 --targets robustnet
     """
-    from ibn_seg.cli.tables import print_domains
+    from ibn_seg.cli.score_output import print_domains
     from ibn_seg.errors import UserError
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.run.setup import read_options
 
     if (predictions is None) == (config is None):
         raise UserError(
@@ -100,7 +100,7 @@ def evaluate(
             method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
         )  # fmt: skip
     else:
-        from ibn_seg.tasks.evaluate import evaluate as run
+        from ibn_seg.run.evaluation import evaluate as run
 
         if checkpoint is None:
             raise UserError(f"evaluate {config}: no checkpoint", "give CONFIG and CHECKPOINT")
@@ -138,7 +138,7 @@ def _from_files(
 ) -> dict:
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_callback
-    from ibn_seg.tasks.evaluate import evaluate_predictions
+    from ibn_seg.run.evaluation import evaluate_predictions
 
     if method is None:
         raise UserError("--predictions: no --method", "name what made the predictions")

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ibn_seg.cli.options import ConfigCommand, Size, config_options, fuse_option
+from ibn_seg.cli.common_options import ConfigCommand, Size, config_options, fuse_option
 
 if TYPE_CHECKING:
-    from ibn_seg.tasks.export import Exported
+    from ibn_seg.export.export_network import Exported
 
 
 @click.command(cls=ConfigCommand)
@@ -56,8 +56,8 @@ def export(
       ibn-seg export --config CONFIG --checkpoint iter_40000.pth -o segmentor.onnx
       ibn-seg export --config CONFIG --checkpoint FILE -o labels.onnx --labels --normalise
     """
-    from ibn_seg.tasks.export import export as run
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.export.export_network import export as run
+    from ibn_seg.run.setup import read_options
 
     result = run(
         out,

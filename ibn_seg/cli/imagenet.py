@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.cli.options import command_line, launch_options, set_local_rank
+from ibn_seg.cli.common_options import command_line, launch_options, set_local_rank
 from ibn_seg.imagenet.recipe import AMP_TYPES, SCHEDULES, Recipe
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test(local_rank: int | None, verbose: bool, **options: Any) -> None:
 
     The errors are printed in percent and written to test.json. The changes of appearance are those
     of the paper: 50 added to all channels or to red, of values from 0 to 255, and the standard
-    deviation times 1.5; `ibn_seg/imagenet/appearance.py` says what is recalled and what chosen.
+    deviation times 1.5; `ibn_seg/transforms/pixel_shifts.py` says what is recalled and what chosen.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def test(local_rank: int | None, verbose: bool, **options: Any) -> None:
           --checkpoint work_dirs/imagenet/resnet18/iter_900.pth
       torchrun --nproc_per_node=2 -m ibn_seg imagenet test --launcher pytorch --model NAME ...
     """
-    from ibn_seg.tasks.imagenet import test as run
+    from ibn_seg.imagenet.run_imagenet import test as run
 
     set_local_rank(local_rank)
     result = run(**options, quiet=not verbose, command=command_line())
@@ -166,7 +166,7 @@ def train(
           --epochs 20 --lr 0.01 --batch-size 64 --schedule cosine --ema 0.01
       torchrun --nproc_per_node=8 -m ibn_seg imagenet train --launcher pytorch --model NAME ...
     """
-    from ibn_seg.tasks.imagenet import train as run
+    from ibn_seg.imagenet.run_imagenet import train as run
 
     set_local_rank(local_rank)
     result = run(
@@ -197,7 +197,7 @@ def _table(result: dict) -> "Table":
     """Return a table of the error rates; numbers are rounded here and nowhere else."""
     from rich.table import Table
 
-    from ibn_seg.imagenet.appearance import BASELINE
+    from ibn_seg.transforms.pixel_shifts import BASELINE
 
     experiment = result["experiment"]
     table = Table(title=experiment["method"])

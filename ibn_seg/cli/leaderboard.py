@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.options import command_line, split_words
+from ibn_seg.cli.common_options import command_line, split_words
 
 
 @click.command()
@@ -40,7 +40,7 @@ def leaderboard(
       ibn-seg leaderboard work_dirs/benchmark/demo work_dirs/theirs/evaluate -o board.html
       ibn-seg leaderboard RESULTS --export csv,latex,markdown --tables main,transfer
     """
-    from ibn_seg.report.leaderboard import write_leaderboard
+    from ibn_seg.leaderboard import write_leaderboard
 
     written = write_leaderboard(
         results,

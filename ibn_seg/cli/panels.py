@@ -25,7 +25,7 @@ def panels(
       ibn-seg panels work_dirs/benchmark/demo
       ibn-seg panels work_dirs/benchmark/demo --count 4 --method BN --method IBN-b --seed 1
     """
-    from ibn_seg.tasks.benchmark.panels import panels as run
+    from ibn_seg.panels.of_benchmark import panels as run
 
     index = run(results, count=count, methods=methods, backbone=backbone, seed=seed, say=click.echo)
     if index is not None:

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.options import ConfigCommand, config_options, fuse_option
+from ibn_seg.cli.common_options import ConfigCommand, config_options, fuse_option
 
 
 @click.command(cls=ConfigCommand)
@@ -56,9 +56,9 @@ def predict(
       ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/ --opacity 0.7
       ibn-seg predict CONFIG CHECKPOINT drive.mp4 --out predictions/ --device cuda:0
     """
-    from ibn_seg.tasks.predict import BadPicturesError
-    from ibn_seg.tasks.predict import predict as run
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.predict.predict_pictures import BadPicturesError
+    from ibn_seg.predict.predict_pictures import predict as run
+    from ibn_seg.run.setup import read_options
 
     options = read_options(cfg_options)
     try:

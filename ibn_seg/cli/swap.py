@@ -6,7 +6,7 @@ import click
 
 if TYPE_CHECKING:
     from ibn_seg.swap.rewrite import Rewritten
-    from ibn_seg.tasks.swap import Check
+    from ibn_seg.swap.swap_config import Check
 
 
 @click.command()
@@ -49,7 +49,7 @@ def swap(
       ibn-seg swap my_config.py --backbone resnet50_ibn_a -o new.py --drop deep_stem
                                                  # the plain stem, of the published weights
     """
-    from ibn_seg.tasks.swap import swap as run
+    from ibn_seg.swap.swap_config import swap as run
 
     result, verdict = run(
         config, backbone, out, drop=drop, weights=weights, check=check, overwrite=overwrite

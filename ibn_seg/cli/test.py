@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.options import (
+from ibn_seg.cli.common_options import (
     ConfigCommand,
     amp_option,
     command_line,
@@ -60,8 +60,8 @@ def test(
       ibn-seg test CONFIG CHECKPOINT --cfg-options test_dataloader.num_workers=4
       torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
     """
-    from ibn_seg.tasks.segmentation import test as run
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.run.segmentation import test as run
+    from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)
     result = run(
@@ -81,6 +81,6 @@ def test(
         quiet=not verbose,
         command=command_line(),
     )
-    from ibn_seg.cli.tables import print_domains
+    from ibn_seg.cli.score_output import print_domains
 
     print_domains(result)

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.options import (
+from ibn_seg.cli.common_options import (
     ConfigCommand,
     amp_option,
     command_line,
@@ -52,8 +52,8 @@ def train(
       ibn-seg train CONFIG --cfg-options train_cfg.max_iters=2000 train_dataloader.batch_size=4
       torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch
     """
-    from ibn_seg.tasks.segmentation import train as run
-    from ibn_seg.tasks.setup import read_options
+    from ibn_seg.run.segmentation import train as run
+    from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)
     result = run(
@@ -67,6 +67,6 @@ def train(
         quiet=not verbose,
         command=command_line(),
     )
-    from ibn_seg.cli.tables import print_domains
+    from ibn_seg.cli.score_output import print_domains
 
     print_domains(result)

@@ -7,7 +7,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.tables import IDD_TRAIN_IDS, IDD_WITHOUT_FALLBACK
+from ibn_seg.datasets.raw_id_tables import IDD_TRAIN_IDS, IDD_WITHOUT_FALLBACK
 from ibn_seg.errors import unknown
 
 _IMAGE, _LABEL = "_leftimg8bit", "_gtfine_labelcstrainids"

@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.labels import LabelTable
 from ibn_seg.datasets.listing import is_folder
-from ibn_seg.datasets.tables import MAPILLARY_12_REIN, MAPILLARY_12_ROBUSTNET, MAPILLARY_20
+from ibn_seg.datasets.raw_id_tables import MAPILLARY_12_REIN, MAPILLARY_12_ROBUSTNET, MAPILLARY_20
 from ibn_seg.errors import UserError, unknown
 
 _FOLDERS = {"val": "validation", "train": "training"}

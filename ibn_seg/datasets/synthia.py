@@ -7,7 +7,7 @@ from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
 from ibn_seg.datasets.splits import read_split
-from ibn_seg.datasets.tables import SYNTHIA_IDS
+from ibn_seg.datasets.raw_id_tables import SYNTHIA_IDS
 
 
 @DATASETS.register_module()

@@ -6,7 +6,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.tables import WILDDASH_IDS, WILDDASH_SEGMENTS
+from ibn_seg.datasets.raw_id_tables import WILDDASH_IDS, WILDDASH_SEGMENTS
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json
 

@@ -11,13 +11,13 @@ from ibn_seg.engine.checkpoint import (
     find_checkpoint,
 )
 from ibn_seg.engine.history import allow_checkpoint_classes
-from ibn_seg.engine.labels import LabelsOnlyHook
-from ibn_seg.engine.lease import LeaseHook
+from ibn_seg.engine.full_size_labels import LabelsOnlyHook
+from ibn_seg.engine.lease_hook import LeaseHook
 from ibn_seg.engine.loop import SeededIterLoop
 from ibn_seg.engine.mixing import MixedSourceSampler
 from ibn_seg.engine.precision import Bfloat16OptimWrapper
 from ibn_seg.engine.predictions import SavePredictionsHook
-from ibn_seg.engine.progress import ProgressHook
+from ibn_seg.engine.progress_hook import ProgressHook
 from ibn_seg.engine.random_state import RandomStateHook
 from ibn_seg.engine.record import RunRecordHook
 from ibn_seg.engine.runner import StrictRunner

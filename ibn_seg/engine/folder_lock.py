@@ -5,7 +5,7 @@ however that ends, and which data workers do not inherit. NFS passes such locks 
 unless it was mounted without them. The file is removed at the end; after a kill it stays and means
 nothing. A process must not open and close the file while it holds the lock, which would end it.
 
-A benchmark's cell has a lease of its own (`ibn_seg.benchmark.lease`), by which another worker can
+A benchmark's cell has a lease of its own (`ibn_seg.results.lease`), by which another worker can
 take over from one that is stopped; there this lock is left out.
 """
 
@@ -17,7 +17,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ibn_seg.benchmark.lease import VARIABLE
+from ibn_seg.results.lease import VARIABLE
 from ibn_seg.engine.distributed import on_main_process
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_error

@@ -8,8 +8,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch.nn import functional
 
-from ibn_seg.imagenet.appearance import APPEARANCES, BASELINE
-from ibn_seg.imagenet.weights import start_from
+from ibn_seg.transforms.pixel_shifts import APPEARANCES, BASELINE
+from ibn_seg.imagenet.classifier_weights import start_from
 from ibn_seg.models import create_model
 
 # The statistics of ImageNet's training pictures that torchvision and the reference normalise by,

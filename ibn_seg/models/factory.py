@@ -9,7 +9,7 @@ import torch
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
 from ibn_seg.models.densenet import DenseNet
-from ibn_seg.models.published import published_url
+from ibn_seg.models.published_weights import published_url
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet

@@ -9,7 +9,7 @@ import mmengine
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from ibn_seg.errors import unknown
-from ibn_seg.models.published import published_url
+from ibn_seg.models.published_weights import published_url
 
 
 def resolve(checkpoint: str) -> str:

@@ -27,7 +27,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models.backbone import FeatureInfo
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.factory import network_settings, published_weights
-from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
+from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet

@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
-    "Panel": "ibn_seg.report.panels",
+    "Panel": "ibn_seg.report.panel_images",
     "write_report": "ibn_seg.report.html",
 }
 

@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.io import write_text
-from ibn_seg.report import panels as pictures
+from ibn_seg.report import panel_images as pictures
 from ibn_seg.report import plots, scores, tables, wording
 from ibn_seg.report.page import asset, environment, scene
-from ibn_seg.report.panels import Panel
+from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import Run, order_methods, read_runs
 
 TITLE = "Domain generalisation report"

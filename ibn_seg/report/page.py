@@ -8,8 +8,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ibn_seg.report import panels as pictures
-from ibn_seg.report.panels import Panel
+from ibn_seg.report import panel_images as pictures
+from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.tables import NOTHING, number
 

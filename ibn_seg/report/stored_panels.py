@@ -18,7 +18,7 @@ from PIL import Image
 
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_bytes, write_json
-from ibn_seg.report.panels import Panel, coloured
+from ibn_seg.report.panel_images import Panel, coloured
 
 FOLDER = "panels"
 INDEX = "index.json"

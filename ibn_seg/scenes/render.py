@@ -8,7 +8,7 @@ import numpy as np
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicles
-from ibn_seg.scenes.appearance import Look, develop, look_of, paint_sky
+from ibn_seg.scenes.looks import Look, develop, look_of, paint_sky
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.imagenet.appearance import brighter, redder, scaled_deviation
+from ibn_seg.transforms.pixel_shifts import brighter, redder, scaled_deviation
 
 SEVERITIES = (1, 2, 3, 4, 5)
 # A light, nearly white grey: the colour of what far things fade to.

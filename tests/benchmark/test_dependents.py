@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.index import Estimate, estimate
 from ibn_seg.benchmark.index import rows as index_rows
@@ -16,9 +16,9 @@ from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
-from ibn_seg.tasks.benchmark.cell import Job
-from ibn_seg.tasks.benchmark.progress import Board
-from ibn_seg.tasks.benchmark.run import run_plan
+from ibn_seg.benchmark.cell_run import Job
+from ibn_seg.benchmark.cell_progress import Board
+from ibn_seg.benchmark.run_plan import run_plan
 from tests.benchmark.plans import bench, states, write_whole_plan
 
 
@@ -173,7 +173,7 @@ def test_retry_runs_what_was_blocked(tmp_path, capsys):
 @pytest.mark.parametrize("launcher", ["ray", "slurm"])
 def test_clusters_run_what_begins_from_others(tmp_path, monkeypatch, launcher):
     pytest.importorskip({"ray": "ray", "slurm": "submitit"}[launcher])
-    from ibn_seg.tasks.benchmark import launchers
+    from ibn_seg.benchmark import launchers
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(launchers.SlurmLauncher.__init__, "__defaults__", ("local",))

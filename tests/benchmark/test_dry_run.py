@@ -8,8 +8,8 @@ import torch
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks.benchmark import run as task
-from ibn_seg.tasks.benchmark.run import check_plan, run_plan
+from ibn_seg.benchmark import run_plan as task
+from ibn_seg.benchmark.run_plan import check_plan, run_plan
 from tests.benchmark.plans import write_plan, write_whole_plan
 
 SCENES = """

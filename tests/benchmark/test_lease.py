@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 from ibn_seg.errors import EnvError
 from tests.tasks.tiny import environment
 
@@ -23,7 +23,7 @@ time.time = lambda: real() + float(sys.argv[1])
 time.time_ns = lambda: int(time.time() * 1e9)
 import os, random
 from pathlib import Path
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 """
 COMPETE = (
     SKEWED
@@ -65,7 +65,7 @@ print("won" if lease.acquire(Path(sys.argv[2]), 60) else "no", flush=True)
 CREATE = """
 import sys
 from pathlib import Path
-from ibn_seg.benchmark.lease import _create
+from ibn_seg.results.lease import _create
 folder = Path(sys.argv[2])
 print("ready", flush=True)
 while not (folder / "go").exists():

@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.benchmark.run import run_by_id, run_plan
+from ibn_seg.run import segmentation
+from ibn_seg.benchmark.run_plan import run_by_id, run_plan
 from tests.benchmark.plans import bench, states, write_plan
 from tests.tasks.tiny import command, environment, run, write_experiment
 
@@ -280,7 +280,7 @@ def test_ray(tmp_path):
 @pytest.mark.slow
 def test_submitit(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
-    from ibn_seg.tasks.benchmark import launchers
+    from ibn_seg.benchmark import launchers
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(launchers.SlurmLauncher.__init__, "__defaults__", ("local",))

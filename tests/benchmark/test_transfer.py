@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from ibn_seg.benchmark.transfer import transfer_config
+from ibn_seg.analyses.transfer.share_config import transfer_config
 from ibn_seg.errors import UserError
 
 

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from ibn_seg import cli
-from ibn_seg.cli.options import fold_pairs
+from ibn_seg.cli.common_options import fold_pairs
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks.setup import read_options
+from ibn_seg.run.setup import read_options
 from tests.tasks.tiny import ROOT, command, environment
 
 

@@ -42,7 +42,7 @@ def shrink(node) -> None:
 
 @pytest.mark.parametrize("name", list_configs())
 def test_config_trains_two_iterations_and_evaluates(name, roots, tmp_path):
-    from ibn_seg.tasks.segmentation import train
+    from ibn_seg.run.segmentation import train
 
     config = load_config(
         SCHEME + name,

@@ -6,7 +6,7 @@ from mmseg.datasets.mapillary import MapillaryDataset_v1, MapillaryDataset_v2
 from mmseg.registry import DATASETS
 
 import ibn_seg.plugins.mmseg  # noqa: F401 - registers the data sets
-from ibn_seg.datasets import tables
+from ibn_seg.datasets import raw_id_tables as tables
 from ibn_seg.datasets.gta5 import SINGLE_COLOUR, GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.datasets.splits import read_split

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from ibn_seg.config import config_folder, load_config
 from ibn_seg.engine.loop import by_position
 from ibn_seg.provenance import source_domains
-from ibn_seg.tasks.setup import register
+from ibn_seg.run.setup import register
 from tests.datasets import writers
 from tests.helpers import write_cityscapes, write_gta5
 

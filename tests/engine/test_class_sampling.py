@@ -12,7 +12,7 @@ from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.engine.class_sampling import ClassUniformSampler, RareClassSampler
 from ibn_seg.engine.sampling import SeededDataset, locate
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.setup import register
+from ibn_seg.run.setup import register
 from tests.helpers import image_for, raw_from_train_ids, write_image, write_palette
 
 SIZE = (96, 64)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ibn_seg.engine.features import DepthFeatures
+from ibn_seg.analyses.divergence.features import DepthFeatures
 from ibn_seg.errors import UserError
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.resnet import ResNet

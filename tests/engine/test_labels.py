@@ -18,7 +18,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import ibn_seg.plugins.mmseg  # noqa: F401 - registers the backbone
-from ibn_seg.engine.labels import LabelsOnlyHook, can_skip_logits, labels_only
+from ibn_seg.engine.full_size_labels import LabelsOnlyHook, can_skip_logits, labels_only
 
 # Below and above the size from which classes are taken one by one.
 SIDES = st.integers(1, 40) | st.integers(257, 400)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.divergence import (
+from ibn_seg.analyses.divergence.measure import (
     VARIANCE_FLOOR,
     ChannelStatistics,
     layer_divergence,

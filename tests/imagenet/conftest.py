@@ -35,7 +35,7 @@ def recipe():
 def trained(shapes, recipe, tmp_path_factory):
     """The work dir and the result of an undisturbed training."""
     pytest.importorskip("mmengine")
-    from ibn_seg.tasks.imagenet import train
+    from ibn_seg.imagenet.run_imagenet import train
 
     work_dir = tmp_path_factory.mktemp("trained")
     result = train(

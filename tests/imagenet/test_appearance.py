@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ibn_seg.errors import UserError
-from ibn_seg.imagenet.appearance import APPEARANCES, appearance_names
+from ibn_seg.transforms.pixel_shifts import APPEARANCES, appearance_names
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_published_weights_are_tested_on_a_thousand_classes(shapes, tmp_path, mo
     digest = hashlib.sha256((tmp_path / "new.pth").read_bytes()).hexdigest()[:8]
     spec = dataclasses.replace(MODELS[name], sha256=digest)
     (tmp_path / "new.pth").rename(tmp_path / spec.weights)
-    monkeypatch.setattr("ibn_seg.models.published.MODELS", {**MODELS, name: spec})
+    monkeypatch.setattr("ibn_seg.models.published_weights.MODELS", {**MODELS, name: spec})
     monkeypatch.setenv("IBN_SEG_WEIGHTS", str(tmp_path))
     options = ["--pretrained", "--image-size", SIZE, "--work-dir", tmp_path / "run"]
     assert imagenet("test", shapes, *options, model=name) == 2

@@ -6,7 +6,7 @@ import torch
 pytest.importorskip("mmengine")
 
 from ibn_seg.imagenet.classifier import ImageClassifier
-from ibn_seg.imagenet.metric import ErrorRates, errors_by_appearance
+from ibn_seg.imagenet.error_rates import ErrorRates, errors_by_appearance
 
 
 class Decided(torch.nn.Module):

@@ -12,7 +12,7 @@ pytest.importorskip("torchvision")
 
 from mmengine.config import Config
 
-from ibn_seg.tasks.imagenet import test as evaluate
+from ibn_seg.imagenet.run_imagenet import test as evaluate
 from tests.imagenet.conftest import interrupted, without_time
 from tests.tasks.tiny import environment
 

@@ -7,7 +7,7 @@ pytest.importorskip("mmengine")
 
 from ibn_seg.errors import UserError
 from ibn_seg.imagenet.classifier import ImageClassifier
-from ibn_seg.imagenet.weights import count_classes, load_exactly, start_from
+from ibn_seg.imagenet.classifier_weights import count_classes, load_exactly, start_from
 from ibn_seg.models import create_model
 
 NAME = "resnet18_ibn_a"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ibn_seg.benchmark import lease
+from ibn_seg.results import lease
 from tests.benchmark.plans import write_plan
 from tests.tasks.tiny import command, environment
 

@@ -12,7 +12,7 @@ from tests.tasks.tiny import environment
 
 CODE = """
 import sys
-from ibn_seg.tasks.demo import DemoPlan, demo
+from ibn_seg.demo.train_and_report import DemoPlan, demo
 demo(sys.argv[1], DemoPlan(iterations=60, source_frames=205, target_train=0, target_val=4))
 """
 

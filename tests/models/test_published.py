@@ -5,7 +5,7 @@ import torch
 
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models import create_model, list_models
-from ibn_seg.models.published import published_url
+from ibn_seg.models.published_weights import published_url
 from tests.models.local_server import released
 
 NAME = "resnet18_ibn_a"

@@ -71,7 +71,7 @@ RULES = {
     "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
     "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
     "ibn_seg.evaluation.stored": Rule({"errors", "io"}, {"numpy"}),
-    "ibn_seg.evaluation.divergence": Rule({"errors"}, {"numpy"}),
+    "ibn_seg.analyses.divergence.measure": Rule({"errors"}, {"numpy"}),
     "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
     "ibn_seg.statistics": Rule(
         {"errors", "evaluation.confusion", "evaluation.stored"}, {"numpy"}, {"scipy"}
@@ -92,7 +92,7 @@ RULES = {
         {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine", "type_names"},
         {"mmengine", "torch"},
     ),
-    "ibn_seg.benchmark.lease": Rule({"errors", "io"}, set()),
+    "ibn_seg.results.lease": Rule({"errors", "io"}, set()),
     "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
     "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
     "ibn_seg.engine": Rule(
@@ -102,12 +102,12 @@ RULES = {
         MM | PICTURES | {"torch", "rich"},
     ),
     "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
-    "ibn_seg.imagenet.config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
+    "ibn_seg.imagenet.train_config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
     "ibn_seg.imagenet": Rule(
         {"errors", "models"}, {"mmengine", "torch", "PIL"}, {"torchvision"}
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
-    "ibn_seg.report.leaderboard": Rule(
+    "ibn_seg.leaderboard": Rule(
         {"errors", "io", "provenance", "datasets.labels", "statistics", "evaluation.confusion",
          "evaluation.stored", "report"},
         {"numpy", "markupsafe"},
@@ -118,14 +118,14 @@ RULES = {
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich", "yaml"},
     ),
-    "ibn_seg.tasks.exportable": Rule(
+    "ibn_seg.export.exportable": Rule(
         {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
          "tasks.setup", "tasks.trained_classes"},
         {"torch"},
         {"mmengine"},
     ),
-    "ibn_seg.tasks.windows": Rule({"heap"}, {"mmseg", "torch", "numpy"}),
-    "ibn_seg.tasks.data.files": Rule(
+    "ibn_seg.predict.windows": Rule({"heap"}, {"mmseg", "torch", "numpy"}),
+    "ibn_seg.downloads.files": Rule(
         {"errors", "datasets.labels", "datasets.formats", "datasets.orientation"}, PICTURES
     ),
     "ibn_seg.tasks": Rule(

@@ -202,7 +202,7 @@ def test_published_weights_by_name(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=f"begins with {digest[:8]}, expected {spec.sha256}"):
         MODELS.build({**given, "init_cfg": init}).init_weights()
 
-    monkeypatch.setattr("ibn_seg.models.published.sha256", lambda path: spec.sha256)
+    monkeypatch.setattr("ibn_seg.models.published_weights.sha256", lambda path: spec.sha256)
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())

@@ -64,7 +64,7 @@ def test_the_line_is_printed_once_on_import(tmp_path):
     for name in ("mmsegmentation", "onedl-mmsegmentation"):
         _pretend_installed(tmp_path, name, "1.2.2")
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
-    code += "from ibn_seg.tasks.setup import register\nregister()\nimport ibn_seg.plugins.mmseg"
+    code += "from ibn_seg.run.setup import register\nregister()\nimport ibn_seg.plugins.mmseg"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
     )

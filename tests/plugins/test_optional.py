@@ -26,7 +26,7 @@ except EnvError as error:
         ("import ibn_seg.plugins.timm", "timm", "timm"),
         ("import ibn_seg.plugins.smp", "segmentation_models_pytorch", "smp"),
         (
-            "from ibn_seg.tasks.export import export;"
+            "from ibn_seg.export.export_network import export;"
             "export('x.onnx', model='resnet18_ibn_a', pretrained=True)",
             "onnxruntime",
             "onnx",

@@ -5,7 +5,7 @@ import torch
 
 import ibn_seg
 from ibn_seg.errors import UserError
-from ibn_seg.models.published import IMAGE_MEAN, IMAGE_STD
+from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.specs import MODELS
 from tests.models.local_server import released
 

@@ -53,7 +53,7 @@ def configs() -> dict[str, str]:
 
 def leaderboards() -> dict[str, dict[str, str]]:
     """Return the SHA-256 of each export of the results that are kept."""
-    from ibn_seg.report.leaderboard import write_leaderboard
+    from ibn_seg.leaderboard import write_leaderboard
 
     found = {}
     # The exports name the folders as they are given.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import confusion_matrix
 from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions
-from ibn_seg.report.disagreement import most_disagreed
+from ibn_seg.panels.disagreement import most_disagreed
 
 CLASSES = ("road", "sky", "car")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ibn_seg.datasets.labels import CLASSES, colorize
 from ibn_seg.errors import UserError
 from ibn_seg.report import Panel
-from ibn_seg.report import panels as pictures
+from ibn_seg.report import panel_images as pictures
 
 
 def _decode(image: pictures.InlineImage) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.report.robustness import MEAN, robustness_bands, robustness_charts
+from ibn_seg.analyses.robustness.drawing import MEAN, robustness_bands, robustness_charts
 from tests.report.test_plots import _areas, _paths, _words
 
 

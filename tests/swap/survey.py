@@ -62,7 +62,7 @@ def survey(path: str, kind: str, variant: str) -> Outcome:
     from ibn_seg.config import load_config
     from ibn_seg.errors import EnvError, UserError
     from ibn_seg.swap.hosts import host_registry
-    from ibn_seg.tasks.swap import run_both, swap
+    from ibn_seg.swap.swap_config import run_both, swap
 
     torch.set_num_threads(1)
     name = "/".join(Path(path).parts[-2:])

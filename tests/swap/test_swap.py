@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.swap import BUILT, UNTESTED, swap
+from ibn_seg.swap.swap_config import BUILT, UNTESTED, swap
 from tests.parity.test_mmseg_resnet import randomise
 from tests.swap.configs import BACKBONE, BOTTLENECK, HEAD, segmentor, write_config
 from tests.swap.survey import check_unchanged, survey

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.tasks.tiny import write_experiment
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ibn_seg.cli.divergence import divergence as divergence_command
-from ibn_seg.cli.robustness import robustness as robustness_command
+from ibn_seg.analyses.divergence.command import divergence as divergence_command
+from ibn_seg.analyses.robustness.command import robustness as robustness_command
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.divergence import Scenes, divergence
-from ibn_seg.tasks.robustness import retention, robustness
+from ibn_seg.run import segmentation
+from ibn_seg.analyses.divergence.run import Scenes, divergence
+from ibn_seg.analyses.robustness.run import retention, robustness
 
 SMALL = Scenes(size=(64, 32))
 
@@ -47,7 +47,7 @@ def test_appearance_is_the_same_scenes_and_equals_a_computation_by_hand(measured
     """Read and normalise the rendered files without the pipeline, and average with NumPy."""
     from PIL import Image
 
-    from ibn_seg.tasks.setup import trained_network
+    from ibn_seg.run.setup import trained_network
 
     result, work_dir = measured
     folders = [work_dir / "scenes" / style for style in ("source", "target")]

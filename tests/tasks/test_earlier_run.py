@@ -13,7 +13,7 @@ import torch
 from ibn_seg.cli import run as run_cli
 from ibn_seg.engine.folder_lock import LOCK, folder_lock
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.tasks.tiny import environment
 
 IBN_B = {"model.backbone.ibn": "b"}
@@ -129,7 +129,7 @@ def test_the_same_network_is_trained_again_as_ever(copy, tiny, capsys, options):
 
 
 def test_nothing_is_said_of_the_same_run(trained, tiny, capsys):
-    from ibn_seg.tasks import earlier_run, setup
+    from ibn_seg.run import earlier_run, setup
 
     cfg = setup.prepare(
         tiny, work_dir=trained[0], cfg_options=None, launcher="none", quiet=True

@@ -9,7 +9,7 @@ import torch
 import ibn_seg
 from ibn_seg import cli
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.export import export
+from ibn_seg.export.export_network import export
 from tests.networks import scrambled, segmentor
 from tests.tasks.tiny import write_experiment
 
@@ -84,7 +84,7 @@ def test_classifier(tmp_path, capsys):
 @torch.no_grad()
 def test_segmentor_that_takes_pictures_and_returns_labels(tmp_path):
     """The whole way from pixels to classes is mmseg's own."""
-    from ibn_seg.tasks.predict import Segmenter
+    from ibn_seg.predict.predict_pictures import Segmenter
 
     config = write_experiment(tmp_path)
     network = segmentor(config)
@@ -214,7 +214,7 @@ def test_where_it_cannot_be_written(tmp_path, capsys):
 @torch.no_grad()
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     """Pooling that no module shows is exported for the example's size; the check finds it."""
-    from ibn_seg.tasks import exportable
+    from ibn_seg.export import exportable
 
     class PoolsIntoGrid(torch.nn.Module):
         def __init__(self):

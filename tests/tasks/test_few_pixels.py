@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ibn_seg.tasks.predict import predict
-from ibn_seg.tasks.setup import register
+from ibn_seg.predict.predict_pictures import predict
+from ibn_seg.run.setup import register
 from tests.helpers import write_image
 
 

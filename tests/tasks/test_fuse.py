@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ibn_seg import cli
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.helpers import write_image
 
 LINE = "fused EncoderDecoder: folded 16 batch norms and those of 6 IBNs into convolutions; output"

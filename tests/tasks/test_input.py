@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from ibn_seg.config import load_config
 from ibn_seg.engine.loop import by_position
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 
 LOAD = dict(
     type="LoadRandomCrop", scale=(64, 48), ratio_range=(0.8, 1.6), crop_size=(32, 32),

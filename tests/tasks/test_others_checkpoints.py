@@ -14,8 +14,8 @@ from ibn_seg.errors import UserError
 from ibn_seg.io import RESTRICTED_SINCE, load_checkpoint
 from ibn_seg.models import ResNet
 from ibn_seg.models.weights import load_backbone_weights
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.setup import trained_network
+from ibn_seg.run import segmentation
+from ibn_seg.run.setup import trained_network
 from tests.helpers import write_image
 
 pytestmark = pytest.mark.skipif(

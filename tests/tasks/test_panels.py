@@ -18,11 +18,11 @@ from ibn_seg.evaluation.confusion import confusion_matrix
 from ibn_seg.evaluation.stored import read_confusions
 from ibn_seg.io import write_text
 from ibn_seg.report.stored_panels import read_panels
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.benchmark.panels import panels
-from ibn_seg.tasks.panels import make_panels
-from ibn_seg.tasks.protocol import set_protocol
-from ibn_seg.tasks.setup import register
+from ibn_seg.run import segmentation
+from ibn_seg.panels.of_benchmark import panels
+from ibn_seg.panels.pictures import make_panels
+from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.setup import register
 from tests.tasks.tiny import write_experiment
 
 METHODS = {"BN": None, "IBN-a": "a"}
@@ -93,7 +93,7 @@ def test_the_command_writes_the_images_that_differ_most_as_they_were_scored(resu
 def test_a_protocol_shows_what_was_scored(results, tmp_path):
     """Rein's protocol halves what the network sees; other sizes must not be mixed."""
     from ibn_seg.evaluation.protocols import get_protocol
-    from ibn_seg.tasks.panels import make_panels, samples_of
+    from ibn_seg.panels.pictures import make_panels, samples_of
 
     register()
     config = load_config(results / "configs/BN.py")

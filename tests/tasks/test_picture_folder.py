@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ibn_seg.errors import UserError
-from ibn_seg.tasks.picture_folder import name_results, search_folder
+from ibn_seg.predict.picture_folder import name_results, search_folder
 from tests.helpers import write_image
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)

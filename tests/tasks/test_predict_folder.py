@@ -9,10 +9,10 @@ from PIL import Image
 from ibn_seg import cli
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks import predict as module
-from ibn_seg.tasks import prediction_log
-from ibn_seg.tasks.predict import BadPicturesError, predict
-from ibn_seg.tasks.prediction_log import LOG_NAME
+from ibn_seg.predict import predict_pictures as module
+from ibn_seg.predict import prediction_log
+from ibn_seg.predict.predict_pictures import BadPicturesError, predict
+from ibn_seg.predict.prediction_log import LOG_NAME
 from tests.helpers import truncate, write_image
 
 
@@ -322,7 +322,7 @@ def plain_checkpoint(tiny, tmp_path_factory):
     """Weights of the same network with batch norm alone."""
     from mmseg.registry import MODELS
 
-    from ibn_seg.tasks.setup import register
+    from ibn_seg.run.setup import register
 
     register()
     cfg = load_config(tiny, {"model.backbone.ibn": None})

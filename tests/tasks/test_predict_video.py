@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks.predict import predict
-from ibn_seg.tasks.predict_video import Video
+from ibn_seg.predict.predict_pictures import predict
+from ibn_seg.predict.predict_video import Video
 from tests.helpers import truncate, write_image
 
 
@@ -67,7 +67,7 @@ def replace_capture(monkeypatch, get=lambda key, value: value, read=lambda frame
             return done, read(frame) if done else None
 
     codecs = SimpleNamespace(**{**vars(cv2), "VideoCapture": Capture})
-    monkeypatch.setattr("ibn_seg.tasks.predict_video.cv2", codecs)
+    monkeypatch.setattr("ibn_seg.predict.predict_video.cv2", codecs)
 
 
 @pytest.mark.parametrize(

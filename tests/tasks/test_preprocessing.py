@@ -5,11 +5,11 @@ import torch
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.evaluate import evaluate
-from ibn_seg.tasks.exportable import segmentor
-from ibn_seg.tasks.predict import Segmenter, _array_pipeline
-from ibn_seg.tasks.robustness import robustness
+from ibn_seg.run import segmentation
+from ibn_seg.run.evaluation import evaluate
+from ibn_seg.export.exportable import segmentor
+from ibn_seg.predict.predict_pictures import Segmenter, _array_pipeline
+from ibn_seg.analyses.robustness.run import robustness
 
 KEY = "model.data_preprocessor"
 NORMALIZE = {"type": "Normalize", "mean": [1.0] * 3, "std": [2.0] * 3, "to_rgb": True}
@@ -116,7 +116,7 @@ def test_an_exported_network_names_what_it_takes(config, checkpoint, change, ord
 
 
 def segmentation_network(config, checkpoint):
-    from ibn_seg.tasks.setup import trained_network
+    from ibn_seg.run.setup import trained_network
 
     return trained_network(config, checkpoint)[0]
 

@@ -18,7 +18,7 @@ import torch
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.evaluation.stored import read_confusions
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.helpers import truncate
 from tests.tasks.tiny import ROOT, command, environment, run, write_experiment
 

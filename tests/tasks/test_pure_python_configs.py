@@ -8,13 +8,13 @@ from PIL import Image
 
 from ibn_seg import cli
 from ibn_seg.config import load_config
-from ibn_seg.tasks import segmentation
-from ibn_seg.tasks.evaluate import evaluate
-from ibn_seg.tasks.predict import predict
-from ibn_seg.tasks.protocol import insert_step
-from ibn_seg.tasks.robustness import robustness
-from ibn_seg.tasks.setup import trained_network
-from ibn_seg.tasks.swap import swap
+from ibn_seg.run import segmentation
+from ibn_seg.run.evaluation import evaluate
+from ibn_seg.predict.predict_pictures import predict
+from ibn_seg.run.protocol import insert_step
+from ibn_seg.analyses.robustness.run import robustness
+from ibn_seg.run.setup import trained_network
+from ibn_seg.swap.swap_config import swap
 from tests.helpers import write_image
 
 IMPORTS = """

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ibn_seg.tasks.quiet_codecs import quiet_codecs
+from ibn_seg.predict.quiet_codecs import quiet_codecs
 
 
 def say(text):

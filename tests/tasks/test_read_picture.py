@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from ibn_seg.tasks import read_picture
-from ibn_seg.tasks.picture_formats import HEAD, picture_format
-from ibn_seg.tasks.read_picture import PictureError, decode_picture
+from ibn_seg.predict import read_picture
+from ibn_seg.predict.picture_formats import HEAD, picture_format
+from ibn_seg.predict.read_picture import PictureError, decode_picture
 
 # Left half red, right half blue; wider than high.
 TWO = np.zeros((16, 32, 3), np.uint8)

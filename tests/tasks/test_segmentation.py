@@ -19,7 +19,7 @@ from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of, read_confusions, write_confusions
 from ibn_seg.models import ResNet
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.helpers import write_image
 from tests.tasks.test_predict import picture
 from tests.tasks.tiny import ROOT, environment, run

@@ -5,7 +5,7 @@ import torch
 
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 from tests.helpers import Malicious
 
 

@@ -7,9 +7,9 @@ import torch
 
 from ibn_seg import cli
 from ibn_seg.config import load_config
-from ibn_seg.engine import labels
+from ibn_seg.engine import full_size_labels as labels
 from ibn_seg.errors import EnvError
-from ibn_seg.tasks import segmentation, setup
+from ibn_seg.run import segmentation, setup
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.tasks import segmentation
+from ibn_seg.run import segmentation
 
 SAVE_BEST = "default_hooks.checkpoint.save_best"
 NAMES = "allowed: gta5/mIoU, gta5/mAcc, gta5/aAcc, cityscapes/mIoU, .*targets/mIoU, gap"

@@ -6,7 +6,7 @@ import torch
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
-from ibn_seg.imagenet.appearance import APPEARANCES
+from ibn_seg.transforms.pixel_shifts import APPEARANCES
 from ibn_seg.scenes import render
 from ibn_seg.transforms import corruptions
 from ibn_seg.transforms.corrupt_image import CorruptImage

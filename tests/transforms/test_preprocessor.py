@@ -21,7 +21,7 @@ COLORS = ("ColorJitter", "Uint8PhotoMetricDistortion")
 
 @pytest.fixture(scope="module", autouse=True)
 def _mmseg_scope():
-    from ibn_seg.tasks.setup import register
+    from ibn_seg.run.setup import register
 
     register()
     init_default_scope("mmseg")

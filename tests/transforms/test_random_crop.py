@@ -19,7 +19,7 @@ PIXELS = ("img", "gt_seg_map")
 def _mmseg_scope():
     from mmengine.registry import init_default_scope
 
-    from ibn_seg.tasks.setup import register
+    from ibn_seg.run.setup import register
 
     register()
     init_default_scope("mmseg")

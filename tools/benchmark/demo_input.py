@@ -21,8 +21,8 @@ from mmengine.config import Config
 
 from ibn_seg.config import load_config
 from ibn_seg.scenes import write_pair
-from ibn_seg.tasks.segmentation import train
-from ibn_seg.tasks.setup import scenes_at
+from ibn_seg.run.segmentation import train
+from ibn_seg.run.setup import scenes_at
 
 CONFIG = "ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128"
 INPUTS = ("the demo's pipeline", "LoadRandomCrop on files", "LoadRandomCrop on the cache")

@@ -71,7 +71,7 @@ def measure(
 
     from ibn_seg.heap import keep_freed_memory
     from ibn_seg.provenance import peak_memory_mib
-    from ibn_seg.tasks.predict import Segmenter
+    from ibn_seg.predict.predict_pictures import Segmenter
 
     keep_freed_memory()
     torch.set_num_threads(threads)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ibn_seg.report.leaderboard import write_leaderboard
-from ibn_seg.report.leaderboard.compare import Comparison, compare
-from ibn_seg.report.leaderboard.read import Board, read_board
+from ibn_seg.leaderboard import write_leaderboard
+from ibn_seg.leaderboard.compare import Comparison, compare
+from ibn_seg.leaderboard.read import Board, read_board
 from tests.report.leaderboard.made import evaluated, whole
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibn_seg.errors import UserError
-from ibn_seg.report.leaderboard import write_leaderboard
-from ibn_seg.report.leaderboard.export import latex_escaped
+from ibn_seg.leaderboard import write_leaderboard
+from ibn_seg.leaderboard.export_formats import latex_escaped
 from tests.report.leaderboard.made import COMMIT, Folder, evaluated, skill_of
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ibn_seg.cli import run
 from ibn_seg.errors import UserError
-from ibn_seg.report.leaderboard import write_leaderboard
+from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.report.stored_panels import FOLDER, write_panels
 from tests.report.conftest import four_scenes
 from tests.report.leaderboard.made import Folder, evaluated, skill_of

@@ -2,7 +2,7 @@
 
 import yaml
 
-from ibn_seg.report import published
+from ibn_seg.report import published_figures as published
 
 
 def _values(rows):

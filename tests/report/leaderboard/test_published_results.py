@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ibn_seg.report.leaderboard import write_leaderboard
+from ibn_seg.leaderboard import write_leaderboard
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = re.compile(r"^## What the embedded benchmark shows\n(.*?)^## ", re.DOTALL | re.MULTILINE)

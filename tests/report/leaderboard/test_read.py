@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.report.leaderboard.read import read_board
+from ibn_seg.leaderboard.read import read_board
 from tests.report.leaderboard.made import Folder, evaluated, skill_of
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.tasks.data.pool import run_batches
+from ibn_seg.worker_pool import run_batches
 from tests.tasks.data.damage import write_clean
 from tests.tasks.tiny import ROOT, command, environment
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.datasets.labels import colorize
-from ibn_seg.tasks.data.sheet import write_sheet
-from ibn_seg.tasks.data.stats import measure
+from ibn_seg.downloads.sheet import write_sheet
+from ibn_seg.downloads.stats import measure
 from tests.datasets.writers import bdd100k, mapillary_20, wilddash_panoptic
 from tests.helpers import truncate, write_cityscapes
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from ibn_seg.tasks.windows.cutting import PERIOD, cheapest, spans
-from ibn_seg.tasks.windows.label_rows import LabelRows, Target, resized_rows
-from ibn_seg.tasks.windows.part_resize import AxisResize, resize_part
-from ibn_seg.tasks.windows.whole_layers import Moments, find_whole_layer
+from ibn_seg.predict.windows.cutting import PERIOD, cheapest, spans
+from ibn_seg.predict.windows.label_rows import LabelRows, Target, resized_rows
+from ibn_seg.predict.windows.part_resize import AxisResize, resize_part
+from ibn_seg.predict.windows.whole_layers import Moments, find_whole_layer
 
 sizes = st.integers(1, 40)
 longer = st.integers(2, 40)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ibn_seg.tasks.predict import Segmenter
+from ibn_seg.predict.predict_pictures import Segmenter
 from tests.helpers import write_image
 from tests.memory import run_measured
 from tests.networks import segmentor

@@ -1,0 +1,149 @@
+"""`ibn-seg divergence`."""
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ibn_seg.cli.common_options import ConfigCommand, Size, command_line, config_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@click.option("--pair", "pairs", metavar="KIND[:NAMES]", multiple=True,
+              help="appearance, content, null or domains:A,B; repeat for several. Default: the "
+              "first three, on rendered scenes.")  # fmt: skip
+@click.option("--images", type=click.IntRange(2),
+              help="Per side. Default: 200 rendered scenes; all of a data set.")  # fmt: skip
+@click.option("--min-images", type=click.IntRange(2), default=200, show_default=True,
+              help="Refuse sides of fewer pictures.")  # fmt: skip
+@click.option("--scenes", metavar="DIR", help="Where scenes are rendered, and found again. "
+              "Default: WORK_DIR/scenes.")  # fmt: skip
+@click.option("--size", type=Size(), default="256x128", show_default=True, help="Of the scenes.")
+@click.option("--scene-seed", type=click.IntRange(0), default=1, show_default=True,
+              help="Seed of the scenes.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
+              help="Processes that render.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed of the random halves.")  # fmt: skip
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/divergence.")
+@click.option("--plot", metavar="FILE", help="Draw the divergence over depth, .svg or .png.")
+@click.option("--with", "others", metavar="RESULT", multiple=True,
+              help="Draw this divergence.json too; repeat for several.")  # fmt: skip
+@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
+@config_options
+def divergence(
+    config: str,
+    checkpoint: str,
+    pairs: tuple[str, ...],
+    images: int | None,
+    min_images: int,
+    scenes: str | None,
+    size: tuple[int, int],
+    scene_seed: int,
+    workers: int,
+    seed: int,
+    work_dir: str | None,
+    plot: str | None,
+    others: tuple[str, ...],
+    verbose: bool,
+    cfg_options: tuple[str, ...],
+) -> None:
+    """Measure how far apart two domains are in each layer of CHECKPOINT's backbone.
+
+    The analysis of the IBN-Net paper: per channel the symmetric KL divergence between normal
+    distributions of the spatial mean over pictures, averaged over channels. (The definition of the
+    feature is recalled from the paper.) Writes divergence.json.
+
+    \b
+    Pairs:
+      appearance[:STYLE,STYLE]  the same rendered scenes in two styles (source,target)
+      content[:DOMAIN]          halves of a domain with fewer and with more buildings
+      null[:DOMAIN]             random halves of a domain
+      domains:A,B               two domains of the config's test data
+    A DOMAIN is a name in the config's test data, or scenes/STYLE (default scenes/source).
+
+    \b
+    Examples:
+      ibn-seg divergence CONFIG CHECKPOINT --scenes work_dirs/scenes
+      ibn-seg divergence CONFIG CHECKPOINT --pair domains:gta5,cityscapes --pair null:gta5
+      ibn-seg divergence CONFIG CHECKPOINT --plot depth.svg --with work_dirs/BN/divergence.json
+    """
+    from ibn_seg.progress import progress_by_step
+    from ibn_seg.analyses.divergence.run import Scenes
+    from ibn_seg.analyses.divergence.run import divergence as run
+    from ibn_seg.run.setup import read_options
+
+    earlier = _earlier(plot, others)
+    with progress_by_step() as progress:
+        result = run(
+            config,
+            checkpoint,
+            pairs=pairs,
+            images=images,
+            min_images=min_images,
+            scenes=Scenes(scenes, size, scene_seed, workers),
+            seed=seed,
+            work_dir=work_dir,
+            cfg_options=read_options(cfg_options),
+            quiet=not verbose,
+            command=command_line(),
+            progress=progress,
+        )
+    _print(result)
+    if plot is not None:
+        from ibn_seg.analyses.divergence.curves import write_depth_plot
+
+        click.echo(f"written: {write_depth_plot([*earlier, result], plot)}")
+
+
+def _earlier(plot: str | None, others: tuple[str, ...]) -> list[dict]:
+    """Read the results to be drawn too, before anything takes time."""
+    from ibn_seg.errors import UserError
+    from ibn_seg.io import read_json
+    from ibn_seg.analyses.divergence.curves import check_format, depth_curves
+
+    if plot is None:
+        if others:
+            raise UserError("--with: there is no plot", "say where by --plot FILE")
+        return []
+    check_format(plot)
+    results = [read_json(other) for other in others]
+    depth_curves(results)
+    return results
+
+
+def _print(result: Mapping[str, Any]) -> None:
+    """Print one table: a row per layer, a column per pair."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout)
+    console.print(_table(result))
+    for label, pair in result["pairs"].items():
+        images = f"{pair['images']['a']} and {pair['images']['b']} images"
+        floored = sum(layer["floored"] for layer in pair["layers"])
+        channels = sum(layer["channels"] for layer in pair["layers"])
+        line = f"{label}: {images}; {floored} of {channels} channels have no variance (floored)"
+        if pair["few_images"]:
+            line += "; few images: take the numbers as rough"
+        console.print(line, highlight=False)
+
+
+def _table(result: Mapping[str, Any]) -> "Table":
+    from rich.table import Table
+
+    name = result["method"] or result["name"]
+    table = Table(title=f"{name}: feature divergence by layer, mean over channels")
+    table.add_column("layer")
+    pairs = result["pairs"]
+    for pair in pairs.values():
+        header = "\n".join([pair["kind"], *pair["domains"]])
+        table.add_column(header, justify="right", overflow="fold")
+    for rows in zip(*(pair["layers"] for pair in pairs.values()), strict=True):
+        table.add_row(rows[0]["layer"], *(f"{row['divergence']:.4g}" for row in rows))
+    return table

@@ -1,0 +1,124 @@
+"""Divergence over depth: result files of several networks to curves, and curves to a picture."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.io import write_bytes
+from ibn_seg.report.result_owner import reading
+
+FORMATS = (".svg", ".png")
+# Layers and the divergence of each, of one result.
+_Depth = tuple[tuple[str, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class DepthCurve:
+    """The divergence of one method over the layers of its network.
+
+    Attributes:
+        name: The method.
+        layers: Names of the layers, from the first to the last.
+        values: For each layer one divergence per seed, 0 or more.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+def depth_curves(results: Sequence[Mapping[str, Any]]) -> dict[str, list[DepthCurve]]:
+    """Return the curves of several results for each pair of domains, in the results' order.
+
+    Results of one method and backbone are seeds of one curve. A second result of the same seed, as
+    of an earlier checkpoint, begins a further curve.
+
+    Args:
+        results: Contents of `divergence.json` files.
+
+    Raises:
+        UserError: A result is of another kind or damaged, or the networks have other layers.
+    """
+    found: dict[str, dict[str, list[_Depth]]] = {}
+    names = _curve_names(results)
+    for result, name in zip(results, names, strict=True):
+        with reading(result, "divergence"):
+            for label, pair in result["pairs"].items():
+                layers = tuple(str(one["layer"]) for one in pair["layers"])
+                values = tuple(float(one["divergence"]) for one in pair["layers"])
+                depths = found.setdefault(label, {}).setdefault(name, [])
+                depths.append((layers, values))
+    return {label: _curves_of(label, named) for label, named in found.items()}
+
+
+def _curve_names(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the name of the curve that each result is a seed of."""
+    owners = []
+    for result in results:
+        with reading(result, "divergence") as owner:
+            owners.append(owner)
+    several = len({owner.backbone for owner in owners}) > 1
+    seen: dict[tuple[str, int | None], int] = {}
+    names = []
+    for owner in owners:
+        name = f"{owner.method}, {owner.backbone}" if several else owner.method
+        count = seen[name, owner.seed] = seen.get((name, owner.seed), 0) + 1
+        names.append(name if count == 1 else f"{name} ({count})")
+    return names
+
+
+def _curves_of(label: str, named: Mapping[str, Sequence[_Depth]]) -> list[DepthCurve]:
+    """Return the curves of one pair.
+
+    Raises:
+        UserError: The networks have different layers.
+    """
+    first = next(iter(named))
+    layers = named[first][0][0]
+    for name, depths in named.items():
+        if any(given != layers for given, _ in depths):
+            raise UserError(
+                f"pair {label}: {name} and {first} have different layers",
+                "compare networks of one family and depth",
+            )
+    return [
+        DepthCurve(name, layers, tuple(zip(*(values for _, values in depths), strict=True)))
+        for name, depths in named.items()
+    ]
+
+
+def write_depth_plot(results: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
+    """Write the curves of several results as a picture, one panel per pair.
+
+    Args:
+        results: Contents of `divergence.json` files.
+        path: A file ending in .svg or .png.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: The ending is another, or the results cannot be compared.
+        EnvError: The file cannot be written.
+    """
+    from ibn_seg.analyses.divergence.drawing import depth_figure
+
+    path = Path(path)
+    kind = check_format(path)
+    write_bytes(path, depth_figure(depth_curves(results), kind))
+    return path
+
+
+def check_format(path: str | os.PathLike) -> str:
+    """Return 'svg' or 'png' for a file name.
+
+    Raises:
+        UserError: The ending is another.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise unknown("picture format", suffix or str(path), FORMATS)
+    return suffix[1:]

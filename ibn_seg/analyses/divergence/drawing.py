@@ -1,0 +1,118 @@
+"""The drawing of divergence over depth: as a picture of its own, and inside the report's page."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ibn_seg.report import plots
+from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours
+from ibn_seg.analyses.divergence.curves import DepthCurve
+
+# The report's colours on white (templates/style.css); a page replaces them by its variables.
+_PRINT = ("#7b8590", "#2f6fd0", "#e07a1f", "#1b936f", "#a4478f", "#a48b00", "#3ba3cf", "#8a5a3b")
+_INK, _MUTED, _GRID = "#1d2126", "#5b636d", "#e6e8eb"
+_PANEL = (4.7, 3.4)
+# So many layers get a name below the axis; deeper networks get every second, third ...
+_NAMES = 12
+
+
+def depth_charts(
+    curves: Mapping[str, Sequence[DepthCurve]], name: str, *, methods: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return one <svg> per pair of domains that takes its colours from the page; equal axes.
+
+    Lines are means over seeds, areas their range. Names of methods stay out of the drawings; the
+    page has the legend.
+
+    Args:
+        curves: What `depth_curves` returned.
+        name: Prefix of the drawings' ids, unique on the page.
+        methods: All methods of the page in its order, which chooses colours. Default: those here.
+    """
+    limits = _limits(curves)
+    charts = {}
+    for k, (pair, lines) in enumerate(curves.items()):
+        figure, axes = plots.empty_figure(height=270, left=58, bottom=86)
+        _draw(axes, lines, page_colours(), plots.GRID, limits, methods)
+        shown = ", ".join(curve.name for curve in lines)
+        label = f"{_TITLE}, {pair}, for {shown}"
+        charts[pair] = plots.as_svg(figure, f"{name}-{k}", label)
+    return charts
+
+
+def depth_figure(curves: Mapping[str, Sequence[DepthCurve]], kind: str) -> bytes:
+    """Return the curves of every pair as a picture with legend, one panel per pair.
+
+    Args:
+        curves: One per method, by pair.
+        kind: 'svg' or 'png'.
+    """
+    limits = _limits(curves)
+    width, height = _PANEL
+    figure = Figure(figsize=(width * len(curves), height), layout="constrained", facecolor="white")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axes, (pair, lines) in zip(panels, curves.items(), strict=True):
+        _draw(axes, lines, _PRINT, _GRID, limits)
+        axes.set_title(pair, fontsize=11, color=_INK, parse_math=False)
+        axes.tick_params(which="both", length=0, labelcolor=_INK)
+        axes.xaxis.label.set_color(_MUTED)
+        axes.spines[:].set_visible(False)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False, labelcolor=_INK, fontsize=9)
+    panels[0].yaxis.label.set_color(_MUTED)
+    for axes in panels[1:]:
+        axes.set_ylabel("")
+    buffer = io.BytesIO()
+    # No date, and the same ids in every run: equal results give equal files.
+    dated = {"Date": None} if kind == "svg" else {}
+    with matplotlib.rc_context({"svg.hashsalt": "depth", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=kind, dpi=160, metadata={"Title": _TITLE, **dated})
+    return buffer.getvalue()
+
+
+_TITLE = "Feature divergence over depth"
+
+
+def _limits(curves: Mapping[str, Sequence[DepthCurve]]) -> tuple[float, float] | None:
+    """Return the powers of ten around every divergence above 0; None if there is none."""
+    values = [v for lines in curves.values() for c in lines for at in c.values for v in at if v > 0]
+    if not values:
+        return None
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return 10.0**low, 10.0 ** max(high, low + 1)
+
+
+def _draw(
+    axes: Axes,
+    curves: Sequence[DepthCurve],
+    colours: Sequence[str],
+    grid: str,
+    limits: tuple[float, float] | None,
+    methods: Sequence[str] = (),
+) -> None:
+    """Draw lines over layers on a logarithmic axis; a divergence of 0 leaves a gap."""
+    order = colour_order(methods, [curve.name for curve in curves])
+    bands = [
+        Band(
+            curve.name,
+            order.index(curve.name),
+            tuple(range(len(curve.layers))),
+            tuple(tuple(value for value in at if value > 0) for at in curve.values),
+        )
+        for curve in curves
+    ]
+    draw_bands(axes, bands, colours)
+    if limits is not None:
+        axes.set_yscale("log")
+        axes.set_ylim(*limits)
+    layers = curves[0].layers
+    every = -(-len(layers) // _NAMES)
+    at = range(0, len(layers), every)
+    axes.set_xticks(at, [layers[k] for k in at], rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_xlabel("layer, from shallow to deep")
+    axes.set_ylabel("divergence (log)")
+    axes.grid(color=grid, linewidth=0.8)

@@ -1,0 +1,114 @@
+"""`ibn-seg robustness`."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+
+from ibn_seg.cli.common_options import (
+    ConfigCommand,
+    command_line,
+    config_options,
+    launch_options,
+    set_local_rank,
+    split_numbers,
+    split_words,
+)
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@click.option("--corruptions", metavar="A,B,...", default="", help="Default: all twelve.")
+@click.option("--severities", metavar="1,3,5", default="", help="Of 1 to 5. Default: all.")
+@click.option("--domain", "domains", metavar="NAME", multiple=True,
+              help="A domain of the config; repeat for several. Default: all.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed of the noise.")  # fmt: skip
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/robustness.")
+@click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
+@config_options
+@launch_options
+def robustness(
+    config: str,
+    checkpoint: str,
+    corruptions: str,
+    severities: str,
+    domains: tuple[str, ...],
+    seed: int,
+    work_dir: str | None,
+    protocol: str | None,
+    cfg_options: tuple[str, ...],
+    launcher: str,
+    local_rank: int | None,
+    verbose: bool,
+) -> None:
+    """Evaluate CHECKPOINT on clean pictures and on pictures of changed appearance.
+
+    Offsets, contrast, gamma, haze, noise, blur and JPEG in up to five severities change what the
+    network sees, never the labels. Prints retention, the corrupted mIoU divided by the clean one,
+    and writes robustness.json with all scores.
+
+    \b
+    Examples:
+      ibn-seg robustness CONFIG CHECKPOINT --severities 1,3,5
+      ibn-seg robustness CONFIG CHECKPOINT --corruptions rgb_offset,haze --domain cityscapes
+    """
+    from ibn_seg.progress import progress_by_step
+    from ibn_seg.analyses.robustness.run import robustness as run
+    from ibn_seg.run.setup import read_options
+
+    set_local_rank(local_rank)
+    with progress_by_step() as move:
+        result = run(
+            config,
+            checkpoint,
+            corruptions=split_words(corruptions),
+            severities=split_numbers(severities, "--severities"),
+            domains=domains,
+            seed=seed,
+            work_dir=work_dir,
+            cfg_options=read_options(cfg_options),
+            launcher=launcher,
+            protocol=protocol,
+            quiet=not verbose,
+            command=command_line(),
+            progress=lambda done, total: move("robustness", done, total),
+        )
+    _print(result)
+
+
+def _print(result: Mapping) -> None:
+    """Print a table for each domain; in a distributed run the first process alone."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout)
+    for domain, kept in result["retention"].items():
+        clean = result["domains"][domain]["mIoU"]
+        name = result["method"] or result["name"]
+        table = Table(
+            title=f"{name}, {domain}: mIoU {clean:.2f} on clean pictures",
+            caption="retention: percent of it that is kept",
+        )
+        table.add_column("corruption")
+        for severity in result["severities"]:
+            table.add_column(str(severity), justify="right")
+        table.add_column("mean", justify="right")
+        for corruption, mean in kept["corruptions"].items():
+            cells = [
+                one["retention"][domain]
+                for one in result["corrupted"]
+                if one["corruption"] == corruption
+            ]
+            table.add_row(corruption, *map(_percent, cells), _percent(mean))
+        blanks = [""] * len(result["severities"])
+        table.add_row("mean", *blanks, _percent(kept["mean"]), style="bold")
+        console.print(table)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,191 @@
+"""How much of its score a trained network keeps when the appearance of its pictures changes."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.run.domains import keep_domains
+from ibn_seg.run.protocol import insert_step, is_metric_of_ours
+from ibn_seg.run.result_file import finish, recorder
+from ibn_seg.run.segmentation import measured, trained_runner
+from ibn_seg.type_names import is_named
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.engine import StrictRunner
+
+LOADER = "LoadImageFromFile"
+
+
+def robustness(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    corruptions: Iterable[str] = (),
+    severities: Iterable[int] = (),
+    domains: Iterable[str] = (),
+    seed: int = 0,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    protocol: str | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Evaluate a checkpoint on clean and on corrupted pictures; write `WORK_DIR/robustness.json`.
+
+    The network is built and loaded once; the data, the metric and the protocol are those of
+    `ibn_seg.run.segmentation.test`. Retention is the corrupted mIoU divided by the clean one.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        corruptions: Names in `ibn_seg.transforms.corruptions.CORRUPTIONS`; default all.
+        severities: From 1 to 5; default all.
+        domains: Names of domains of the config's test data; default all.
+        seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/robustness`.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        quiet: Keep mmengine's log lines off the console.
+        command: The command line, for the record.
+        progress: Called with (batches done, batches in all).
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: The config, the data, the checkpoint, a name or a severity is wrong.
+        EnvError: Something cannot be written.
+    """
+    from ibn_seg.transforms.corruptions import check_names, check_severities
+
+    names, grades = check_names(corruptions), check_severities(severities)
+
+    def adapt(cfg: "Config") -> None:
+        _check_metric(cfg)
+        keep_domains(cfg, domains)
+        _check_loaders(cfg.test_dataloader.dataset)
+
+    with trained_runner(
+        config,
+        checkpoint,
+        default_folder="robustness",
+        adapt=adapt,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        protocol=protocol,
+        quiet=quiet,
+    ) as runner:
+        conditions = [(name, severity) for name in names for severity in grades]
+        _count_batches(runner, len(conditions) + 1, progress)
+        runner.test()
+        # What the clean test measured, before the next one takes its place in the record.
+        clean = measured(runner)
+        corrupted = [
+            {"corruption": name, "severity": severity, **_score(runner, name, severity, seed)}
+            for name, severity in conditions
+        ]
+        return finish(
+            runner,
+            "robustness",
+            lambda: _summary(clean, corrupted, seed, names, grades),
+            command=command,
+            checkpoint=str(checkpoint),
+        )
+
+
+def _check_metric(cfg: "Config") -> None:
+    if not is_metric_of_ours(cfg.test_evaluator):
+        raise UserError("robustness: test_evaluator is not MultiDomainIoU", "use that metric")
+
+
+def _check_loaders(part: Any) -> None:
+    """Raise `UserError` where a pipeline does not load pictures by the step we follow."""
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key != "pipeline":
+                _check_loaders(value)
+            elif not any(is_named(step.get("type"), LOADER) for step in value):
+                raise UserError(
+                    f"a pipeline of test_dataloader has no {LOADER}",
+                    "corruptions are put right after that step; use it",
+                )
+    elif isinstance(part, (list, tuple)):
+        for item in part:
+            _check_loaders(item)
+
+
+def _count_batches(
+    runner: "StrictRunner", tests: int, progress: Callable[[int, int], None] | None
+) -> None:
+    """Let each evaluated batch move the progress."""
+    from mmengine.dist import is_main_process
+
+    from ibn_seg.engine.progress_hook import BatchCallbackHook
+
+    if progress is not None and is_main_process():
+        total = tests * len(runner.test_dataloader)
+        runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
+
+
+def _score(runner: "StrictRunner", name: str, severity: int, seed: int) -> dict[str, Any]:
+    """Evaluate the runner's network under one corruption; return the scores by domain."""
+    import copy
+
+    step = {"type": "CorruptImage", "corruption": name, "severity": severity, "seed": seed}
+    loader = copy.deepcopy(runner.cfg.test_dataloader)
+    insert_step(loader.dataset, step, after=(LOADER,))
+    runner.test_loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
+    runner.test()
+    return {"domains": recorder(runner).validations[-1]["domains"]}
+
+
+def _summary(
+    clean: Mapping[str, Any],
+    corrupted: Sequence[Mapping[str, Any]],
+    seed: int,
+    names: Sequence[str],
+    severities: Sequence[int],
+) -> dict[str, Any]:
+    """Return what is particular to this task's result."""
+    reference = {domain: scores["mIoU"] for domain, scores in clean["domains"].items()}
+    graded = [
+        {**one, "retention": {d: retention(one["domains"][d]["mIoU"], reference[d])
+                              for d in reference}}
+        for one in corrupted
+    ]  # fmt: skip
+    return {
+        **clean,
+        "noise_seed": seed,
+        "corruptions": list(names),
+        "severities": list(severities),
+        "corrupted": graded,
+        "retention": {domain: _means(graded, domain, names) for domain in reference},
+    }
+
+
+def retention(corrupted: float, clean: float) -> float | None:
+    """Return the share of a score that is kept, or None where there was nothing to keep."""
+    return corrupted / clean if clean > 0 else None
+
+
+def _means(graded: Sequence[Mapping], domain: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the mean over severities for each corruption of a domain, and the mean of these."""
+    means = {
+        name: mean_of([one["retention"][domain] for one in graded if one["corruption"] == name])
+        for name in names
+    }
+    return {"mean": mean_of(list(means.values())), "corruptions": means}
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if a value is missing."""
+    if any(value is None for value in values):
+        return None
+    return float(sum(values) / len(values))

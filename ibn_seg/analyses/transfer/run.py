@@ -1,0 +1,300 @@
+"""Fine-tuning on shares of a target's training set, against training there without the source."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.benchmark.identity import counted
+from ibn_seg.run.schedule import iterations_of, scale_learning_rate, stretch
+from ibn_seg.analyses.transfer.share_config import STARTS, check_percent, data_sets, transfer_config
+from ibn_seg.config import load_config, scope_of
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.io import read_json, sha256, write_json
+from ibn_seg.provenance import record
+from ibn_seg.run import setup
+from ibn_seg.run.protocol import is_metric_of_ours
+from ibn_seg.run.result_file import RESULT_FILES, SCHEMA, read_result
+from ibn_seg.analyses.transfer.scores import Run, summary
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+SHARES = (1, 2, 5, 10, 20, 30, 100)
+SEEDS = (0, 1, 2)
+SEED_FIELD = "{seed}"
+# What all trainings in a folder have in common.
+CLAIM = "plan.json"
+
+Say = Callable[[str], None]
+
+
+def transfer(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike | None = None,
+    *,
+    work_dir: str | os.PathLike | None = None,
+    shares: Sequence[float] = SHARES,
+    starts: Sequence[str] = STARTS,
+    seeds: Sequence[int] = SEEDS,
+    iterations: int | None = None,
+    lr_factor: float = 1.0,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    quiet: bool = False,
+    command: str | None = None,
+    say: Say = print,
+) -> dict:
+    """Train on shares of a target's training set from both starts; write `WORK_DIR/transfer.json`.
+
+    Every training is one of `ibn_seg.run.segmentation.train` in a folder of its own, with the
+    same schedule for both starts, and its last checkpoint is scored. What is finished is not run
+    again, and what was interrupted goes on: also with more shares, starts or seeds than before.
+
+    Args:
+        config: A training config of the target: a path, an `ibn_seg::` name, or a config, which is
+            not changed. Without the source, training begins as it says.
+        checkpoint: The source-trained network, every weight of which must fit: the head's too.
+            `{seed}` in it stands for the seed. Only the start 'source' needs it.
+        work_dir: The folder of the runs and of the result; default
+            `work_dirs/CONFIG_NAME/transfer`.
+        shares: Percent of the training set, each above 0 and up to 100. For one seed the smaller
+            share lies within the larger.
+        starts: 'source' and 'scratch', or one of them.
+        seeds: Seeds of training, and of the choice of the images.
+        iterations: Length of each training; the schedule is stretched to it. Default: the config's.
+        lr_factor: Multiplies the learning rate of the start 'source' alone. Default 1: the two
+            starts differ in nothing else.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+        say: Receives one line per training.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: An argument, the config, the data or the checkpoint is wrong, or the folder holds
+            the results of another transfer.
+        EnvError: The folder cannot be written, or the disk is full.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.run.segmentation import train
+
+    shares, starts, seeds = tuple(shares), tuple(starts), tuple(seeds)
+    _check(shares, starts, seeds, iterations, lr_factor)
+    setup.register()
+    base = load_config(config, cfg_options)
+    _check_evaluation(base)
+    identity = counted(base.to_dict())
+    if iterations is not None:
+        stretch(base, iterations)
+    sizes = _sizes(base, shares)
+    networks = _networks(base, checkpoint, seeds) if "source" in starts else {}
+    # Made last, so that a mistake leaves nothing behind.
+    folder = Path(
+        setup.prepare(
+            base, work_dir=work_dir, cfg_options=None, launcher=launcher, quiet=quiet,
+            default_folder="transfer",
+        ).work_dir
+    )  # fmt: skip
+    common = {
+        "checkpoints": {str(seed): str(path) for seed, path in networks.items()},
+        "checkpoint_hashes": {str(seed): sha256(path) for seed, path in networks.items()},
+        "iterations": iterations_of(base),
+        "lr_factor": lr_factor,
+    }
+    runs = [Run(share, start, seed) for seed in seeds for share in shares for start in starts]
+    with (
+        distributed.kept_thread_settings(),
+        distributed.process_group(launcher, (base.get("env_cfg") or {}).get("dist_cfg")),
+    ):
+        from mmengine.dist import is_main_process
+
+        if is_main_process():
+            _claim(folder, identity, common)
+        results = {}
+        for number, run in enumerate(runs, start=1):
+            done = read_result(folder / run.name)
+            if is_main_process():
+                ended = "finished before" if done else f"training on {sizes[run.share]} images"
+                head = f"{run.share:g} %, {run.start}, seed {run.seed}"
+                say(f"{number} of {len(runs)}: {head}: {ended}")
+            results[run] = done or train(
+                _config_of(run, base, networks, lr_factor),
+                work_dir=folder / run.name,
+                resume=True,
+                seed=run.seed,
+                launcher=launcher,
+                quiet=quiet,
+                command=command,
+            )
+        facts = {
+            "schema": SCHEMA,
+            "kind": "transfer",
+            "name": folder.name,
+            "command": command,
+            "config_file": str(base.filename) if base.filename else None,
+            "config": base.pretty_text,
+            **common,
+            **record(),
+            **summary(results, folder),
+        }
+        if is_main_process():
+            write_json(folder / RESULT_FILES["transfer"], facts)
+    return facts
+
+
+def _check(
+    shares: Sequence[float],
+    starts: Sequence[str],
+    seeds: Sequence[int],
+    iterations: int | None,
+    lr_factor: float,
+) -> None:
+    """Raise `UserError` for settings that no training could have."""
+    for share in shares:
+        check_percent(share)
+    for name, values in (("share", shares), ("start", starts), ("seed", seeds)):
+        _check_distinct(name, values)
+    for start in starts:
+        if start not in STARTS:
+            raise unknown("start", start, STARTS)
+    for seed in seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UserError(f"seed {seed!r}", "allowed: whole numbers from 0")
+    if iterations is not None and iterations < 1:
+        raise UserError(f"iterations {iterations!r}", "allowed: whole numbers from 1")
+    if not 0 < lr_factor < math.inf:
+        raise UserError(f"learning-rate factor {lr_factor!r}", "allowed: above 0")
+
+
+def _check_distinct(name: str, values: Sequence[Any]) -> None:
+    """Raise `UserError` if there is no value, or one twice."""
+    if not values:
+        raise UserError(f"{name}s: none is given", "give at least one")
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise UserError(f"{name} {shown} is given twice", "leave one out")
+
+
+def _check_evaluation(cfg: "Config") -> None:
+    """Raise `UserError` if a config's validation does not count by domain and image."""
+    if not cfg.get("val_dataloader") or not is_metric_of_ours(cfg.get("val_evaluator")):
+        raise UserError(
+            f"{cfg.filename or 'config'}: val_evaluator is not MultiDomainIoU",
+            "the last checkpoint is scored by the config's validation; use that metric",
+        )
+
+
+def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
+    """Return how many images each share is.
+
+    Raises:
+        UserError: The training set is missing or has no shares, or two shares are the same images.
+    """
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
+    from ibn_seg.datasets.base import UrbanSceneDataset
+    from ibn_seg.datasets.subset import subset_size
+    from ibn_seg.explain.explain import explained
+    from ibn_seg.engine.sampling import members
+
+    whole = transfer_config(cfg, share=100, subset_seed=0, checkpoint=None)
+    init_default_scope(scope_of(cfg))
+    for part in _types(whole.train_dataloader.dataset):
+        known = DATASETS.get(part) if isinstance(part, str) else part
+        if isinstance(known, type) and not issubclass(known, UrbanSceneDataset):
+            raise UserError(f"{part} has no shares", "use the data sets of ibn_seg")
+    with explained(whole):
+        parts = members(DATASETS.build(whole.train_dataloader.dataset))
+    counts = {s: tuple(subset_size(len(part), s / 100) for part in parts) for s in shares}
+    for index, share in enumerate(shares):
+        for other in shares[:index]:
+            if counts[share] == counts[other]:
+                images, all_images = sum(counts[share]), sum(len(part) for part in parts)
+                raise UserError(
+                    f"{other:g} % and {share:g} % of {all_images} images are the same "
+                    f"{images} image{'s' if images > 1 else ''}",
+                    "leave one of the shares out",
+                )
+    return {share: sum(found) for share, found in counts.items()}
+
+
+def _types(dataset: Mapping[str, Any]) -> list[Any]:
+    """Return the types of the data sets inside wrappers and concatenations."""
+    return [part.get("type") for part in data_sets(dataset)]
+
+
+def _networks(
+    cfg: "Config", checkpoint: str | os.PathLike | None, seeds: Sequence[int]
+) -> dict[int, str]:
+    """Return the file of the source-trained network of each seed.
+
+    Raises:
+        UserError: There is none, or it does not fit the config.
+    """
+    if checkpoint is None:
+        raise UserError(
+            "CHECKPOINT is missing: the network that was trained on the source",
+            "give it, or only the start scratch",
+        )
+    given = os.fspath(checkpoint)
+    paths = {seed: given.replace(SEED_FIELD, str(seed)) for seed in seeds}
+    for path in sorted(set(paths.values())):
+        setup.trained_network(cfg, path)
+    return paths
+
+
+def _config_of(run: Run, base: "Config", networks: Mapping[int, str], lr_factor: float) -> "Config":
+    """Return the config of one training."""
+    found = transfer_config(
+        base,
+        share=run.share,
+        subset_seed=run.seed,
+        checkpoint=networks[run.seed] if run.start == "source" else None,
+    )
+    if run.start == "source" and lr_factor != 1:
+        scale_learning_rate(found, lr_factor)
+    return found
+
+
+def _claim(folder: Path, identity: Any, common: Mapping[str, Any]) -> None:
+    """Record what the folder's trainings share, or check that it is what is recorded there.
+
+    Args:
+        folder: Their folder.
+        identity: What of the config changes numbers.
+        common: What else they share.
+
+    Raises:
+        UserError: It is not.
+    """
+    text = json.dumps(identity, sort_keys=True)
+    wanted = {
+        "config": hashlib.sha256(text.encode()).hexdigest(),
+        "iterations": common["iterations"],
+        "lr_factor": common["lr_factor"],
+        "checkpoints": common["checkpoint_hashes"],
+    }
+    path = folder / CLAIM
+    before = read_json(path) if path.exists() else wanted
+    networks = before["checkpoints"]
+    changed = [key for key in ("config", "iterations", "lr_factor") if before[key] != wanted[key]]
+    changed += [
+        f"checkpoint of seed {seed}"
+        for seed, digest in wanted["checkpoints"].items()
+        if networks.get(seed, digest) != digest
+    ]
+    if changed:
+        raise UserError(
+            f"{folder}: holds a transfer with another {', another '.join(changed)} ({CLAIM})",
+            "give another --work-dir, or delete the folder",
+        )
+    write_json(path, {**wanted, "checkpoints": {**networks, **wanted["checkpoints"]}})

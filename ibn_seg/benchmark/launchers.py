@@ -1,0 +1,306 @@
+"""Where the cells of a job run: worker threads here, Ray tasks, or jobs of a slurm cluster.
+
+Every launcher calls the same function for a cell (`run_cell`), in which the files of the results
+folder decide who works on it; so launchers may be mixed, and started more than once.
+"""
+
+import concurrent.futures
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ibn_seg.benchmark.cells import Cell
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.benchmark.cell_run import Job, run_cell
+
+LAUNCHERS = ("local", "ray", "slurm")
+# Looks for cells that others have left.
+_POLL_S = 1.0
+_WEEK_MIN = 7 * 24 * 60
+
+
+class Launcher(Protocol):
+    """Runs the cells of a job somewhere, until they are done or nothing more may be begun."""
+
+    def start(self, cells: Sequence[Cell]) -> None:
+        """Begin, and return; these are the cells that are to be run or that others have."""
+
+    def alive(self) -> bool:
+        """Tell whether anything is left to wait for.
+
+        Raises:
+            Exception: A worker failed by itself, not by its cell.
+        """
+
+    def stop(self) -> None:
+        """End everything that runs; cells keep their checkpoints."""
+
+
+class _Queue:
+    """Cells for a cluster, each given out when all is done that it needs.
+
+    Args:
+        job: What to run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._waiting: list[Cell] = []
+        self._left = job.limit or math.inf
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        """Add cells, as many as the job may begin."""
+        self._waiting = list(cells)
+
+    def take(self) -> list[Cell]:
+        """Return the cells that can be begun now, and forget those that no longer can be."""
+        # What became of others is asked for before what it leaves to do.
+        self._waiting = [cell for cell in self._waiting if self._job.unfinished(cell)]
+        ready = [cell for cell in self._waiting if self._job.ready(cell)]
+        if len(ready) > self._left:
+            ready = ready[: int(self._left)]
+        self._left -= len(ready)
+        self._waiting = [c for c in self._waiting if c not in ready] if self._left else []
+        return ready
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+
+class LocalLauncher:
+    """Worker threads, each with one cell's processes at a time.
+
+    Args:
+        job: What to run.
+        workers: How many cells run at once.
+    """
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._job = job
+        self._workers = workers
+        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "cell")
+        self._futures: list[concurrent.futures.Future] = []
+        hours = job.plan.budget.hours
+        self._end = time.monotonic() + hours * 3600 if hours else math.inf
+        self._left = job.limit or math.inf
+        self._counting = threading.Lock()
+
+    def start(self, cells: Sequence[Cell]) -> None:
+        """Start the workers."""
+        self._futures = [self._pool.submit(self._work) for _ in range(self._workers)]
+
+    def alive(self) -> bool:
+        """Tell whether a worker is at work, or waits for what others do."""
+        ended = [future for future in self._futures if future.done()]
+        for future in ended:
+            future.result()
+        return len(ended) < len(self._futures)
+
+    def stop(self) -> None:
+        """Interrupt the trainings and wait until they have ended."""
+        self._job.stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self) -> None:
+        """Run what is to be run; wait while others work, for they may die."""
+        job = self._job
+        while not job.stop.is_set():
+            outcomes = [self._try(cell) for cell in job.cells]
+            if any(outcomes):
+                continue
+            if self._spent() or not any(job.unfinished(cell) for cell in job.cells):
+                return
+            job.stop.wait(_POLL_S)
+
+    def _try(self, cell: Cell) -> str | None:
+        """Run one cell if it is free and the budget allows."""
+        if self._job.stop.is_set() or not self._job.wanted(cell):
+            return None
+        with self._counting:
+            if self._spent():
+                return None
+            self._left -= 1
+        outcome = run_cell(self._job, cell)
+        if outcome is None:
+            with self._counting:
+                self._left += 1
+        return outcome
+
+    def _spent(self) -> bool:
+        return self._left < 1 or time.monotonic() > self._end
+
+
+class RayLauncher:
+    """One Ray task per cell, with the CPUs and the GPU share of the plan.
+
+    Args:
+        job: What to run.
+        task: Runs the cell of an id; what it needs must be importable on every node.
+        workers: Cells at once on a Ray that is started here; by default what the machine has.
+        options: For `ray.init`, such as `address`.
+    """
+
+    def __init__(
+        self, job: Job, task: Callable[[str], None], workers: int | None, options: Mapping[str, Any]
+    ) -> None:
+        self._ray = _optional("ray")
+        self._job, self._task = job, task
+        self._cpus = job.plan.threads * job.plan.processes
+        local = {"num_cpus": workers * self._cpus} if workers and "address" not in options else {}
+        self._options = {"log_to_driver": False, "include_dashboard": False, **local, **options}
+        if "address" in options:
+            del self._options["include_dashboard"]
+        self._tasks: list = []
+        self._queue = _Queue(job)
+
+    def start(self, cells: Sequence[Cell]) -> None:
+        """Join or start a Ray cluster and submit the cells that need no other."""
+        if not cells:
+            return
+        self._ray.init(**self._options)
+        task = self._task
+
+        def one_cell(cell: str) -> None:
+            task(cell)
+
+        self._remote = self._ray.remote(
+            num_cpus=self._cpus, num_gpus=self._job.plan.gpus
+        )(one_cell)  # fmt: skip
+        self._queue.put(cells)
+        self._submit()
+
+    def alive(self) -> bool:
+        """Submit what can be begun by now; tell whether tasks are left."""
+        ended, self._tasks = self._ray.wait(
+            self._tasks, num_returns=len(self._tasks), timeout=0
+        ) if self._tasks else ([], [])  # fmt: skip
+        self._ray.get(ended)
+        self._submit()
+        return bool(self._tasks or self._queue)
+
+    def _submit(self) -> None:
+        self._tasks += [self._remote.remote(cell.id) for cell in self._queue.take()]
+
+    def stop(self) -> None:
+        """Cancel the tasks and leave the cluster."""
+        if self._ray.is_initialized():
+            for task in self._tasks:
+                self._ray.cancel(task)
+            self._ray.wait(self._tasks, num_returns=len(self._tasks), timeout=30)
+            self._ray.shutdown()
+
+
+class SlurmLauncher:
+    """One job of a slurm array per cell, through submitit.
+
+    Cells that need others are submitted when these are done, by the process that watches.
+
+    Args:
+        job: What to run.
+        task: Runs the cell of an id.
+        workers: Jobs at once; by default as many as the cluster gives.
+        options: For `submitit.AutoExecutor.update_parameters`, such as `slurm_partition`.
+        cluster: 'slurm'; submitit's 'local' runs the jobs on this machine.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        task: Callable[[str], None],
+        workers: int | None,
+        options: Mapping[str, Any],
+        cluster: str = "slurm",
+    ) -> None:
+        submitit = _optional("submitit", "slurm")
+        if cluster == "slurm":
+            _check_sbatch()
+        plan, self._task, self._queue = job.plan, task, _Queue(job)
+        executor = submitit.AutoExecutor(job.store.folder / "slurm", cluster=cluster)
+        hours = plan.budget.hours
+        parameters = {
+            "name": plan.name, "cpus_per_task": plan.threads * plan.processes, "tasks_per_node": 1,
+            "gpus_per_node": math.ceil(plan.gpus),
+            "timeout_min": math.ceil(hours * 60) if hours else _WEEK_MIN,
+        }  # fmt: skip
+        if workers and cluster == "slurm":
+            parameters["slurm_array_parallelism"] = workers
+        executor.update_parameters(**{**parameters, **options})
+        self._executor = executor
+        self._jobs: list = []
+
+    def start(self, cells: Sequence[Cell]) -> None:
+        """Submit the cells that need no other."""
+        self._queue.put(cells)
+        self._submit()
+
+    def alive(self) -> bool:
+        """Submit what can be begun by now; tell whether jobs are left."""
+        for job in [job for job in self._jobs if job.done()]:
+            self._jobs.remove(job)
+            job.result()
+        self._submit()
+        return bool(self._jobs or self._queue)
+
+    def _submit(self) -> None:
+        ids = [cell.id for cell in self._queue.take()]
+        if ids:
+            self._jobs += self._executor.map_array(self._task, ids)
+
+    def stop(self) -> None:
+        """Cancel the jobs."""
+        for job in self._jobs:
+            job.cancel()
+
+
+def check_launcher(name: str) -> None:
+    """Check that a launcher can be used here.
+
+    Raises:
+        EnvError: What it needs is not installed.
+    """
+    if name == "ray":
+        _optional("ray")
+    elif name == "slurm":
+        _optional("submitit", "slurm")
+        _check_sbatch()
+
+
+def _check_sbatch() -> None:
+    if shutil.which("sbatch") is None:
+        raise EnvError("--launcher slurm: there is no sbatch here", "run it on a login node")
+
+
+def make_launcher(
+    name: str,
+    job: Job,
+    task: Callable[[str], None],
+    workers: int | None,
+    options: Mapping[str, Any],
+) -> Launcher:
+    """Return a launcher by name.
+
+    Raises:
+        UserError: Options for a launcher that takes none.
+        EnvError: What it needs is not installed.
+    """
+    if name == "local":
+        if options:
+            raise UserError("--launcher-option", "only 'ray' and 'slurm' take options")
+        return LocalLauncher(job, workers or 1)
+    return {"ray": RayLauncher, "slurm": SlurmLauncher}[name](job, task, workers, options)
+
+
+def _optional(package: str, extra: str | None = None) -> Any:
+    """Import a package of an extra."""
+    import importlib
+
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise EnvError(
+            f"the package {package!r} is not installed",
+            f"pip install 'ibn_seg[{extra or package}]'",
+        ) from error

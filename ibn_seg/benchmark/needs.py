@@ -1,0 +1,261 @@
+"""What the cells of a plan need on this machine, looked at before any of them is begun.
+
+Data sets are listed, not decoded; networks are built, not run. Nothing is left on the disk.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
+from ibn_seg.benchmark.plan import Plan
+from ibn_seg.errors import UserError
+from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at, set_training
+from ibn_seg.type_names import is_named
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# What building a part of a config raises beside the errors of ours, if the config is wrong.
+_RAISED = (
+    RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, ImportError,
+    OSError,
+)  # fmt: skip
+
+
+def missing_needs(
+    plan: Plan, cells: Sequence[Cell], scenes: Path, here: bool = True
+) -> Iterator[tuple[Cell, tuple[str, ...]]]:
+    """Yield each cell with the lines that say why it must fail; none if nothing is known.
+
+    Args:
+        plan: The plan.
+        cells: The cells to look at.
+        scenes: Where the plan's scenes will be. Before they are rendered they are judged by their
+            numbers.
+        here: Whether cells run on this machine, so that its GPUs count.
+    """
+    register()
+    with _announced(plan, scenes) as told:
+        planned = {cell.id: cell for cell in list_cells(plan)}
+        look = _Look(plan, here)
+        for cell in cells:
+            yield cell, tuple(map(told, look.at(planned[cell.id])))
+
+
+def described(found: Iterable[tuple[Cell, tuple[str, ...]]]) -> list[str]:
+    """Return each reason once, with the cells that it is about."""
+    by_line: dict[str, list[Cell]] = {}
+    for cell, lines in found:
+        for line in dict.fromkeys(lines):
+            by_line.setdefault(line, []).append(cell)
+    described = []
+    for line, cells in by_line.items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        described.append(f"{cells[0].label}{more}: {line}")
+    return described
+
+
+@contextlib.contextmanager
+def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
+    """Let configs find empty files in place of the scenes that a plan renders.
+
+    Yields:
+        What names the true folder in a line.
+    """
+    if plan.scenes is None:
+        yield lambda line: line
+        return
+    from ibn_seg.scenes.render import check_size
+    from ibn_seg.scenes.write import pair_frames
+
+    asked = plan.scenes
+    check_size(asked.size)
+    true = os.environ.get(SCENES_VARIABLE) or os.fspath(scenes)
+    with tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder:
+        frames = pair_frames(
+            folder, asked.source, asked.target_train, asked.target_val, asked.adverse_train,
+            asked.adverse_val,
+        )  # fmt: skip
+        for path in (path for frame in frames for path in (frame.image, *frame.labels.values())):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        with scenes_at(folder):
+            yield lambda line: line.replace(folder, true)
+
+
+class _Look:
+    """Looks at cells; what several of them share is looked at once.
+
+    Args:
+        plan: The plan.
+        here: Whether the GPUs of this machine count.
+    """
+
+    def __init__(self, plan: Plan, here: bool) -> None:
+        self._plan = plan
+        self._here = here
+        self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def at(self, cell: Cell) -> Iterator[str]:
+        """Yield what a cell lacks."""
+        from ibn_seg.config import load_config
+
+        config = load_config(cell.config)
+        if cell.task == TRAINING:
+            yield from self._training(config)
+        else:
+            yield from self._analysis(cell, config)
+
+    def _training(self, config: "Config") -> Iterator[str]:
+        try:
+            set_training(config, seed=None, amp=False)
+        except UserError as error:
+            yield error.line
+            return
+        yield from self._machine(config)
+        for part in ("train_dataloader", "val_dataloader"):
+            for dataset in _datasets((config.get(part) or {}).get("dataset")):
+                yield from self._dataset(dataset, config)[1]
+        yield from self._built("model", config.model, config, _network)[1]
+
+    def _machine(self, config: "Config") -> Iterator[str]:
+        """Yield what this machine lacks: modules, files of weights, GPUs."""
+        yield from _missing_modules(config)
+        start = config.get("load_from")
+        if start and "://" not in start and not Path(start).is_file():
+            yield f"load_from: {start} does not exist: name a checkpoint"
+        if not self._here:
+            return
+        import torch
+
+        gpus = torch.cuda.device_count()
+        if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
+            yield "optim_wrapper: AmpOptimWrapper needs a GPU, there is none: use OptimWrapper"
+        if 0 < gpus < self._plan.processes:
+            yield (
+                f"processes: {self._plan.processes} of a cell need a GPU each, there are {gpus}:"
+                " ask for fewer"
+            )
+
+    def _dataset(self, dataset: Any, config: "Config") -> tuple[int, tuple[str, ...]]:
+        """Return the length of a data set and what it lacks."""
+        return self._built("dataset", dataset, config, _length)
+
+    def _built(
+        self, kind: str, part: Any, config: "Config", build: Callable[[Any], int]
+    ) -> tuple[int, tuple[str, ...]]:
+        """Return what building a part of a config gives, and what is wrong with it."""
+        key = f"{kind} {json.dumps(part, sort_keys=True, default=repr)}"
+        if key not in self._known:
+            self._known[key] = _tried(lambda: build(part), config)
+        return self._known[key]
+
+    def _analysis(self, cell: Cell, config: "Config") -> Iterator[str]:
+        from ibn_seg.run.domains import domain_configs
+
+        domains = domain_configs(config)
+        if cell.task == "divergence":
+            yield from self._pairs(cell.options, domains, config)
+            return
+        for name in cell.options["domains"] or domains:
+            yield from self._dataset(domains[name], config)[1]
+
+    def _pairs(
+        self, options: Mapping[str, Any], domains: Mapping[str, Any], config: "Config"
+    ) -> Iterator[str]:
+        """Yield which pairs of an analysis cannot be compared."""
+        from ibn_seg.errors import unknown
+        from ibn_seg.analyses.divergence.measure import MIN_IMAGES
+        from ibn_seg.analyses.divergence.domain_pairs import RENDERED, read_pairs
+
+        for pair in read_pairs(options["pairs"]):
+            for name in pair.names:
+                wanted = options["images"] or (MIN_IMAGES if name.startswith(RENDERED) else None)
+                found, lacking = wanted, ()
+                if not name.startswith(RENDERED):
+                    if name not in domains:
+                        yield str(unknown("domain", name, domains))
+                        continue
+                    total, lacking = self._dataset(domains[name], config)
+                    one_side = total // 2 if pair.halves else total
+                    found = min(wanted or one_side, one_side)
+                yield from lacking
+                if not lacking and found < options["min_images"]:
+                    yield (
+                        f"pair {pair.label}: {found} images of {name} on a side, and"
+                        f" {options['min_images']} are needed: use more, or lower min_images"
+                    )
+
+
+def _datasets(dataset: Any) -> Iterator[Any]:
+    """Yield the parts of the data set of a loader that can be built alone."""
+    parts = dataset.get("datasets") if isinstance(dataset, Mapping) else None
+    if not parts:
+        yield dataset
+        return
+    shared = {key: dataset[key] for key in ("pipeline",) if dataset.get(key)}
+    for part in parts:
+        yield {**shared, **part}
+
+
+def _length(dataset: Any) -> int:
+    """Return the number of samples of a data set, whose files are listed.
+
+    Raises:
+        UserError: There is none.
+    """
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
+    init_default_scope("mmseg")
+    built = DATASETS.build(dataset)
+    if hasattr(built, "full_init"):
+        built.full_init()
+    if len(built) == 0:
+        raise UserError(f"{type(built).__name__}: no image is left", "check its folder and options")
+    return len(built)
+
+
+def _network(model: Any) -> int:
+    """Build a network, whose weights are not loaded."""
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    init_default_scope("mmseg")
+    MODELS.build(model)
+    return 1
+
+
+def _tried(build: Callable[[], int], config: "Config") -> tuple[int, tuple[str, ...]]:
+    """Return what a function returns, or the line of what it raises."""
+    from ibn_seg.explain.explain import explained
+
+    try:
+        with explained(config):
+            return build(), ()
+    except UserError as error:
+        return 0, (error.line,)
+    except _RAISED as error:
+        reason = str(error).strip().partition("\n")[0]
+        return 0, (f"{type(error).__name__}: {reason}",)
+
+
+def _missing_modules(config: "Config") -> Iterator[str]:
+    """Yield which modules a config names that cannot be imported."""
+    given = config.get("custom_imports") or {}
+    if given.get("allow_failed_imports"):
+        return
+    names = given.get("imports") or []
+    for name in [names] if isinstance(names, str) else names:
+        try:
+            importlib.import_module(name)
+        except UserError as error:
+            yield error.line
+        except ImportError as error:
+            yield f"custom_imports: {name} cannot be imported ({error}): install it"

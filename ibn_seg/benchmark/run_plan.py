@@ -1,0 +1,247 @@
+"""Runs the matrix of a plan, or what is left of it, and shows how far it is."""
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.results import lease
+from ibn_seg.benchmark.cells import Cell, list_cells
+from ibn_seg.benchmark.index import write_index
+from ibn_seg.benchmark.plan import Plan, read_plan
+from ibn_seg.benchmark.store import Store
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.progress import progress_callback
+from ibn_seg.benchmark.cell_run import Job, run_cell
+from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
+from ibn_seg.benchmark.needs import described, missing_needs
+from ibn_seg.benchmark.cell_progress import Board
+from ibn_seg.run.setup import SCENES_VARIABLE, check_writable, scenes_at
+
+# The folder of the plan's scenes in the results.
+SCENES = "scenes"
+_WATCH_S = 1.0
+Say = Callable[[str], None]
+
+
+def run_plan(
+    plan_file: str | os.PathLike,
+    results: str | os.PathLike,
+    *,
+    launcher: str = "local",
+    jobs: int | None = None,
+    retry_failed: bool = False,
+    max_cells: int | None = None,
+    launcher_options: Mapping[str, Any] | None = None,
+    lease_s: float = lease.LEASE_S,
+    say: Say = print,
+) -> list[dict[str, Any]]:
+    """Run the cells of a plan that are neither done nor failed nor another process's.
+
+    Several calls on one results folder share the work; each returns when no cell is left, also
+    none that others have. Interrupt at any time; the same call goes on where it was.
+
+    Args:
+        plan_file: The plan.
+        results: The folder of the results.
+        launcher: 'local', 'ray' or 'slurm'.
+        jobs: Cells that run at once. Default: 1 for 'local', else what the cluster gives.
+        retry_failed: Try the failed cells again, each once.
+        max_cells: Begin no more cells than these; default the plan's budget.
+        launcher_options: For `ray.init`, or submitit's `update_parameters`.
+        lease_s: Seconds after which a worker that shows no life loses its cell.
+        say: Receives one line per step.
+
+    Returns:
+        One row per cell, as in `RESULTS/benchmark.json`.
+
+    Raises:
+        UserError: The plan or a config is wrong.
+        EnvError: The folder cannot be written, or the launcher's package is missing.
+    """
+    plan = _checked_plan(plan_file)
+    check_writable(results)
+    store = Store(results, lease_s)
+    with _scenes_of(plan, store.folder):
+        job = Job(plan, list_cells(plan), store, limit=max_cells or plan.budget.cells)
+        if retry_failed:
+            job.retries = {cell.id: len(store.failures(cell)) for cell in job.cells}
+        left = [cell for cell in job.cells if job.unfinished(cell)]
+        if launcher == "local" and len(left) == len(job.cells):
+            _check_any_can_run(plan, left, store, say)
+        if left and plan.scenes is not None:
+            _render(plan, store, say)
+        where = os.fspath(plan.file.resolve()), os.fspath(store.folder.resolve())
+        task = functools.partial(run_by_id, *where, lease_s, job.retries)
+        started = make_launcher(launcher, job, task, jobs, launcher_options or {})
+        try:
+            started.start(left)
+            _watch(job, started)
+        finally:
+            started.stop()
+            rows = write_index(plan, job.cells, store)
+    return rows
+
+
+def _check_any_can_run(plan: Plan, cells: Sequence[Cell], store: Store, say: Say) -> None:
+    """Check that there is a cell that does not have to fail.
+
+    Raises:
+        UserError: All have to; nothing was begun.
+    """
+    failing = []
+    with contextlib.closing(missing_needs(plan, cells, store.folder / SCENES)) as looked_at:
+        for cell, lines in looked_at:
+            if not lines and not cell.needs:
+                return
+            failing.append((cell, lines))
+    for line in described(failing):
+        say(f"error: {plan.file}: {line}")
+    raise UserError(
+        f"{plan.file}: none of its {len(cells)} cells can run", "mend what the lines above say"
+    )
+
+
+def check_plan(
+    plan_file: str | os.PathLike,
+    results: str | os.PathLike,
+    *,
+    launcher: str = "local",
+    retry_failed: bool = False,
+) -> list[str]:
+    """Return why cells that a call of `run_plan` would begin have to fail, a line for each reason.
+
+    Args:
+        plan_file: The plan.
+        results: The folder of the results; nothing is written.
+        launcher: Where cells would run. On a cluster this machine's data stand for all.
+        retry_failed: Whether failed cells would be tried again.
+
+    Raises:
+        UserError: The plan or a config is wrong.
+        EnvError: The launcher's package is missing.
+    """
+    check_launcher(launcher)
+    plan, cells, store = open_plan(plan_file, results)
+    begun = ("to do", "interrupted", *(("failed",) if retry_failed else ()))
+    waiting = [cell for cell in cells if store.state(cell) in begun]
+    found = missing_needs(plan, waiting, store.folder / SCENES, here=launcher == "local")
+    return described(found)
+
+
+def open_plan(
+    plan_file: str | os.PathLike, results: str | os.PathLike
+) -> tuple[Plan, list[Cell], Store]:
+    """Return a plan, its cells and the store of its results; nothing is run or written."""
+    plan, store = _checked_plan(plan_file), Store(results)
+    with _scenes_of(plan, store.folder):
+        return plan, list_cells(plan), store
+
+
+def run_by_id(
+    plan_file: str, results: str, lease_s: float, retries: Mapping[str, int], cell: str
+) -> None:
+    """Run one cell on whatever machine a launcher has chosen, with the data roots of that machine.
+
+    Args:
+        plan_file: The plan, on a path that all machines have.
+        results: The folder of the results, likewise.
+        lease_s: Seconds after which a worker that shows no life loses its cell.
+        retries: Failed cells to be tried again, with their number of failures.
+        cell: The cell's id.
+    """
+    plan, store = read_plan(plan_file), Store(results, lease_s)
+    with _scenes_of(plan, store.folder):
+        job = Job(plan, list_cells(plan), store, retries=dict(retries))
+        found = next((one for one in job.cells if one.id == cell), None)
+        if found is None:
+            raise UserError(f"{plan_file}: has no cell {cell}", "the plan was changed meanwhile")
+        # Whoever has it may die: a task that a cluster began again finds its own old lease.
+        while job.unfinished(found):
+            if run_cell(job, found) is None:
+                time.sleep(_WATCH_S)
+
+
+def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike) -> None:
+    """Check that no cell has failed.
+
+    Raises:
+        UserError: Some have.
+    """
+    failed = [row for row in rows if row["state"] == "failed"]
+    blocked = sum(row["state"] == "blocked" for row in rows)
+    if failed:
+        stuck = f" and block {blocked} that begin from them" if blocked else ""
+        first = failed[0]["error"].removeprefix("error: ")
+        raise UserError(
+            f"{len(failed)} of {len(rows)} cells failed{stuck}, the first: {first}",
+            f"see {Path(results, failed[0]['failed'])}, then run again with --retry failed",
+        )
+
+
+def _checked_plan(plan_file: str | os.PathLike) -> Plan:
+    """Return a plan whose analyses name pairs and corruptions that there are.
+
+    Raises:
+        UserError: The plan is wrong.
+    """
+    from ibn_seg.analyses.divergence.domain_pairs import read_pairs
+
+    plan = read_plan(plan_file)
+    for analysis in plan.analyses:
+        try:
+            if analysis.task == "divergence":
+                read_pairs(analysis.options["pairs"])
+            else:
+                from ibn_seg.transforms.corruptions import check_names
+
+                check_names(analysis.options["corruptions"])
+        except UserError as error:
+            raise UserError(f"{plan.file}: analyses.{analysis.task}: {error.line}") from error
+    return plan
+
+
+@contextlib.contextmanager
+def _scenes_of(plan: Plan, results: Path) -> Iterator[None]:
+    """Point configs at the plan's scenes, in the results unless the user's variable says where."""
+    if plan.scenes is None or os.environ.get(SCENES_VARIABLE):
+        yield
+        return
+    with scenes_at((results / SCENES).resolve()):
+        yield
+
+
+def _render(plan: Plan, store: Store, say: Say) -> None:
+    """Render the plan's scenes, or what is missing of them, in one process at a time."""
+    from ibn_seg.scenes import write_pair
+
+    out, scenes = os.environ[SCENES_VARIABLE], plan.scenes
+    if scenes is None:
+        return
+    say(f"Scenes in {out}")
+    while (held := lease.acquire(store.folder / "scenes-lock", store.lease_s)) is None:
+        time.sleep(_WATCH_S)
+    with held, progress_callback("scenes") as progress:
+        write_pair(
+            out, size=scenes.size, source_frames=scenes.source, target_train=scenes.target_train,
+            target_val=scenes.target_val, adverse_train=scenes.adverse_train,
+            adverse_val=scenes.adverse_val, seed=scenes.seed, progress=progress,
+        )  # fmt: skip
+
+
+def _watch(job: Job, launcher: Launcher) -> None:
+    """Show the matrix until the launcher has nothing left to wait for.
+
+    Raises:
+        EnvError: The results folder is gone.
+    """
+    with Board(job.cells, job.store) as board:
+        while launcher.alive():
+            if not job.store.folder.is_dir():
+                raise EnvError(f"{job.store.folder}: is gone", "run the plan again")
+            board.update()
+            time.sleep(_WATCH_S)
+        board.update()

@@ -1,0 +1,113 @@
+"""The commands that make up a cell, each of which leaves one result file in the cell's folder."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.benchmark.cells import TRAINING, Cell
+from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.selection import LAST, selected_checkpoint
+from ibn_seg.benchmark.store import RESULTS, TEST, Store
+from ibn_seg.config import load_config
+from ibn_seg.errors import UserError
+from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.setup import add_hooks
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_DEFAULT_PROTOCOL = "native"
+# Where the analyses of one results folder find the scenes that they compare.
+_COMPARED = "compared"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a cell.
+
+    Attributes:
+        output: The result file that it leaves when it has succeeded.
+        arguments: What follows `ibn-seg`.
+        processes: How many processes run it.
+    """
+
+    output: Path
+    arguments: tuple[str, ...]
+    processes: int = 1
+
+
+def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> Iterator[Step]:
+    """Yield the commands of a cell, each when those before it are done.
+
+    Args:
+        plan: The plan.
+        cells: The cells of the plan by id.
+        store: Where results are.
+        cell: The cell; what it needs is done.
+    """
+    work_dir, config = store.work_dir(cell), os.fspath(store.config_file(cell))
+    where = ("--work-dir", os.fspath(work_dir))
+    output = work_dir / RESULTS[cell.task]
+    if cell.task == TRAINING:
+        yield Step(output, ("train", config, *where, "--resume"), plan.processes)
+        if plan.selection != LAST:
+            best = _network(plan, store, cell)
+            yield Step(work_dir / TEST, ("test", config, best, *where))
+        return
+    network = _network(plan, store, cells[cell.needs[0]])
+    flags = {"divergence": _divergence_flags, "robustness": _robustness_flags}[cell.task]
+    yield Step(output, (cell.task, config, network, *flags(cell.options, store), *where))
+
+
+def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> "Config":
+    """Return the config that a cell's commands run.
+
+    Args:
+        plan: The plan.
+        cells: The cells of the plan by id.
+        store: Where results are.
+        cell: The cell; what it needs is done.
+    """
+    config = load_config(cell.config)
+    if plan.protocol != _DEFAULT_PROTOCOL:
+        set_protocol(config, plan.protocol)
+    add_hooks(config, {"type": "LeaseHook"})
+    if cell.task == TRAINING and cell.needs:
+        config.load_from = _network(plan, store, cells[cell.needs[0]])
+    return config
+
+
+def _network(plan: Plan, store: Store, training: Cell) -> str:
+    """Return the file of the network that a training ended with, under the plan's rule.
+
+    Raises:
+        UserError: It is gone.
+    """
+    work_dir = store.work_dir(training)
+    found = selected_checkpoint(work_dir, store.result(training), plan.selection)
+    if found is None:
+        raise UserError(
+            f"{work_dir}: the checkpoint of {training.label!r} is gone",
+            f"delete {work_dir} to train it again",
+        )
+    return os.fspath(found.resolve())
+
+
+def _divergence_flags(options: Mapping[str, Any], store: Store) -> list[str]:
+    flags = [word for pair in options["pairs"] for word in ("--pair", pair)]
+    if options["images"] is not None:
+        flags += ["--images", str(options["images"])]
+    flags += ["--size", "x".join(map(str, options["size"]))]
+    for name in ("min_images", "scene_seed", "seed"):
+        flags += [f"--{name.replace('_', '-')}", str(options[name])]
+    return [*flags, "--scenes", os.fspath(store.folder / _COMPARED)]
+
+
+def _robustness_flags(options: Mapping[str, Any], store: Store) -> list[str]:
+    flags = [word for domain in options["domains"] for word in ("--domain", domain)]
+    for name in ("corruptions", "severities"):
+        if options[name]:
+            flags += [f"--{name}", ",".join(map(str, options[name]))]
+    return [*flags, "--seed", str(options["seed"])]

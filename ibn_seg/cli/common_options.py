@@ -1,0 +1,146 @@
+"""Options and types that commands share, and mmseg's way to write `--cfg-options`."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from ibn_seg.errors import UserError
+from ibn_seg.run.setup import LAUNCHERS, PAIR
+
+_FLAG = "--cfg-options"
+
+
+class Size(click.ParamType):
+    """A picture size as WIDTHxHEIGHT."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)[xX](\d+)", value)
+        if match is None or not min(int(match[1]), int(match[2])):
+            self.fail(f"{value!r} is not a size such as 256x128", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class ConfigCommand(click.Command):
+    """A command that takes several values after one `--cfg-options`, as mmseg's tools do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the flag before every KEY=VALUE that follows it."""
+        return super().parse_args(ctx, fold_pairs(args))
+
+
+def fold_pairs(args: Iterable[str]) -> list[str]:
+    """Return `--cfg-options a=1 b=2` as `--cfg-options a=1 --cfg-options b=2`."""
+    folded: list[str] = []
+    inside = False
+    for arg in args:
+        if arg == _FLAG:
+            inside = True
+            folded.append(arg)
+            continue
+        inside = inside and PAIR.match(arg) is not None
+        if inside and folded[-1] != _FLAG:
+            folded.append(_FLAG)
+        folded.append(arg)
+    return folded
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the words of a list with commas, such as `a,b`; none for an empty text."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def split_numbers(text: str, flag: str) -> tuple[int, ...]:
+    """Return the whole numbers of a list with commas, such as `1,3,5`.
+
+    Args:
+        text: The list.
+        flag: The option that it was given by, for the message.
+
+    Raises:
+        UserError: A word is not a whole number.
+    """
+    words = split_words(text)
+    for word in words:
+        if not word.isdecimal():
+            raise UserError(f"{flag} {text!r}: {word!r} is not a whole number", "write 1,3,5")
+    return tuple(map(int, words))
+
+
+def split_decimals(text: str, flag: str) -> tuple[float, ...]:
+    """Return the numbers of a list with commas, such as `0.5,1,10`.
+
+    Args:
+        text: The list.
+        flag: The option that it was given by, for the message.
+
+    Raises:
+        UserError: A word is not a number.
+    """
+    words = split_words(text)
+    for word in words:
+        if not re.fullmatch(r"\d+(\.\d+)?", word):
+            raise UserError(f"{flag} {text!r}: {word!r} is not a number", "write 0.5,1,10")
+    return tuple(map(float, words))
+
+
+def config_options(function: Callable) -> Callable:
+    """Add `--cfg-options`."""
+    return click.option(
+        _FLAG,
+        multiple=True,
+        metavar="KEY=VALUE ...",
+        help="Replace settings of the config, several after one flag: "
+        'a.b=1 c=[1,2] d="[(1,2),(3,4)]".',
+    )(function)
+
+
+def fuse_option(function: Callable) -> Callable:
+    """Add `--fuse`."""
+    return click.option(
+        "--fuse", is_flag=True, help="Fold norms into convolutions first: faster, same results."
+    )(function)
+
+
+def amp_option(function: Callable) -> Callable:
+    """Add `--amp`."""
+    return click.option("--amp", is_flag=True, help="Mixed precision; needs a GPU.")(function)
+
+
+def launch_options(function: Callable) -> Callable:
+    """Add `--launcher`, `--local_rank` and `--verbose`."""
+    for option in (
+        click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress."),
+        click.option("--local_rank", "--local-rank", type=int, default=None, hidden=True),
+        click.option(
+            "--launcher",
+            type=click.Choice(LAUNCHERS),
+            default="none",
+            show_default=True,
+            help="What started the processes; pytorch is torchrun.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def set_local_rank(local_rank: int | None) -> None:
+    """Pass on the rank that older launchers give as an argument."""
+    if local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(local_rank))
+
+
+def command_line() -> str:
+    """Return the command that runs, for the record of its result."""
+    return shlex.join(["ibn-seg", *sys.argv[1:]])

@@ -1,0 +1,396 @@
+"""Write networks as ONNX files, each checked in onnxruntime against PyTorch before it is kept."""
+
+import contextlib
+import importlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import atomic_path
+from ibn_seg.progress import progress_bar
+from ibn_seg.provenance import record
+from ibn_seg.run.setup import check_writable
+
+if TYPE_CHECKING:
+    import torch
+    from mmengine.config import Config
+    from rich.progress import Progress
+
+    from ibn_seg.export.exportable import Exportable, Subject
+
+    Axes = tuple[int | str, ...]
+
+# PyTorch's exporter writes 18 and newer; 23 is the newest that it documents.
+OPSETS = range(18, 24)
+# The oldest of them, which most runtimes read.
+DEFAULT_OPSET = 18
+# Largest difference over largest value.
+TOLERANCE = 1e-4
+# Below this the last feature maps of the networks have one pixel or none.
+MIN_SIDE = 64
+_DEFAULT_SIDE = {"classifier": 224, "segmentor": 256}
+_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+# Since then the exporter that is used here is PyTorch's default.
+_TORCH = (2, 9)
+_INPUT = "image"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An ONNX file and what was measured on it.
+
+    Attributes:
+        path: The file.
+        megabytes: Its size, in 10^6 bytes.
+        opset: The version of ONNX's operators.
+        inputs: Name of each input, and its axes: numbers, or names where any number fits.
+        outputs: The same of the outputs.
+        takes: The input in words.
+        differences: Of each shape that was tried, the largest difference between onnxruntime and
+            PyTorch over PyTorch's largest value. Of labels, the share of pixels that differ and
+            are no tie: PyTorch's best two logits are further apart than 1e-4 of the largest.
+        notes: What a user has to know besides.
+    """
+
+    path: Path
+    megabytes: float
+    opset: int
+    inputs: "dict[str, Axes]"
+    outputs: "dict[str, Axes]"
+    takes: str
+    differences: dict[tuple[int, int, int, int], float]
+    notes: tuple[str, ...] = ()
+
+
+def export(
+    out: str | os.PathLike,
+    *,
+    model: str | None = None,
+    pretrained: bool = False,
+    config: "str | os.PathLike | Config | None" = None,
+    checkpoint: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    opset: int = DEFAULT_OPSET,
+    size: tuple[int, int] | None = None,
+    fixed_size: bool = False,
+    normalise: bool = False,
+    labels: bool = False,
+    fuse: bool = False,
+) -> Exported:
+    """Write a classifier or a segmentor as an ONNX file that takes any batch and any size.
+
+    The file is run in onnxruntime, with other batches and sizes than it was made with, and kept
+    only if it gives what PyTorch gives. A segmentor sees whole images and returns logits of their
+    size; heads for training are left out. The file's metadata say how images are prepared, what the
+    classes are called, and what it was made from.
+
+    Args:
+        out: The file, ending in .onnx.
+        model: One of `ibn_seg.list_models()`, a classifier; with `pretrained` or `checkpoint`.
+        pretrained: Take the weights that its authors published.
+        config: Instead of `model`, a segmentor: a path, an `ibn_seg::` name, or a config, which is
+            not changed; with `checkpoint`.
+        checkpoint: A .pth file; every weight must fit.
+        cfg_options: Values that replace those of the config, by dotted key.
+        opset: The version of ONNX's operators, 18 to 23.
+        size: Width and height of the example that the network is followed with. Default: 224x224,
+            of a segmentor 256x256.
+        fixed_size: Take this size alone, with any batch.
+        normalise: Take RGB values from 0 to 255 and normalise them inside. Default: take what the
+            PyTorch network takes, normalised images.
+        labels: Of a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+
+    Returns:
+        Where the file is, its inputs and outputs, and the differences that were measured.
+
+    Raises:
+        UserError: An argument, the config or the weights are wrong; the network cannot be exported,
+            or the file gives other results than PyTorch.
+        EnvError: A package is missing, or the file cannot be written.
+    """
+    out = Path(out)
+    _check_arguments(out, model, pretrained, config, checkpoint, cfg_options, labels)
+    _check_numbers(opset, size)
+    _check_packages()
+    check_writable(out.parent)
+    from ibn_seg.export import exportable
+
+    if model is not None:
+        subject = exportable.classifier(model, checkpoint, fuse)
+    else:
+        subject = exportable.segmentor(config, checkpoint, cfg_options, fuse)
+    if not fixed_size:
+        _check_pooling(subject)
+    network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)
+    shapes = _shapes(*(size or (_DEFAULT_SIDE[subject.kind],) * 2), fixed_size)
+    # Only now: a download has a bar of its own.
+    with progress_bar() as progress, _quiet():
+        task = progress.add_task("export", total=1 + len(shapes), detail="following the network")
+        with atomic_path(out) as temporary:
+            _write(temporary, network, subject, shapes[0], opset, fixed_size)
+            progress.advance(task)
+            differences = _compare(temporary, network, subject, shapes, progress)
+            inputs, outputs = _interface(temporary)
+            megabytes = temporary.stat().st_size / 1e6
+    return Exported(
+        out,
+        megabytes,
+        opset,
+        inputs,
+        outputs,
+        exportable.describe_input(subject.images, normalise),
+        differences,
+        subject.notes,
+    )
+
+
+def _check_arguments(
+    out: Path,
+    model: str | None,
+    pretrained: bool,
+    config: Any,
+    checkpoint: str | os.PathLike | None,
+    cfg_options: Mapping[str, Any] | None,
+    labels: bool,
+) -> None:
+    """Check that the arguments name one network, one source of weights and a file."""
+    if (model is None) == (config is None):
+        given = "neither model nor config is" if model is None else "model and config are both"
+        raise UserError(f"export: {given} given", "give --model for a classifier, or --config")
+    if out.suffix != ".onnx" or out.is_dir():
+        raise UserError(f"{out}: is not the name of an ONNX file", "end it in .onnx")
+    if config is not None:
+        if pretrained or checkpoint is None:
+            raise UserError(
+                "export: a config needs the weights of its segmentor", "give --checkpoint FILE"
+            )
+        return
+    if pretrained == (checkpoint is not None):
+        given = "both given" if pretrained else "neither given"
+        raise UserError(
+            f"export of {model}: published weights and a checkpoint are {given}",
+            "give --pretrained or --checkpoint FILE",
+        )
+    if cfg_options or labels:
+        what = "labels" if labels else "cfg-options"
+        raise UserError(f"--{what} is given for a classifier", "it goes with --config")
+
+
+def _check_numbers(opset: int, size: tuple[int, int] | None) -> None:
+    if opset not in OPSETS:
+        raise UserError(f"opset {opset} cannot be written", f"allowed: {OPSETS[0]} to {OPSETS[-1]}")
+    if size is not None and min(size) < MIN_SIDE:
+        width, height = size
+        raise UserError(f"size {width}x{height} is too small", f"allowed: {MIN_SIDE} and up")
+
+
+def _check_packages() -> None:
+    for name in _PACKAGES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise EnvError(
+                f"export needs {', '.join(_PACKAGES)} ({error})", "pip install 'ibn_seg[onnx]'"
+            ) from error
+
+    import torch
+
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _TORCH:
+        raise EnvError(
+            f"export needs PyTorch {_TORCH[0]}.{_TORCH[1]} or newer, here is {torch.__version__}",
+            "upgrade PyTorch",
+        )
+
+
+def _check_pooling(subject: "Subject") -> None:
+    """Refuse pooling into a grid: it is exported without complaint, for the example's size."""
+    from torch import nn
+
+    for name, module in subject.network.named_modules():
+        if isinstance(module, (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)):
+            grid = module.output_size
+            grid = (grid, grid) if isinstance(grid, int) else tuple(grid)
+            if grid != (1, 1):
+                raise UserError(
+                    f"{subject.name}: {name} pools into {grid[0]}x{grid[1]} cells, which ONNX can "
+                    "do for one size of images only",
+                    "give --fixed-size, and the size with --size",
+                )
+
+
+def _shapes(width: int, height: int, fixed: bool) -> list[tuple[int, int, int, int]]:
+    """Return the example's shape and those to compare at; the last side is odd unless fixed."""
+    if fixed:
+        return [(batch, 3, height, width) for batch in (2, 1, 3)]
+    return [
+        (2, 3, height, width),
+        (1, 3, height + 64, max(width - 32, MIN_SIDE)),
+        (3, 3, max(height // 2, MIN_SIDE) + 1, width // 2 + 67),
+    ]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's reports to its developers off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _write(
+    path: Path,
+    network: "Exportable",
+    subject: "Subject",
+    shape: tuple[int, ...],
+    opset: int,
+    fixed_size: bool,
+) -> None:
+    """Follow the network with an example and write what it did."""
+    import torch
+
+    axes = {0: "batch"} if fixed_size else {0: "batch", 2: "height", 3: "width"}
+    try:
+        program = torch.onnx.export(
+            network,
+            (_images(shape, network.normalise),),
+            input_names=[_INPUT],
+            output_names=["labels" if network.labels else "logits"],
+            opset_version=opset,
+            dynamic_shapes=(axes,),
+            dynamo=True,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        raise UserError(
+            f"{subject.name}: PyTorch cannot export it ({cause})",
+            "leave out the layer that is named, or try --fixed-size",
+        ) from error
+    written = program.model.opset_imports.get("")
+    if written != opset:
+        raise EnvError(
+            f"PyTorch {torch.__version__} wrote opset {written} instead of {opset}",
+            f"give --opset {written}",
+        )
+    about = record()
+    program.model.metadata_props.update(
+        subject.metadata(network.normalise),
+        versions=" ".join(f"{name}={version}" for name, version in about["versions"].items()),
+        git_commit=about["git_commit"] or "",
+        date=about["date"],
+    )
+    program.save(path, external_data=False)
+
+
+def _images(shape: tuple[int, ...], raw: bool) -> "torch.Tensor":
+    """Return noise like a network's input, the same for the same shape."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    if raw:
+        return torch.rand(shape, generator=generator) * 255
+    return torch.randn(shape, generator=generator)
+
+
+def _compare(
+    path: Path,
+    network: "Exportable",
+    subject: "Subject",
+    shapes: list[tuple[int, int, int, int]],
+    progress: "Progress",
+) -> dict[tuple[int, int, int, int], float]:
+    """Return the difference between onnxruntime and PyTorch at each shape.
+
+    Raises:
+        UserError: One is too large, or the file does not run.
+    """
+    import torch
+
+    session = _session(path)
+    (task,) = progress.task_ids
+    found = {}
+    for shape in shapes:
+        title = "x".join(map(str, shape))
+        progress.update(task, detail=f"checking {title}")
+        images = _images(shape, network.normalise)
+        with torch.inference_mode():
+            logits = network.logits(images)
+            expected = network(images)
+        with _explained(f"{subject.name} at {title}"):
+            (got,) = session.run(None, {_INPUT: images.numpy()})
+        difference = _difference(got, expected.numpy(), logits.numpy())
+        limit = 0.0 if network.labels else TOLERANCE
+        if not difference <= limit:
+            raise UserError(
+                f"{subject.name}: onnxruntime differs from PyTorch by {difference:.1e} at {title},"
+                f" allowed is {limit:.0e}",
+                "not written; try --fixed-size",
+            )
+        found[shape] = difference
+        progress.advance(task)
+    return found
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    with _explained(path.name):
+        return onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn what onnxruntime raises into one line; its errors have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+    problems = (
+        raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.NotImplemented,
+        raised.RuntimeException,
+    )  # fmt: skip
+    try:
+        yield
+    except problems as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{what}: onnxruntime does not run it ({reason})",
+            "not written; try another --opset, or --fixed-size",
+        ) from error
+
+
+def _difference(got: np.ndarray, expected: np.ndarray, logits: np.ndarray) -> float:
+    """Return the relative difference; of labels, the share that a tie does not explain."""
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return float("inf")
+    if got.dtype != np.uint8:
+        return float(np.abs(got - expected).max() / np.abs(expected).max())
+    if logits.shape[1] == 1:
+        return float((got != expected).mean())
+    first, second = np.partition(logits, -2, axis=1)[:, -2:].transpose(1, 0, 2, 3)[::-1]
+    clear = first - second > TOLERANCE * np.abs(logits).max()
+    return float((clear & (got != expected)).mean())
+
+
+def _interface(path: Path) -> "tuple[dict[str, Axes], dict[str, Axes]]":
+    """Return the axes of each input and output, as the file has them."""
+    session = _session(path)
+    return tuple(
+        {value.name: tuple(value.shape) for value in values}
+        for values in (session.get_inputs(), session.get_outputs())
+    )

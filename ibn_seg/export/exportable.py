@@ -1,0 +1,256 @@
+"""Networks as ONNX has them: images in, logits or labels out, and what a user must know of both."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ibn_seg.datasets.labels import CLASSES, PALETTE
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.io import load_checkpoint
+from ibn_seg.models import create_model
+from ibn_seg.models.factory import FAMILIES
+from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
+from ibn_seg.models.sources import bare_weights
+from ibn_seg.models.specs import MODELS
+from ibn_seg.models.state_dicts import all_weights
+from ibn_seg.models.weights import adapt_state_dict
+from ibn_seg.surgery.running import whole_images
+from ibn_seg.run.preprocessing import channel_statistics, check_one_normalisation
+from ibn_seg.run.setup import fuse_network, trained_network
+from ibn_seg.run.trained_classes import trained_classes
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_RANGE = 255.0
+
+
+@dataclass(frozen=True)
+class Images:
+    """How the images that a network takes were prepared.
+
+    Attributes:
+        mean: What is subtracted from each channel's values, 0 to 255, in the order of the channels.
+        std: What they are divided by then.
+        order: 'RGB' or 'BGR'.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    order: str = "RGB"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is exported.
+
+    Attributes:
+        name: The model's name or the config's file.
+        kind: 'classifier' or 'segmentor'.
+        network: From normalised images, shape (N, 3, H, W), to logits: (N, classes), or of a
+            segmentor (N, classes, H, W).
+        images: What it takes.
+        threshold: Where the one class of a segmentor begins, in 0 to 1; None with more classes.
+        labels: Names and colours of the classes, as far as they are known.
+        notes: What a user has to know besides.
+    """
+
+    name: str
+    kind: str
+    network: nn.Module
+    images: Images
+    threshold: float | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def metadata(self, normalise: bool) -> dict[str, str]:
+        """Return what is written into the file; lists are JSON."""
+        images = self.images
+        content = {
+            "name": self.name,
+            "kind": self.kind,
+            "input": describe_input(images, normalise),
+            "channel_order": "RGB" if normalise else images.order,
+            "mean": [0.0] * 3 if normalise else images.mean,
+            "std": [1.0] * 3 if normalise else images.std,
+            **self.labels,
+        }
+        return {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in content.items()
+        }
+
+
+def describe_input(images: Images, normalise: bool) -> str:
+    """Return in words what goes into the file's network."""
+    if normalise:
+        return "RGB, 0 to 255"
+    return f"{images.order}, (value - mean) / std of values 0 to 255"
+
+
+class Exportable(nn.Module):
+    """A subject's network with what was asked for around it.
+
+    Args:
+        subject: What is exported.
+        normalise: Take RGB values from 0 to 255 and normalise them inside.
+        labels: Return the class of each pixel, uint8, instead of logits.
+    """
+
+    def __init__(self, subject: Subject, normalise: bool = False, labels: bool = False) -> None:
+        super().__init__()
+        self.network = subject.network
+        self.normalise = normalise
+        self.reverse = subject.images.order == "BGR"
+        self.labels = labels
+        self.threshold = subject.threshold
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(subject.images, name)).view(1, -1, 1, 1)
+            self.register_buffer(name, values)
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the logits of images, shape (N, 3, H, W)."""
+        if self.normalise:
+            image = image.flip(1) if self.reverse else image
+            image = (image - self.mean) / self.std
+        return self.network(image)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits, or labels of shape (N, H, W), of images, shape (N, 3, H, W)."""
+        logits = self.logits(image)
+        if not self.labels:
+            return logits
+        if self.threshold is None:
+            return logits.argmax(1).to(torch.uint8)
+        return (logits.squeeze(1).sigmoid() > self.threshold).to(torch.uint8)
+
+
+class WholeImage(nn.Module):
+    """A segmentor of mmseg on whole images: normalised images in, logits of their size out."""
+
+    def __init__(self, segmentor: nn.Module) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (N, classes, H, W), of images, shape (N, 3, H, W)."""
+        return whole_images(self.segmentor, image)
+
+
+def classifier(
+    name: str, checkpoint: str | os.PathLike | None = None, fuse: bool = False
+) -> Subject:
+    """Return a named classifier with published weights, or with those of a checkpoint.
+
+    Args:
+        name: One of `ibn_seg.list_models()`.
+        checkpoint: A .pth file of this very network, whose classifier says how many classes there
+            are. Default: what its authors published.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
+
+    Raises:
+        UserError: The name is unknown, or the weights do not fit or were never published.
+        EnvError: The published weights cannot be downloaded.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    if checkpoint is None:
+        network = create_model(name, pretrained=True)
+    else:
+        network = _filled(name, checkpoint)
+    if fuse:
+        fuse_network(network)
+    mean, std = (tuple(_RANGE * value for value in each) for each in (IMAGE_MEAN, IMAGE_STD))
+    return Subject(name, "classifier", network.eval(), Images(mean, std))
+
+
+def segmentor(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
+) -> Subject:
+    """Return the segmentor of a config with the weights of a checkpoint.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
+
+    Raises:
+        UserError: The config or the checkpoint is wrong, or the model is no segmentor that infers
+            whole images.
+    """
+    model, cfg, content = trained_network(config, checkpoint, cfg_options, fuse)
+    name = str(cfg.filename or "config")
+    if not hasattr(model, "encode_decode"):
+        raise UserError(
+            f"{name}: a {type(model).__name__} cannot be exported", "known is EncoderDecoder"
+        )
+    if getattr(model, "with_auxiliary_head", False):
+        del model.auxiliary_head
+    head = model.decode_head[-1] if isinstance(model.decode_head, nn.ModuleList) else None
+    head = head or model.decode_head
+    notes = []
+    if model.test_cfg.mode != "whole":
+        notes.append(
+            f"the config tests in mode {model.test_cfg.mode!r}, the file sees whole images"
+        )
+        model.test_cfg.mode = "whole"
+    return Subject(
+        name,
+        "segmentor",
+        WholeImage(model).eval(),
+        _images(model, cfg),
+        head.threshold if head.out_channels == 1 else None,
+        _labels(content, head.num_classes),
+        tuple(notes),
+    )
+
+
+def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
+    """Return a named classifier with the weights of a checkpoint, which must be its own."""
+    content = load_checkpoint(checkpoint)
+    key = f"{FAMILIES[MODELS[name].family].classifier_name}.weight"
+    try:
+        weights, _ = bare_weights(content)
+        _, beside = all_weights(content)
+        if key not in weights:
+            raise UserError(
+                f"holds no classifier ({key})", "of a segmentor, give --config with its config"
+            )
+        model = create_model(name, num_classes=len(weights[key]))
+        adapted, report = adapt_state_dict(model, content)
+    except UserError as error:
+        raise UserError(f"{checkpoint}: {error}") from error
+    # Entries that are no weights at all tell nothing about the network.
+    if report.split or report.added or set(report.dropped) - set(beside):
+        raise UserError(
+            f"{checkpoint}: holds the weights of another network than {name} ({report})",
+            "give the model that it was trained as",
+        )
+    model.load_state_dict(adapted, strict=True)
+    return model
+
+
+def _images(model: nn.Module, cfg: "Config") -> Images:
+    """Return what a config's `data_preprocessor` makes of images, which mmseg reads as BGR."""
+    check_one_normalisation(cfg, "the file")
+    mean, std, is_rgb = channel_statistics(model, cfg)
+    order = "RGB" if is_rgb else "BGR"
+    return Images(tuple(map(float, mean)), tuple(map(float, std)), order)
+
+
+def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
+    """Return names and colours of the classes: those trained on, else of our table if they fit."""
+    classes, palette = trained_classes(checkpoint)
+    given = {"classes": classes, "palette": palette}
+    if not classes:
+        given = {"classes": list(CLASSES), "palette": [list(color) for color in PALETTE]}
+    return {key: value for key, value in given.items() if value and len(value) == count}

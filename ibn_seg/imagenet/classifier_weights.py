@@ -1,0 +1,94 @@
+"""Classifier weights from files: to test with, key for key, and to start a training from."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ibn_seg.errors import UserError
+from ibn_seg.imagenet.train_config import experiment_of
+from ibn_seg.models.backbone import Backbone
+from ibn_seg.models.factory import FAMILIES
+from ibn_seg.models.sources import bare_weights, read_checkpoint
+from ibn_seg.models.specs import MODELS
+from ibn_seg.models.weights import LoadReport, adapt_state_dict, load_backbone_weights
+
+
+def count_classes(model: str, checkpoint: Mapping[str, Any], source: str | os.PathLike) -> int:
+    """Return the number of classes of a checkpoint.
+
+    Args:
+        model: The name of the network that it is of.
+        checkpoint: What the file holds: a state dict, bare or wrapped, with or without `module.`.
+        source: The file, for messages.
+
+    Raises:
+        UserError: They are of another network, or without a classifier.
+    """
+    trained = experiment_of(checkpoint).get("model", model)
+    if trained != model:
+        raise UserError(f"{source}: is of {trained}, not of {model}", f"give --model {trained}")
+    weight = _bare(checkpoint, source).get(f"{_classifier(model)}.weight")
+    if weight is None or weight.dim() != 2:
+        raise UserError(
+            f"{source}: has no classifier ({_classifier(model)}.weight) of {model}",
+            "give weights of the whole network",
+        )
+    return weight.shape[0]
+
+
+def load_exactly(
+    network: Backbone, checkpoint: Mapping[str, Any], source: str | os.PathLike
+) -> None:
+    """Load weights to test with: every tensor of the network must be in the checkpoint.
+
+    Args:
+        network: Changed in place.
+        checkpoint: What the file holds.
+        source: The file, for messages.
+
+    Raises:
+        UserError: They do not fit, or are those of the batch-norm twin.
+    """
+    try:
+        adapted, report = adapt_state_dict(network, checkpoint)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    if report.split or report.added:
+        raise UserError(
+            f"{source}: has no instance norms where the network has them",
+            "give weights of this variant, or train from these: imagenet train --init",
+        )
+    network.load_state_dict(adapted, strict=True)
+
+
+def start_from(network: Backbone, source: str | os.PathLike) -> LoadReport:
+    """Load weights to start a training from, of the network or of its batch-norm twin.
+
+    Args:
+        network: Changed in place; its classifier keeps its values where the checkpoint has none,
+            or one of other classes.
+        source: A local path or an http(s) URL.
+
+    Returns:
+        What was split, added and dropped.
+
+    Raises:
+        UserError: They do not fit.
+    """
+    name = network.classifier_name
+    weight = _bare(read_checkpoint(source), source).get(f"{name}.weight")
+    fits = weight is not None and weight.shape == getattr(network, name).weight.shape
+    return load_backbone_weights(network, source, skip=() if fits else (name,))
+
+
+def _classifier(model: str) -> str:
+    return FAMILIES[MODELS[model].family].classifier_name
+
+
+def _bare(checkpoint: Mapping, source: str | os.PathLike) -> dict[str, torch.Tensor]:
+    try:
+        return bare_weights(checkpoint)[0]
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error

@@ -1,0 +1,234 @@
+"""The leaderboard: folders of results to one page, and to CSV, LaTeX and Markdown.
+
+It reads what `ibn-seg benchmark`, `evaluate` and `test` wrote; it trains nothing.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import unknown
+from ibn_seg.io import write_text
+from ibn_seg.leaderboard import charts, export_formats as export, sections, score_tables as tables
+from ibn_seg.leaderboard.measured import (
+    divergence_tables,
+    retention_tables,
+    transfer_tables,
+)
+from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.links import Links
+from ibn_seg.leaderboard.board_page import TITLE, Section, commits_of, page_text
+from ibn_seg.leaderboard.read import Board, read_board
+from ibn_seg.leaderboard.score_tables import Table
+from ibn_seg.report.page import scene
+from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
+from ibn_seg.report.runs import BASELINE
+from ibn_seg.report.stored_panels import FOLDER, read_panels
+from ibn_seg.analyses.transfer.drawing import TRANSFER_NOTE
+
+NAME = "leaderboard.html"
+_DEPTH = (
+    "How far the features of two sides are apart, by layer. Lines are means over seeds, areas "
+    "their range."
+)
+_ROBUSTNESS = (
+    "Retention is the mIoU on corrupted pictures over that on clean ones. Lines are means over "
+    "seeds, areas their range."
+)
+
+
+def write_leaderboard(
+    folders: Sequence[str | os.PathLike],
+    out: str | os.PathLike | None = None,
+    *,
+    exports: Iterable[str] = (),
+    only: Iterable[str] = (),
+    baseline: str | None = None,
+    published: str = "verified",
+    title: str = TITLE,
+    command: str = "ibn-seg leaderboard",
+) -> list[Path]:
+    """Write the page of some results, and exports beside it.
+
+    Args:
+        folders: Folders of `ibn-seg benchmark`, `evaluate` or `test`.
+        out: The page; default `leaderboard.html` in the first folder. An older one is replaced.
+        exports: 'csv', 'latex', 'markdown': files of the page's name with another ending.
+        only: Beginnings of the names of the tables that LaTeX and Markdown shall have, such as
+            'main'; default all but published figures of training sets that no network here has.
+        baseline: The method that others are compared with; default 'BN' if there is one.
+        published: Which published figures are shown: 'verified', 'all' or 'none'.
+        title: Heading of the page.
+        command: The command line, for the record.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        UserError: Results are missing, damaged or cannot be compared; a name is unknown.
+        EnvError: A file cannot be written.
+    """
+    exports = list(dict.fromkeys(exports))
+    for name in exports:
+        if name not in export.FORMATS:
+            raise unknown("export", name, export.FORMATS)
+    if published not in WHICH:
+        raise unknown("choice of published figures", published, WHICH)
+    board = read_board(folders)
+    compared_with = check_baseline(board, baseline, BASELINE)
+    comparisons = compare(board, compared_with)
+    page = Path(out) if out is not None else Path(folders[0]) / NAME
+    made = _Content(board, comparisons, compared_with, published, Links(page))
+    chosen = _chosen(made, list(only)) if only else made.exported()
+    # All is computed before anything is written.
+    texts = {page: page_text(board, comparisons, made.sections(), made.links,
+                             title=title, command=command)}  # fmt: skip
+    lines = _provenance(board, command)
+    for name in exports:
+        path = page.with_suffix(export.FORMATS[name])
+        if name == "csv":
+            texts[path] = export.csv_text(made.records())
+        else:
+            write = export.latex_text if name == "latex" else export.markdown_text
+            texts[path] = write(chosen, lines)
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
+
+
+class _Content:
+    """Every table of a leaderboard, computed once."""
+
+    def __init__(
+        self,
+        board: Board,
+        comparisons: Sequence[Comparison],
+        baseline: str | None,
+        published: str,
+        links: Links,
+    ) -> None:
+        self.board, self.comparisons, self.baseline, self.links = (
+            board, comparisons, baseline, links,
+        )  # fmt: skip
+        self.divergence = divergence_tables(board)
+        self.retention = retention_tables(board)
+        self.transfer = transfer_tables(board, baseline)
+        self.published = by_train_set(published_rows(published))
+        each = [tables.main_table, tables.condition_tables, tables.class_tables]
+        self.main, self.conditions, self.classes = (
+            [make(board, found, links) for found in comparisons] for make in each
+        )
+        self.texts = {
+            "divergence": [sections.divergence_table(board, t, links) for t in self.divergence],
+            "robustness": [
+                text for t in self.retention for text in sections.retention_tables(board, t, links)
+            ],
+            "transfer": [
+                text
+                for t in self.transfer
+                for text in sections.transfer_table_texts(board, t, baseline, links)
+            ],
+            "published": [sections.published_table(k, v) for k, v in self.published.items()],
+        }
+        self.unfinished = sections.unfinished_table(board)
+
+    def sections(self) -> list[Section]:
+        """Return the page's sections in order."""
+        texts = {key: tuple(some) for key, some in self.texts.items()}
+        missing = (self.unfinished,) if self.unfinished else ()
+        published = (
+            "What papers report, as they report it: other resolutions, schedules and ways to "
+            "choose a checkpoint, usually one seed. Not measured here, and not ranked with what is."
+        )
+        board = self.board
+        return [
+            Section("methods", "Methods", tuple(self.main),
+                    legend=charts.legend(board, board.methods),
+                    charts=tuple(charts.difference_charts(board, self.comparisons))),
+            Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
+            Section("classes", "Classes", tuple(t for some in self.classes for t in some),
+                    folded=True),
+            Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
+            Section("divergence", "Divergence over depth", texts["divergence"], (_DEPTH,),
+                    legend=self._analysed("divergence"),
+                    charts=tuple(charts.divergence_charts(board))),
+            Section("robustness", "Robustness", texts["robustness"], (_ROBUSTNESS,), folded=True,
+                    legend=self._analysed("robustness"),
+                    charts=tuple(charts.retention_charts(board))),
+            Section("transfer", "Transfer", texts["transfer"], (TRANSFER_NOTE,),
+                    legend=charts.legend(board, (r.method for t in self.transfer for r in t.rows)),
+                    charts=tuple(charts.transfer_charts(board, self.transfer))),
+            Section("published", "Published figures", texts["published"], (published,),
+                    folded=True),
+            Section("unfinished-cells", "Not finished", missing),
+        ]  # fmt: skip
+
+    def _analysed(self, task: str) -> tuple[tuple[str, int], ...]:
+        """Return the legend of an analysis."""
+        return charts.legend(
+            self.board, (run.method for run in self.board.analyses if run.task == task)
+        )
+
+    def _scenes(self) -> tuple[dict[str, Any], ...]:
+        """Return the panels that `ibn-seg panels` left in the folders."""
+        sources = {domain for found in self.comparisons for domain in found.sources}
+        return tuple(
+            scene(panel, "source" if panel.domain in sources else "unseen", self.board.methods)
+            for folder in self.board.heads
+            for panel in read_panels(folder / FOLDER)
+        )
+
+    def exported(self) -> list[Table]:
+        """Return the tables of an export: all but published figures of other training sets."""
+        sources = {train_set_of(found.source) for found in self.comparisons}
+        fitting = [
+            text
+            for name, text in zip(self.published, self.texts["published"], strict=True)
+            if name in sources
+        ]
+        return [*self.all_tables(published=False), *fitting]
+
+    def all_tables(self, *, published: bool = True) -> list[Table]:
+        """Return every table."""
+        found = [*self.main]
+        for some in (*self.conditions, *self.classes):
+            found += some
+        for key, some in self.texts.items():
+            found += some if published or key != "published" else []
+        return [*found, *([self.unfinished] if self.unfinished else [])]
+
+    def records(self) -> list[export.Record]:
+        """Return every number."""
+        board = self.board
+        found = [r for one in self.comparisons for r in export.comparison_records(board, one)]
+        for one in (*self.divergence, *self.retention):
+            found += export.analysis_records(board, one)
+        for one in self.transfer:
+            found += export.transfer_records(board, one, self.baseline)
+        for rows in self.published.values():
+            found += export.published_records(rows)
+        return found
+
+
+def _chosen(made: _Content, only: Sequence[str]) -> list[Table]:
+    """Return the tables whose names begin as asked for.
+
+    Raises:
+        UserError: One beginning fits none.
+    """
+    tables_ = made.all_tables()
+    for beginning in only:
+        if not any(table.key.startswith(beginning) for table in tables_):
+            kinds = dict.fromkeys(table.key.partition("-")[0] for table in tables_)
+            raise unknown("table", beginning, kinds)
+    return [table for table in tables_ if table.key.startswith(tuple(only))]
+
+
+def _provenance(board: Board, command: str) -> list[str]:
+    """Return the lines that say how everything was made."""
+    plans = [f"`ibn-seg benchmark {head.get('plan')}`" for head in board.heads.values()]
+    return [
+        f"Commands: {', '.join([*plans, f'`{command}`'])}.",
+        f"Git commit: {', '.join(commits_of(board))}.",
+    ]

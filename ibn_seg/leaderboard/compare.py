@@ -1,0 +1,308 @@
+"""What the leaderboard compares: methods over seeds, differences to the baseline, gap closed.
+
+Values stay unrounded here. Methods are compared only with the baseline of the same backbone,
+segmentor and source, over the seeds that both have.
+"""
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.provenance import source_domains
+from ibn_seg.leaderboard.read import Board, Network
+from ibn_seg.report.runs import order_methods
+from ibn_seg.statistics import (
+    GapClosed,
+    PairedDifference,
+    SeedsNeeded,
+    SeedSummary,
+    gap_closed,
+    paired_difference,
+    seeds_needed,
+    summarise,
+)
+
+# The column of the mean over all targets; no domain is called so.
+TARGETS = "mean of targets"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method with one backbone and segmentor.
+
+    Args:
+        method: Its name.
+        networks: One per seed, by seed.
+        scores: mIoU over seeds by column: the domains, and `TARGETS`; percent.
+        target_selected: The same at the checkpoint that is best on this very column.
+        differences: Method minus baseline by column; empty for the baseline or without one.
+        needed: Seeds that tell the two apart, by column.
+        gaps: Gap closed by target; empty without an oracle.
+        oracle_of: The target on whose training set it was trained, None if it is no oracle.
+    """
+
+    method: str
+    networks: tuple[Network, ...]
+    scores: dict[str, SeedSummary]
+    target_selected: dict[str, SeedSummary]
+    differences: dict[str, PairedDifference] = field(default_factory=dict)
+    needed: dict[str, SeedsNeeded] = field(default_factory=dict)
+    gaps: dict[str, GapClosed] = field(default_factory=dict)
+    oracle_of: str | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The training seeds."""
+        return tuple(network.seed for network in self.networks)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The methods with one backbone and segmentor."""
+
+    backbone: str
+    segmentor: str
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """Backbone and segmentor."""
+        return f"{self.backbone}, {self.segmentor}"
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows that compete: all but the oracles."""
+        return tuple(row for row in self.rows if row.oracle_of is None)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All networks of one source.
+
+    Args:
+        source: The domains trained on, joined by '+'.
+        sources: Those that were evaluated.
+        targets: The other domains that were evaluated.
+        groups: The rows by backbone and segmentor.
+        baseline: The method compared with, None if it is not among them.
+    """
+
+    source: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    groups: tuple[Group, ...]
+    baseline: str | None
+
+    @property
+    def primary(self) -> str:
+        """The column that methods are compared by."""
+        if len(self.targets) > 1:
+            return TARGETS
+        return self.targets[0] if self.targets else self.sources[0]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Sources, targets, and their mean if there are several."""
+        return (*self.sources, *self.targets, *([TARGETS] if len(self.targets) > 1 else []))
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all groups."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+
+def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
+    """Return the method to compare with; None if it is not asked for and the default is missing.
+
+    Raises:
+        UserError: There is no such method.
+    """
+    if baseline is None:
+        return default if default in board.methods else None
+    if baseline not in board.methods:
+        raise unknown("baseline", baseline, board.methods)
+    return baseline
+
+
+def compare(board: Board, baseline: str | None) -> list[Comparison]:
+    """Return one comparison per source, in the order of the results.
+
+    A network whose source is not known stands with the first source that was evaluated on a domain
+    that it has. A source that only oracles were trained on has no comparison of its own.
+
+    Args:
+        board: What was read.
+        baseline: The method compared with.
+    """
+    networks = [one for one in board.networks if one.start is None]
+    by_source: dict[str, list[Network]] = {}
+    for one in networks:
+        if one.source is not None:
+            by_source.setdefault(one.source, []).append(one)
+    for one in networks:
+        if one.source is None:
+            _home(one, by_source).append(one)
+    found = [
+        _comparison(source, members, networks, baseline)
+        for source, members in by_source.items()
+        if not _only_oracles(source, members, networks)
+    ]
+    return [one for one in found if one.columns]
+
+
+def _home(network: Network, by_source: dict[str, list[Network]]) -> list[Network]:
+    """Return the networks beside which one of unknown source stands."""
+    for members in by_source.values():
+        if any(set(network.scores) & set(one.scores) for one in members):
+            return members
+    return by_source.setdefault("", [])
+
+
+def _only_oracles(source: str, members: Sequence[Network], networks: Sequence[Network]) -> bool:
+    """Tell whether networks of a source are there as an upper bound for others alone.
+
+    They are of one method, where other sources have more methods, evaluated on this one.
+    """
+    others = [one for one in networks if one.source not in (source, None)]
+    evaluated = {domain for one in others for domain in one.scores}
+    methods = {one.method for one in members}
+    return source in evaluated and len(methods) == 1 and methods < {one.method for one in others}
+
+
+def _comparison(
+    source: str, members: Sequence[Network], networks: Sequence[Network], baseline: str | None
+) -> Comparison:
+    domains = tuple(dict.fromkeys(domain for one in members for domain in one.scores))
+    sources = tuple(domain for domain in source_domains(source) if domain in domains)
+    targets = tuple(domain for domain in domains if domain not in source_domains(source))
+    shapes = dict.fromkeys((one.backbone, one.segmentor) for one in members)
+    groups = []
+    for backbone, segmentor in shapes:
+        alike = [n for n in networks if (n.backbone, n.segmentor) == (backbone, segmentor)]
+        here = [one for one in members if one in alike]
+        groups.append(
+            Group(backbone, segmentor, _rows(here, _oracles(alike, targets), targets, baseline))
+        )
+    has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
+    return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
+
+
+def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:
+    """Return the networks that were trained on a target itself, by target."""
+    found = {target: [one for one in alike if one.source == target] for target in targets}
+    return {target: networks for target, networks in found.items() if networks}
+
+
+def _rows(
+    here: Sequence[Network],
+    oracles: dict[str, list[Network]],
+    targets: Sequence[str],
+    baseline: str | None,
+) -> tuple[Row, ...]:
+    by_method = {
+        method: _by_seed(one for one in here if one.method == method)
+        for method in order_methods([one.method for one in here])
+    }
+    base = by_method.get(baseline, ()) if baseline else ()
+    rows = [_row(method, some, targets, base) for method, some in by_method.items()]
+    best = {t: _by_seed(n for n in some if n.method == baseline) for t, some in oracles.items()}
+    for row in rows:
+        for target, oracle in best.items():
+            if base and oracle and row.method != baseline and target in row.scores:
+                row.gaps[target] = _gap(row.networks, base, oracle, target)
+    for target, some in oracles.items():
+        for method in order_methods([one.method for one in some]):
+            mine = _by_seed(one for one in some if one.method == method)
+            rows.append(_row(method, mine, targets, (), oracle_of=target))
+    return tuple(rows)
+
+
+def _row(
+    method: str,
+    networks: tuple[Network, ...],
+    targets: Sequence[str],
+    base: tuple[Network, ...],
+    oracle_of: str | None = None,
+) -> Row:
+    columns = _columns(networks, targets)
+    if oracle_of is not None:
+        # It has seen one of the targets: their mean is no score of generalisation.
+        columns.pop(TARGETS, None)
+    peeks = {
+        column: [best_ever(one, domains) for one in networks]
+        for column, domains in columns.items()
+        if column in {*targets, TARGETS} and oracle_of is None
+    }
+    row = Row(
+        method,
+        networks,
+        {
+            column: summarise(_value(one.scores, domains) for one in networks)
+            for column, domains in columns.items()
+        },
+        {column: summarise(best) for column, best in peeks.items() if None not in best},
+        oracle_of=oracle_of,
+    )
+    if not base or networks is base or method == base[0].method:
+        return row
+    common = {one.seed for one in networks} & {one.seed for one in base}
+    for column, domains in _columns((*networks, *base), targets).items():
+        if common:
+            found = paired_difference(_runs(networks), _runs(base), domains)
+            row.differences[column] = found
+            row.needed[column] = seeds_needed(found.per_seed.mean, found.per_seed.sd)
+    return row
+
+
+def best_ever(network: Network, domains: Sequence[str]) -> float | None:
+    """Return the highest mean mIoU on domains over all validations; None if there were none."""
+    if not all(domain in network.validation for domain in domains):
+        return None
+    curves = [network.validation[domain] for domain in domains]
+    by_iteration = [dict(zip(c.iterations, c.values, strict=True)) for c in curves]
+    common = set.intersection(*map(set, by_iteration))
+    means = (statistics.fmean(values[at] for values in by_iteration) for at in common)
+    return max((mean for mean in means if not math.isnan(mean)), default=None)
+
+
+def _columns(networks: Sequence[Network], targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the columns that all networks have, with the domains that each is the mean of."""
+    first, *others = (one.scores for one in networks)
+    shared = [name for name in first if all(name in scores for scores in others)]
+    columns = {name: (name,) for name in shared}
+    if len(targets) > 1 and all(target in shared for target in targets):
+        columns[TARGETS] = tuple(targets)
+    return columns
+
+
+def _gap(
+    networks: Sequence[Network], base: Sequence[Network], oracle: Sequence[Network], target: str
+) -> GapClosed:
+    return gap_closed(_runs(networks), _runs(base), _runs(oracle), target)
+
+
+def _runs(networks: Iterable[Network]) -> dict[int, object]:
+    return {one.seed: one.stored for one in networks}
+
+
+def _value(scores: dict[str, float], domains: Sequence[str]) -> float:
+    return statistics.fmean(scores[domain] for domain in domains)
+
+
+def _by_seed(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """Return networks of one method by seed.
+
+    Raises:
+        UserError: Two have the same seed, as one of known and one of unknown source may.
+    """
+    found = sorted(networks, key=lambda one: one.seed)
+    for one, other in itertools.pairwise(found):
+        if one.seed == other.seed:
+            raise UserError(
+                f"{one.result} and {other.result}: {one.method!r} twice with seed {one.seed}",
+                "give the evaluation another --method",
+            )
+    return tuple(found)

@@ -1,0 +1,39 @@
+"""Where a number comes from: the result file behind it, or the list of files behind a mean."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ibn_seg.leaderboard.read import Analysis, Network
+
+Run = Network | Analysis
+
+
+class Links:
+    """Relative links from a page to result files, and from its tables to its list of runs.
+
+    Args:
+        page: The page's file.
+    """
+
+    def __init__(self, page: str | os.PathLike) -> None:
+        self._folder = Path(page).resolve().parent
+        self._lists: dict[tuple[int, ...], tuple[str, Sequence[Run]]] = {}
+
+    def of(self, runs: Sequence[Run]) -> tuple[str, str]:
+        """Return the address and the words of a number: one run's file, or the list of several."""
+        key = tuple(id(run) for run in runs)
+        name, _ = self._lists.setdefault(key, (f"runs-{len(self._lists)}", runs))
+        if len(runs) == 1:
+            return self.file(runs[0].result), runs[0].command
+        return f"#{name}", f"{len(runs)} runs, one per seed"
+
+    def file(self, path: Path) -> str:
+        """Return the address of a file relative to the page."""
+        return quote(Path(os.path.relpath(path.resolve(), self._folder)).as_posix())
+
+    @property
+    def lists(self) -> list[tuple[str, Sequence[Run]]]:
+        """The lists that were linked to, with their names on the page."""
+        return list(self._lists.values())

@@ -1,0 +1,290 @@
+"""The leaderboard's tables, formatted: what the page, LaTeX and Markdown show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ibn_seg.datasets.labels import CLASSES
+from ibn_seg.evaluation.confusion import scores
+from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.links import Links
+from ibn_seg.leaderboard.read import Board, Network
+from ibn_seg.leaderboard.text import (
+    EMPTY,
+    difference_cell,
+    gap_cell,
+    needed_cell,
+    rule_lines,
+    score_cell,
+)
+from ibn_seg.report.scores import is_best
+from ibn_seg.report.tables import Cell
+from ibn_seg.statistics import SeedSummary, summarise
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that belong together; the best of a column is the best of its part."""
+
+    title: str | None
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A formatted table.
+
+    Args:
+        key: Its name in exports, of letters, figures and hyphens.
+        caption: What it shows.
+        header: Names of the columns.
+        parts: The rows.
+        rules: Selection, protocol, seeds.
+        names: How many of the first columns hold text.
+        notes: What must be known of some rows.
+    """
+
+    key: str
+    caption: str
+    header: tuple[str, ...]
+    parts: tuple[Part, ...]
+    rules: tuple[str, ...] = ()
+    names: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows of all parts."""
+        return tuple(row for part in self.parts for row in part.rows)
+
+
+def main_table(board: Board, found: Comparison, links: Links) -> Table:
+    """Return methods x domains of one source, with the difference to the baseline."""
+    primary = found.primary
+    header = ["Method", *(_heading(name, found) for name in found.columns)]
+    compared = found.baseline is not None and any(row.differences for row in found.rows)
+    if compared:
+        header += [f"{_label(name, found)} vs {found.baseline}" for name in _compared(found)]
+        header.append("Seeds needed")
+    gaps = any(row.gaps for row in found.rows)
+    if gaps:
+        header += [f"Gap closed on {name}" for name in _with_oracle(found)]
+    chosen = any(primary in row.target_selected for row in found.rows)
+    if chosen:
+        header.append(f"{_label(primary, found)}, selected on the target")
+    parts = []
+    for group in found.groups:
+        rows = []
+        for row in group.rows:
+            cells = [Cell(_name(row))]
+            cells += [_score(row, name, group, links) for name in found.columns]
+            if compared:
+                cells += [_difference(row, name, links, found) for name in _compared(found)]
+                cells.append(needed_cell(row.needed.get(primary), row.differences.get(primary)))
+            if gaps:
+                cells += [gap_cell(row.gaps.get(t), links, row.networks)
+                          for t in _with_oracle(found)]  # fmt: skip
+            if chosen:
+                cells.append(score_cell(row.target_selected.get(primary), links, row.networks))
+            rows.append(tuple(cells))
+        parts.append(Part(group.title, tuple(rows)))
+    return Table(
+        key=f"main-{slug(found.source)}",
+        caption=f"mIoU (%) of networks trained on {_source(found)}",
+        header=tuple(header),
+        parts=tuple(parts),
+        rules=rule_lines(board, [row.seeds for row in found.rows]),
+        notes=main_notes(board, found, chosen=chosen, compared=compared),
+    )
+
+
+def main_notes(board: Board, found: Comparison, *, chosen: bool, compared: bool) -> tuple[str, ...]:
+    """Return what must be known of the rows of a comparison."""
+    notes = []
+    if compared:
+        notes.append(
+            "Differences are paired over the seeds that both have; in brackets the 95 % percentile "
+            "interval of a two-level bootstrap over seeds and images, 2,000 draws. Seeds needed "
+            f"is for the difference on {_label(found.primary, found)}: paired t-test, power 0.8, "
+            "alpha 0.05."
+        )
+    elif found.baseline is None:
+        notes.append("No row is the baseline, so there are no differences.")
+    uneven = [row for row in found.rows if row.oracle_of is None and _lacking(row, found)]
+    if uneven and compared:
+        listed = "; ".join(
+            f"{row.method} ({row.networks[0].backbone}) has {', '.join(map(str, row.seeds))}"
+            for row in uneven
+        )
+        notes.append(f"Incomplete seeds: {listed}. Differences are over the common seeds alone.")
+    oracles = sorted({row.oracle_of for row in found.rows if row.oracle_of})
+    if oracles:
+        notes.append(
+            f"An oracle was trained on the training set of {' or '.join(oracles)} itself and is "
+            "not ranked. Gap closed is (method - baseline) / (oracle - baseline), undefined where "
+            "the oracle gains under 1 point."
+        )
+    if chosen:
+        notes.append(
+            "The last column takes each run's best validation on the target. It peeks at the "
+            "target, is there for comparison with papers that do so, and is no result."
+        )
+    given = [row.method for row in found.rows if not all(n.selected for n in row.networks)]
+    if given:
+        notes.append(f"Evaluated as given, without a selection rule: {', '.join(given)}.")
+    unknown = [row.method for row in found.rows if any(n.source is None for n in row.networks)]
+    if unknown:
+        notes.append(f"Trained on data that are not stated: {', '.join(unknown)}.")
+    return tuple(notes)
+
+
+def condition_tables(board: Board, found: Comparison, links: Links) -> list[Table]:
+    """Return one table per domain: score, difference, seeds needed, gap closed, target-selected."""
+    tables = []
+    for domain in (*found.targets, *found.sources):
+        having = [(g, [r for r in g.rows if domain in r.scores]) for g in found.groups]
+        rows_of = [(group, rows) for group, rows in having if rows]
+        target, gaps = domain in found.targets, domain in _with_oracle(found)
+        header = ["Method", "mIoU (%)"]
+        if found.baseline:
+            header += [f"vs {found.baseline}", "Seeds needed"]
+        header += ["Gap closed"] * gaps + ["Selected on the target"] * target
+        parts = []
+        for group, rows in rows_of:
+            body = []
+            for row in rows:
+                cells = [Cell(_name(row)), _score(row, domain, group, links)]
+                if found.baseline:
+                    cells.append(_difference(row, domain, links, found))
+                    cells.append(needed_cell(row.needed.get(domain), row.differences.get(domain)))
+                if gaps:
+                    cells.append(gap_cell(row.gaps.get(domain), links, row.networks))
+                if target:
+                    cells.append(score_cell(row.target_selected.get(domain), links, row.networks))
+                body.append(tuple(cells))
+            parts.append(Part(group.title, tuple(body)))
+        role = "target" if target else "source"
+        tables.append(
+            Table(
+                key=f"domain-{slug(found.source)}-{slug(domain)}",
+                caption=f"{domain} ({role}), trained on {_source(found)}",
+                header=tuple(header),
+                parts=tuple(parts),
+                rules=rule_lines(board, [row.seeds for _, rows in rows_of for row in rows]),
+            )
+        )
+    return tables
+
+
+def class_tables(board: Board, found: Comparison, links: Links) -> list[Table]:
+    """Return classes x methods for each domain and group."""
+    tables = []
+    for group in found.groups:
+        for domain in (*found.targets, *found.sources):
+            rows = [row for row in group.rows if domain in row.scores]
+            if rows:
+                tables.append(_class_table(board, found, group, domain, rows, links))
+    return tables
+
+
+def class_values(row: Row, domain: str) -> dict[str, SeedSummary]:
+    """Return the IoU over seeds of each class that has one with every seed, percent."""
+    found = [_ious(network, domain) for network in row.networks]
+    return {
+        name: summarise(ious[name] for ious in found)
+        for name in found[0]
+        if all(name in ious for ious in found)
+    }
+
+
+def _class_table(
+    board: Board, found: Comparison, group: Group, domain: str, rows: Sequence[Row], links: Links
+) -> Table:
+    values = [class_values(row, domain) for row in rows]
+    known = [name for name in rows[0].networks[0].stored.classes]
+    names = [*(n for n in CLASSES if n in known), *(n for n in known if n not in CLASSES)]
+    body = []
+    for name in names:
+        stats = [some.get(name) for some in values]
+        if not any(stats):
+            continue
+        ranked = [
+            stat for row, stat in zip(rows, stats, strict=True) if stat and row.oracle_of is None
+        ]
+        cells = [
+            score_cell(
+                stat,
+                links,
+                row.networks,
+                stat is not None and row.oracle_of is None and is_best(stat, ranked),
+            )
+            for row, stat in zip(rows, stats, strict=True)
+        ]
+        body.append((Cell(name), *cells))
+    return Table(
+        key=f"classes-{slug(found.source)}-{slug(group.title)}-{slug(domain)}",
+        caption=f"IoU (%) by class on {domain}: {group.title}, trained on {_source(found)}",
+        header=("Class", *(_name(row) for row in rows)),
+        parts=(Part(None, tuple(body)),),
+        rules=rule_lines(board, [row.seeds for row in rows]),
+    )
+
+
+def _ious(network: Network, domain: str) -> dict[str, float]:
+    images = network.stored.domains[domain]
+    return scores(images.counts.sum(axis=0), network.stored.classes, scored=images.scored).IoU
+
+
+def _score(row: Row, column: str, group: Group, links: Links) -> Cell:
+    if column not in row.scores:
+        return EMPTY
+    others = [other.scores[column] for other in group.ranked if column in other.scores]
+    best = row.oracle_of is None and is_best(row.scores[column], others)
+    return score_cell(row.scores[column], links, row.networks, best)
+
+
+def _difference(row: Row, column: str, links: Links, found: Comparison) -> Cell:
+    if row.oracle_of is None and row.method == found.baseline:
+        return Cell("baseline")
+    return difference_cell(row.differences.get(column), links, row.networks)
+
+
+def _compared(found: Comparison) -> list[str]:
+    """Return the columns whose difference the main table shows: what ranks, and the sources."""
+    return list(dict.fromkeys([found.primary, *found.sources]))
+
+
+def _with_oracle(found: Comparison) -> list[str]:
+    return [t for t in found.targets if any(t in row.gaps for row in found.rows)]
+
+
+def _lacking(row: Row, found: Comparison) -> bool:
+    """Tell whether a row has other seeds than the baseline of its group."""
+    for group in found.groups:
+        if row in group.rows:
+            base = [one for one in group.ranked if one.method == found.baseline]
+            return bool(base) and base[0].seeds != row.seeds
+    return False
+
+
+def _name(row: Row) -> str:
+    return row.method if row.oracle_of is None else f"{row.method}, oracle of {row.oracle_of}"
+
+
+def _heading(column: str, found: Comparison) -> str:
+    if column == TARGETS:
+        return f"mean of {len(found.targets)} targets"
+    return f"{column} ({'source' if column in found.sources else 'target'})"
+
+
+def _label(column: str, found: Comparison) -> str:
+    return f"mean of {len(found.targets)} targets" if column == TARGETS else column
+
+
+def _source(found: Comparison) -> str:
+    return found.source or "data that are not stated"
+
+
+def slug(text: str) -> str:
+    """Return a text as letters, figures and hyphens."""
+    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part) or "unknown"

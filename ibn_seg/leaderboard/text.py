@@ -1,0 +1,117 @@
+"""How the leaderboard writes numbers and rules: the words and roundings that its tables share."""
+
+from collections.abc import Iterable, Sequence
+
+from ibn_seg.leaderboard.links import Links, Run
+from ibn_seg.leaderboard.read import Board
+from ibn_seg.report.tables import NOTHING, Cell, number, signed, stat_text
+from ibn_seg.statistics import GapClosed, PairedDifference, SeedsNeeded, SeedSummary
+
+_RULES = {
+    "last": "last checkpoint",
+    "best-on-source-validation": "checkpoint that is best on the source's validation images",
+}
+EMPTY = Cell(NOTHING)
+
+
+def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
+    """Return what the header of every table says: selection, protocol, seeds and spread.
+
+    Args:
+        board: What was read.
+        rows: The seeds of each row of the table.
+    """
+    seeds = [tuple(some) for some in rows]
+    counts = sorted({len(some) for some in seeds})
+    every = sorted({seed for some in seeds for seed in some})
+    rule = _RULES.get(board.selection, board.selection or "checkpoint as given")
+    listed = f"{' or '.join(map(str, counts))} ({', '.join(map(str, every))})"
+    lines = [f"Selection: {rule}", f"protocol: {board.protocol}", f"seeds: {listed}"]
+    if counts and counts[-1] > 1:
+        lines.append("mean ± standard deviation (n - 1)")
+        if any(SeedSummary((0.0,) * n).few for n in counts if n > 1):
+            lines.append("few seeds: the range over seeds is given too")
+    if 1 in counts:
+        lines.append("n = 1: one seed has no spread and no interval")
+    return ("; ".join(lines) + ".",)
+
+
+def score_cell(
+    stat: SeedSummary | None, links: Links, runs: Sequence[Run], best: bool = False
+) -> Cell:
+    """Return a score: mean and deviation, and the range of few seeds."""
+    if stat is None:
+        return EMPTY
+    where, title = links.of(runs)
+    return Cell(stat_text(stat), best, spread_text(stat), stat.mean, where, title)
+
+
+def spread_text(stat: SeedSummary) -> str:
+    """Return the range of few seeds, 'n = 1' for one, nothing for many."""
+    if stat.n == 1:
+        return "n = 1"
+    return f"{number(stat.low)} to {number(stat.high)}" if stat.few else ""
+
+
+def difference_cell(
+    found: PairedDifference | None,
+    links: Links,
+    runs: Sequence[Run],
+    best: bool = False,
+) -> Cell:
+    """Return a paired difference with its interval.
+
+    Args:
+        found: The difference; None where there is none.
+        links: Where numbers link to.
+        runs: What it was measured on.
+        best: Whether it is the largest.
+    """
+    if found is None:
+        return EMPTY
+    where, title = links.of(runs)
+    text, detail = signed(found.per_seed.mean), interval_text(found)
+    if len(found.seeds) < len(runs):
+        detail += f", seeds {', '.join(map(str, found.seeds))}"
+    return Cell(text, best, detail, found.per_seed.mean, where, title)
+
+
+def interval_text(found: PairedDifference) -> str:
+    """Return the interval of a difference, which one seed does not have."""
+    if found.interval.images_only:
+        return "n = 1, no interval"
+    return f"[{signed(found.interval.low)}, {signed(found.interval.high)}]"
+
+
+def gap_cell(gap: GapClosed | None, links: Links, runs: Sequence[Run]) -> Cell:
+    """Return the gap closed, or why it is undefined."""
+    if gap is None:
+        return EMPTY
+    where, title = links.of(runs)
+    if gap.percent is None:
+        return Cell("undefined", detail=gap.reason or "", href=where, title=title)
+    text, detail = f"{number(gap.percent)} %", gap.reason or ""
+    if gap.interval is not None:
+        low, high = number(gap.interval.low), number(gap.interval.high)
+        one = gap.interval.images_only
+        detail = "n = 1, no interval" if one else f"[{low}, {high}]"
+    elif len(gap.seeds) == 1:
+        detail = "n = 1, no interval"
+    return Cell(text, False, detail, gap.percent, where, title)
+
+
+def needed_cell(needed: SeedsNeeded | None, found: PairedDifference | None) -> Cell:
+    """Return the seeds needed for a difference, or why there is no number; one seed has none."""
+    if needed is None or found is None or len(found.seeds) == 1:
+        return EMPTY
+    if needed.seeds is None:
+        return Cell(NOTHING, detail=needed.reason or "")
+    return Cell(str(needed.seeds), value=float(needed.seeds))
+
+
+def significant(value: float) -> str:
+    """Format a quantity of any size with three significant digits, never as a power of ten."""
+    if value == 0:
+        return "0"
+    text = f"{value:.3g}"
+    return f"{float(text):.10f}".rstrip("0").rstrip(".") if "e" in text else text

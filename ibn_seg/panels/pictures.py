@@ -1,0 +1,156 @@
+"""Scenes with the predictions of several trained networks, as reports show them.
+
+Pictures go through the config's own test data set, as in an evaluation: what is drawn is what was
+scored, at the size at which it was scored.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibn_seg.config import scope_of
+from ibn_seg.errors import UserError
+from ibn_seg.run import setup
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.report import Panel
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a config's test data.
+
+    Attributes:
+        domain: Its domain.
+        name: Its name, as confusion matrices are stored under.
+        dataset: The data set that has it.
+        index: Where it is there.
+    """
+
+    domain: str
+    name: str
+    dataset: Any
+    index: int
+
+    @property
+    def path(self) -> str:
+        """The file of the image."""
+        return self.dataset.get_data_info(self.index)["img_path"]
+
+
+def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
+    """Return the images of a config's test data by domain and name, in the data sets' order.
+
+    Args:
+        cfg: A config with `test_dataloader`; the components that it names are registered.
+
+    Raises:
+        UserError: The data are missing or wrong.
+    """
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
+    from ibn_seg.explain.explain import explained
+    from ibn_seg.evaluation.stored import image_names
+    from ibn_seg.run.domains import domain_configs
+
+    init_default_scope(scope_of(cfg))
+    found: dict[str, dict[str, Sample]] = {}
+    with explained(cfg):
+        datasets = {name: DATASETS.build(part) for name, part in domain_configs(cfg).items()}
+    roots = [one.data_root for one in datasets.values() if getattr(one, "data_root", None)]
+    for domain, dataset in datasets.items():
+        paths = [dataset.get_data_info(k)["img_path"] for k in range(len(dataset))]
+        found[domain] = {
+            name: Sample(domain, name, dataset, k)
+            for k, name in enumerate(image_names(paths, roots))
+        }
+    return found
+
+
+def make_panels(
+    networks: "Mapping[str, tuple[Config, str | os.PathLike]]",
+    images: Sequence[tuple[str, str]],
+    captions: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> "list[Panel]":
+    """Return a panel for each image, with the prediction of each network.
+
+    Args:
+        networks: Config and checkpoint by method; what the configs name is registered.
+        images: Domain and name of each image, as in `samples_of`.
+        captions: What the page says of each.
+        progress: Called with (networks done, networks in all).
+
+    Raises:
+        UserError: A config, its data or a checkpoint is wrong, or has no such image.
+    """
+    from ibn_seg.report import Panel
+
+    scenes: list[tuple[np.ndarray, np.ndarray]] = []
+    predictions: dict[str, list[np.ndarray]] = {}
+    for method, (config, checkpoint) in networks.items():
+        scenes, predictions[method] = _predict(config, checkpoint, images)
+        if progress:
+            progress(len(predictions), len(networks))
+    return [
+        Panel(
+            image=image,
+            label=label,
+            predictions={method: maps[k] for method, maps in predictions.items()},
+            caption=captions[k],
+            domain=images[k][0],
+        )
+        for k, (image, label) in enumerate(scenes)
+    ]
+
+
+def _predict(
+    config: "Config", checkpoint: str | os.PathLike, images: Sequence[tuple[str, str]]
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
+    """Return image and label of each scene, and the trainIds that one network predicts."""
+    import torch
+    from mmengine.device import get_device
+
+    model, cfg, _ = setup.trained_network(config, checkpoint)
+    model = model.to(get_device())
+    known = samples_of(cfg)
+    scenes, maps = [], []
+    for domain, name in images:
+        sample = known.get(domain, {}).get(name)
+        if sample is None:
+            raise UserError(
+                f"{cfg.filename or 'config'}: its test data have no image {name!r} of {domain}",
+                "put the data back where the evaluation saw them",
+            )
+        data = sample.dataset[sample.index]
+        with torch.inference_mode():
+            result = model.test_step({key: [value] for key, value in data.items()})[0]
+        label = _map_of(result.gt_sem_seg)
+        scenes.append((_picture(sample, data, label.shape), label))
+        maps.append(_map_of(result.pred_sem_seg))
+    return scenes, maps
+
+
+def _map_of(pixels: Any) -> np.ndarray:
+    """Return trainIds, (H, W) uint8, of what mmseg keeps as (1, H, W)."""
+    return pixels.data.squeeze(0).cpu().numpy().astype(np.uint8)
+
+
+def _picture(sample: Sample, data: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
+    """Return the image as (H, W, 3) uint8 RGB at the size at which it was scored."""
+    import cv2
+
+    from ibn_seg.datasets.formats import read_image
+
+    picture = read_image(sample.path)[..., ::-1]
+    if picture.shape[:2] == size:
+        return np.ascontiguousarray(picture)
+    # The protocol cuts or resizes: then what the network saw, (3, H, W) BGR, is the picture.
+    seen = data["inputs"].cpu().numpy().transpose(1, 2, 0)[..., ::-1].astype(np.uint8)
+    return cv2.resize(np.ascontiguousarray(seen), size[::-1], interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,140 @@
+"""Find the pictures of a folder by their content, and name their results."""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ibn_seg.errors import UserError
+from ibn_seg.predict.picture_formats import (
+    COMMON_SUFFIXES,
+    HEAD,
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    is_companion,
+    picture_format,
+)
+
+
+@dataclass
+class FolderContent:
+    """What a folder and its subfolders hold.
+
+    Attributes:
+        pictures: The files of pictures by the names of their results.
+        refused: A line for each file or folder that should be a picture or hold some, and cannot
+            be looked at.
+        videos: The number of videos.
+    """
+
+    pictures: dict[str, Path] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    videos: int = 0
+
+
+def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> FolderContent:
+    """Search a folder for pictures; links are followed.
+
+    Args:
+        source: The folder.
+        out: Where results go; if it lies in `source`, it is not searched.
+        results: Files that are results and not pictures, as absolute paths without links.
+
+    Raises:
+        UserError: There is nothing to predict and nothing to say about it.
+    """
+    content = FolderContent()
+    paths = []
+    for path in sorted(_walk(source, out, content.refused)):
+        if path.resolve() in results:
+            continue
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            content.videos += 1
+        elif _is_candidate(path, content.refused):
+            paths.append(path)
+    content.refused.sort()
+    content.pictures = name_results(source, paths)
+    if not content.pictures and not content.refused:
+        known = f"known are {' '.join(COMMON_SUFFIXES)} and others"
+        fix = "give each video by itself" if content.videos else known
+        raise UserError(f"{source}: the folder holds no pictures", fix)
+    return content
+
+
+def name_results(source: Path, paths: list[Path]) -> dict[str, Path]:
+    """Return files by the names of their results: the path in the folder, without suffix.
+
+    Where two names would be equal, as of `a.png` and `a.jpg`, the suffix stays. A file of a less
+    common format never changes the name of a common one.
+    """
+    common = [path for path in paths if path.suffix.lower() in COMMON_SUFFIXES]
+    rare = [path for path in paths if path.suffix.lower() not in COMMON_SUFFIXES]
+    named = dict(zip(_names(source, common), common, strict=True))
+    for name, path in zip(_names(source, rare), rare, strict=True):
+        if name in named:
+            name = path.relative_to(source).as_posix()
+        while name in named:
+            name += "_"
+        named[name] = path
+    return dict(sorted(named.items(), key=lambda item: item[1]))
+
+
+def _names(source: Path, paths: list[Path]) -> list[str]:
+    full = [path.relative_to(source).as_posix() for path in paths]
+    short = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
+    # a.png, a.jpg and a.png.png must not share their results.
+    shared = {name for name in short if short.count(name) > 1} | set(full)
+    return [long if name in shared else name for long, name in zip(full, short, strict=True)]
+
+
+def _walk(source: Path, out: Path, refused: list[str]) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders, but not those of `out` inside it.
+
+    A link back to a folder that the search is in is not followed a second time.
+    """
+    top, results = source.resolve(), out.resolve()
+    inside = results if top in results.parents else None
+
+    def refuse(error: OSError) -> None:
+        refused.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for name, folders, files in os.walk(source, onerror=refuse, followlinks=True):
+        here = Path(name)
+        real = here.resolve()
+        above = {real, *real.parents} | _passed(source, here)
+        folders[:] = [
+            folder
+            for folder in folders
+            if not _leads_back(here / folder, above) and (here / folder).resolve() != inside
+        ]
+        for file in files:
+            path = here / file
+            if path.is_symlink() and not path.exists():
+                refused.append(f"{path}: is a broken link: mend it or take it out")
+            elif path.is_file() and inside not in path.resolve().parents:
+                yield path
+
+
+def _passed(source: Path, here: Path) -> set[Path]:
+    """Return the real folders that lie on the way from `source` to `here`."""
+    parts = here.relative_to(source).parts
+    return {source.joinpath(*parts[:depth]).resolve() for depth in range(len(parts))}
+
+
+def _leads_back(folder: Path, above: set[Path]) -> bool:
+    return folder.is_symlink() and folder.resolve() in above
+
+
+def _is_candidate(path: Path, refused: list[str]) -> bool:
+    """Tell whether a file is a picture by its content, or claims to be one by its suffix."""
+    claims = path.suffix.lower() in PICTURE_SUFFIXES
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        if claims or not path.suffix:
+            refused.append(f"{path}: cannot be read ({error.strerror})")
+        return False
+    if is_companion(head):
+        return False
+    return claims or picture_format(head, path.suffix) is not None

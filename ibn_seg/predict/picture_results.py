@@ -1,0 +1,88 @@
+"""What a network says about one picture: its labels and the picture painted with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ibn_seg.predict.read_picture import PictureError
+
+# Networks halve a picture up to five or six times; below this size little may be left of it.
+_SMALL = 64  # pixels
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray, opacity: float) -> Any:
+    """Return a picture with the class colours laid over it.
+
+    Args:
+        image: H x W x 3 uint8, BGR.
+        labels: H x W uint8 trainIds; values without a colour leave the picture as it is.
+        palette: (classes, 3) uint8, RGB.
+        opacity: The share of the colours.
+
+    Returns:
+        H x W x 3 uint8, BGR.
+    """
+    known = labels < len(palette)
+    colours = palette[np.where(known, labels, 0)][..., ::-1]
+    mixed = cv2.addWeighted(image, 1.0 - opacity, np.ascontiguousarray(colours), opacity, 0.0)
+    return np.where(known[..., None], mixed, image)
+
+
+def label_and_paint(
+    segment: Callable[[np.ndarray], np.ndarray],
+    palette: np.ndarray,
+    image: np.ndarray,
+    opacity: float,
+    path: Path,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the trainIds of a picture, and the picture with their colours over it.
+
+    Args:
+        segment: The network.
+        palette: (classes, 3) uint8, RGB.
+        image: H x W x 3 uint8, BGR.
+        opacity: The share of the colours.
+        path: The file of the picture, for messages.
+
+    Raises:
+        PictureError: It needs more memory than there is, or is too small for the network.
+    """
+    try:
+        labels = segment(image)
+        return labels, overlay(image, labels, palette, opacity)
+    except (MemoryError, RuntimeError, ValueError, cv2.error) as error:
+        explanation = _blame_size(error, image.shape, path)
+        if explanation is None:
+            raise
+        raise explanation from error
+
+
+def too_large(path: Path, size: str = "") -> PictureError:
+    """Return the error for a picture that does not fit into memory."""
+    return PictureError(
+        f"{path}: {size}needs more memory than is free", "make it smaller or cut it into parts"
+    )
+
+
+def _blame_size(error: Exception, shape: tuple[int, ...], path: Path) -> PictureError | None:
+    """Return the one-line error if the picture's size is the reason, else None."""
+    height, width = shape[:2]
+    size = f"a picture of {width}x{height} pixels"
+    no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
+    text = str(error)
+    if (
+        no_memory
+        or isinstance(error, MemoryError)
+        or any(part in text.lower() for part in _NO_MEMORY)
+    ):
+        return too_large(path, f"{size} ")
+    if not isinstance(error, cv2.error) and min(height, width) < _SMALL:
+        reason = text.splitlines()[0] if text else type(error).__name__
+        return PictureError(
+            f"{path}: the network cannot take {size} ({reason})", "enlarge it or take it out"
+        )
+    return None

@@ -1,0 +1,390 @@
+"""Segment a user's own pictures and videos with a trained network."""
+
+import errno
+import hashlib
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibn_seg.config import load_config
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import write_bytes
+from ibn_seg.progress import progress_bar
+from ibn_seg.predict.picture_folder import FolderContent, search_folder
+from ibn_seg.predict.picture_formats import HEAD, picture_format
+from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
+from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predict_video
+from ibn_seg.predict.prediction_log import PredictionLog, network_identity
+from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
+from ibn_seg.run.setup import check_writable, trained_network
+from ibn_seg.run.trained_classes import trained_classes
+from ibn_seg.type_names import is_named, short_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+__all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
+
+_ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
+# Formats of pictures whose animations are videos where they are given by themselves.
+_ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
+
+
+class Segmenter:
+    """A trained network that turns pictures into trainIds.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
+        cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
+            picture goes through it window by window. Its labels are the same but for rounding. A
+            network that cannot be cut so sees the whole picture, and a warning says why.
+
+    Attributes:
+        palette: The colour of each class in a (classes, 3) uint8 array, RGB.
+
+    Raises:
+        UserError: The config or the checkpoint is wrong.
+    """
+
+    def __init__(
+        self,
+        config: "str | os.PathLike | Config",
+        checkpoint: str | os.PathLike,
+        *,
+        device: str | None = None,
+        cfg_options: Mapping[str, Any] | None = None,
+        fuse: bool = False,
+        most_pixels: int | None = None,
+    ) -> None:
+        model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
+        from mmengine.dataset import Compose
+
+        from ibn_seg.explain.explain import explained
+        from ibn_seg.predict.windows.large_images import MOST_PIXELS, LargeImages
+
+        # Where predicting fails, the config says why.
+        self._explained = lambda: explained(cfg, "test_pipeline", "test_dataloader")
+        with self._explained():
+            self._pipeline = Compose(_array_pipeline(cfg))
+        self._model = model.to(_device(device))
+        self._large = LargeImages(self._model, most_pixels or MOST_PIXELS)
+        self.palette = _palette(weights)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return the trainId of each pixel.
+
+        Args:
+            image: H x W x 3 uint8 in BGR order, as OpenCV reads it.
+
+        Returns:
+            H x W uint8.
+        """
+        import torch
+
+        with self._explained(), torch.inference_mode():
+            data = self._pipeline({"img": image})
+            batch = {key: [value] for key, value in data.items()}
+            if self._large.takes(data):
+                return self._large.labels(data)
+            sample = self._model.test_step(batch)[0]
+        return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
+
+
+class BadPicturesError(UserError):
+    """Pictures of a folder that could not be predicted; the others were.
+
+    Args:
+        problems: A line for each.
+        total: The number of pictures, the bad ones included.
+
+    Attributes:
+        problems: A line for each.
+    """
+
+    def __init__(self, problems: Sequence[str], total: int) -> None:
+        self.problems = tuple(problems)
+        summary = (
+            f"{len(problems)} of {total} pictures could not be predicted, the others are done: "
+            "mend them or take them out, then give the same call again"
+        )
+        super().__init__("\n".join([summary, *self.problems]))
+
+    @property
+    def line(self) -> str:
+        """The message without the list of pictures."""
+        return str(self).partition("\n")[0]
+
+
+def predict(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    device: str | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    opacity: float = 0.5,
+    fuse: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Segment a picture, all pictures of a folder and its subfolders, or a video.
+
+    Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for
+    each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
+    or frame is in memory at a time, and each file appears when it is whole. A picture of more than
+    4096 x 2048 pixels goes through the network window by window; see `Segmenter`.
+
+    The content of a file decides whether it is a picture, not its name. Of several frames the
+    first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg that is
+    given by itself is a video.
+
+    A folder is finished whatever single pictures do. A later call skips each picture whose results
+    are there, made from the same content by the same network and options, and unchanged since.
+    `out` holds a log of this (`prediction_log`).
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        source: A picture, a folder or a video.
+        out: The folder for the results.
+        device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
+        cfg_options: Values that replace those of the config, by dotted key.
+        opacity: The share of the class colours in the overlays, between 0 and 1.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        overwrite: Predict every picture of a folder again, and replace results of a picture from
+            elsewhere that has the same name.
+
+    Returns:
+        The files of the results, those that were there included.
+
+    Raises:
+        BadPicturesError: Pictures of the folder cannot be predicted; all others were.
+        UserError: There is no such source, it is empty, or it is neither picture nor video; the
+            config or the checkpoint is wrong; the results of another picture are in the way.
+        EnvError: `out` cannot be written.
+    """
+    if not 0.0 <= opacity <= 1.0:
+        raise UserError(f"opacity {opacity} is not between 0 and 1")
+    source, out = Path(source), Path(out)
+    log = PredictionLog(out)
+    content = search_folder(source, out, log.results()) if source.is_dir() else None
+    video = Video(source) if content is None and _is_video(source) else None
+    try:
+        check_writable(out)
+        segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
+        cfg = load_config(config, cfg_options)
+        network = network_identity(
+            checkpoint, model=cfg.model, pipeline=_array_pipeline(cfg), opacity=opacity, fuse=fuse
+        )
+        session = _Session(segment, log, out, network, opacity, overwrite)
+        if video is not None:
+            return session.predict_film(video)
+        if content is not None:
+            return session.predict_folder(source, content)
+        return session.predict_one(source)
+    finally:
+        if video is not None:
+            video.close()
+
+
+def _is_video(path: Path) -> bool:
+    """Tell whether a file by itself is a video: it is no picture, or an animation.
+
+    Raises:
+        UserError: There is no such file, or it cannot be read.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if not path.is_file():
+        raise UserError(f"{path}: is neither a file nor a folder")
+    try:
+        with path.open("rb") as file:
+            kind = picture_format(file.read(HEAD), path.suffix)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if kind is None:
+        return True
+    return path.suffix.lower() in _ANIMATIONS.get(kind, ()) and has_two_frames(path)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One call of `predict`: a network that writes to a folder."""
+
+    segment: Segmenter
+    log: PredictionLog
+    out: Path
+    network: str
+    opacity: float
+    overwrite: bool
+
+    def predict_one(self, path: Path) -> list[Path]:
+        """Predict a picture by itself, even if its results are there."""
+        self._say_mixture([path.stem])
+        try:
+            data = read_bytes(path)
+            return self._predict(path.stem, path, data, hashlib.sha256(data).hexdigest())
+        except MemoryError as error:
+            raise too_large(path) from error
+
+    def predict_folder(self, source: Path, content: FolderContent) -> list[Path]:
+        """Predict what is not done of a folder; name the bad ones at the end."""
+        self._say_mixture(content.pictures)
+        written, problems, skipped = [], list(content.refused), 0
+        with progress_bar() as progress:
+            task = progress.add_task("predict", total=len(content.pictures), detail="")
+            for name, path in content.pictures.items():
+                try:
+                    data = read_bytes(path)
+                    digest = hashlib.sha256(data).hexdigest()
+                    if not self.overwrite and self.log.is_done(name, digest, self.network):
+                        skipped += 1
+                        written += self._files(name)
+                    else:
+                        written += self._predict(name, path, data, digest)
+                except PictureError as error:
+                    problems.append(error.line)
+                except MemoryError:
+                    problems.append(too_large(path).line)
+                progress.advance(task)
+        if skipped:
+            _say(f"skipped {skipped} pictures that were done (--overwrite predicts them again)")
+        if content.videos:
+            _say(f"{source}: {content.videos} videos are left out: give each by itself")
+        if problems:
+            raise BadPicturesError(problems, len(content.pictures) + len(content.refused))
+        return written
+
+    def predict_film(self, video: Video) -> list[Path]:
+        """Predict a video, and remove what an earlier, longer one has left of its frames."""
+        name = f"{video.path.stem}_trainIds/"
+        self._say_mixture([name])
+        with video.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._check_owner(name, video.path, digest)
+        written = predict_video(video, self._painter(video.path), self.out / video.path.stem)
+        results = {path.relative_to(self.out).as_posix(): sha for path, sha in written.items()}
+        for path in self.log.outdated(name, results):
+            path.unlink(missing_ok=True)
+        self.log.add(name, video.path, digest, self.network, results)
+        left = len(list((self.out / name).glob("*.png"))) - (len(written) - 1)
+        if left > 0:
+            _say(f"{self.out / name}: {left} other pictures are not of this video: remove them")
+        return list(written)
+
+    def _predict(self, name: str, path: Path, data: bytes, digest: str) -> list[Path]:
+        """Predict one picture and note it in the log."""
+        from ibn_seg.engine.predictions import encode_png
+
+        self._check_owner(name, path, digest)
+        picture = decode_picture(data, path)
+        pictures = self._painter(path)(picture.pixels)
+        files = self._files(name)
+        results = {}
+        for file, pixels in zip(files, pictures, strict=True):
+            encoded = encode_png(pixels)
+            _write_result(file, encoded, path)
+            results[file.relative_to(self.out).as_posix()] = hashlib.sha256(encoded).hexdigest()
+        self.log.add(name, path, digest, self.network, results)
+        for remark in picture.remarks:
+            _say(remark)
+        return files
+
+    def _painter(self, path: Path) -> Painter:
+        palette = self.segment.palette
+        return lambda image: label_and_paint(self.segment, palette, image, self.opacity, path)
+
+    def _files(self, name: str) -> list[Path]:
+        return [self.out / f"{name}_{kind}.png" for kind in ("trainIds", "overlay")]
+
+    def _check_owner(self, name: str, path: Path, digest: str) -> None:
+        """Refuse to replace what was made of another picture."""
+        owner = None if self.overwrite else self.log.other_owner(name, path, digest)
+        if owner is not None:
+            raise PictureError(
+                f"{path}: {self.out / name} has the results of {owner}",
+                "choose another --out, or give --overwrite",
+            )
+
+    def _say_mixture(self, names: Collection[str]) -> None:
+        """Say that the folder holds results that are not of this network and these options."""
+        others = self.log.of_other_networks(self.network)
+        again = len(others.intersection(names))
+        beside = len(others) - again
+        reason = "of another network, other options or another version"
+        if again:
+            _say(f"{self.out}: {again} results are {reason} and are made again")
+        if beside:
+            _say(f"{self.out}: also holds {beside} results {reason}: use one --out for each")
+
+
+def _write_result(file: Path, data: bytes, path: Path) -> None:
+    """Write a file; that its name is too long is the picture's fault, not the disk's."""
+    try:
+        write_bytes(file, data)
+    except EnvError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        raise PictureError(f"{path}: the names of its results are too long", "rename it") from error
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _array_pipeline(cfg: "Config") -> list[dict]:
+    """Return the config's test pipeline for pictures that are in memory, without labels."""
+    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    steps = cfg.get("test_pipeline") or dataset.get("pipeline")
+    name = cfg.filename or "config"
+    if not steps:
+        raise UserError(f"{name}: test_pipeline is missing", "give it; prediction follows it")
+    steps = [step for step in steps if not is_named(step.get("type"), *_ANNOTATION_LOADERS)]
+    first = short_name(steps[0].get("type")) if steps else "nothing"
+    if not first.startswith("Load"):
+        raise UserError(
+            f"{name}: test_pipeline begins with {first}",
+            "let it begin with LoadImageFromFile, whose place the picture takes",
+        )
+    loader = {"type": "LoadImageFromNDArray"}
+    if steps[0].get("to_float32"):
+        loader["to_float32"] = True
+    return [loader, *steps[1:]]
+
+
+def _device(given: str | None) -> Any:
+    """Return the device to use.
+
+    Raises:
+        UserError: It is not a name of a device, or is not there.
+    """
+    import torch
+
+    if given is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(given)
+    except RuntimeError as error:
+        raise UserError(f"unknown device {given!r}", "such as cpu or cuda:0") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"device {given!r} is not there",
+            f"PyTorch sees {torch.cuda.device_count()} GPUs; cpu always works",
+        )
+    return device
+
+
+def _palette(checkpoint: Mapping) -> np.ndarray:
+    """Return the colours of the classes that the checkpoint was trained on."""
+    from ibn_seg.datasets.labels import PALETTE
+
+    return np.array(trained_classes(checkpoint)[1] or PALETTE, dtype=np.uint8)

@@ -1,0 +1,225 @@
+"""Read one picture of whatever format, and say what about it is not as a user would think."""
+
+import contextlib
+import io
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from ibn_seg.datasets.formats import PICTURE_ERRORS
+from ibn_seg.errors import UserError
+from ibn_seg.predict.picture_formats import CAMERA_RAW, HEAD, picture_format
+from ibn_seg.predict.quiet_codecs import quiet_codecs
+
+# What Pillow's readers end in on damaged files, beyond what they say on purpose.
+_PILLOW_ERRORS = (
+    *PICTURE_ERRORS, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
+    NotImplementedError, TypeError, struct.error,
+)  # fmt: skip
+# OpenCV has always read these: if it does not read one, that one is to blame.
+_COMMON = ("BMP", "JPEG", "PNG", "PNM", "TIFF", "WebP")
+_MAYBE_FLOAT = ("OpenEXR", "PFM", "TIFF")
+# TIFF's tag 254: 1 is a reduced copy of another picture in the file, 4 is a mask.
+_SUBFILE, _REDUCED, _MASK = 254, 1, 4
+
+
+class PictureError(UserError):
+    """One picture cannot be predicted; others of its folder can."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: H x W x 3 uint8 in BGR order, upright.
+        remarks: What a user should know, a line each that names the file.
+    """
+
+    pixels: np.ndarray
+    remarks: tuple[str, ...]
+
+
+@dataclass
+class _Glance:
+    """What Pillow says about a file; the defaults where it cannot read that format.
+
+    Attributes:
+        mode: Pillow's name of the kind of pixels.
+        frames: The number of pictures of full size.
+        reduced: The first is a reduced copy, as in the raw files of cameras.
+        cut: The data of a JPEG end too early.
+    """
+
+    mode: str | None = None
+    frames: int = 1
+    reduced: bool = False
+    cut: bool = False
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        PictureError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def decode_picture(data: bytes, path: Path) -> Picture:
+    """Decode a picture, its first frame if it has several.
+
+    16 bits become 8 (the high byte), floating-point numbers from 0 to 1 become 0 to 255, grey
+    becomes three equal channels, transparency is left out, and EXIF's orientation is applied.
+
+    Args:
+        data: The file's content.
+        path: Its name, for messages.
+
+    Raises:
+        PictureError: It is not a picture, is damaged, is too large, or cannot be read here.
+    """
+    kind = picture_format(data[:HEAD], path.suffix)
+    if kind is None:
+        reason = "its content is not that of a picture" if data else "it is empty"
+        raise _unreadable(path, reason)
+    if kind == CAMERA_RAW:
+        raise _foreign(path, "raw files of cameras")
+    with quiet_codecs() as complaints:
+        glance = _glance(data)
+        pixels = None if glance.reduced or glance.cut else _decode(data, path, kind, glance)
+    if glance.reduced:
+        raise _foreign(path, "files that begin with a reduced copy, as cameras' raw files do,")
+    if glance.cut:
+        raise _unreadable(path, "the file is cut off")
+    if pixels is None and kind in _COMMON:
+        raise _unreadable(path, f"a damaged or unusual {kind}")
+    if pixels is None:
+        raise _foreign(path, f"{kind} pictures such as this")
+    return Picture(pixels, tuple(_remarks(path, glance.frames, complaints.text)))
+
+
+def _decode(data: bytes, path: Path, kind: str, glance: _Glance) -> np.ndarray | None:
+    """Return the pixels, or None if neither OpenCV nor Pillow can read the file."""
+    encoded = np.frombuffer(data, np.uint8)
+    try:
+        if kind in _MAYBE_FLOAT and glance.mode in (None, "F", "I"):
+            values = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+            if values is not None and values.dtype not in (np.uint8, np.uint16):
+                return _as_bytes(values, path)
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        if "MAX_IMAGE_" in str(error):
+            raise PictureError(
+                f"{path}: has more pixels than OpenCV reads",
+                "make it smaller, or set OPENCV_IO_MAX_IMAGE_PIXELS to a larger number",
+            ) from error
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
+        pixels = None
+    # Pillow reads formats that an OpenCV may lack. It forgives PNGs that are cut off.
+    return _decode_by_pillow(data) if pixels is None and kind != "PNG" else pixels
+
+
+def _decode_by_pillow(data: bytes) -> np.ndarray | None:
+    try:
+        with _opened(data) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I;16"):
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            if upright.mode in ("F", "I"):
+                return None
+            return np.ascontiguousarray(np.asarray(upright.convert("RGB"))[..., ::-1])
+    except _PILLOW_ERRORS:
+        return None
+
+
+def _as_bytes(values: np.ndarray, path: Path) -> np.ndarray:
+    """Return floating-point values from 0 to 1 as H x W x 3 levels.
+
+    OpenCV would round them: the picture would be black.
+    """
+    if values.dtype.kind != "f" or not (values.min() >= 0 and values.max() <= 1):
+        raise PictureError(
+            f"{path}: its values are of type {values.dtype} and not from 0 to 1, so which of them "
+            "is white is not known",
+            "convert it to 8 or 16 bits",
+        )
+    levels = np.rint(values * 255).astype(np.uint8)
+    if levels.ndim == 2:
+        levels = levels[..., None]
+    return np.ascontiguousarray(levels[..., :3]) if levels.shape[2] > 2 else levels[..., [0, 0, 0]]
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Open a file's content by Pillow, without its warnings about size and odd notes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data)) as picture:
+            yield picture
+
+
+def _glance(data: bytes) -> _Glance:
+    """Look at a file by Pillow; what it cannot read, OpenCV decides alone."""
+    glance = _Glance()
+    with contextlib.suppress(*_PILLOW_ERRORS), _opened(data) as picture:
+        glance.mode = picture.mode
+        if picture.format in ("JPEG", "MPO"):
+            glance.cut = _is_cut(picture)
+        glance.frames = getattr(picture, "n_frames", 1)
+        if picture.format == "TIFF":
+            glance.reduced = bool(picture.tag_v2.get(_SUBFILE, 0) & _REDUCED)
+            glance.frames = max(_full_pages(picture), 1)
+    return glance
+
+
+def _is_cut(picture: Image.Image) -> bool:
+    """Tell whether a JPEG's data end too early; OpenCV 4 returns the rest in grey.
+
+    At an eighth of the size the data are read to their end, and little is computed.
+    """
+    picture.draft(None, (picture.width // 8, picture.height // 8))
+    try:
+        picture.load()
+    except OSError as error:
+        return "truncated" in str(error)
+    return False
+
+
+def _full_pages(picture: Image.Image) -> int:
+    """Return how many pages of a TIFF are neither reduced copies nor masks."""
+    pages = 0
+    for page in range(picture.n_frames):
+        picture.seek(page)
+        pages += not picture.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK)
+    return pages
+
+
+def _remarks(path: Path, frames: int, complaints: str) -> Iterator[str]:
+    if frames > 1:
+        yield f"{path}: holds {frames} frames; the first is predicted"
+    damage = [line.strip() for line in complaints.splitlines() if "corrupt" in line.lower()]
+    if damage:
+        yield f"{path}: may be damaged ({damage[0]}); it is predicted as it was read"
+
+
+def _unreadable(path: os.PathLike, reason: str) -> PictureError:
+    return PictureError(
+        f"{path}: is not a readable picture ({reason})", "replace it or take it out"
+    )
+
+
+def _foreign(path: os.PathLike, what: str) -> PictureError:
+    versions = f"OpenCV {cv2.__version__} and Pillow {Image.__version__}"
+    return PictureError(f"{path}: {what} cannot be read by {versions}", "convert it to JPEG or PNG")

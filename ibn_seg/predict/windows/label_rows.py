@@ -1,0 +1,143 @@
+"""Labels from logits that arrive in blocks of rows, as mmseg makes them of the whole map."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ibn_seg.predict.windows.part_resize import AxisResize, resize_part, source_positions
+
+# How many logits a block may have: 64 MiB in float32.
+_BLOCK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the labels are made for.
+
+    Attributes:
+        size: Height and width of the map of logits, with padding.
+        padding: Columns left and right, rows above and below, that are cut off.
+        picture: Height and width of the picture.
+        flip: 'horizontal' or 'vertical' if the pipeline mirrored the picture, else None.
+        align_corners: As the head resizes.
+        threshold: Where the one class begins, if the head has one output only.
+    """
+
+    size: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    picture: tuple[int, int]
+    flip: str | None
+    align_corners: bool
+    threshold: float | None
+
+
+def read_target(
+    meta: Mapping[str, Any], size: tuple[int, int], align_corners: bool, threshold: float | None
+) -> Target:
+    """Return the target that the meta information of a sample describes.
+
+    Args:
+        meta: What mmseg's `postprocess_result` reads.
+        size: Height and width of the map of logits.
+        align_corners: As the head resizes.
+        threshold: Where the one class begins, if the head has one output only.
+    """
+    padding = meta.get("img_padding_size", meta.get("padding_size")) or (0, 0, 0, 0)
+    flip = meta.get("flip_direction") if meta.get("flip") else None
+    picture = tuple(meta["ori_shape"][:2])
+    return Target(size, tuple(padding), picture, flip, align_corners, threshold)
+
+
+class LabelRows:
+    """The labels of a picture, filled from the top by blocks of logits.
+
+    Args:
+        target: What the labels are made for.
+    """
+
+    def __init__(self, target: Target) -> None:
+        left, right, top, bottom = target.padding
+        self._target = target
+        self._top, self._left = top, left
+        self._size = (target.size[0] - top - bottom, target.size[1] - left - right)
+        self._labels = np.zeros(target.picture, dtype=np.uint8)
+        self._row = 0  # of the map with padding, that comes next
+        self._first = 0  # row without padding at which `_kept` begins
+        self._kept: torch.Tensor | None = None
+        self._done = 0  # rows of labels
+        axis = AxisResize(self._size[0], target.picture[0], 0, 0, target.picture[0])
+        low = source_positions(axis, target.align_corners).floor().long()
+        self._low = low.clamp(max=self._size[0] - 1).tolist()
+
+    def add(self, logits: torch.Tensor) -> None:
+        """Take the next rows of the map of logits, shape (1, C, rows, width)."""
+        start, self._row = self._row, self._row + logits.shape[2]
+        begin = max(self._top - start, 0)
+        end = min(self._top + self._size[0] - start, logits.shape[2])
+        if begin >= end:
+            return
+        rows = logits[:, :, begin:end, self._left : self._left + self._size[1]]
+        if self._target.flip == "horizontal":
+            rows = rows.flip(3)
+        if self._kept is not None:
+            rows = torch.cat((self._kept, rows), dim=2)
+        self._finish(rows)
+
+    def labels(self) -> np.ndarray:
+        """Return the labels, shape (H, W) uint8, when all rows have arrived."""
+        # Mirrored last: the first rows of the picture are the last ones to arrive.
+        vertical = self._target.flip == "vertical"
+        return np.ascontiguousarray(self._labels[::-1]) if vertical else self._labels
+
+    def _finish(self, rows: torch.Tensor) -> None:
+        """Fill the rows of labels that `rows` decide, and keep those that later ones need."""
+        (height, width), known = self._target.picture, self._first + rows.shape[2]
+        step = max(1, _BLOCK // (rows.shape[1] * max(width, rows.shape[3])))
+        while self._done < height:
+            stop = self._done
+            while stop < min(height, self._done + step) and self._is_decided(stop, known):
+                stop += 1
+            if stop == self._done:
+                break
+            vertical = AxisResize(self._size[0], height, self._first, self._done, stop - self._done)
+            horizontal = AxisResize(self._size[1], width, 0, 0, width)
+            part = resize_part(rows, vertical, horizontal, self._target.align_corners)
+            self._labels[self._done : stop] = self._classes(part)
+            self._done = stop
+        if self._done < height:
+            first = min(self._low[self._done], known)
+            self._kept, self._first = rows[:, :, first - self._first :].clone(), first
+
+    def _is_decided(self, row: int, known: int) -> bool:
+        """Return whether the rows before `known` decide a row of labels."""
+        if self._size[0] == self._target.picture[0]:
+            return row < known
+        return min(self._low[row] + 1, self._size[0] - 1) < known
+
+    def _classes(self, logits: torch.Tensor) -> np.ndarray:
+        if logits.shape[1] > 1:
+            classes = logits.argmax(1)
+        else:
+            classes = logits[:, 0].sigmoid() > self._target.threshold
+        return classes[0].to(torch.uint8).cpu().numpy()
+
+
+def resized_rows(
+    logits: torch.Tensor, size: tuple[int, int], align_corners: bool
+) -> Iterator[torch.Tensor]:
+    """Yield the bilinear resize of a map in blocks of rows, from the top.
+
+    Args:
+        logits: Shape (1, C, h, w).
+        size: Height and width after the resize.
+        align_corners: As in `torch.nn.functional.interpolate`.
+    """
+    height, width = size
+    step = max(1, _BLOCK // (logits.shape[1] * width))
+    columns = AxisResize(logits.shape[3], width, 0, 0, width)
+    for start in range(0, height, step):
+        rows = AxisResize(logits.shape[2], height, 0, start, min(step, height - start))
+        yield resize_part(logits, rows, columns, align_corners)

@@ -1,0 +1,234 @@
+"""How a network can be cut into windows, found by running it on small pictures."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from ibn_seg.predict.windows.cutting import PERIOD, spans, windows
+from ibn_seg.predict.windows.whole_layers import find_whole_layer
+from ibn_seg.predict.windows.window_run import (
+    Call,
+    CannotCutError,
+    MapScale,
+    Network,
+    Plan,
+    Scale,
+    find_resize,
+    run_windows,
+)
+
+# Sides of small pictures in periods, and of long ones, 1024 to 4096 pixels.
+_SMALL = (2, 3, 4)
+_LONG = (16, 32, 64)
+# How far logits by windows may be from those of the whole, in standard deviations over pixels.
+_TOLERANCE = 1e-3
+_UNLIKE = "it does not run alike on pictures of other sizes"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a run showed of a call, or of the logits.
+
+    Attributes:
+        before: Height and width of the input.
+        after: Height and width of the result.
+        lost: Which rows and which columns of the input have a NaN, shapes (h,) and (w,).
+        whole: Whether the call sees the whole picture.
+    """
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    lost: tuple[torch.Tensor, torch.Tensor]
+    whole: bool
+
+
+def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest: tuple) -> Plan:
+    """Find out how a network can be cut, and check it on small pictures.
+
+    Args:
+        network: From a picture, shape (1, channels, H, W), to logits.
+        noise: Returns a picture of noise of a height and a width.
+        rest: Height and width of the pictures, modulo `PERIOD`.
+
+    Raises:
+        CannotCutError: It cannot be cut, or its windows would not give the same logits.
+    """
+
+    def picture(rows: int, columns: int) -> torch.Tensor:
+        return noise(rows * PERIOD + rest[0], columns * PERIOD + rest[1])
+
+    calls, layers = _calls(network, picture)
+    reach = _reaches(network, picture, {i: calls[i].before for i in layers})
+    # A resize that is not by a whole number may look one cell further in a larger picture.
+    more = [any(rest) and resized for resized in layers.values()]
+    margins = tuple(PERIOD * (far + one) for far, one in zip(reach, more, strict=True))
+    plan = Plan(tuple(calls[:-1]), margins, calls[-1].before)
+    # TF32's rounding could pass for a difference.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        _check(network, picture, plan)
+    return plan
+
+
+class _ProbeMode(TorchFunctionMode):
+    """Notes the calls that see the whole picture or resize; the former do not spread NaN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[_Seen] = []
+
+    def __torch_function__(
+        self,
+        function: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Do what a function of PyTorch does, and note it."""
+        kwargs = kwargs or {}
+        if function is F.grid_sample:
+            raise CannotCutError("it looks where its maps tell it to (grid_sample)")
+        layer = find_whole_layer(function, args, kwargs)
+        if layer is not None:
+            channels = layer.x.shape[1]
+            none, one = (layer.x.new_full((channels,), n, dtype=torch.float64) for n in (0, 1))
+            result = layer.result(none, one)
+            self.note(layer.x, result, whole=True)
+            return result
+        result = function(*args, **kwargs)
+        resize = find_resize(function, args, kwargs)
+        if resize is not None:
+            self.note(resize["input"], result)
+        return result
+
+    def note(self, x: torch.Tensor, result: torch.Tensor, whole: bool = False) -> None:
+        """Note a map of the run, and what became of it."""
+        nan = x.isnan().any(1)[0]
+        after = tuple(result.shape[2:]) or (1, 1)
+        self.seen.append(_Seen(tuple(x.shape[2:]), after, (nan.any(1), nan.any(0)), whole))
+
+
+def _probe(network: Network, picture: torch.Tensor) -> list[_Seen]:
+    """Return what is seen of the calls of a run, and last of the logits."""
+    mode = _ProbeMode()
+    with mode:
+        logits = network(picture)
+    mode.note(logits, logits)
+    return mode.seen
+
+
+def _calls(
+    network: Network, picture: Callable[[int, int], torch.Tensor]
+) -> tuple[list[Call], dict[int, bool]]:
+    """Return what is known of a network's calls.
+
+    Returns:
+        The calls, the logits as the last, and the numbers of those that need a margin of their own,
+        each with whether a resize comes before it.
+    """
+    runs = [_probe(network, picture(side, side)) for side in _SMALL]
+    if len({len(run) for run in runs}) > 1:
+        raise CannotCutError(_UNLIKE)
+    seen = list(zip(*runs, strict=True))
+    calls = [
+        Call(_scales([s.before for s in each]), _scales([s.after for s in each])) for each in seen
+    ]
+    if any(scale.growth < 1 for scale in calls[-1].before):
+        raise CannotCutError("its logits do not grow with the picture")
+    first = next((i for i, each in enumerate(seen) if not each[0].whole), len(seen))
+    layers = [i for i, each in enumerate(seen) if each[0].whole and calls[i].grows]
+    return calls, {i: i > first for i in [*layers, len(calls) - 1]}
+
+
+def _scales(sizes: Sequence[tuple[int, int]]) -> MapScale:
+    """Return the scales of a map by its sizes for the small pictures."""
+    scales = []
+    for cells in zip(*sizes, strict=True):
+        growth = {after - before for before, after in itertools.pairwise(cells)}
+        if len(growth) > 1:
+            raise CannotCutError(f"{PERIOD} pixels are not a whole number of its cells")
+        scales.append(Scale(cells[0], _SMALL[0], growth.pop()))
+    return tuple(scales)
+
+
+def _reaches(
+    network: Network,
+    picture: Callable[[int, int], torch.Tensor],
+    layers: Mapping[int, MapScale],
+) -> list[int]:
+    """Return how many periods around a window change its part of the inputs of some calls.
+
+    Args:
+        network: The network.
+        picture: Returns a picture of a number of periods.
+        layers: The numbers of the calls, with the scales of their inputs.
+
+    Raises:
+        CannotCutError: All do.
+    """
+    for periods in _LONG:
+        reach = [0] * len(layers)
+        for axis, end in itertools.product((0, 1), (False, True)):
+            found = _reach(network, picture, layers, periods, axis, end)
+            reach = [max(pair) for pair in zip(reach, found, strict=True)]
+        if max(reach) <= periods // 2:
+            return reach
+    raise CannotCutError("each of its labels depends on pixels everywhere")
+
+
+def _reach(
+    network: Network,
+    picture: Callable[[int, int], torch.Tensor],
+    layers: Mapping[int, MapScale],
+    periods: int,
+    axis: int,
+    end: bool,
+) -> list[int]:
+    """Return how many periods NaN goes from an end of a long picture, in the inputs of calls."""
+    shape = (periods, _SMALL[0]) if axis == 0 else (_SMALL[0], periods)
+    x = picture(*shape)
+    dim, cut = axis + 2, (periods - 1) * PERIOD if end else PERIOD
+    strip = (cut, x.shape[dim] - cut) if end else (0, cut)
+    x.narrow(dim, *strip).fill_(torch.nan)
+    seen = _probe(network, x)
+    reach = []
+    for number, scales in layers.items():
+        lost = seen[number].lost[axis].nonzero()[:, 0].tolist()
+        growth = scales[axis].growth
+        if not lost or growth == 0:
+            reach.append(0)
+            continue
+        border = cut // PERIOD * growth
+        cells = border - lost[0] if end else lost[-1] + 1 - border
+        reach.append(max(0, -(-cells // growth)))
+    return reach
+
+
+def _check(network: Network, picture: Callable[[int, int], torch.Tensor], plan: Plan) -> None:
+    """Compare windows with the whole on two long pictures.
+
+    Raises:
+        CannotCutError: Their logits differ by more than rounding.
+    """
+    long = 3 * max(1, plan.margins[-1] // PERIOD)
+    for shape, parts in (((long, _SMALL[0]), (3, 1)), ((_SMALL[0], long), (1, 3))):
+        x = picture(*shape)
+        size = tuple(x.shape[2:])
+        found = run_windows(
+            network,
+            lambda window, x=x: x[:, :, slice(*window.rows.outer), slice(*window.columns.outer)],
+            size,
+            plan,
+            lambda margin, size=size, parts=parts: windows(
+                *(spans(n, count, margin) for n, count in zip(size, parts, strict=True))
+            ),
+        )
+        expected = network(x)
+        spread = (expected - expected.mean((2, 3), keepdim=True)).std()
+        # Written so that NaN is no success.
+        if not (found - expected).abs().max() <= _TOLERANCE * spread:
+            raise CannotCutError("the logits of its windows are not those of the whole picture")

@@ -1,0 +1,281 @@
+"""A network on one window of a picture, so that its inner part is as in the whole picture."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from ibn_seg.heap import return_freed_memory
+from ibn_seg.predict.windows.cutting import PERIOD, Span, Window
+from ibn_seg.predict.windows.part_resize import AxisResize, resize_part
+from ibn_seg.predict.windows.whole_layers import Moments, WholeLayer, find_whole_layer
+
+# From a normalised picture, shape (1, 3, H, W), to the head's logits before they are resized.
+Network = Callable[[torch.Tensor], torch.Tensor]
+# Mean and variance of each channel of the whole map, shape (C,), float64.
+Statistics = tuple[torch.Tensor, torch.Tensor]
+
+
+class CannotCutError(Exception):
+    """The network cannot be run in windows; the text says why."""
+
+
+class EnoughSeenError(Exception):
+    """A run was stopped on purpose: what it was made for is known."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many cells one axis of a map has for any length of the picture.
+
+    Attributes:
+        base: Cells for a picture of `periods` periods and the rest that all lengths share.
+        periods: See `base`.
+        growth: How many more there are for each period of the picture.
+    """
+
+    base: int
+    periods: int
+    growth: int
+
+    def whole(self, length: int) -> int:
+        """Return the cells of a picture's axis of `length` pixels."""
+        return self.base + (length // PERIOD - self.periods) * self.growth
+
+    def cells(self, part: tuple[int, int], length: int) -> tuple[int, int]:
+        """Return the first cell and the end of a part of a picture's axis.
+
+        A map that does not grow, such as a mean of all pixels, is the same everywhere.
+
+        Args:
+            part: Begin and end in pixels; both are at a period, or at the picture's border.
+            length: Pixels of the picture's axis.
+        """
+        if self.growth == 0:
+            return 0, self.base
+        begin, end = part
+        last = self.whole(length) if end == length else end // PERIOD * self.growth
+        return begin // PERIOD * self.growth, last
+
+
+# The scales of a map's rows and of its columns.
+MapScale = tuple[Scale, Scale]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is known of one call: of a layer that sees the whole picture, or of a resize.
+
+    Attributes:
+        before: The scales of its input.
+        after: Those of its result.
+    """
+
+    before: MapScale
+    after: MapScale
+
+    @property
+    def grows(self) -> bool:
+        """Whether larger pictures have larger inputs here."""
+        return any(scale.growth > 0 for scale in self.before)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is cut into windows, for all sizes with the same rest after whole periods.
+
+    Attributes:
+        calls: The calls that see the whole picture or resize, in order.
+        margins: Pixels that a window needs around its inner part: for each layer that sees the
+            whole picture, then for the logits.
+        logits: The scales of the logits.
+    """
+
+    calls: tuple[Call, ...]
+    margins: tuple[int, ...]
+    logits: MapScale
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in which picture a window is.
+
+    Attributes:
+        size: Height and width of the picture.
+        window: The window.
+    """
+
+    size: tuple[int, int]
+    window: Window
+
+    def axes(self) -> Iterator[tuple[int, Span]]:
+        """Yield the picture's length and the window's span of each axis."""
+        yield self.size[0], self.window.rows
+        yield self.size[1], self.window.columns
+
+    def check(self, x: torch.Tensor, scales: MapScale) -> None:
+        """Check that a map of the window has the cells that the whole map has there.
+
+        Raises:
+            CannotCutError: It has more or fewer.
+        """
+        for here, scale, (length, span) in zip(x.shape[2:], scales, self.axes(), strict=True):
+            first, last = scale.cells(span.outer, length)
+            if here != last - first:
+                raise CannotCutError("the maps of a window are not parts of the picture's maps")
+
+    def inner(self, x: torch.Tensor, scales: MapScale) -> torch.Tensor:
+        """Return the cells of a map of the window that belong to the window's inner part."""
+        for dim, (scale, (length, span)) in enumerate(
+            zip(scales, self.axes(), strict=True), start=2
+        ):
+            start, _ = scale.cells(span.outer, length)
+            first, last = scale.cells(span.inner, length)
+            x = x.narrow(dim, first - start, last - first)
+        return x
+
+
+class WindowMode(TorchFunctionMode):
+    """Runs what is in its block as on a window of a larger picture.
+
+    Resizes use the coordinates of the whole maps. Layers that see the whole picture use what is
+    known of it. At the first of which nothing is known, the inner part of its input is added to
+    `moments`, and the run ends with `EnoughSeenError`.
+
+    Args:
+        calls: The calls of a run that see the whole picture or resize, in order.
+        place: The window.
+        known: The statistics of the first layers that see the whole picture.
+        moments: Those of the next one.
+    """
+
+    def __init__(
+        self, calls: Sequence[Call], place: Place, known: Sequence[Statistics], moments: Moments
+    ) -> None:
+        super().__init__()
+        self._calls = iter(calls)
+        self._place = place
+        self._known = iter(known)
+        self._moments = moments
+
+    def __torch_function__(
+        self,
+        function: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Do what a function of PyTorch does, as in the whole picture."""
+        kwargs = kwargs or {}
+        layer = find_whole_layer(function, args, kwargs)
+        if layer is not None:
+            call = self._next_call()
+            return self._whole(call, layer) if call.grows else function(*args, **kwargs)
+        resize = find_resize(function, args, kwargs)
+        if resize is not None:
+            return self._resize(self._next_call(), resize["input"], resize["align_corners"])
+        return function(*args, **kwargs)
+
+    def _next_call(self) -> Call:
+        call = next(self._calls, None)
+        if call is None:
+            raise CannotCutError("the network does not run alike on pictures of other sizes")
+        return call
+
+    def _whole(self, call: Call, layer: WholeLayer) -> torch.Tensor:
+        self._place.check(layer.x, call.before)
+        known = next(self._known, None)
+        if known is not None:
+            return layer.result(*known)
+        self._moments.add(self._place.inner(layer.x, call.before))
+        raise EnoughSeenError
+
+    def _resize(self, call: Call, x: torch.Tensor, align_corners: bool | None) -> torch.Tensor:
+        return_freed_memory()  # of the backbone: here the head's large maps begin
+        self._place.check(x, call.before)
+        axes = []
+        for before, after, (length, span) in zip(
+            call.before, call.after, self._place.axes(), strict=True
+        ):
+            first_in, _ = before.cells(span.outer, length)
+            first, last = after.cells(span.outer, length)
+            sizes = before.whole(length), after.whole(length)
+            axes.append(AxisResize(*sizes, first_in, first, last - first))
+        return resize_part(x, *axes, align_corners)
+
+
+def find_resize(
+    function: Callable, args: tuple, kwargs: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return the arguments of a resize whose coordinates depend on the whole map, else None."""
+    if function is not F.interpolate:
+        return None
+    call = inspect.signature(function).bind(*args, **kwargs)
+    call.apply_defaults()
+    found = call.arguments
+    by_size = found["size"] is not None or found["recompute_scale_factor"]
+    depends = by_size or found["align_corners"]
+    return found if found["mode"] == "bilinear" and depends else None
+
+
+def run_windows(
+    network: Network,
+    read: Callable[[Window], torch.Tensor],
+    size: tuple[int, int],
+    plan: Plan,
+    cut: Callable[[int], Sequence[Window]],
+) -> torch.Tensor:
+    """Return the logits of a picture by its windows, shape (1, classes, h, w).
+
+    There is one pass over the windows for each layer that sees the whole picture, up to that layer,
+    and one for the logits.
+
+    Args:
+        network: The network.
+        read: Returns a window's pixels, with its margin, as the network takes them.
+        size: Height and width of the picture.
+        plan: How the network is cut.
+        cut: Returns the windows for a margin.
+
+    Raises:
+        CannotCutError: A window did not run as the plan has it.
+    """
+    known: list[Statistics] = []
+    for margin in plan.margins[:-1]:
+        moments = Moments()
+        for window in cut(margin):
+            with contextlib.suppress(EnoughSeenError):
+                _run(network, read, Place(size, window), plan, known, moments)
+        known.append(moments.result())
+    logits = None
+    for window in cut(plan.margins[-1]):
+        place = Place(size, window)
+        part = _run(network, read, place, plan, known, Moments())
+        place.check(part, plan.logits)
+        if logits is None:
+            shape = (scale.whole(length) for scale, length in zip(plan.logits, size, strict=True))
+            logits = part.new_empty((*part.shape[:2], *shape))
+        rows, columns = (
+            slice(*scale.cells(span.inner, length))
+            for scale, (length, span) in zip(plan.logits, place.axes(), strict=True)
+        )
+        logits[:, :, rows, columns] = place.inner(part, plan.logits)
+    return logits
+
+
+def _run(
+    network: Network,
+    read: Callable[[Window], torch.Tensor],
+    place: Place,
+    plan: Plan,
+    known: Sequence[Statistics],
+    moments: Moments,
+) -> torch.Tensor:
+    return_freed_memory()  # of the window before
+    with WindowMode(plan.calls, place, known, moments):
+        return network(read(place.window))

@@ -1,0 +1,195 @@
+"""What a work dir holds of an earlier training: to go on from, or to be kept from another one."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.io import read_json
+from ibn_seg.run.result_file import RESULT_FILES, recorder
+from ibn_seg.run.setup import set_seed
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.engine import StrictRunner
+
+# Whose differences the runner tells itself, when it has looked at the optimiser.
+_TOLD_BY_RUNNER = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg", "param_scheduler")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a training begins.
+
+    Attributes:
+        asked: `load_from` and `resume` as the config asks for them.
+        before: The settings that a resumed run began with; else empty.
+    """
+
+    asked: Mapping[str, Any]
+    before: Mapping[str, Any]
+
+    def note(self, runner: "StrictRunner") -> None:
+        """Let a runner record what it does otherwise than the run that it goes on with.
+
+        Its config names again what was asked for: whoever takes the written config as a base would
+        go on from this run's checkpoint else.
+
+        Args:
+            runner: The runner, when it is built.
+        """
+        from mmengine.dist import is_main_process
+
+        from ibn_seg.engine.settings import changed_settings, join_changes, read_settings
+
+        path = runner.cfg.load_from
+        runner.cfg.update(self.asked)
+        if not self.before:
+            return
+        changed = changed_settings(self.before, read_settings(runner.cfg.pretty_text))
+        recorder(runner).changed = changed
+        shown = [text for text in changed if not text.startswith(_TOLD_BY_RUNNER)]
+        if shown and is_main_process():
+            print(
+                f"{path}: the run began with other settings, the config's hold from here on: "
+                f"{join_changes(shown)}",
+                file=sys.stderr,
+            )
+
+
+@contextlib.contextmanager
+def occupied(cfg: "Config", *, resume: bool, seed: int | None) -> Iterator[Beginning]:
+    """Have the work dir of a training to itself for the block, and find out where it begins.
+
+    Nothing is written yet but the lock's file.
+
+    Args:
+        cfg: A prepared config; gets the checkpoint to go on from, as `set_resume` says.
+        resume: Go on from the newest checkpoint of the work dir, if there is one.
+        seed: The seed that was asked for, if one was.
+
+    Raises:
+        UserError: Another training runs there, or it holds a run that cannot be gone on with, or
+            one of another network, which would be replaced.
+        EnvError: The folder cannot be read or written.
+    """
+    from ibn_seg.engine.folder_lock import folder_lock
+
+    with folder_lock(cfg.work_dir):
+        yield set_resume(cfg, resume, seed)
+
+
+def set_resume(cfg: "Config", resume: bool, seed: int | None = None) -> Beginning:
+    """Name the checkpoint that training starts from: a path or a URL.
+
+    A run goes on with the seed of its checkpoint. One that begins replaces what an earlier run of
+    the same network left in the folder, as mmengine does; what differs is said on stderr.
+
+    Args:
+        cfg: A prepared config, changed in place. If it says `resume` itself and has `load_from`,
+            that checkpoint is what is resumed, as mmengine does.
+        resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
+            `load_from`.
+        seed: The seed that was asked for, if one was.
+
+    Raises:
+        UserError: There are checkpoints and none can be resumed from, or the one that can is of
+            another seed than was asked for, or the folder holds a run of another network, or
+            `load_from` has an unknown scheme, or names no published weights.
+    """
+    from ibn_seg.engine.distributed import on_main_process
+    from ibn_seg.engine.settings import read_settings
+    from ibn_seg.plugins.checkpoint_names import resolve
+
+    start = resolve(cfg.load_from) if cfg.get("load_from") else None
+    named = bool(cfg.get("resume") and start is not None)
+    cfg.load_from, cfg.resume = start, named
+    asked = {"load_from": start, "resume": named}
+    newest = None
+    if resume or (cfg.get("resume") and start is None):
+        newest = on_main_process(lambda: _newest(cfg))
+    if newest is None:
+        on_main_process(lambda: _check_replaced(cfg))
+        return Beginning(asked, {})
+    path, began, text = newest
+    if seed is not None and began is not None and seed != began:
+        raise UserError(
+            f"{path}: began with seed {began}, now it is {seed}",
+            f"resume with --seed {began}, or give another --work-dir",
+        )
+    cfg.load_from, cfg.resume = path, True
+    if began is not None:
+        set_seed(cfg, began)
+    return Beginning(asked, read_settings(text))
+
+
+def _newest(cfg: "Config") -> tuple[str, Any, Any] | None:
+    """Return file, seed and config's text of the checkpoint to go on from, None without one."""
+    from ibn_seg.engine.checkpoint import checkpoint_to_resume
+
+    found = checkpoint_to_resume(cfg.work_dir, _checkpoint_hook(cfg))
+    if found is None:
+        return None
+    path, checkpoint = found
+    return str(path), checkpoint["meta"].get("seed"), checkpoint["meta"].get("cfg")
+
+
+def _checkpoint_hook(cfg: "Config") -> Any:
+    return (cfg.get("default_hooks") or {}).get("checkpoint")
+
+
+def _check_replaced(cfg: "Config") -> None:
+    """Raise if a training would replace a run of another network; say what else differs."""
+    from ibn_seg.engine.settings import (
+        changed_settings,
+        describe_network,
+        join_changes,
+        network_changes,
+        read_settings,
+    )
+
+    before = read_settings(_earlier_config(cfg))
+    if not before.get("model"):
+        return
+    now = read_settings(cfg.pretty_text)
+    if changes := network_changes(before["model"], now.get("model") or {}):
+        old, new = (_name(settings, describe_network(settings)) for settings in (before, now))
+        raise UserError(
+            f"{cfg.work_dir}: holds a run of {old}, the config is of {new}"
+            f" ({join_changes(changes)})",
+            "give another --work-dir, or delete the folder",
+        )
+    changes = changed_settings(before, now)
+    seeds = [(settings.get("randomness") or {}).get("seed") for settings in (before, now)]
+    if seeds[0] != seeds[1]:
+        changes.append(f"seed {seeds[0]} -> {seeds[1]}")
+    if changes:
+        print(
+            f"{cfg.work_dir}: holds a run with other settings, which this one replaces: "
+            f"{join_changes(changes)}",
+            file=sys.stderr,
+        )
+
+
+def _name(settings: Mapping[str, Any], network: str) -> str:
+    """Return what a run's network is called, its method first where the config says one."""
+    method = (settings.get("experiment") or {}).get("method")
+    return f"{method}: {network}" if method else network
+
+
+def _earlier_config(cfg: "Config") -> Any:
+    """Return the text of the config of the run that a work dir holds; None if it holds none."""
+    from ibn_seg.engine.checkpoint import config_of_run
+
+    text = config_of_run(cfg.work_dir, _checkpoint_hook(cfg))
+    result = Path(os.fspath(cfg.work_dir)) / RESULT_FILES["train"]
+    if text is None and result.is_file():
+        with contextlib.suppress(UserError):  # a damaged one says nothing
+            found = read_json(result)
+            text = found.get("config") if isinstance(found, Mapping) else None
+    return text

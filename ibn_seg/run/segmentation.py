@@ -1,0 +1,355 @@
+"""Train and test segmentation networks: build mmengine's Runner from a config and run it."""
+
+# ruff: noqa: PT028 - `test` is a task here, not a test
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import load_checkpoint
+from ibn_seg.run import earlier_run, setup
+from ibn_seg.run.preprocessing import check_segmentor
+from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.engine import StrictRunner
+
+
+def train(
+    config: "str | os.PathLike | Config",
+    *,
+    work_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    amp: bool = False,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    seed: int | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict:
+    """Train a network, validate it, and write `WORK_DIR/result.json`.
+
+    Beside it, `confusions.npz` holds the confusion matrix of every image of the last validation,
+    for statistics.
+
+    A resumed run continues as if it had never been interrupted: on CPU, at the same number of
+    threads, weights and losses are the same bit for bit. Where the config differs from the one that
+    the run began with, it holds from there on, and its schedule as if it had held from the
+    beginning. That is said, and recorded as `resumed_with`. Another optimiser, or other groups of
+    parameters, is an error.
+
+    Without `resume` a training begins anew and replaces what the folder holds of an earlier run,
+    unless that is of another network. One training at a time has the folder.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        work_dir: The folder for checkpoints, log and result; default `work_dirs/CONFIG_NAME`.
+        resume: Go on from the newest complete checkpoint in the work dir; begin if there is no
+            checkpoint at all.
+        amp: Train in mixed precision; needs a GPU.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        seed: The seed; default the config's `randomness.seed`, else 0, and on resuming that of the
+            checkpoint.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: The config, the data or a checkpoint is wrong, or the work dir is in use or holds
+            a run of another network.
+        EnvError: The work dir cannot be written, or the disk is full.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.explain.explain import explained
+
+    setup.register()
+    cfg = setup.prepare(
+        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
+    )
+    setup.set_training(cfg, seed=seed, amp=amp)
+    setup.set_progress(cfg)
+    with (
+        distributed.kept_thread_settings(),
+        distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        explained(cfg),
+        earlier_run.occupied(cfg, resume=resume, seed=seed) as beginning,
+    ):
+        runner = _build_runner(cfg)
+        try:
+            check_segmentor(network_of(runner.model), cfg)
+            beginning.note(runner)
+            runner.train()
+            if cfg.get("val_dataloader") and not validated(runner):
+                runner.val()
+            return finish(
+                runner,
+                "train",
+                lambda: {**measured(runner), **_trained_on(runner)},
+                command=command,
+                checkpoint=last_checkpoint(cfg.work_dir),
+            )
+        finally:
+            runner.close()
+
+
+def test(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    work_dir: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+    show: bool = False,
+    show_dir: str | os.PathLike | None = None,
+    wait_time: float = 2.0,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    tta: bool = False,
+    fuse: bool = False,
+    amp: bool = False,
+    protocol: str | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict:
+    """Evaluate a checkpoint on every data set of `test_dataloader`; write `WORK_DIR/test.json`.
+
+    Beside it, `test_confusions.npz` holds the confusion matrix of every image, for statistics.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/test`.
+        out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
+            `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
+        show: Show each prediction in a window.
+        show_dir: A folder for pictures of the predictions.
+        wait_time: Seconds for which each prediction is shown.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        tta: Test with the augmentation of the config's `tta_pipeline`.
+        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
+        amp: Test in mixed precision; needs a GPU.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
+            and classes for each target. Default: what the config says.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong.
+        EnvError: Something cannot be written or shown.
+    """
+
+    def adapt(cfg: "Config") -> None:
+        if out is not None:
+            setup.check_writable(out)
+            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+        if show or show_dir:
+            _draw(cfg, show, show_dir, wait_time)
+        if tta:
+            _augment(cfg)
+        setup.set_progress(cfg)
+
+    with trained_runner(
+        config,
+        checkpoint,
+        default_folder="test",
+        adapt=adapt,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        protocol=protocol,
+        amp=amp,
+        quiet=quiet,
+    ) as runner:
+        if fuse:
+            setup.fuse_network(network_of(runner.model))
+        runner.test()
+        return finish(
+            runner,
+            "test",
+            lambda: {**measured(runner), "fused": fuse, "amp": amp},
+            command=command,
+            checkpoint=str(checkpoint),
+        )
+
+
+@contextlib.contextmanager
+def trained_runner(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    default_folder: str,
+    adapt: "Callable[[Config], None] | None" = None,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    launcher: str = "none",
+    protocol: str | None = None,
+    amp: bool = False,
+    quiet: bool = False,
+) -> "Iterator[StrictRunner]":
+    """Build the Runner that tests a trained network, weights loaded; close it afterwards.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        default_folder: The folder appended to the default work dir.
+        adapt: Changes the config, its training part taken out, in place.
+        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
+        cfg_options: Values that replace those of the config, by dotted key.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        amp: Test in mixed precision; needs a GPU.
+        quiet: Keep mmengine's log lines off the console.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong.
+        EnvError: The work dir cannot be written, or there is no GPU for `amp`.
+    """
+    from ibn_seg.engine import distributed
+    from ibn_seg.explain.explain import explained
+    from ibn_seg.engine.fit import load_strictly
+
+    weights = load_checkpoint(checkpoint)
+    setup.register()
+    cfg = setup.prepare(
+        config,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        launcher=launcher,
+        quiet=quiet,
+        default_folder=default_folder,
+    )
+    setup.for_testing(cfg, _seed_of(weights))
+    setup.speed_up_testing(cfg, amp)
+    if adapt is not None:
+        adapt(cfg)
+    if protocol is not None:
+        set_protocol(cfg, protocol)
+    with (
+        distributed.kept_thread_settings(),
+        distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        explained(cfg),
+    ):
+        runner = _build_runner(cfg)
+        try:
+            check_segmentor(network_of(runner.model), cfg)
+            load_strictly(network_of(runner.model), weights, checkpoint)
+            del weights
+            yield runner
+        finally:
+            runner.close()
+
+
+def _seed_of(weights: Any) -> int | None:
+    """Return the seed that a checkpoint of mmengine was trained with, None if it does not say."""
+    meta = weights.get("meta") if isinstance(weights, Mapping) else None
+    seed = meta.get("seed") if isinstance(meta, Mapping) else None
+    return seed if isinstance(seed, int) and seed >= 0 else None
+
+
+def _build_runner(cfg: "Config") -> "StrictRunner":
+    from ibn_seg.engine import StrictRunner
+
+    return StrictRunner.from_cfg(cfg)
+
+
+def network_of(model: Any) -> Any:
+    """Return the network inside wrappers for replicas and test-time augmentation."""
+    from mmengine.model import BaseTTAModel, is_model_wrapper
+
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def measured(runner: "StrictRunner") -> dict[str, Any]:
+    """Return the scores of the last validation or test, and whose they are."""
+    experiment = dict(runner.cfg.get("experiment") or {})
+    run = recorder(runner)
+    last = run.validations[-1] if run.validations else {"metrics": {}, "domains": {}}
+    return {
+        "method": experiment.get("method"),
+        "backbone": experiment.get("backbone"),
+        "segmentor": experiment.get("segmentor"),
+        "source": experiment.get("source"),
+        "protocol": _protocol(runner.cfg),
+        "domains": last["domains"],
+        "confusions": last.get("confusions"),
+        "targets_mIoU": last["metrics"].get("targets/mIoU"),
+        "gap": last["metrics"].get("gap"),
+        "metrics": last["metrics"],
+    }
+
+
+def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
+    """Return which images a network was trained on, and from what start where the config says.
+
+    Returns:
+        'training_set': the number of 'images' and the SHA-256 of their sorted 'names', which do
+        not depend on where the data lie, or None for data sets that name no files; 'share' of the
+        training set, percent, and 'start', as `ibn_seg.analyses.transfer.share_config` sets them, or None.
+    """
+    from ibn_seg.engine.record import training_images
+
+    experiment = dict(runner.cfg.get("experiment") or {})
+    names = training_images(runner.train_loop.dataloader.dataset)
+    return {
+        "training_set": None if names is None else {
+            "images": len(names), "names": hash_of_names(names)
+        },
+        "share": experiment.get("share"),
+        "start": experiment.get("start"),
+    }  # fmt: skip
+
+
+def hash_of_names(names: Iterable[str]) -> str:
+    """Return the SHA-256 of names in sorted order, each on a line."""
+    text = "\n".join(sorted(names))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _protocol(cfg: "Config") -> str:
+    """Return the name of the evaluation protocol of a config."""
+    evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {}
+    given = evaluator.get("protocol") if isinstance(evaluator, Mapping) else None
+    return given or "native"
+
+
+def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:
+    """Let mmseg draw the predictions."""
+    import sys
+
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if show and sys.platform == "linux" and not any(os.environ.get(d) for d in displays):
+        raise EnvError("--show: there is no display", "use --show-dir")
+    if not cfg.get("visualizer"):
+        cfg.visualizer = {"type": "SegLocalVisualizer", "vis_backends": [_LOCAL_BACKEND]}
+    if show_dir is not None:
+        setup.check_writable(show_dir)
+        cfg.visualizer["save_dir"] = str(show_dir)
+        cfg.visualizer["vis_backends"] = [_LOCAL_BACKEND]
+    hook = {"type": "SegVisualizationHook", "draw": True, "show": show, "wait_time": wait}
+    cfg.default_hooks["visualization"] = {**hook, "interval": 1}
+
+
+_LOCAL_BACKEND = {"type": "LocalVisBackend"}
+
+
+def _augment(cfg: "Config") -> None:
+    """Put the network into mmseg's wrapper for test-time augmentation."""
+    for key in ("tta_pipeline", "tta_model"):
+        if not cfg.get(key):
+            raise UserError(f"--tta: the config has no {key}", "add it, or leave --tta out")
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = {**cfg.tta_model, "module": cfg.model}

@@ -1,0 +1,367 @@
+"""What every task does to a config before a Runner is built from it."""
+
+import argparse
+import contextlib
+import io
+import itertools
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.config import load_config, scope_of
+from ibn_seg.config_values import check_writable_values
+from ibn_seg.errors import EnvError, UserError, unknown
+from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.run.config_parts import (
+    check_checkpoint_names,
+    check_loop_parts,
+    check_model,
+    check_optimizer,
+    check_shape,
+    check_whole_splits,
+)
+from ibn_seg.run.preprocessing import check_preprocessor, check_segmentor
+from ibn_seg.type_names import is_named, short_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+DEFAULT_SEED = 0
+_SEEDS = 2**32  # NumPy's generator takes no more
+SCENES_VARIABLE = "IBN_SEG_SCENES"
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+_SYNC_BN = ("SyncBN", "MMSyncBN", "SyncBatchNorm")
+PAIR = re.compile(r"[\w.]+=")
+_run_numbers = itertools.count()
+
+
+def register() -> None:
+    """Register backbones, data sets, transforms, metric and engine with mmengine and mmseg."""
+    load_mmseg()
+    import ibn_seg.plugins.mmseg  # noqa: F401
+
+
+def load_mmseg() -> None:
+    """Import mmseg's data sets without what its maintained fork prints.
+
+    It says what it could not import. Nothing else may be imported here: a logger made meanwhile
+    would keep writing to the redirected stream.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        import mmseg.datasets  # noqa: F401
+
+
+@contextlib.contextmanager
+def scenes_at(scenes: str | os.PathLike) -> Iterator[None]:
+    """Point the configs on embedded scenes at rendered ones while they are loaded."""
+    before = os.environ.get(SCENES_VARIABLE)
+    os.environ[SCENES_VARIABLE] = str(scenes)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SCENES_VARIABLE]
+        else:
+            os.environ[SCENES_VARIABLE] = before
+
+
+def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
+    """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
+
+    Args:
+        pairs: KEY=VALUE each.
+        flag: The option that they were given by, for messages.
+
+    Raises:
+        UserError: An item is not KEY=VALUE, or its brackets do not match.
+    """
+    pairs = list(pairs)
+    if not pairs:
+        return {}
+    from mmengine.config import DictAction
+
+    for pair in pairs:
+        if not PAIR.match(pair):
+            raise UserError(f"{flag} {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100")
+        opened, closed = ([pair.count(bracket) for bracket in kind] for kind in ("([", ")]"))
+        if opened != closed:
+            raise UserError(f"{flag} {pair!r}: brackets do not match", 'write key="[a,b]"')
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    return parser.parse_args(["--options", *pairs]).options
+
+
+def prepare(
+    config: "str | os.PathLike | Config",
+    *,
+    work_dir: str | os.PathLike | None,
+    cfg_options: Mapping[str, Any] | None,
+    launcher: str,
+    quiet: bool,
+    default_folder: str = "",
+) -> "Config":
+    """Load a config and set what a run needs: work dir, launcher, names, our hooks.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is copied.
+        work_dir: The folder of the run; by default that of the config, else
+            `work_dirs/CONFIG_NAME`.
+        cfg_options: Values by dotted key.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        quiet: Keep mmengine's log lines off the console.
+        default_folder: A folder appended to the default work dir.
+
+    Raises:
+        UserError: The config is wrong, or torchrun started the process and `launcher` is 'none'.
+        EnvError: The work dir cannot be written.
+    """
+    from ibn_seg.engine.distributed import check_launched
+
+    if launcher not in LAUNCHERS:
+        raise unknown("launcher", launcher, LAUNCHERS)
+    check_launched(launcher)
+    cfg = load_config(config, cfg_options)
+    check_shape(cfg)
+    stem = Path(cfg.filename).stem if cfg.filename else "run"
+    default = Path(cfg.get("work_dir") or Path("work_dirs") / stem) / default_folder
+    cfg.work_dir = str(Path(work_dir) if work_dir is not None else default)
+    cfg.launcher = launcher
+    cfg.quiet = quiet
+    cfg.default_scope = scope_of(cfg)
+    # mmengine finds loggers, message hubs and visualizers by name: each run needs its own.
+    cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
+    if cfg.get("visualizer"):
+        cfg.visualizer.pop("name", None)
+    check_whole_splits(cfg)
+    check_writable_values(cfg)
+    check_writable(cfg.work_dir)
+    return cfg
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Check that files can be written to a folder, which is made.
+
+    Raises:
+        EnvError: They cannot.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
+def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
+    """Add hooks to a config, each type once."""
+    present = list(cfg.get("custom_hooks") or [])
+    if not all(isinstance(hook, Mapping) for hook in present):
+        raise UserError(f"custom_hooks={present} are not dicts", "write dict(type='...') for each")
+    given = [hook.get("type") for hook in present]
+    missing = [hook for hook in hooks if not any(is_named(kind, hook["type"]) for kind in given)]
+    cfg.custom_hooks = present + [dict(hook) for hook in missing]
+
+
+def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
+    """Set the seed and mixed precision, and make the checkpoints safe and resumable.
+
+    Raises:
+        UserError: The config has no training part, or the optimiser wrapper cannot do `amp`.
+        EnvError: `amp` without a GPU.
+    """
+    for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
+        if not cfg.get(key):
+            raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
+    check_preprocessor(cfg)
+    check_loop_parts(cfg)
+    check_optimizer(cfg)
+    set_seed(cfg, seed)
+    if amp:
+        _set_amp(cfg)
+    hooks = dict(cfg.get("default_hooks") or {})
+    # Drawing is for tests; while training the hook only warns that it does nothing.
+    hooks.pop("visualization", None)
+    checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
+    if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
+        checkpoint["type"] = "AtomicCheckpointHook"
+    check_checkpoint_names(checkpoint)
+    if checkpoint.get("out_dir"):
+        check_writable(Path(checkpoint["out_dir"]) / Path(cfg.work_dir).name)
+    hooks["checkpoint"] = checkpoint
+    cfg.default_hooks = hooks
+    add_hooks(
+        cfg, {"type": "RandomStateHook"}, {"type": "RunRecordHook"}, {"type": "LabelsOnlyHook"}
+    )
+
+
+def set_seed(cfg: "Config", seed: int | None = None) -> None:
+    """Set the seed of a config: the given one, else the config's, else `DEFAULT_SEED`."""
+    randomness = dict(cfg.get("randomness") or {})
+    randomness["seed"] = seed if seed is not None else randomness.get("seed")
+    if randomness["seed"] is None:
+        randomness["seed"] = DEFAULT_SEED
+    if not isinstance(randomness["seed"], int) or not 0 <= randomness["seed"] < _SEEDS:
+        raise UserError(f"seed = {randomness['seed']!r}", "give a whole number from 0 to 2**32 - 1")
+    cfg.randomness = randomness
+
+
+def set_progress(cfg: "Config") -> None:
+    """Show progress in place of mmengine's lines where the config asks for quiet."""
+    if cfg.quiet:
+        label = (cfg.get("experiment") or {}).get("method") or ""
+        add_hooks(cfg, {"type": "ProgressHook", "label": label})
+
+
+def for_testing(cfg: "Config", seed: int | None = None) -> None:
+    """Take the training part out of a config and everything that would load other weights.
+
+    Args:
+        cfg: The config, changed in place.
+        seed: The seed that the weights were trained with; default the config's.
+
+    Raises:
+        UserError: The config has no test part.
+    """
+    for key in ("model", "test_dataloader", "test_evaluator"):
+        if not cfg.get(key):
+            raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "testing needs it")
+    check_preprocessor(cfg)
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        cfg.pop(key, None)
+    for key in ("val_dataloader", "val_cfg", "val_evaluator"):
+        cfg.pop(key, None)
+    cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
+    # As for training: results are put together by seed, so a random one would be nobody's.
+    set_seed(cfg, seed)
+    cfg.load_from, cfg.resume = None, False
+    hooks = dict(cfg.get("default_hooks") or {})
+    for name in ("checkpoint", "param_scheduler", "visualization"):
+        hooks.pop(name, None)
+    # mmengine puts these two back unless they are named as absent.
+    cfg.default_hooks = {**hooks, "checkpoint": None, "param_scheduler": None}
+    without_pretraining(cfg.model)
+    add_hooks(cfg, {"type": "RunRecordHook"})
+
+
+def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
+    """Let a segmentor be tested by labels alone where nobody wants logits.
+
+    Args:
+        cfg: A config for testing, changed in place.
+        amp: Test in mixed precision.
+
+    Raises:
+        EnvError: `amp` without a GPU.
+    """
+    if amp:
+        _check_amp()
+        cfg.test_cfg["fp16"] = True
+    add_hooks(cfg, {"type": "LabelsOnlyHook"})
+
+
+def without_pretraining(model: Any) -> None:
+    """Remove the references to initial weights from a model's config; a checkpoint follows."""
+    model["pretrained"] = None
+    for part in model.values():
+        if isinstance(part, dict) and "init_cfg" in part:
+            part["init_cfg"] = None
+
+
+def trained_network(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    cfg_options: Mapping[str, Any] | None = None,
+    fuse: bool = False,
+) -> "tuple[nn.Module, Config, Mapping]":
+    """Build the network of a config in one process and fill it with a checkpoint.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        cfg_options: Values that replace those of the config, by dotted key.
+        fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
+
+    Returns:
+        The network in eval mode on the CPU, the config that it was built from, and what the
+        checkpoint holds.
+
+    Raises:
+        UserError: The config or the checkpoint is wrong.
+    """
+    weights = load_checkpoint(checkpoint)
+    register()
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    from ibn_seg.explain.explain import explained
+    from ibn_seg.engine.fit import load_strictly
+
+    cfg = load_config(config, cfg_options)
+    init_default_scope(scope_of(cfg))
+    if not cfg.get("model"):
+        raise UserError(f"{cfg.filename or 'config'}: model is missing")
+    check_model(cfg)
+    without_pretraining(cfg.model)
+    cfg.model.train_cfg = None
+    _replace_sync_bn(cfg.model)
+    check_preprocessor(cfg)
+    with explained(cfg):
+        model = MODELS.build(cfg.model)
+    check_segmentor(model, cfg)
+    load_strictly(model, weights, checkpoint)
+    if fuse:
+        fuse_network(model)
+    return model.eval(), cfg, weights
+
+
+def fuse_network(network: "nn.Module") -> None:
+    """Fuse a trained network in place (`ibn_seg.fuse`) and say on stderr what became of it.
+
+    Args:
+        network: With its weights; they do not fit afterwards.
+
+    Raises:
+        UserError: It cannot be fused.
+    """
+    import torch.distributed as dist
+
+    from ibn_seg.surgery.fuse import fuse
+
+    network.eval()
+    report = fuse(network, inplace=True).report
+    if not (dist.is_available() and dist.is_initialized() and dist.get_rank()):
+        print(f"fused {report}", file=sys.stderr)
+
+
+def _replace_sync_bn(part: Any) -> None:
+    """Put BN where a config says SyncBN: one process predicts."""
+    if isinstance(part, dict):
+        if is_named(part.get("type"), *_SYNC_BN):
+            part["type"] = "BN"
+        for value in part.values():
+            _replace_sync_bn(value)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            _replace_sync_bn(value)
+
+
+def _set_amp(cfg: "Config") -> None:
+    wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
+    if not is_named(wrapper, "OptimWrapper", "AmpOptimWrapper"):
+        raise UserError(f"--amp: optim_wrapper is {short_name(wrapper)}", "it needs OptimWrapper")
+    _check_amp()
+    cfg.optim_wrapper.type = "AmpOptimWrapper"
+    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def _check_amp() -> None:
+    """Raise `EnvError` where there is no GPU for mixed precision."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise EnvError("--amp needs a GPU, and PyTorch sees none", "leave --amp out")
