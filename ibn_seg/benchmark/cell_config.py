@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
-from ibn_seg.run.schedule import iterations_of, stretch
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
+from ibn_seg.run.schedule import iterations_of, stretch
 from ibn_seg.type_names import short_name
 
 if TYPE_CHECKING:

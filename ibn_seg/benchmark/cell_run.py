@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO
 
 from ibn_seg.benchmark.cells import TRAINING, Cell
-from ibn_seg.results.lease import VARIABLE, Lease, is_superseded
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.steps import Step, cell_config, steps
 from ibn_seg.benchmark.store import OUTPUT, Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import drop_training_state, read_json, write_error, write_text
-from ibn_seg.benchmark.steps import Step, cell_config, steps
+from ibn_seg.results.lease import VARIABLE, Lease, is_superseded
 from ibn_seg.run.result_file import last_checkpoint
 
 _POLL_S = 0.2

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.transfer.share_config import transfer_config
 from ibn_seg.benchmark.cell_config import (
     Base,
     Network,
@@ -12,13 +13,13 @@ from ibn_seg.benchmark.cell_config import (
     targets_of,
     training_config,
 )
-from ibn_seg.benchmark.identity import analysis_identity, cell_id, identity_of
+from ibn_seg.benchmark.cell_identity import analysis_identity, identity_of
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import Analysis, Block, Transfer
-from ibn_seg.run.schedule import iterations_of
-from ibn_seg.analyses.transfer.share_config import transfer_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
+from ibn_seg.results.identity import cell_id
+from ibn_seg.run.schedule import iterations_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.benchmark.cell_run import Job, run_cell
 
 LAUNCHERS = ("local", "ray", "slurm")
 # Looks for cells that others have left.

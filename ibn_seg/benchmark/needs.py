@@ -170,9 +170,9 @@ class _Look:
         self, options: Mapping[str, Any], domains: Mapping[str, Any], config: "Config"
     ) -> Iterator[str]:
         """Yield which pairs of an analysis cannot be compared."""
-        from ibn_seg.errors import unknown
-        from ibn_seg.analyses.divergence.measure import MIN_IMAGES
         from ibn_seg.analyses.divergence.domain_pairs import RENDERED, read_pairs
+        from ibn_seg.analyses.divergence.measure import MIN_IMAGES
+        from ibn_seg.errors import unknown
 
         for pair in read_pairs(options["pairs"]):
             for name in pair.names:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.benchmark.plan_matrix import read_schedule, read_seeds, read_sources
 from ibn_seg.benchmark.plan_parts import Analysis, Block, Choice, Transfer
 from ibn_seg.benchmark.plan_values import Reader
-from ibn_seg.analyses.transfer.share_config import STARTS
 
 EXTRAS = ("oracles", "analyses", "transfer")
 _CHOSEN = ("methods", "backbones", "seeds")

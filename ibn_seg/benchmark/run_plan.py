@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.results import lease
+from ibn_seg.benchmark.cell_progress import Board
+from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell, list_cells
 from ibn_seg.benchmark.index import write_index
+from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
+from ibn_seg.benchmark.needs import described, missing_needs
 from ibn_seg.benchmark.plan import Plan, read_plan
 from ibn_seg.benchmark.store import Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.progress import progress_callback
-from ibn_seg.benchmark.cell_run import Job, run_cell
-from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
-from ibn_seg.benchmark.needs import described, missing_needs
-from ibn_seg.benchmark.cell_progress import Board
+from ibn_seg.results import lease
 from ibn_seg.run.setup import SCENES_VARIABLE, check_writable, scenes_at
 
 # The folder of the plan's scenes in the results.

@@ -20,11 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.results import lease
 from ibn_seg.benchmark.cells import Cell
 from ibn_seg.benchmark.failure import read_failure
 from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import utc_now
+from ibn_seg.results import lease
 
 SCHEMA = 1
 # A blocked cell begins from one that failed, or from one that is blocked itself.

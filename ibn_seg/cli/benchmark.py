@@ -93,8 +93,8 @@ def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
     Raises:
         UserError: Some would.
     """
-    from ibn_seg.errors import UserError
     from ibn_seg.benchmark.run_plan import check_plan
+    from ibn_seg.errors import UserError
 
     lines = check_plan(plan, folder, launcher=launcher, retry_failed=retry_failed)
     for line in lines:

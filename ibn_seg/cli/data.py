@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import command_line
+from ibn_seg.command_options import command_line
 
 _NAMES = """NAME is gta5, cityscapes, foggy_cityscapes, synthia, urbansyn, bdd100k, mapillary, acdc,
     dark_zurich, idd, wilddash2 or train_ids."""
@@ -88,13 +88,13 @@ def check(
     Exit codes: 0 nothing found, 2 something found (or wrong usage), 3 the environment cannot do it.
     """
     from ibn_seg.cli.data_output import print_check
+    from ibn_seg.downloads.check import check as run
+    from ibn_seg.downloads.check_report import check_report
+    from ibn_seg.downloads.exclude import readable_list, write_exclude_list
+    from ibn_seg.downloads.findings import failing
     from ibn_seg.errors import UserError
     from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
-    from ibn_seg.downloads.check import check as run
-    from ibn_seg.downloads.exclude import readable_list, write_exclude_list
-    from ibn_seg.downloads.findings import failing
-    from ibn_seg.downloads.check_report import check_report
     from ibn_seg.run.setup import read_options
 
     failing((), allow)  # a wrong kind is said before the work
@@ -147,9 +147,9 @@ def prepare(name: str, archives: tuple[str, ...], out: str | None, complete: boo
       ibn-seg data prepare idd idd-segmentation.tar.gz --out data/idd
     """
     from ibn_seg.cli.data_output import print_prepared
+    from ibn_seg.downloads.prepare import prepare as run
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_steps
-    from ibn_seg.downloads.prepare import prepare as run
 
     if archives and not out:
         raise click.UsageError("Missing option '--out': the data root to unpack into.")
@@ -191,10 +191,10 @@ def stats(
       ibn-seg data stats acdc data/acdc --option condition=fog --count 6 --sheet fog.png
     """
     from ibn_seg.cli.data_output import print_stats
-    from ibn_seg.io import write_json
-    from ibn_seg.progress import progress_callback
     from ibn_seg.downloads.sheet import write_sheet
     from ibn_seg.downloads.stats import measure
+    from ibn_seg.io import write_json
+    from ibn_seg.progress import progress_callback
     from ibn_seg.run.setup import read_options
 
     with progress_callback("measure") as progress:

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import ConfigCommand, config_options
+from ibn_seg.command_options import ConfigCommand, config_options
 
 
 @click.command(cls=ConfigCommand)
@@ -31,8 +31,8 @@ def cache(
       ibn-seg cache CONFIG --dir data/cache --workers 8
       ibn-seg train CONFIG --cfg-options train_dataloader.dataset.cache_dir=data/cache
     """
-    from ibn_seg.progress import progress_callback
     from ibn_seg.downloads.fill_cache import build_cache
+    from ibn_seg.progress import progress_callback
     from ibn_seg.run.setup import read_options
 
     with progress_callback("cache") as progress:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ibn_seg.downloads.check import shortage
-from ibn_seg.downloads.findings import KINDS
 from ibn_seg.downloads.check_report import class_rows
+from ibn_seg.downloads.findings import KINDS
 
 if TYPE_CHECKING:
     from ibn_seg.downloads.check import Check

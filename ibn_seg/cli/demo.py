@@ -47,10 +47,10 @@ def demo(quick: bool, work_dir: str | None, seeds: tuple[int, ...], workers: int
     """
     from rich.console import Console
 
-    from ibn_seg.report.scores import summary_rows
-    from ibn_seg.report.tables import terminal_table
     from ibn_seg.demo.train_and_report import FULL, QUICK
     from ibn_seg.demo.train_and_report import demo as run
+    from ibn_seg.report.scores import summary_rows
+    from ibn_seg.report.tables import terminal_table
 
     plan = QUICK if quick else FULL
     folder = work_dir or ("work_dirs/demo-quick" if quick else "work_dirs/demo")

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ibn_seg.cli.common_options import (
+from ibn_seg.command_options import (
     ConfigCommand,
     amp_option,
     command_line,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ibn_seg.cli.common_options import ConfigCommand, Size, config_options, fuse_option
+from ibn_seg.command_options import ConfigCommand, Size, config_options, fuse_option
 
 if TYPE_CHECKING:
     from ibn_seg.export.export_network import Exported

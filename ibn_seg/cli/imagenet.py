@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.cli.common_options import command_line, launch_options, set_local_rank
+from ibn_seg.command_options import command_line, launch_options, set_local_rank
 from ibn_seg.imagenet.recipe import AMP_TYPES, SCHEDULES, Recipe
 
 if TYPE_CHECKING:

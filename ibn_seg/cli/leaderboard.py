@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import command_line, split_words
+from ibn_seg.command_options import command_line, split_words
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import ConfigCommand, config_options, fuse_option
+from ibn_seg.command_options import ConfigCommand, config_options, fuse_option
 
 
 @click.command(cls=ConfigCommand)

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import Size
+from ibn_seg.command_options import Size
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.cli.common_options import (
+from ibn_seg.command_options import (
     ConfigCommand,
     amp_option,
     command_line,

@@ -6,8 +6,8 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.splits import read_split
 from ibn_seg.datasets.raw_id_tables import SYNTHIA_IDS
+from ibn_seg.datasets.splits import read_split
 
 
 @DATASETS.register_module()

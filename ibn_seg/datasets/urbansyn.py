@@ -6,8 +6,8 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.splits import is_held_out
 from ibn_seg.datasets.raw_id_tables import URBANSYN_IDS
+from ibn_seg.datasets.splits import is_held_out
 
 
 @DATASETS.register_module()

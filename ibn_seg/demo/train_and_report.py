@@ -24,8 +24,8 @@ from ibn_seg.run.setup import register, scenes_at
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.report import Panel
     from ibn_seg.panels.pictures import Sample
+    from ibn_seg.report import Panel
 
 METHODS = {
     "BN": "demo/mlp_r18_1xb8-600_scenes-128x128",

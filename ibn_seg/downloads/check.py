@@ -12,10 +12,10 @@ import numpy as np
 
 from ibn_seg.datasets.catalog import Entry, entry_of
 from ibn_seg.datasets.orientation import Turned
-from ibn_seg.errors import UserError
 from ibn_seg.downloads.files import Batch, Job, look_at
 from ibn_seg.downloads.findings import KINDS, Finding
 from ibn_seg.downloads.parts import Listing, list_parts
+from ibn_seg.errors import UserError
 from ibn_seg.worker_pool import default_workers, run_batches
 
 Progress = Callable[[int, int], None]

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import write_text
 from ibn_seg.downloads.check import Check
 from ibn_seg.downloads.findings import KINDS
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import write_text
 
 _HEADER = """\
 # Files that the data set leaves out, relative to this data root; with a file goes its partner.

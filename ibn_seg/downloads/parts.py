@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.datasets.catalog import Entry, Part
-from ibn_seg.errors import UserError, unknown
 from ibn_seg.downloads.findings import Finding
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.run.setup import load_mmseg
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ibn_seg.datasets.catalog import Entry, entry_of
-from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import write_error
 from ibn_seg.downloads.archives import (
     Member,
     copy,
@@ -23,6 +21,8 @@ from ibn_seg.downloads.archives import (
 )
 from ibn_seg.downloads.check import shortage
 from ibn_seg.downloads.parts import Listing, list_parts
+from ibn_seg.errors import EnvError, UserError
+from ibn_seg.io import write_error
 
 Progress = Callable[[str, int, int], None]
 

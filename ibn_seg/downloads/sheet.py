@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ibn_seg.datasets.labels import PALETTE
-from ibn_seg.io import atomic_path
 from ibn_seg.downloads.stats import Sample
+from ibn_seg.io import atomic_path
 from ibn_seg.predict.picture_results import overlay
 
 _WIDTH, _CAPTION, _GAP = 320, 18, 4

@@ -14,10 +14,10 @@ from ibn_seg.datasets.catalog import entry_of
 from ibn_seg.datasets.formats import check_image_file, read_image, read_values
 from ibn_seg.datasets.labels import NUM_CLASSES, LabelTable
 from ibn_seg.datasets.orientation import advice_on_sizes
-from ibn_seg.errors import UserError
-from ibn_seg.downloads.parts import list_parts
-from ibn_seg.worker_pool import default_workers, run_batches
 from ibn_seg.downloads.check_report import class_rows
+from ibn_seg.downloads.parts import list_parts
+from ibn_seg.errors import UserError
+from ibn_seg.worker_pool import default_workers, run_batches
 
 
 @dataclass(frozen=True)

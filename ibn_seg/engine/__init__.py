@@ -10,8 +10,8 @@ from ibn_seg.engine.checkpoint import (
     AtomicCheckpointHook,
     find_checkpoint,
 )
-from ibn_seg.engine.history import allow_checkpoint_classes
 from ibn_seg.engine.full_size_labels import LabelsOnlyHook
+from ibn_seg.engine.history import allow_checkpoint_classes
 from ibn_seg.engine.lease_hook import LeaseHook
 from ibn_seg.engine.loop import SeededIterLoop
 from ibn_seg.engine.mixing import MixedSourceSampler

@@ -17,10 +17,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ibn_seg.results.lease import VARIABLE
 from ibn_seg.engine.distributed import on_main_process
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_error
+from ibn_seg.results.lease import VARIABLE
 
 LOCK = ".training.lock"
 _HELD = frozenset((errno.EACCES, errno.EAGAIN))

@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ibn_seg.results.lease import VARIABLE, is_superseded, note
 from ibn_seg.errors import EnvError
+from ibn_seg.results.lease import VARIABLE, is_superseded, note
 
 _INTERVAL_S = 1.0
 

@@ -7,8 +7,8 @@ import ast
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ibn_seg.benchmark.identity import counted
 from ibn_seg.errors import UserError
+from ibn_seg.results.identity import counted
 from ibn_seg.type_names import short_name
 
 # Set anew by every start of a run, beside what `counted` leaves out.

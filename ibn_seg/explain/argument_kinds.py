@@ -8,8 +8,8 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.errors import UserError
+from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.type_names import short_name
 
 # What a value of the wrong kind ends in, inside the class that took it.

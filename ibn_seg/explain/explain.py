@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from mmengine.config import Config
 from torch import nn
 
+from ibn_seg.environment import environment_error
+from ibn_seg.errors import UserError
 from ibn_seg.explain.argument_kinds import wrong_kind
 from ibn_seg.explain.blame import Frame, Place, follow, frames_of
 from ibn_seg.explain.reasons import describe, is_wrong_argument
 from ibn_seg.explain.worker_errors import explain_worker, is_from_worker
-from ibn_seg.environment import environment_error
-from ibn_seg.errors import UserError
 
 # What says itself which file or which end it is about, or is no error at all.
 _LEFT_ALONE = (StopIteration, EOFError, BrokenPipeError, ConnectionError, PermissionError)

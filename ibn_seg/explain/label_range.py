@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from ibn_seg.errors import UserError
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.explain.config_dicts import dicts
-from ibn_seg.errors import UserError
 
 # What PyTorch says on CPUs and on GPUs; the latter say no more.
 _SAYINGS = ("is out of bounds", "device-side assert")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from mmcv.transforms import BaseTransform
 
-from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.errors import UserError
+from ibn_seg.explain.blame import Frame, Place
 
 _LABELS = "add LoadUrbanLabels, or LoadAnnotations, before PackSegInputs"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import cv2
 
+from ibn_seg.errors import TRACEBACK_VARIABLE, EnvError, UserError, nearest
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.explain.config_dicts import dicts, same
 from ibn_seg.explain.label_range import labels_out_of_range
 from ibn_seg.explain.missing_data import missing_data
 from ibn_seg.explain.unknown_types import unknown_type
-from ibn_seg.errors import TRACEBACK_VARIABLE, EnvError, UserError, nearest
 from ibn_seg.type_names import short_name
 
 SEE = f"mend it; {TRACEBACK_VARIABLE}=1 shows the traceback"

@@ -9,8 +9,8 @@ from typing import Any
 from mmengine import registry as registries
 from mmengine.registry import OPTIMIZERS, Registry, init_default_scope
 
-from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.explain.blame import Frame, Place
 
 _MESSAGE = re.compile(r"(\S+) is not in the (?:(\S+?)::)?(.+?) registry")
 _OPTIMIZER = "optim_wrapper.optimizer"

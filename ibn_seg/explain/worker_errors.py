@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.registry import TRANSFORMS
 
-from ibn_seg.explain.config_dicts import dicts
 from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
+from ibn_seg.explain.config_dicts import dicts
 from ibn_seg.type_names import short_name
 
 _FROM_WORKER = re.compile(r"^Caught (\w+) in \w+ worker process \d+")

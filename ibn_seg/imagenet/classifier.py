@@ -8,9 +8,9 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch.nn import functional
 
-from ibn_seg.transforms.pixel_shifts import APPEARANCES, BASELINE
 from ibn_seg.imagenet.classifier_weights import start_from
 from ibn_seg.models import create_model
+from ibn_seg.transforms.pixel_shifts import APPEARANCES, BASELINE
 
 # The statistics of ImageNet's training pictures that torchvision and the reference normalise by,
 # for RGB from 0 to 1.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError, unknown
+from ibn_seg.imagenet.recipe import SMALLEST_IMAGE, Recipe
 from ibn_seg.imagenet.train_config import (
     TASK,
     check_same_run,
@@ -18,7 +19,6 @@ from ibn_seg.imagenet.train_config import (
     testing_config,
     training_config,
 )
-from ibn_seg.imagenet.recipe import SMALLEST_IMAGE, Recipe
 from ibn_seg.models.specs import MODELS
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
@@ -145,8 +145,8 @@ def test(
             is missing.
     """
     from ibn_seg.engine import distributed
-    from ibn_seg.transforms.pixel_shifts import appearance_names
     from ibn_seg.imagenet.dataset import folder_to_test
+    from ibn_seg.transforms.pixel_shifts import appearance_names
 
     _check_model(model, pretrained)
     names = appearance_names(transforms)
@@ -354,8 +354,8 @@ def _tested_classes(
     Raises:
         UserError: The folder has others, or the weights are of another network.
     """
-    from ibn_seg.imagenet.dataset import LabelledFolder
     from ibn_seg.imagenet.classifier_weights import count_classes
+    from ibn_seg.imagenet.dataset import LabelledFolder
 
     count = count_classes(model, weights, source)
     folder = loader["dataset"]["root"]

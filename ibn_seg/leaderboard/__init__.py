@@ -8,24 +8,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ibn_seg.analyses.transfer.drawing import TRANSFER_NOTE
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
-from ibn_seg.leaderboard import charts, export_formats as export, sections, score_tables as tables
+from ibn_seg.leaderboard import charts, sections
+from ibn_seg.leaderboard import export_formats as export
+from ibn_seg.leaderboard import score_tables as tables
+from ibn_seg.leaderboard.board_page import TITLE, Section, commits_of, page_text
+from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.links import Links
 from ibn_seg.leaderboard.measured import (
     divergence_tables,
     retention_tables,
     transfer_tables,
 )
-from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
-from ibn_seg.leaderboard.links import Links
-from ibn_seg.leaderboard.board_page import TITLE, Section, commits_of, page_text
 from ibn_seg.leaderboard.read import Board, read_board
 from ibn_seg.leaderboard.score_tables import Table
 from ibn_seg.report.page import scene
 from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.runs import BASELINE
 from ibn_seg.report.stored_panels import FOLDER, read_panels
-from ibn_seg.analyses.transfer.drawing import TRANSFER_NOTE
 
 NAME = "leaderboard.html"
 _DEPTH = (

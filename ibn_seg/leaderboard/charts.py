@@ -5,16 +5,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ibn_seg.analyses.divergence.drawing import depth_charts
 from ibn_seg.analyses.divergence.curves import depth_curves
-from ibn_seg.report.forest import ForestRow, forest_chart
-from ibn_seg.leaderboard.measured import TransferTable
-from ibn_seg.leaderboard.compare import Comparison
-from ibn_seg.leaderboard.read import Analysis, Board
-from ibn_seg.report.plots import SERIES_COLOURS
+from ibn_seg.analyses.divergence.drawing import depth_charts
 from ibn_seg.analyses.robustness.drawing import robustness_charts
-from ibn_seg.report.runs import order_methods
 from ibn_seg.analyses.transfer.drawing import transfer_chart
+from ibn_seg.leaderboard.compare import Comparison
+from ibn_seg.leaderboard.measured import TransferTable
+from ibn_seg.leaderboard.read import Analysis, Board
+from ibn_seg.report.forest import ForestRow, forest_chart
+from ibn_seg.report.plots import SERIES_COLOURS
+from ibn_seg.report.runs import order_methods
 from ibn_seg.statistics import Interval
 
 Chart = dict[str, Any]

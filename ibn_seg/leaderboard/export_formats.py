@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ibn_seg.leaderboard.measured import AnalysisTable, TransferTable
 from ibn_seg.leaderboard.compare import Comparison, Row
+from ibn_seg.leaderboard.measured import AnalysisTable, TransferTable
 from ibn_seg.leaderboard.read import UNKNOWN, Board
 from ibn_seg.leaderboard.score_tables import Table, class_values
 from ibn_seg.report.published_figures import PublishedRow

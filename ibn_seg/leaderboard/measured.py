@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ibn_seg.errors import UserError
-from ibn_seg.provenance import source_domains
-from ibn_seg.leaderboard.read import Analysis, Board, Network
-from ibn_seg.report.runs import order_methods
 from ibn_seg.analyses.transfer.drawing import STARTS
+from ibn_seg.errors import UserError
+from ibn_seg.leaderboard.read import Analysis, Board, Network
+from ibn_seg.provenance import source_domains
+from ibn_seg.report.runs import order_methods
 from ibn_seg.statistics import PairedDifference, SeedSummary, paired_difference, summarise
 
 # How columns of a divergence's medians end.

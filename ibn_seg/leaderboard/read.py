@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ibn_seg.analyses.transfer.drawing import STARTS
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of, read_confusions
 from ibn_seg.io import read_json
 from ibn_seg.report.runs import Curve, read_curves, required
-from ibn_seg.analyses.transfer.drawing import STARTS
 
 SCHEMA = 1
 INDEX = "benchmark.json"

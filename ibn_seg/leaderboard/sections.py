@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ibn_seg.leaderboard.links import Links
 from ibn_seg.leaderboard.measured import (
     MEDIAN,
     AnalysisTable,
@@ -10,7 +11,6 @@ from ibn_seg.leaderboard.measured import (
     TransferRow,
     TransferTable,
 )
-from ibn_seg.leaderboard.links import Links
 from ibn_seg.leaderboard.read import Board
 from ibn_seg.leaderboard.score_tables import Part, Table, slug
 from ibn_seg.leaderboard.text import (

@@ -1,15 +1,11 @@
 """What the checkpoints of DenseNet look like."""
 
 import re
-from typing import TYPE_CHECKING
 
 import torch
 
 from ibn_seg.errors import UserError
-from ibn_seg.models.weight_rules import WeightRules, Weights, some
-
-if TYPE_CHECKING:
-    from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
 _LAYER = re.compile(r"features\.denseblock(\d)\.denselayer(\d+)\.")
 # torchvision's published files were saved under older names: `norm.1` is today's `norm1`.
@@ -23,7 +19,7 @@ class DenseNetWeights(WeightRules):
         """Give torchvision's published files their names of today."""
         return {_OLD_NAME.sub(r"\1\2", key): value for key, value in weights.items()}
 
-    def check(self, model: "DenseNet", weights: Weights) -> None:
+    def check(self, model: Described, weights: Weights) -> None:
         """Raise if the dense blocks in the checkpoint are those of another network."""
         counts = [0, 0, 0, 0]
         for key in weights:

@@ -2,23 +2,30 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers.placement import Placement
 from ibn_seg.models.blocks import ARCHITECTURES
-from ibn_seg.models.weight_rules import WeightRules, Weights, some
-
-if TYPE_CHECKING:
-    from ibn_seg.models.resnet import ResNet
+from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
 _FIRST_GROUPED = "layer1.0.conv2.weight"
 _FIRST_ATTENTION = "layer1.0.se.fc.0.weight"
 
 
+class DescribedResNet(Described, Protocol):
+    """What they read of a network of the ResNet family besides."""
+
+    family: str
+    stage_names: tuple[str, ...]
+    deep_stem: bool
+    placement: Placement
+
+
 class ResNetWeights(WeightRules):
     """Checkpoints of ResNet, ResNeXt and SE-ResNet."""
 
-    def check(self, model: "ResNet", weights: Weights) -> None:
+    def check(self, model: DescribedResNet, weights: Weights) -> None:
         """Raise if the blocks in the checkpoint are those of another network."""
         if not any(key.startswith("layer1.") for key in weights):
             raise UserError(
@@ -41,12 +48,12 @@ class ResNetWeights(WeightRules):
                 f"set depth={depths[0]} or give weights of depth {model.depth}",
             )
 
-    def unused(self, model: "ResNet") -> list[str]:
+    def unused(self, model: DescribedResNet) -> list[str]:
         """Return the classifier and the stages that the model was built without."""
         later = [f"layer{stage}" for stage in range(len(model.stage_blocks) + 1, 5)]
         return [*super().unused(model), *later]
 
-    def optional(self, model: "ResNet") -> Iterator[str]:
+    def optional(self, model: DescribedResNet) -> Iterator[str]:
         """Yield the names of block plugins and deformable offsets."""
         for stage in model.stage_names:
             for index, block in enumerate(getattr(model, stage)):
@@ -55,7 +62,7 @@ class ResNetWeights(WeightRules):
                 offsets = (name for name, _ in block.conv2.named_children())
                 yield from (f"{stage}.{index}.conv2.{name}" for name in offsets)
 
-    def hint(self, model: "ResNet", weights: Weights, target: Weights) -> str:
+    def hint(self, model: DescribedResNet, weights: Weights, target: Weights) -> str:
         """Return the option in which the checkpoint's network differs most plainly."""
         if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
             return "SE-ResNet's are the networks with keys '.se.': use weights of the same family"

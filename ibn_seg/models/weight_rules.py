@@ -2,14 +2,19 @@
 
 import abc
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
-if TYPE_CHECKING:
-    from ibn_seg.models.backbone import Backbone
-
 Weights = Mapping[str, torch.Tensor]
+
+
+class Described(Protocol):
+    """What the rules of every family read of a network."""
+
+    classifier_name: str
+    stage_blocks: tuple[int, ...]
+    depth: int
 
 
 class WeightRules(abc.ABC):
@@ -20,18 +25,18 @@ class WeightRules(abc.ABC):
         return dict(weights)
 
     @abc.abstractmethod
-    def check(self, model: "Backbone", weights: Weights) -> None:
+    def check(self, model: Described, weights: Weights) -> None:
         """Raise a `UserError` if `weights` are those of another network."""
 
-    def unused(self, model: "Backbone") -> Iterable[str]:
+    def unused(self, model: Described) -> Iterable[str]:
         """Return modules of the family's checkpoints that `model` was built without."""
         return [] if hasattr(model, model.classifier_name) else [model.classifier_name]
 
-    def optional(self, model: "Backbone") -> Iterable[str]:
+    def optional(self, model: Described) -> Iterable[str]:
         """Return modules of `model` that ordinary checkpoints of the family do not have."""
         return []
 
-    def hint(self, model: "Backbone", weights: Weights, target: Weights) -> str:
+    def hint(self, model: Described, weights: Weights, target: Weights) -> str:
         """Return what most likely makes `weights` fit a network that takes `target`."""
         have, need = instance_share(weights), instance_share(target)
         if have is not None and need is not None and have != need:

@@ -11,9 +11,9 @@ from ibn_seg.config import load_config
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.stored import StoredConfusions, read_confusions
 from ibn_seg.io import read_json
+from ibn_seg.panels.disagreement import Disagreement, most_disagreed
 from ibn_seg.progress import progress_callback
 from ibn_seg.provenance import source_domains
-from ibn_seg.panels.disagreement import Disagreement, most_disagreed
 from ibn_seg.report.runs import METHOD_ORDER, order_methods
 from ibn_seg.report.stored_panels import FOLDER, write_panels
 from ibn_seg.run.setup import register

@@ -55,8 +55,8 @@ def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
 
-    from ibn_seg.explain.explain import explained
     from ibn_seg.evaluation.stored import image_names
+    from ibn_seg.explain.explain import explained
     from ibn_seg.run.domains import domain_configs
 
     init_default_scope(scope_of(cfg))

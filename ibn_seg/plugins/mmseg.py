@@ -26,8 +26,8 @@ import ibn_seg.engine
 import ibn_seg.engine.class_sampling
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.mmengine
-import ibn_seg.transforms.appearance
 import ibn_seg.transforms.corrupt_image
+import ibn_seg.transforms.deferred_preprocessor
 import ibn_seg.transforms.distortion
 import ibn_seg.transforms.loading
 import ibn_seg.transforms.photometric

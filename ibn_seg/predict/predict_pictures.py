@@ -14,13 +14,13 @@ import numpy as np
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import write_bytes
-from ibn_seg.progress import progress_bar
 from ibn_seg.predict.picture_folder import FolderContent, search_folder
 from ibn_seg.predict.picture_formats import HEAD, picture_format
 from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
 from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predict_video
 from ibn_seg.predict.prediction_log import PredictionLog, network_identity
 from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
+from ibn_seg.progress import progress_bar
 from ibn_seg.run.setup import check_writable, trained_network
 from ibn_seg.run.trained_classes import trained_classes
 from ibn_seg.type_names import is_named, short_name

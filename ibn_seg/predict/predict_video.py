@@ -13,9 +13,9 @@ import numpy as np
 
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import atomic_path, sha256, write_bytes
-from ibn_seg.progress import progress_bar
 from ibn_seg.predict.picture_formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from ibn_seg.predict.quiet_codecs import quiet_codecs
+from ibn_seg.progress import progress_bar
 
 _DEFAULT_FPS = 25.0
 _USUAL_FPS = (0.001, 1000.0)  # what is outside is no speed, but how a file says that it has none

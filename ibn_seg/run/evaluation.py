@@ -175,8 +175,8 @@ def evaluate_predictions(
     """
     from ibn_seg.evaluation.stored import CONFUSION_FILES, StoredConfusions, write_confusions
     from ibn_seg.provenance import record
-    from ibn_seg.worker_pool import default_workers, run_batches
     from ibn_seg.run.result_file import SCHEMA
+    from ibn_seg.worker_pool import default_workers, run_batches
 
     configs = target_configs(targets)
     _check_sizes([config["target"] for config in configs], protocol)

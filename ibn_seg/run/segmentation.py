@@ -217,8 +217,8 @@ def trained_runner(
         EnvError: The work dir cannot be written, or there is no GPU for `amp`.
     """
     from ibn_seg.engine import distributed
-    from ibn_seg.explain.explain import explained
     from ibn_seg.engine.fit import load_strictly
+    from ibn_seg.explain.explain import explained
 
     weights = load_checkpoint(checkpoint)
     setup.register()

@@ -298,8 +298,8 @@ def trained_network(
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
-    from ibn_seg.explain.explain import explained
     from ibn_seg.engine.fit import load_strictly
+    from ibn_seg.explain.explain import explained
 
     cfg = load_config(config, cfg_options)
     init_default_scope(scope_of(cfg))

@@ -8,12 +8,12 @@ import numpy as np
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicles
-from ibn_seg.scenes.looks import Look, develop, look_of, paint_sky
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
 from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
+from ibn_seg.scenes.looks import Look, develop, look_of, paint_sky
 from ibn_seg.scenes.scene import Item, Plot, Scene
 from ibn_seg.scenes.styles import STYLES
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
 from ibn_seg.models.specs import ModelSpec
+from ibn_seg.swap.backbone_options import Translation, translate
 from ibn_seg.swap.channels import Change, retarget
 from ibn_seg.swap.hosts import imported_modules
-from ibn_seg.swap.backbone_options import Translation, translate
 from ibn_seg.swap.probe import Probe, probe_backbone
 from ibn_seg.swap.run_names import replace_identity
 from ibn_seg.swap.source import Source, find_source

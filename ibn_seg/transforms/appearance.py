@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine.registry import MODELS
-from torch import nn
 
 from ibn_seg.errors import UserError
 
@@ -58,14 +56,6 @@ class AppearanceTransform(BaseTransform):
             image = self.apply(image, operation)
         results["img"] = image
         return results
-
-
-@MODELS.register_module(name="AppearancePreProcessor")
-def appearance_preprocessor(**settings: object) -> nn.Module:
-    """Return an `AppearancePreProcessor`; until then mmseg's networks need no import (seconds)."""
-    from ibn_seg.transforms.preprocessor import AppearancePreProcessor
-
-    return AppearancePreProcessor(**settings)
 
 
 def check_range(owner: str, name: str, value: float, highest: float) -> None:

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ibn_seg
+from ibn_seg.benchmark.cell_identity import identity_of
 from ibn_seg.benchmark.cells import list_cells
-from ibn_seg.benchmark.identity import LEFT_OUT, cell_id, identity_of
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.errors import UserError
+from ibn_seg.results.identity import LEFT_OUT, cell_id
 from tests.benchmark.test_plan import GOOD
 
 REAL = {

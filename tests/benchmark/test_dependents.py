@@ -8,17 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ibn_seg.results import lease
+from ibn_seg.benchmark.cell_progress import Board
+from ibn_seg.benchmark.cell_run import Job
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.index import Estimate, estimate
 from ibn_seg.benchmark.index import rows as index_rows
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.run_plan import run_plan
 from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
-from ibn_seg.benchmark.cell_run import Job
-from ibn_seg.benchmark.cell_progress import Board
-from ibn_seg.benchmark.run_plan import run_plan
+from ibn_seg.results import lease
 from tests.benchmark.plans import bench, states, write_whole_plan
 
 

@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 
-from ibn_seg.cli import run as run_cli
-from ibn_seg.errors import EnvError, UserError
 from ibn_seg.benchmark import run_plan as task
 from ibn_seg.benchmark.run_plan import check_plan, run_plan
+from ibn_seg.cli import run as run_cli
+from ibn_seg.errors import EnvError, UserError
 from tests.benchmark.plans import write_plan, write_whole_plan
 
 SCENES = """

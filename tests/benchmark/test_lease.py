@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ibn_seg.results import lease
 from ibn_seg.errors import EnvError
+from ibn_seg.results import lease
 from tests.tasks.tiny import environment
 
 # A process whose clock is wrong by argv[1] seconds.

@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from ibn_seg.results import lease
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.run_plan import run_by_id, run_plan
 from ibn_seg.benchmark.selection import selected
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.results import lease
 from ibn_seg.run import segmentation
-from ibn_seg.benchmark.run_plan import run_by_id, run_plan
 from tests.benchmark.plans import bench, states, write_plan
 from tests.tasks.tiny import command, environment, run, write_experiment
 

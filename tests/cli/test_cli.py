@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from ibn_seg import cli
-from ibn_seg.cli.common_options import fold_pairs
+from ibn_seg.command_options import fold_pairs
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.run.setup import read_options
 from tests.tasks.tiny import ROOT, command, environment

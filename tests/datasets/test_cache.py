@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ibn_seg.datasets.cache import CODECS, Entry, FrameCache, Identity
 from ibn_seg.datasets.gta5 import GTA5Dataset
-from ibn_seg.errors import EnvError, UserError
 from ibn_seg.downloads.fill_cache import build_cache
+from ibn_seg.errors import EnvError, UserError
 from ibn_seg.transforms import random_crop  # noqa: F401 - registers LoadRandomCrop
 from tests.helpers import image_for, random_train_ids, write_gta5, write_image
 

@@ -15,8 +15,8 @@ from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.datasets.idd import IDDDataset
 from ibn_seg.datasets.synthia import SynthiaDataset
 from ibn_seg.datasets.train_ids import TrainIdDataset
-from ibn_seg.errors import UserError
 from ibn_seg.downloads.check import check
+from ibn_seg.errors import UserError
 from tests.datasets import writers
 from tests.helpers import write_cityscapes, write_gta5
 

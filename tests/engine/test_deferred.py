@@ -10,7 +10,8 @@ from torch import nn
 import ibn_seg.transforms.photometric  # noqa: F401
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.appearance import RECORD, appearance_preprocessor
+from ibn_seg.transforms.appearance import RECORD
+from ibn_seg.transforms.deferred_preprocessor import appearance_preprocessor
 
 JITTER = dict(type="ColorJitter", on_device=True)
 BLUR = dict(type="RandomGaussianBlur", on_device=True)

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ibn_seg.errors import UserError
 from ibn_seg.analyses.divergence.measure import (
     VARIANCE_FLOOR,
     ChannelStatistics,
     layer_divergence,
     symmetric_kl,
 )
+from ibn_seg.errors import UserError
 
 VALUES = st.floats(-1e3, 1e3, allow_nan=False).map(lambda value: round(value, 3))
 

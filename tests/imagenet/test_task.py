@@ -13,9 +13,9 @@ pytest.importorskip("torchvision")
 from PIL import Image
 from torchvision import transforms
 
-from ibn_seg.models import create_model
 from ibn_seg.imagenet.run_imagenet import test as evaluate
 from ibn_seg.imagenet.run_imagenet import train
+from ibn_seg.models import create_model
 from tests.imagenet.conftest import SIZE, interrupted, without_time
 
 MODEL = "resnet18_ibn_a"

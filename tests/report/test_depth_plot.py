@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from ibn_seg.errors import UserError
-from ibn_seg.analyses.divergence.drawing import depth_charts
 from ibn_seg.analyses.divergence.curves import depth_curves, write_depth_plot
+from ibn_seg.analyses.divergence.drawing import depth_charts
+from ibn_seg.errors import UserError
 from tests.report.test_plots import _areas, _paths, _words
 
 

@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from ibn_seg.errors import UserError
 from ibn_seg.analyses.robustness.drawing import MEAN, robustness_bands, robustness_charts
+from ibn_seg.errors import UserError
 from tests.report.test_plots import _areas, _paths, _words
 
 

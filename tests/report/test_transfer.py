@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ibn_seg.errors import UserError
 from ibn_seg.analyses.transfer.drawing import transfer_bands, transfer_chart
+from ibn_seg.errors import UserError
 from tests.report.test_plots import _areas, _paths, _words
 
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("mmseg")
 
-from ibn_seg.errors import UserError
 from ibn_seg.demo.train_and_report import METHODS, QUICK, DemoPlan, demo
+from ibn_seg.errors import UserError
 from tests.memory import run_measured
 from tests.tasks.tiny import environment, run
 

@@ -8,11 +8,11 @@ import torch
 from click.testing import CliRunner
 
 from ibn_seg.analyses.divergence.command import divergence as divergence_command
+from ibn_seg.analyses.divergence.run import Scenes, divergence
 from ibn_seg.analyses.robustness.command import robustness as robustness_command
+from ibn_seg.analyses.robustness.run import retention, robustness
 from ibn_seg.errors import UserError
 from ibn_seg.run import segmentation
-from ibn_seg.analyses.divergence.run import Scenes, divergence
-from ibn_seg.analyses.robustness.run import retention, robustness
 
 SMALL = Scenes(size=(64, 32))
 

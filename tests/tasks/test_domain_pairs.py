@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibn_seg.analyses.divergence.domain_pairs import Pair, built_share, halves, read_pairs
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
-from ibn_seg.analyses.divergence.domain_pairs import Pair, built_share, halves, read_pairs
 
 
 def test_what_a_user_writes():

@@ -17,10 +17,10 @@ from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import confusion_matrix
 from ibn_seg.evaluation.stored import read_confusions
 from ibn_seg.io import write_text
-from ibn_seg.report.stored_panels import read_panels
-from ibn_seg.run import segmentation
 from ibn_seg.panels.of_benchmark import panels
 from ibn_seg.panels.pictures import make_panels
+from ibn_seg.report.stored_panels import read_panels
+from ibn_seg.run import segmentation
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.setup import register
 from tests.tasks.tiny import write_experiment

@@ -8,8 +8,8 @@ from PIL import Image
 
 from ibn_seg.datasets.labels import PALETTE
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.run import segmentation
 from ibn_seg.predict.predict_pictures import Segmenter, overlay, predict
+from ibn_seg.run import segmentation
 from tests.helpers import truncate, write_image
 from tests.tasks.tiny import run
 

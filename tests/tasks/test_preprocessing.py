@@ -3,13 +3,13 @@
 import pytest
 import torch
 
+from ibn_seg.analyses.robustness.run import robustness
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.run import segmentation
-from ibn_seg.run.evaluation import evaluate
 from ibn_seg.export.exportable import segmentor
 from ibn_seg.predict.predict_pictures import Segmenter, _array_pipeline
-from ibn_seg.analyses.robustness.run import robustness
+from ibn_seg.run import segmentation
+from ibn_seg.run.evaluation import evaluate
 
 KEY = "model.data_preprocessor"
 NORMALIZE = {"type": "Normalize", "mean": [1.0] * 3, "std": [2.0] * 3, "to_rgb": True}

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from ibn_seg import cli
+from ibn_seg.analyses.robustness.run import robustness
 from ibn_seg.config import load_config
+from ibn_seg.predict.predict_pictures import predict
 from ibn_seg.run import segmentation
 from ibn_seg.run.evaluation import evaluate
-from ibn_seg.predict.predict_pictures import predict
 from ibn_seg.run.protocol import insert_step
-from ibn_seg.analyses.robustness.run import robustness
 from ibn_seg.run.setup import trained_network
 from ibn_seg.swap.swap_config import swap
 from tests.helpers import write_image

@@ -9,15 +9,15 @@ import sys
 import pytest
 import torch
 
-from ibn_seg.cli.common_options import split_decimals
+from ibn_seg.analyses.transfer.run import transfer
+from ibn_seg.command_options import split_decimals
 from ibn_seg.config import load_config
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.io import sha256
-from ibn_seg.statistics import mean_score, paired_difference
 from ibn_seg.run import segmentation
-from ibn_seg.analyses.transfer.run import transfer
+from ibn_seg.statistics import mean_score, paired_difference
 from tests.helpers import write_cityscapes
 from tests.tasks.tiny import environment, run
 

@@ -6,11 +6,11 @@ import torch
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.pixel_shifts import APPEARANCES
 from ibn_seg.scenes import render
 from ibn_seg.transforms import corruptions
 from ibn_seg.transforms.corrupt_image import CorruptImage
 from ibn_seg.transforms.corruptions import CORRUPTIONS, SEVERITIES, corrupt, generator
+from ibn_seg.transforms.pixel_shifts import APPEARANCES
 
 SCENE = render("source", 7)[0]
 

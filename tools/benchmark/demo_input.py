@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmengine.config import Config
 
 from ibn_seg.config import load_config
-from ibn_seg.scenes import write_pair
 from ibn_seg.run.segmentation import train
 from ibn_seg.run.setup import scenes_at
+from ibn_seg.scenes import write_pair
 
 CONFIG = "ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128"
 INPUTS = ("the demo's pipeline", "LoadRandomCrop on files", "LoadRandomCrop on the cache")

@@ -33,15 +33,15 @@ from mmengine.runner import Runner
 from timing import clock
 from torch import nn
 
-from ibn_seg.cli.common_options import Size
+from ibn_seg.command_options import Size
 from ibn_seg.config import config_folder, load_config
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.evaluation.confusion import confusion_matrix, scores
 from ibn_seg.heap import keep_freed_memory
 from ibn_seg.io import atomic_path
-from ibn_seg.scenes import cityscapes_frames, write_frames
 from ibn_seg.run.segmentation import trained_runner
 from ibn_seg.run.setup import fuse_network, register, without_pretraining
+from ibn_seg.scenes import cityscapes_frames, write_frames
 
 BASE = "mmseg"
 # What is changed in ours, by the name of the row.

@@ -26,8 +26,8 @@ from mmengine.registry import MODELS, init_default_scope
 from ibn_seg.datasets.cache import CODECS
 from ibn_seg.datasets.formats import read_values
 from ibn_seg.io import write_bytes
-from ibn_seg.scenes import write_pair
 from ibn_seg.run.setup import register
+from ibn_seg.scenes import write_pair
 from ibn_seg.transforms.appearance import RECORD
 
 SIZE = (1914, 1052)

@@ -70,8 +70,8 @@ def measure(
     import torch
 
     from ibn_seg.heap import keep_freed_memory
-    from ibn_seg.provenance import peak_memory_mib
     from ibn_seg.predict.predict_pictures import Segmenter
+    from ibn_seg.provenance import peak_memory_mib
 
     keep_freed_memory()
     torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.cli.common_options import ConfigCommand, Size, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, Size, command_line, config_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,9 +74,9 @@ def divergence(
       ibn-seg divergence CONFIG CHECKPOINT --pair domains:gta5,cityscapes --pair null:gta5
       ibn-seg divergence CONFIG CHECKPOINT --plot depth.svg --with work_dirs/BN/divergence.json
     """
-    from ibn_seg.progress import progress_by_step
     from ibn_seg.analyses.divergence.run import Scenes
     from ibn_seg.analyses.divergence.run import divergence as run
+    from ibn_seg.progress import progress_by_step
     from ibn_seg.run.setup import read_options
 
     earlier = _earlier(plot, others)
@@ -97,16 +97,16 @@ def divergence(
         )
     _print(result)
     if plot is not None:
-        from ibn_seg.analyses.divergence.curves import write_depth_plot
+        from ibn_seg.analyses.divergence.drawing import write_depth_plot
 
         click.echo(f"written: {write_depth_plot([*earlier, result], plot)}")
 
 
 def _earlier(plot: str | None, others: tuple[str, ...]) -> list[dict]:
     """Read the results to be drawn too, before anything takes time."""
+    from ibn_seg.analyses.divergence.curves import check_format, depth_curves
     from ibn_seg.errors import UserError
     from ibn_seg.io import read_json
-    from ibn_seg.analyses.divergence.curves import check_format, depth_curves
 
     if plot is None:
         if others:

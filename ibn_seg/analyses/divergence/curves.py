@@ -1,4 +1,4 @@
-"""Divergence over depth: result files of several networks to curves, and curves to a picture."""
+"""Divergence over depth: result files of several networks to curves."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.io import write_bytes
 from ibn_seg.report.result_owner import reading
 
 FORMATS = (".svg", ".png")
@@ -88,28 +87,6 @@ def _curves_of(label: str, named: Mapping[str, Sequence[_Depth]]) -> list[DepthC
         DepthCurve(name, layers, tuple(zip(*(values for _, values in depths), strict=True)))
         for name, depths in named.items()
     ]
-
-
-def write_depth_plot(results: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
-    """Write the curves of several results as a picture, one panel per pair.
-
-    Args:
-        results: Contents of `divergence.json` files.
-        path: A file ending in .svg or .png.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: The ending is another, or the results cannot be compared.
-        EnvError: The file cannot be written.
-    """
-    from ibn_seg.analyses.divergence.drawing import depth_figure
-
-    path = Path(path)
-    kind = check_format(path)
-    write_bytes(path, depth_figure(depth_curves(results), kind))
-    return path
 
 
 def check_format(path: str | os.PathLike) -> str:

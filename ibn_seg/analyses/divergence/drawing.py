@@ -2,15 +2,19 @@
 
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ibn_seg.analyses.divergence.curves import DepthCurve, check_format, depth_curves
+from ibn_seg.io import write_bytes
 from ibn_seg.report import plots
 from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours
-from ibn_seg.analyses.divergence.curves import DepthCurve
 
 # The report's colours on white (templates/style.css); a page replaces them by its variables.
 _PRINT = ("#7b8590", "#2f6fd0", "#e07a1f", "#1b936f", "#a4478f", "#a48b00", "#3ba3cf", "#8a5a3b")
@@ -18,6 +22,26 @@ _INK, _MUTED, _GRID = "#1d2126", "#5b636d", "#e6e8eb"
 _PANEL = (4.7, 3.4)
 # So many layers get a name below the axis; deeper networks get every second, third ...
 _NAMES = 12
+
+
+def write_depth_plot(results: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
+    """Write the curves of several results as a picture, one panel per pair.
+
+    Args:
+        results: Contents of `divergence.json` files.
+        path: A file ending in .svg or .png.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: The ending is another, or the results cannot be compared.
+        EnvError: The file cannot be written.
+    """
+    path = Path(path)
+    kind = check_format(path)
+    write_bytes(path, depth_figure(depth_curves(results), kind))
+    return path
 
 
 def depth_charts(

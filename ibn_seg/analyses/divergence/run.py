@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.analyses.divergence.domain_pairs import (
+    RENDERED,
+    Pair,
+    halves,
+    read_pairs,
+    scene_shares,
+)
 from ibn_seg.analyses.divergence.measure import (
     MIN_IMAGES,
     VARIANCE_FLOOR,
     ChannelStatistics,
     layer_divergence,
 )
-from ibn_seg.analyses.divergence.domain_pairs import RENDERED, Pair, halves, read_pairs, scene_shares
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.run.domains import domain_configs
 from ibn_seg.run.result_file import finish
 from ibn_seg.run.segmentation import network_of, trained_runner

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from ibn_seg.cli.common_options import (
+from ibn_seg.command_options import (
     ConfigCommand,
     command_line,
     config_options,
@@ -55,8 +55,8 @@ def robustness(
       ibn-seg robustness CONFIG CHECKPOINT --severities 1,3,5
       ibn-seg robustness CONFIG CHECKPOINT --corruptions rgb_offset,haze --domain cityscapes
     """
-    from ibn_seg.progress import progress_by_step
     from ibn_seg.analyses.robustness.run import robustness as run
+    from ibn_seg.progress import progress_by_step
     from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)

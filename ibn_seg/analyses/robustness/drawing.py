@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.report import plots
-from ibn_seg.report.result_owner import Owner, reading
 from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours, top_of
+from ibn_seg.report.result_owner import Owner, reading
 from ibn_seg.report.runs import order_methods
 
 # What is drawn, with the label of its axis.

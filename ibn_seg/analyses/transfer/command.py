@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.cli.common_options import (
+from ibn_seg.command_options import (
     ConfigCommand,
     command_line,
     config_options,
@@ -68,8 +68,8 @@ def transfer(
       ibn-seg transfer CONFIG 'work_dirs/bn_seed{seed}/iter_600.pth' --shares 1,10,100
       ibn-seg transfer CONFIG --starts scratch --iterations 2000
     """
-    from ibn_seg.run.setup import read_options
     from ibn_seg.analyses.transfer.run import transfer as run
+    from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)
     result = run(

@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.benchmark.identity import counted
-from ibn_seg.run.schedule import iterations_of, scale_learning_rate, stretch
+from ibn_seg.analyses.transfer.scores import Run, summary
 from ibn_seg.analyses.transfer.share_config import STARTS, check_percent, data_sets, transfer_config
 from ibn_seg.config import load_config, scope_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json, sha256, write_json
 from ibn_seg.provenance import record
+from ibn_seg.results.identity import counted
 from ibn_seg.run import setup
 from ibn_seg.run.protocol import is_metric_of_ours
 from ibn_seg.run.result_file import RESULT_FILES, SCHEMA, read_result
-from ibn_seg.analyses.transfer.scores import Run, summary
+from ibn_seg.run.schedule import iterations_of, scale_learning_rate, stretch
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -203,8 +203,8 @@ def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
 
     from ibn_seg.datasets.base import UrbanSceneDataset
     from ibn_seg.datasets.subset import subset_size
-    from ibn_seg.explain.explain import explained
     from ibn_seg.engine.sampling import members
+    from ibn_seg.explain.explain import explained
 
     whole = transfer_config(cfg, share=100, subset_seed=0, checkpoint=None)
     init_default_scope(scope_of(cfg))

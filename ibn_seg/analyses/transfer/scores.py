@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.provenance import source_domains
-from ibn_seg.statistics import mean_score, paired_difference
 from ibn_seg.run.result_file import RESULT_FILES
+from ibn_seg.statistics import mean_score, paired_difference
 
 if TYPE_CHECKING:
     from ibn_seg.statistics import Interval, SeedSummary

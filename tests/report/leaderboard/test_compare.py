@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ibn_seg.errors import UserError
+from ibn_seg.leaderboard.compare import TARGETS, check_baseline, compare
 from ibn_seg.leaderboard.measured import (
     divergence_tables,
     retention_tables,
     transfer_tables,
 )
-from ibn_seg.leaderboard.compare import TARGETS, check_baseline, compare
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.statistics import paired_difference
 from tests.report.leaderboard.made import DOMAINS, Folder, evaluated, matrices, skill_of

@@ -12,9 +12,9 @@ from PIL import Image
 import ibn_seg.transforms.loading  # noqa: F401
 from ibn_seg.cli import run as run_cli
 from ibn_seg.datasets.catalog import CATALOG
-from ibn_seg.errors import UserError
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.exclude import write_exclude_list
+from ibn_seg.errors import UserError
 from tests.datasets.writers import LAYOUTS, write_jpeg
 from tests.helpers import truncate, write_cityscapes, write_gta5, write_palette
 from tests.memory import run_measured

@@ -11,11 +11,11 @@ import ibn_seg.transforms.loading
 import ibn_seg.transforms.random_crop  # noqa: F401
 from ibn_seg.cli import run as run_cli
 from ibn_seg.datasets.train_ids import TrainIdDataset
-from ibn_seg.errors import UserError
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.exclude import write_exclude_list
 from ibn_seg.downloads.findings import KINDS
 from ibn_seg.downloads.stats import measure
+from ibn_seg.errors import UserError
 from tests.helpers import image_for, random_train_ids
 
 SIZE = (64, 48)

@@ -10,10 +10,10 @@ import pytest
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.datasets.catalog import CATALOG
-from ibn_seg.errors import EnvError, UserError
 from ibn_seg.downloads import prepare as prepare_module
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.prepare import place, prepare
+from ibn_seg.errors import EnvError, UserError
 from tests.datasets.writers import bdd100k, bdd100k_legacy, idd, synthia, wilddash_panoptic
 from tests.helpers import truncate, write_cityscapes, write_gta5
 from tests.tasks.data.archives import (

@@ -11,9 +11,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import ibn_seg
-from ibn_seg.run.setup import register
 from ibn_seg.predict.windows.large_images import LargeImages
 from ibn_seg.predict.windows.window_plan import make_plan
+from ibn_seg.run.setup import register
 from tests.networks import scrambled
 
 NORM = {"type": "BN"}

@@ -1,15 +1,11 @@
-"""What changes the numbers of a cell, and its hash: the cell's id."""
+"""What of a config changes numbers, and the hash of it."""
 
 import fnmatch
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-import ibn_seg
-from ibn_seg.benchmark.plan import Plan
-from ibn_seg.benchmark.plan_parts import Analysis
 from ibn_seg.errors import UserError
 
 # Parts of a config that change no number of a cell: patterns of dotted keys, `*` is any text.
@@ -38,52 +34,6 @@ LEFT_OUT: Mapping[str, str] = {
     "tta_*": "as above",
 }
 _ID_LENGTH = 12
-# Frames that old plans do not have; none of them change nothing.
-_OPTIONAL_FRAMES = ("adverse_train", "adverse_val")
-
-
-def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return what changes the numbers of a config's training, without `LEFT_OUT`."""
-    return {
-        "ibn_seg": ibn_seg.__version__,
-        "threads": plan.threads,
-        "processes": plan.processes,
-        "protocol": plan.protocol,
-        "selection": plan.selection,
-        "scenes": _frames(plan),
-        "config": counted(config),
-    }
-
-
-def analysis_identity(analysis: Analysis, plan: Plan, training: str) -> dict[str, Any]:
-    """Return what changes the numbers of an analysis of a trained network.
-
-    Args:
-        analysis: What is measured.
-        plan: The plan.
-        training: Id of the cell that trains the network.
-    """
-    return {
-        "ibn_seg": ibn_seg.__version__,
-        "threads": plan.threads,
-        "task": analysis.task,
-        "needs": [training],
-        "options": dict(analysis.options),
-    }
-
-
-def cell_id(identity: Mapping[str, Any]) -> str:
-    """Return the hash of an identity."""
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
-
-
-def _frames(plan: Plan) -> dict[str, Any] | None:
-    """Return what the plan's scenes are."""
-    scenes = asdict(plan.scenes) if plan.scenes else None
-    return scenes and {
-        key: value for key, value in scenes.items() if value or key not in _OPTIONAL_FRAMES
-    }
 
 
 def counted(value: Any, path: str = "") -> Any:
@@ -113,3 +63,9 @@ def counted(value: Any, path: str = "") -> Any:
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     raise UserError(f"config: {path} is {type(value).__name__}", "write plain values in a config")
+
+
+def cell_id(identity: Mapping[str, Any]) -> str:
+    """Return the hash of an identity."""
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]

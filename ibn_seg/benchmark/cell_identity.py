@@ -1,0 +1,51 @@
+"""What changes the numbers of a cell."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import ibn_seg
+from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.plan_parts import Analysis
+from ibn_seg.results.identity import counted
+
+# Frames that old plans do not have; none of them change nothing.
+_OPTIONAL_FRAMES = ("adverse_train", "adverse_val")
+
+
+def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return what changes the numbers of a config's training, without `LEFT_OUT`."""
+    return {
+        "ibn_seg": ibn_seg.__version__,
+        "threads": plan.threads,
+        "processes": plan.processes,
+        "protocol": plan.protocol,
+        "selection": plan.selection,
+        "scenes": _frames(plan),
+        "config": counted(config),
+    }
+
+
+def analysis_identity(analysis: Analysis, plan: Plan, training: str) -> dict[str, Any]:
+    """Return what changes the numbers of an analysis of a trained network.
+
+    Args:
+        analysis: What is measured.
+        plan: The plan.
+        training: Id of the cell that trains the network.
+    """
+    return {
+        "ibn_seg": ibn_seg.__version__,
+        "threads": plan.threads,
+        "task": analysis.task,
+        "needs": [training],
+        "options": dict(analysis.options),
+    }
+
+
+def _frames(plan: Plan) -> dict[str, Any] | None:
+    """Return what the plan's scenes are."""
+    scenes = asdict(plan.scenes) if plan.scenes else None
+    return scenes and {
+        key: value for key, value in scenes.items() if value or key not in _OPTIONAL_FRAMES
+    }
