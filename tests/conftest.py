@@ -1,12 +1,13 @@
-"""The order of the tests."""
+"""The order of the tests, and the one tiny training that many of them look at."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 # Files that hold one long test or share a long run; begun last, they would keep one process busy
 # while the others have nothing left.
-_FIRST = ("kill/test_benchmark.py", "benchmark/test_dependents.py", "tasks/test_demo.py")
+_FIRST = ("kill/test_benchmark.py", "benchmark/test_dependents.py", "demo/test_demo.py")
 _HERE = Path(__file__).parent
 
 
@@ -14,3 +15,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; the order within a file stays."""
     places = {_HERE / name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The config of the tiny experiment, its data beside it."""
+    from tests.tiny import write_experiment
+
+    return write_experiment(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def trained(tiny, tmp_path_factory):
+    """The work dir and the result of an undisturbed training."""
+    import torch
+
+    from ibn_seg.run import segmentation
+
+    torch.set_num_threads(1)
+    work_dir = tmp_path_factory.mktemp("trained")
+    threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    result = segmentation.train(tiny, work_dir=work_dir, quiet=True, command="ibn-seg train tiny")
+    assert torch.get_num_threads() == threads
+    assert os.environ.get("OMP_NUM_THREADS") == variable
+    return work_dir, result

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is measured on trained networks: one folder each, found through one table."""

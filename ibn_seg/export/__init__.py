@@ -1,1 +1,1 @@
-"""TODO."""
+"""Networks as ONNX files."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The images on which methods disagree most, predicted and stored for the leaderboard."""

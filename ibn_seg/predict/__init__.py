@@ -1,1 +1,1 @@
-"""TODO."""
+"""Labels of pictures, folders and videos."""

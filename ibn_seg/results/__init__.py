@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the folder of a run or of a benchmark tells of it: identity, locks."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training, testing and evaluating segmentors from configs."""

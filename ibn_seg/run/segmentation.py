@@ -298,7 +298,7 @@ def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
     Returns:
         'training_set': the number of 'images' and the SHA-256 of their sorted 'names', which do
         not depend on where the data lie, or None for data sets that name no files; 'share' of the
-        training set, percent, and 'start', as `ibn_seg.analyses.transfer.share_config` sets them, or None.
+        training set, percent, and 'start', as the analysis `transfer` sets them, or None.
     """
     from ibn_seg.engine.record import training_images
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ibn_seg.scenes import palette
-from ibn_seg.scenes.bodies import MODELS, Body, Model
+from ibn_seg.scenes.bodies import Body, Model
 from ibn_seg.scenes.canvas import Canvas, Colour, depth_code, disc_points, mix, scaled
+from ibn_seg.scenes.fleet import MODELS
 from ibn_seg.scenes.scene import Item, pick
 
 _HEADINGS = {"away": 0.0, "right": math.pi / 2, "toward": math.pi, "left": -math.pi / 2}

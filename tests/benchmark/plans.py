@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.tasks.tiny import run, write_experiment
+from tests.tiny import run, write_experiment
 
 PLAN = """
 name: tiny

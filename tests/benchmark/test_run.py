@@ -19,7 +19,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.results import lease
 from ibn_seg.run import segmentation
 from tests.benchmark.plans import bench, states, write_plan
-from tests.tasks.tiny import command, environment, run, write_experiment
+from tests.tiny import command, environment, run, write_experiment
 
 
 def wait_for(condition, process=None, seconds=90):

@@ -11,7 +11,7 @@ from ibn_seg import cli
 from ibn_seg.command_options import fold_pairs
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.run.setup import read_options
-from tests.tasks.tiny import ROOT, command, environment
+from tests.tiny import ROOT, command, environment
 
 
 @pytest.mark.parametrize("name", [None, *cli.COMMANDS])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.tasks.tiny import environment
+from tests.tiny import environment
 
 SCRIPT = """
 import torch

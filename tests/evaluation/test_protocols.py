@@ -13,7 +13,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.protocols import PROTOCOLS, Scale, class_set, get_protocol
 from ibn_seg.transforms.protocol_view import ProtocolView
-from tests.tasks.tiny import write_experiment
+from tests.tiny import write_experiment
 
 
 @pytest.mark.parametrize(

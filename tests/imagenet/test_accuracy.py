@@ -12,7 +12,7 @@ pytest.importorskip("mmengine")
 pytest.importorskip("torchvision")
 
 from tests.imagenet.shapes import write_shapes
-from tests.tasks.tiny import environment
+from tests.tiny import environment
 
 LIMIT_S = 180
 

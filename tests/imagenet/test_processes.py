@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from ibn_seg.imagenet.run_imagenet import test as evaluate
 from tests.imagenet.conftest import interrupted, without_time
-from tests.tasks.tiny import environment
+from tests.tiny import environment
 
 MODEL = "resnet18_ibn_a"
 RECIPE = [

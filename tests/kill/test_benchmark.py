@@ -15,7 +15,7 @@ import torch
 
 from ibn_seg.results import lease
 from tests.benchmark.plans import write_plan
-from tests.tasks.tiny import command, environment
+from tests.tiny import command, environment
 
 # Short, to be waited for; long enough for a busy machine to renew it in time.
 LEASE_S = 4

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.tasks.tiny import environment
+from tests.tiny import environment
 
 CODE = """
 import sys

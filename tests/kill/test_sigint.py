@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from ibn_seg.engine import find_checkpoint
-from tests.tasks.tiny import command, environment, write_experiment
+from tests.tiny import command, environment, write_experiment
 
 
 def test_interrupted(tmp_path):

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from tests.tasks.tiny import command, environment, run, write_experiment
+from tests.tiny import command, environment, run, write_experiment
 
 OPTIONS = [
     "--cfg-options", "train_cfg.max_iters=40", "train_cfg.val_interval=20",

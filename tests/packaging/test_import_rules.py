@@ -9,139 +9,137 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ibn_seg"
 
-CORE = {
-    "errors", "environment", "io", "provenance", "config", "config_values", "progress",
-    "type_names",
-}  # fmt: skip
 MM = {"mmengine", "mmcv", "mmseg"}
 PICTURES = {"numpy", "cv2", "PIL"}
+# The files at the top of the package, each behind what it may import; every room may use all.
+BASE = (
+    "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
+    "checkpoint_files", "io", "provenance", "config_errors", "config_values", "config",
+    "progress", "heap", "worker_pool",
+)  # fmt: skip
+# The rooms, each behind those that it may use: arrows run up this table, never down.
+ROOMS: dict[str, set[str]] = {
+    "layers": set(),
+    "models": {"layers"},
+    "surgery": {"layers", "models"},
+    "datasets": set(),
+    "evaluation": {"datasets"},
+    "transforms": {"datasets", "evaluation"},
+    "statistics": {"evaluation"},
+    "results": set(),
+    "engine": {"layers", "models", "datasets", "evaluation", "transforms", "results"},
+    "explain": set(),
+    "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
+    "scenes": {"datasets"},
+    "report": {"datasets", "statistics"},
+    "run": {"surgery", "datasets", "evaluation", "engine", "explain", "plugins"},
+    "command_options": {"run"},
+    "swap": {"models", "plugins", "run"},
+    "imagenet": {"models", "transforms", "engine", "run"},
+    "predict": {"datasets", "engine", "explain", "run"},
+    "export": {"models", "surgery", "datasets", "run"},
+    "downloads": {"datasets", "transforms", "engine", "explain", "run", "predict"},
+    "analyses": {
+        "models", "datasets", "evaluation", "transforms", "statistics", "results", "engine",
+        "explain", "scenes", "report", "run", "command_options",
+    },
+    "leaderboard": {"datasets", "evaluation", "statistics", "report", "analyses"},
+    "benchmark": {
+        "evaluation", "transforms", "results", "explain", "scenes", "run", "analyses",
+    },
+    "panels": {"datasets", "evaluation", "explain", "report", "run", "benchmark"},
+    "demo": {"engine", "scenes", "report", "run", "panels"},
+    "cli": {
+        "models", "transforms", "scenes", "report", "run", "command_options", "swap", "imagenet",
+        "predict", "export", "downloads", "leaderboard", "benchmark", "panels", "demo",
+    },
+    "__main__": {"cli"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a part of the package may import.
+class Packages:
+    """Which packages of others a part of ours may load.
 
     Attributes:
-        own: Other parts of ibn_seg.
-        loaded: Packages that it may load when it is imported.
-        inside: Packages that it may load later, inside a function, in addition.
+        loaded: When it is imported.
+        inside: Later, inside a function, in addition.
     """
 
-    own: set[str]
-    loaded: set[str]
+    loaded: set[str] = frozenset()
     inside: set[str] = frozenset()
 
 
-RULES = {
-    "ibn_seg": Rule(set(), set()),
-    "ibn_seg.__main__": Rule({"cli"}, set()),
-    "ibn_seg.errors": Rule(set(), set()),
-    "ibn_seg.environment": Rule({"errors"}, set()),
-    "ibn_seg.io": Rule({"errors", "checkpoint_files", "harmless_classes"}, set(), {"torch"}),
-    "ibn_seg.checkpoint_files": Rule({"errors"}, set()),
-    "ibn_seg.harmless_classes": Rule({"pickled_arrays"}, set(), {"mmengine"}),
-    "ibn_seg.pickled_arrays": Rule(set(), {"numpy"}),
-    "ibn_seg.provenance": Rule({"errors"}, set()),
-    "ibn_seg.heap": Rule(set(), set()),
-    "ibn_seg.type_names": Rule(set(), set()),
-    "ibn_seg.config_errors": Rule({"errors"}, set()),
-    "ibn_seg.config_values": Rule({"errors"}, set(), {"mmengine"}),
-    "ibn_seg.config": Rule({"errors", "config_errors", "config_values"}, set(), {"mmengine"}),
-    "ibn_seg.progress": Rule(set(), set(), {"rich"}),
-    "ibn_seg.layers.triton_kernels": Rule(set(), {"triton"}),
-    "ibn_seg.layers.triton_passes": Rule({"layers"}, {"torch", "triton"}),
-    "ibn_seg.layers": Rule({"errors", "io"}, {"torch", "numpy"}),
-    "ibn_seg.models": Rule(
-        {"errors", "io", "harmless_classes", "progress", "layers"}, {"torch", "numpy"}
-    ),
-    "ibn_seg.surgery": Rule({"errors", "layers", "models"}, {"torch", "numpy"}),
-    "ibn_seg.datasets.subset": Rule({"errors"}, set()),
-    "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
-    "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
-    "ibn_seg.datasets.targets": Rule({"errors"}, set()),
-    "ibn_seg.datasets.listing": Rule({"errors"}, set()),
-    "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
-    "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
-    "ibn_seg.transforms.corruptions": Rule(
-        {"errors", "imagenet.appearance"}, {"numpy", "cv2", "torch"}
-    ),
-    "ibn_seg.transforms": Rule(
-        CORE | {"datasets", "evaluation.protocols"}, MM | PICTURES | {"torch"}
-    ),
-    "ibn_seg.evaluation.protocols": Rule({"errors", "datasets.labels"}, set()),
-    "ibn_seg.evaluation.confusion": Rule({"errors"}, {"numpy"}, {"torch"}),
-    "ibn_seg.evaluation.stored": Rule({"errors", "io"}, {"numpy"}),
-    "ibn_seg.analyses.divergence.measure": Rule({"errors"}, {"numpy"}),
-    "ibn_seg.evaluation": Rule(CORE | {"datasets"}, MM | {"torch", "numpy", "prettytable"}),
-    "ibn_seg.statistics": Rule(
-        {"errors", "evaluation.confusion", "evaluation.stored"}, {"numpy"}, {"scipy"}
-    ),
-    "ibn_seg.plugins.checkpoint_names": Rule({"errors", "models.published"}, {"mmengine"}),
-    "ibn_seg.plugins.layer_configs": Rule({"errors", "models"}, {"mmengine", "mmcv", "torch"}),
-    "ibn_seg.plugins.mmengine": Rule(
-        CORE | {"layers", "models", "plugins.checkpoint_names", "plugins.layer_configs"},
-        {"mmengine", "torch"},
-    ),
-    "ibn_seg.plugins.timm": Rule({"errors", "models"}, {"timm", "torch"}),
-    "ibn_seg.plugins.smp": Rule({"errors", "models"}, {"segmentation_models_pytorch", "torch"}),
-    "ibn_seg.plugins": Rule(
-        CORE | {"layers", "models", "datasets", "transforms", "evaluation", "engine"},
-        MM | {"torch", "numpy"},
-    ),
-    "ibn_seg.swap": Rule(
-        {"errors", "models", "plugins.checkpoint_names", "plugins.mmengine", "type_names"},
-        {"mmengine", "torch"},
-    ),
-    "ibn_seg.results.lease": Rule({"errors", "io"}, set()),
-    "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
-    "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
-    "ibn_seg.engine": Rule(
-        CORE
-        | {"benchmark.identity", "benchmark.lease", "harmless_classes", "layers", "models"}
-        | {"plugins", "datasets", "transforms", "evaluation"},
-        MM | PICTURES | {"torch", "rich"},
-    ),
-    "ibn_seg.imagenet.recipe": Rule({"errors"}, set()),
-    "ibn_seg.imagenet.train_config": Rule({"errors", "models.specs", "imagenet.recipe"}, set()),
-    "ibn_seg.imagenet": Rule(
-        {"errors", "models"}, {"mmengine", "torch", "PIL"}, {"torchvision"}
-    ),
-    "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
-    "ibn_seg.leaderboard": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics", "evaluation.confusion",
-         "evaluation.stored", "report"},
-        {"numpy", "markupsafe"},
-    ),
-    "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
-         "evaluation.stored", "statistics.summary"},
-        PICTURES | {"matplotlib", "jinja2", "markupsafe"},
-        {"rich", "yaml"},
-    ),
-    "ibn_seg.export.exportable": Rule(
-        {"errors", "io", "models", "datasets.labels", "surgery.running", "tasks.preprocessing",
-         "tasks.setup", "tasks.trained_classes"},
-        {"torch"},
-        {"mmengine"},
-    ),
-    "ibn_seg.predict.windows": Rule({"heap"}, {"mmseg", "torch", "numpy"}),
-    "ibn_seg.downloads.files": Rule(
-        {"errors", "datasets.labels", "datasets.formats", "datasets.orientation"}, PICTURES
-    ),
-    "ibn_seg.tasks": Rule(
-        CORE | {"layers", "models", "surgery", "datasets", "transforms", "evaluation", "plugins",
-                "engine", "scenes", "report", "statistics", "swap", "imagenet", "benchmark"},
-        PICTURES,
-        MM | {"torch", "rich", "onnxruntime"},
-    ),
-    "ibn_seg.cli": Rule(
-        CORE
-        | {"heap", "models", "datasets.labels", "scenes", "report", "tasks", "imagenet"}
-        | {"benchmark"},
-        {"click", "rich"},
-        {"mmengine", "torch"},
-    ),
-}  # fmt: skip
+NOTHING = Packages()
+# By the longest name that fits; parts that are not here load the standard library alone.
+PACKAGES: dict[str, Packages] = {
+    "io": Packages(set(), {"torch"}),
+    "harmless_classes": Packages(set(), {"mmengine"}),
+    "pickled_arrays": Packages({"numpy"}),
+    "config_values": Packages(set(), {"mmengine"}),
+    "config": Packages(set(), {"mmengine"}),
+    "progress": Packages(set(), {"rich"}),
+    "worker_pool": Packages({"cv2"}),
+    "layers": Packages({"torch", "numpy"}),
+    "layers.triton_kernels": Packages({"triton"}),
+    "layers.triton_passes": Packages({"torch", "triton"}),
+    "models": Packages({"torch", "numpy"}),
+    "surgery": Packages({"torch", "numpy"}),
+    "datasets": Packages(MM | PICTURES | {"torch"}),
+    "datasets.subset": NOTHING,
+    "datasets.labels": Packages({"numpy"}),
+    "datasets.catalog": NOTHING,
+    "datasets.targets": NOTHING,
+    "datasets.listing": NOTHING,
+    "datasets.cache": Packages({"numpy"}, {"zstandard"}),
+    "evaluation": Packages(MM | {"torch", "numpy", "prettytable"}),
+    "evaluation.protocols": NOTHING,
+    "evaluation.confusion": Packages({"numpy"}, {"torch"}),
+    "evaluation.stored": Packages({"numpy"}),
+    "transforms": Packages(MM | PICTURES | {"torch"}),
+    "transforms.corruptions": Packages({"numpy", "cv2", "torch"}),
+    "transforms.pixel_shifts": Packages({"torch"}),
+    "statistics": Packages({"numpy"}, {"scipy"}),
+    "engine": Packages(MM | PICTURES | {"torch", "rich"}),
+    "explain": Packages(MM | {"cv2", "torch"}),
+    "plugins.checkpoint_names": Packages({"mmengine"}),
+    "plugins.layer_configs": Packages({"mmengine", "mmcv", "torch"}),
+    "plugins.mmengine": Packages({"mmengine", "torch"}),
+    "plugins.timm": Packages({"timm", "torch"}),
+    "plugins.smp": Packages({"segmentation_models_pytorch", "torch"}),
+    "plugins": Packages(MM | {"torch", "numpy"}),
+    "scenes": Packages(PICTURES),
+    "report": Packages(PICTURES | {"matplotlib", "jinja2", "markupsafe"}, {"rich", "yaml"}),
+    "run": Packages({"numpy"}, MM | {"torch"}),
+    "command_options": Packages({"click"}),
+    "swap": Packages({"mmengine", "torch"}),
+    "imagenet": Packages({"mmengine", "torch", "PIL"}, {"torchvision"}),
+    "imagenet.run_imagenet": Packages(set(), {"mmengine", "torch"}),
+    "imagenet.recipe": NOTHING,
+    "imagenet.train_config": NOTHING,
+    "predict": Packages(PICTURES, MM | {"torch"}),
+    "predict.windows": Packages({"mmseg", "torch", "numpy"}),
+    "export": Packages({"numpy"}, {"torch", "onnxruntime"}),
+    "export.exportable": Packages({"torch"}),
+    "downloads": Packages(PICTURES, MM),
+    "analyses": Packages({"numpy"}, MM | {"torch"}),
+    "analyses.divergence.features": Packages({"torch", "numpy"}),
+    "analyses.divergence.measure": Packages({"numpy"}),
+    **{
+        f"analyses.{name}.{part}": packages
+        for name in ("divergence", "robustness", "transfer")
+        for part, packages in {
+            "command": Packages({"click"}, {"rich"}),
+            "drawing": Packages({"matplotlib"}),
+        }.items()
+    },
+    "leaderboard": Packages({"numpy", "markupsafe"}),
+    "benchmark": Packages(set(), MM | {"torch"}),
+    "benchmark.plan_values": Packages(set(), {"yaml"}),
+    "panels": Packages({"numpy"}, MM | {"torch", "cv2"}),
+    "demo": Packages({"numpy"}),
+    "cli": Packages({"click", "rich"}),
+}
 
 
 @dataclass(frozen=True)
@@ -166,8 +164,8 @@ def modules() -> dict[str, ast.Module]:
 MODULES = modules()
 
 
-def imports(tree: ast.AST, loaded: bool = True) -> list[Import]:
-    """List the imports of a module, those for type checkers left out."""
+def imports(tree: ast.AST, loaded: bool = True, typing: bool = False) -> list[Import]:
+    """List the imports of a module; those for type checkers if `typing`."""
     found: list[Import] = []
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
@@ -180,10 +178,10 @@ def imports(tree: ast.AST, loaded: bool = True) -> list[Import]:
                 for name in names
             ]
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
+            found += imports(node, False, typing) if typing else []
         else:
             function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            found += imports(node, loaded and not function)
+            found += imports(node, loaded and not function, typing)
     return found
 
 
@@ -191,24 +189,27 @@ def starts(name: str, prefix: str) -> bool:
     return name == prefix or name.startswith(f"{prefix}.")
 
 
-def rule_of(module: str) -> tuple[str, Rule]:
-    """Return the rule with the longest name that fits; a new part needs a line in `RULES`."""
-    fitting = [part for part in RULES if part == module or
-               (part != "ibn_seg" and starts(module, part))]  # fmt: skip
-    assert fitting, f"{module}: no import rule; say in RULES what it may import"
-    part = max(fitting, key=len)
-    return part, RULES[part]
+def room_of(module: str) -> str:
+    """Return the first part of a module's name behind `ibn_seg`."""
+    return module.removeprefix("ibn_seg").lstrip(".").partition(".")[0]
+
+
+def packages_of(module: str) -> Packages:
+    """Return what a module may load of others."""
+    name = module.removeprefix("ibn_seg").lstrip(".")
+    fitting = [part for part in PACKAGES if starts(name, part)]
+    return PACKAGES[max(fitting, key=len)] if fitting else NOTHING
 
 
 def allowed(module: str, item: Import) -> bool:
-    part, rule = rule_of(module)
+    """Tell whether a module may have an import."""
     top = item.module.partition(".")[0]
     if top == "ibn_seg":
-        return (
-            item.module == "ibn_seg"
-            or any(starts(item.module, f"ibn_seg.{own}") for own in rule.own)
-            or starts(item.module, part)
-        )
+        mine, other = room_of(module), room_of(item.module)
+        if mine in BASE:
+            return other in ("", *BASE[: BASE.index(mine)])
+        return other in ("", mine, *BASE) or other in ROOMS.get(mine, ())
+    rule = packages_of(module)
     packages = rule.loaded if item.loaded else rule.loaded | rule.inside
     return top in sys.stdlib_module_names or top in packages
 
@@ -220,13 +221,31 @@ def test_imports_follow_the_rules(module):
 
 
 def test_every_rule_is_about_something():
-    assert {part for part in RULES if not any(starts(name, part) for name in MODULES)} == set()
+    rooms = {room_of(name) for name in MODULES} - {""}
+    assert rooms == {*BASE, *ROOMS}
+    names = {name.removeprefix("ibn_seg.") for name in MODULES}
+    assert {part for part in PACKAGES if not any(starts(name, part) for name in names)} == set()
+
+
+def test_arrows_between_rooms_run_one_way():
+    order = list(ROOMS)
+    for place, room in enumerate(order):
+        assert ROOMS[room] <= set(order[:place]), f"{room}: rooms below it in the table"
+
+
+def test_no_arrow_is_allowed_that_is_not_there():
+    drawn = {
+        (room_of(name), room_of(item.module))
+        for name, tree in MODULES.items()
+        for item in imports(tree, typing=True)
+    }
+    assert {(room, other) for room, others in ROOMS.items() for other in others} <= drawn
 
 
 def test_no_import_cycles():
-    """Modules that load each other on import work or fail by who is imported first."""
+    """Imports inside functions and for type checkers count too."""
     edges = {
-        name: {item.module for item in imports(tree) if item.loaded and item.module in MODULES}
+        name: {item.module for item in imports(tree, typing=True) if item.module in MODULES}
         for name, tree in MODULES.items()
     }
     done: set[str] = set()
@@ -240,6 +259,32 @@ def test_no_import_cycles():
 
     for name in edges:
         visit(name, [])
+
+
+def test_file_names_occur_once():
+    """Commands, and the same part of sibling analyses, may be called alike."""
+    seen: dict[str, str] = {}
+    for name in MODULES:
+        path = PACKAGE.parent.joinpath(*name.split("."))
+        if path.is_dir() or room_of(name) == "cli":
+            continue
+        leaf = name.rpartition(".")[2]
+        if name.startswith("ibn_seg.analyses."):
+            leaf = f"analysis: {leaf}" if name.count(".") == 3 else leaf
+            assert seen.get(leaf, "analyses") in ("analyses", name), name
+            seen.setdefault(leaf, "analyses")
+            continue
+        assert leaf not in seen, f"{name} and {seen[leaf]}"
+        seen[leaf] = name
+
+
+def test_files_are_short():
+    long = {
+        str(path): lines
+        for path in PACKAGE.rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) >= 400
+    }
+    assert long == {}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -14,7 +14,7 @@ pytest.importorskip("mmseg")
 
 from tests.benchmark.plans import bench, states
 from tests.helpers import write_cityscapes, write_gta5
-from tests.tasks.tiny import run
+from tests.tiny import run
 
 DONE, INTERRUPTED = "546b864a46b0", "27dd7546b4be"
 

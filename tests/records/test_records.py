@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("mmseg")
 
 from tests.records.recorded import RECORDS, as_json, record_file, walk_commands
-from tests.tasks.tiny import environment
+from tests.tiny import environment
 
 
 @pytest.fixture(autouse=True)

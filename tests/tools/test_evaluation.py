@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("mmseg")
 
-from tests.tasks.tiny import ROOT, environment
+from tests.tiny import ROOT, environment
 
 ROWS = ("mmseg", "ours", "ours, channels_last", "ours, --fuse", "ours, channels_last, --fuse")
 

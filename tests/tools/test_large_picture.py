@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("mmseg")
 
 from tests.networks import segmentor
-from tests.tasks.tiny import ROOT, environment
+from tests.tiny import ROOT, environment
 
 
 @pytest.mark.slow

@@ -90,14 +90,14 @@ def divergence(
 ) -> dict:
     """Measure the feature divergence of pairs of domains; write `WORK_DIR/divergence.json`.
 
-    See `ibn_seg.analyses.divergence.measure` for the definition, whose F is recalled from the paper.
+    See `measure` beside this for the definition, whose F is recalled from the paper.
     Pictures go through the config's test pipeline and whole through the backbone, once each.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        pairs: What is compared, see `ibn_seg.analyses.divergence.domain_pairs`; default 'appearance', 'content'
-            and 'null' on rendered scenes.
+        pairs: What is compared, see `domain_pairs`; default 'appearance', 'content' and 'null' on
+            rendered scenes.
         images: Pictures per side. Default: 200 rendered scenes, and all that a data set has.
         min_images: Fewer pictures on a side are refused.
         scenes: How scenes are rendered.

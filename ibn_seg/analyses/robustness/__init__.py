@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scores under changes of appearance."""

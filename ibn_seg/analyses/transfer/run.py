@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.analyses.transfer.scores import Run, summary
 from ibn_seg.analyses.transfer.share_config import STARTS, check_percent, data_sets, transfer_config
+from ibn_seg.analyses.transfer.share_scores import Run, summary
 from ibn_seg.config import load_config, scope_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json, sha256, write_json
