@@ -6,7 +6,7 @@ from typing import Any
 
 import ibn_seg
 from ibn_seg.benchmark.plan import Plan
-from ibn_seg.benchmark.plan_parts import Analysis
+from ibn_seg.benchmark.plan_parts import PlannedAnalysis
 from ibn_seg.results.identity import counted
 
 # Frames that old plans do not have; none of them change nothing.
@@ -26,7 +26,7 @@ def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     }
 
 
-def analysis_identity(analysis: Analysis, plan: Plan, training: str) -> dict[str, Any]:
+def analysis_identity(analysis: PlannedAnalysis, plan: Plan, training: str) -> dict[str, Any]:
     """Return what changes the numbers of an analysis of a trained network.
 
     Args:

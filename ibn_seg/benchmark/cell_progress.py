@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.store import Store
 from ibn_seg.progress import progress_bar
@@ -147,12 +148,8 @@ class _Costs:
 
 def _found(cell: Cell, result: Mapping[str, Any]) -> str:
     """Return what a cell measured, in short."""
-    if cell.task == "divergence":
-        return f"{len(result['pairs'])} pairs of domains"
-    if cell.task == "robustness":
-        kept = ((name, one["mean"]) for name, one in result["retention"].items())
-        shown = "  ".join(f"{n} {'-' if v is None else f'{100 * v:.1f} %'}" for n, v in kept)
-        return f"retention {shown} "
+    if cell.task != TRAINING:
+        return part(cell.task, "cell").summary(result)
     scores = "  ".join(f"{name} {s['mIoU']:.2f}" for name, s in result["domains"].items())
     return f"mIoU {scores} "
 

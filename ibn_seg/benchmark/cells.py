@@ -15,7 +15,7 @@ from ibn_seg.benchmark.cell_config import (
 )
 from ibn_seg.benchmark.cell_identity import analysis_identity, identity_of
 from ibn_seg.benchmark.plan import Plan
-from ibn_seg.benchmark.plan_parts import Analysis, Block, Transfer
+from ibn_seg.benchmark.plan_parts import Block, PlannedAnalysis, Transfer
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
 from ibn_seg.results.identity import cell_id
@@ -46,7 +46,7 @@ class Cell:
         iterations: Training iterations.
         identity: What changes the cell's numbers.
         config: The config to train or measure, with the data roots of this machine.
-        task: 'train', or the analysis: 'divergence', 'robustness'.
+        task: 'train', or the name of an analysis.
         needs: Ids of the cells whose output it begins from; they come before it in a plan's list.
         share: Percent of the training set that is trained on; None is all of it.
         start: For a transfer 'source' (from the network of `needs`) or 'scratch'; None otherwise.
@@ -183,7 +183,7 @@ def _transfers(
                 yield _training(plan, network, config, needs)
 
 
-def _analyses(plan: Plan, analysis: Analysis, matrix: Sequence[Cell]) -> Iterator[Cell]:
+def _analyses(plan: Plan, analysis: PlannedAnalysis, matrix: Sequence[Cell]) -> Iterator[Cell]:
     """Make the cells that measure networks of the matrix."""
     covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.seed)]
     if not covered:

@@ -8,9 +8,10 @@ from typing import Any
 from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.selection import LAST, selected, selected_checkpoint
-from ibn_seg.benchmark.store import CELL, FAILED, RESULTS, SCHEMA, TEST, Store
+from ibn_seg.benchmark.store import CELL, FAILED, SCHEMA, TEST, Store
 from ibn_seg.io import write_json
 from ibn_seg.provenance import record
+from ibn_seg.run.result_file import result_name
 
 INDEX = "benchmark.json"
 
@@ -48,7 +49,7 @@ def _measured(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
     result, folder = store.result(cell), f"cells/{cell.id}"
     row = {
         "wall_time_s": result["wall_time_s"],
-        "result": f"{folder}/{RESULTS[cell.task]}", "cell": f"{folder}/{CELL}",
+        "result": f"{folder}/{result_name(cell.task)}", "cell": f"{folder}/{CELL}",
         "config": f"configs/{cell.id}.py", "command": result["command"],
     }  # fmt: skip
     if cell.task != TRAINING:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.errors import UserError
@@ -119,8 +120,8 @@ class _Look:
             yield error.line
             return
         yield from self._machine(config)
-        for part in ("train_dataloader", "val_dataloader"):
-            for dataset in _datasets((config.get(part) or {}).get("dataset")):
+        for loader in ("train_dataloader", "val_dataloader"):
+            for dataset in _datasets((config.get(loader) or {}).get("dataset")):
                 yield from self._dataset(dataset, config)[1]
         yield from self._built("model", config.model, config, _network)[1]
 
@@ -160,37 +161,9 @@ class _Look:
         from ibn_seg.run.domains import domain_configs
 
         domains = domain_configs(config)
-        if cell.task == "divergence":
-            yield from self._pairs(cell.options, domains, config)
-            return
-        for name in cell.options["domains"] or domains:
-            yield from self._dataset(domains[name], config)[1]
-
-    def _pairs(
-        self, options: Mapping[str, Any], domains: Mapping[str, Any], config: "Config"
-    ) -> Iterator[str]:
-        """Yield which pairs of an analysis cannot be compared."""
-        from ibn_seg.analyses.divergence.domain_pairs import RENDERED, read_pairs
-        from ibn_seg.analyses.divergence.measure import MIN_IMAGES
-        from ibn_seg.errors import unknown
-
-        for pair in read_pairs(options["pairs"]):
-            for name in pair.names:
-                wanted = options["images"] or (MIN_IMAGES if name.startswith(RENDERED) else None)
-                found, lacking = wanted, ()
-                if not name.startswith(RENDERED):
-                    if name not in domains:
-                        yield str(unknown("domain", name, domains))
-                        continue
-                    total, lacking = self._dataset(domains[name], config)
-                    one_side = total // 2 if pair.halves else total
-                    found = min(wanted or one_side, one_side)
-                yield from lacking
-                if not lacking and found < options["min_images"]:
-                    yield (
-                        f"pair {pair.label}: {found} images of {name} on a side, and"
-                        f" {options['min_images']} are needed: use more, or lower min_images"
-                    )
+        yield from part(cell.task, "cell").lacking(
+            cell.options, domains, lambda dataset: self._dataset(dataset, config)
+        )
 
 
 def _datasets(dataset: Any) -> Iterator[Any]:
@@ -200,8 +173,8 @@ def _datasets(dataset: Any) -> Iterator[Any]:
         yield dataset
         return
     shared = {key: dataset[key] for key in ("pipeline",) if dataset.get(key)}
-    for part in parts:
-        yield {**shared, **part}
+    for one in parts:
+        yield {**shared, **one}
 
 
 def _length(dataset: Any) -> int:

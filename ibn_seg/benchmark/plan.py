@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ibn_seg.benchmark.plan_extras import EXTRAS, read_extras
 from ibn_seg.benchmark.plan_matrix import MATRIX, check_backbones, read_axes
-from ibn_seg.benchmark.plan_parts import Analysis, Block, Budget, Scenes, Transfer
+from ibn_seg.benchmark.plan_parts import Block, Budget, PlannedAnalysis, Scenes, Transfer
 from ibn_seg.benchmark.plan_rules import RULES, read_rules
-from ibn_seg.benchmark.plan_values import Reader, read_yaml
 from ibn_seg.config import SCHEME, config_folder
 from ibn_seg.errors import unknown
+from ibn_seg.yaml_values import Reader, read_yaml
 
 _REQUIRED = ("name", "segmentors", "backbones", "methods", "seeds")
 
@@ -51,7 +51,7 @@ class Plan:
     selection: str = "last"
     scenes: Scenes | None = None
     oracles: Block | None = None
-    analyses: tuple[Analysis, ...] = ()
+    analyses: tuple[PlannedAnalysis, ...] = ()
     transfer: Transfer | None = None
 
     @property

@@ -1,17 +1,18 @@
 """Reads what a plan runs beside its matrix: oracles, analyses of the networks, transfer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ibn_seg.analyses.all_analyses import measuring, part
+from ibn_seg.analyses.option_kinds import read_options
 from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.benchmark.plan_matrix import read_schedule, read_seeds, read_sources
-from ibn_seg.benchmark.plan_parts import Analysis, Block, Choice, Transfer
-from ibn_seg.benchmark.plan_values import Reader
+from ibn_seg.benchmark.plan_parts import Block, Choice, PlannedAnalysis, Transfer
+from ibn_seg.yaml_values import Reader
 
 EXTRAS = ("oracles", "analyses", "transfer")
 _CHOSEN = ("methods", "backbones", "seeds")
-_SEVERITIES = range(1, 6)
 
 
 def read_extras(read: Reader, given: Mapping[str, Any], blocks: Sequence[Block]) -> dict[str, Any]:
@@ -100,13 +101,14 @@ def _choices(
     )
 
 
-def _analyses(read: Reader, value: Any, blocks: Sequence[Block]) -> tuple[Analysis, ...]:
-    readers = {"divergence": _divergence, "robustness": _robustness}
-    given = read.mapping(value, "analyses", readers, " such as {robustness: {severities: [3]}}")
+def _analyses(read: Reader, value: Any, blocks: Sequence[Block]) -> tuple[PlannedAnalysis, ...]:
+    example = " such as {robustness: {severities: [3]}}"
+    given = read.mapping(value, "analyses", measuring(), example)
     found = []
     for task, options in given.items():
         key = f"analyses.{task}"
-        allowed = (*_OPTIONS[task], *_CHOSEN)
+        declared = part(task, "options").OPTIONS
+        allowed = (*(one.name for one in declared), *_CHOSEN)
         options = read.mapping({} if options is None else options, key, allowed)
         networks = _networks(read, options, key, blocks)
         trained = {seed for block in blocks for seed in block.seeds}
@@ -116,52 +118,5 @@ def _analyses(read: Reader, value: Any, blocks: Sequence[Block]) -> tuple[Analys
             name: tuple(getattr(one, "name", one) for one in axis)
             for name, axis in networks.items()
         }
-        found.append(Analysis(task, readers[task](read, options, key), **chosen))
+        found.append(PlannedAnalysis(task, read_options(declared, read, options, key), **chosen))
     return tuple(found)
-
-
-# What of each command's options a plan may give, with what an absent one means.
-_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "divergence": {
-        "pairs": [], "images": None, "min_images": 200, "size": [256, 128], "scene_seed": 1,
-        "seed": 0,
-    },
-    "robustness": {"corruptions": [], "severities": [], "domains": [], "seed": 0},
-}  # fmt: skip
-
-
-def _divergence(read: Reader, given: Mapping[str, Any], key: str) -> dict[str, Any]:
-    options = dict(_OPTIONS["divergence"])
-    if "pairs" in given:
-        pairs = given["pairs"]
-        if isinstance(pairs, list):
-            # YAML reads the name of the pair 'null' as nothing.
-            pairs = ["null" if pair is None else pair for pair in pairs]
-        options["pairs"] = _texts(read, pairs, f"{key}.pairs", "[appearance, content]")
-    for name, least in (("images", 2), ("min_images", 2), ("scene_seed", 0), ("seed", 0)):
-        if name in given:
-            options[name] = read.whole(given[name], f"{key}.{name}", least)
-    if "size" in given:
-        options["size"] = list(read.size(given["size"], f"{key}.size"))
-    return options
-
-
-def _robustness(read: Reader, given: Mapping[str, Any], key: str) -> dict[str, Any]:
-    options = dict(_OPTIONS["robustness"])
-    for name, example in (("corruptions", "[haze, jpeg]"), ("domains", "[cityscapes]")):
-        if name in given:
-            options[name] = _texts(read, given[name], f"{key}.{name}", example)
-    if "severities" in given:
-        grades = read.unique(given["severities"], f"{key}.severities", "[1, 3, 5]")
-        for index, grade in enumerate(grades):
-            at = f"{key}.severities.{index}"
-            read.choice(read.whole(grade, at, 1), at, "severity", _SEVERITIES)
-        options["severities"] = grades
-    if "seed" in given:
-        options["seed"] = read.whole(given["seed"], f"{key}.seed", 0)
-    return options
-
-
-def _texts(read: Reader, value: Any, key: str, example: str) -> list[str]:
-    items: Iterable[Any] = read.unique(value, key, example)
-    return [read.text(item, f"{key}.{k}", example) for k, item in enumerate(items)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
-from ibn_seg.benchmark.plan_values import Reader
+from ibn_seg.yaml_values import Reader
 
 # What of a config decides what is trained and measured; an option must begin with one of them.
 CONFIG_PARTS = (

@@ -103,11 +103,11 @@ class Scenes:
 
 
 @dataclass(frozen=True)
-class Analysis:
+class PlannedAnalysis:
     """What is measured on networks of the matrix, once these are trained.
 
     Attributes:
-        task: 'divergence' or 'robustness', the command that measures.
+        task: Name of the analysis, which is the command that measures.
         options: The command's options by name, all that change its numbers; an empty list stands
             for the command's default.
         methods: Names of the methods whose networks are measured; empty: all.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ibn_seg.benchmark.plan_parts import Budget, Scenes
-from ibn_seg.benchmark.plan_values import Reader
 from ibn_seg.evaluation.protocols import PROTOCOLS
+from ibn_seg.yaml_values import Reader
 
 RULES = ("protocol", "threads", "processes", "gpus", "budget", "selection", "scenes")
 SELECTIONS = ("last", "best-on-source-validation")

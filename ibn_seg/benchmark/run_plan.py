@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cell_progress import Board
 from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell, list_cells
@@ -183,22 +184,15 @@ def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike
 
 
 def _checked_plan(plan_file: str | os.PathLike) -> Plan:
-    """Return a plan whose analyses name pairs and corruptions that there are.
+    """Return a plan whose analyses name what there is.
 
     Raises:
         UserError: The plan is wrong.
     """
-    from ibn_seg.analyses.divergence.domain_pairs import read_pairs
-
     plan = read_plan(plan_file)
     for analysis in plan.analyses:
         try:
-            if analysis.task == "divergence":
-                read_pairs(analysis.options["pairs"])
-            else:
-                from ibn_seg.transforms.corruptions import check_names
-
-                check_names(analysis.options["corruptions"])
+            part(analysis.task, "cell").check(analysis.options)
         except UserError as error:
             raise UserError(f"{plan.file}: analyses.{analysis.task}: {error.line}") from error
     return plan

@@ -4,23 +4,23 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ibn_seg.analyses.all_analyses import analysis, part
 from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.selection import LAST, selected_checkpoint
-from ibn_seg.benchmark.store import RESULTS, TEST, Store
+from ibn_seg.benchmark.store import TEST, Store
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.result_file import result_name
 from ibn_seg.run.setup import add_hooks
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 _DEFAULT_PROTOCOL = "native"
-# Where the analyses of one results folder find the scenes that they compare.
-_COMPARED = "compared"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> It
     """
     work_dir, config = store.work_dir(cell), os.fspath(store.config_file(cell))
     where = ("--work-dir", os.fspath(work_dir))
-    output = work_dir / RESULTS[cell.task]
+    output = work_dir / result_name(cell.task)
     if cell.task == TRAINING:
         yield Step(output, ("train", config, *where, "--resume"), plan.processes)
         if plan.selection != LAST:
@@ -57,8 +57,7 @@ def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> It
             yield Step(work_dir / TEST, ("test", config, best, *where))
         return
     network = _network(plan, store, cells[cell.needs[0]])
-    flags = {"divergence": _divergence_flags, "robustness": _robustness_flags}[cell.task]
-    yield Step(output, (cell.task, config, network, *flags(cell.options, store), *where))
+    yield Step(output, (cell.task, config, network, *_flags(cell, store), *where))
 
 
 def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> "Config":
@@ -95,19 +94,12 @@ def _network(plan: Plan, store: Store, training: Cell) -> str:
     return os.fspath(found.resolve())
 
 
-def _divergence_flags(options: Mapping[str, Any], store: Store) -> list[str]:
-    flags = [word for pair in options["pairs"] for word in ("--pair", pair)]
-    if options["images"] is not None:
-        flags += ["--images", str(options["images"])]
-    flags += ["--size", "x".join(map(str, options["size"]))]
-    for name in ("min_images", "scene_seed", "seed"):
-        flags += [f"--{name.replace('_', '-')}", str(options[name])]
-    return [*flags, "--scenes", os.fspath(store.folder / _COMPARED)]
-
-
-def _robustness_flags(options: Mapping[str, Any], store: Store) -> list[str]:
-    flags = [word for domain in options["domains"] for word in ("--domain", domain)]
-    for name in ("corruptions", "severities"):
-        if options[name]:
-            flags += [f"--{name}", ",".join(map(str, options[name]))]
-    return [*flags, "--seed", str(options["seed"])]
+def _flags(cell: Cell, store: Store) -> list[str]:
+    """Return the flags that give an analysis its options."""
+    flags = [
+        word
+        for option in part(cell.task, "options").OPTIONS
+        for word in option.words(cell.options[option.name])
+    ]
+    shared = analysis(cell.task).shared
+    return [*flags, shared[0], os.fspath(store.folder / shared[1])] if shared else flags

@@ -7,7 +7,7 @@ RESULTS/compared/                scenes in several styles, for the divergence be
 RESULTS/cells/ID/                the work dir of a cell
 RESULTS/cells/ID/result.json     what the training measured
 RESULTS/cells/ID/test.json       what the best checkpoint measured, where the plan counts that one
-RESULTS/cells/ID/divergence.json, robustness.json    what an analysis measured, in place of these
+RESULTS/cells/ID/ANALYSIS.json   what an analysis measured, in place of these
 RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
 RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
 RESULTS/cells/ID/output.log      what its processes printed
@@ -25,13 +25,11 @@ from ibn_seg.benchmark.failure import read_failure
 from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import utc_now
 from ibn_seg.results import lease
+from ibn_seg.run.result_file import result_name
 
 SCHEMA = 1
 # A blocked cell begins from one that failed, or from one that is blocked itself.
 STATES = ("done", "failed", "blocked", "running", "interrupted", "to do")
-RESULTS = {
-    "train": "result.json", "divergence": "divergence.json", "robustness": "robustness.json"
-}  # fmt: skip
 TEST, CELL, FAILED, OUTPUT = "test.json", "cell.json", "failed.json", "output.log"
 
 
@@ -65,7 +63,7 @@ class Store:
         'interrupted' cells have a worker that shows no life, or have begun and have none.
         """
         work_dir = self.work_dir(cell)
-        if (work_dir / CELL).is_file() and (work_dir / RESULTS[cell.task]).is_file():
+        if (work_dir / CELL).is_file() and (work_dir / result_name(cell.task)).is_file():
             return "done"
         held = lease.status(self.lock(cell))
         if held == "held":
@@ -100,7 +98,7 @@ class Store:
 
     def result(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell measured."""
-        return read_json(self.work_dir(cell) / RESULTS[cell.task])
+        return read_json(self.work_dir(cell) / result_name(cell.task))
 
     def test(self, cell: Cell) -> dict[str, Any]:
         """Return what the test of a training's best checkpoint measured."""

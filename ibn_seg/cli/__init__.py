@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from ibn_seg import __version__
+from ibn_seg.analyses.all_analyses import ANALYSES, analysis
 from ibn_seg.environment import environment_error
 from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
 from ibn_seg.heap import keep_freed_memory
@@ -24,18 +25,10 @@ COMMANDS = {
         "ibn_seg.cli.evaluate:evaluate",
         "Score any network, or predictions in files, on named domains.",
     ),
-    "robustness": (
-        "ibn_seg.analyses.robustness.command:robustness",
-        "Evaluate a checkpoint under changes of appearance.",
-    ),
-    "divergence": (
-        "ibn_seg.analyses.divergence.command:divergence",
-        "Measure by layer how far apart two domains are.",
-    ),
-    "transfer": (
-        "ibn_seg.analyses.transfer.command:transfer",
-        "Fine-tune on shares of a target, with the source and without.",
-    ),
+    **{
+        name: (f"ibn_seg.analyses.{name}.command:{name}", analysis(name).summary)
+        for name in ANALYSES
+    },
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "benchmark": ("ibn_seg.cli.benchmark:benchmark", "Train and compare a matrix of networks."),
@@ -57,7 +50,9 @@ COMMANDS = {
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 # Commands that keep freed memory; training at full size would take twice the memory so.
-_KEEPING = ("test", "evaluate", "robustness", "predict")
+_KEEPING = (
+    "test", "evaluate", "predict", *(name for name in ANALYSES if analysis(name).keeps_memory)
+)  # fmt: skip
 # Their warnings are for developers; what matters to a user is said in errors.
 _CHATTY = r"(mmcv|mmengine|mmseg|torch)(\.|$)"
 

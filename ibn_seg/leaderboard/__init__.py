@@ -8,36 +8,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.analyses.transfer.drawing import TRANSFER_NOTE
+from ibn_seg.analyses.all_analyses import ANALYSES, part
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
-from ibn_seg.leaderboard import charts, sections
-from ibn_seg.leaderboard import export_formats as export
-from ibn_seg.leaderboard import score_tables as tables
-from ibn_seg.leaderboard.board_page import TITLE, Section, commits_of, page_text
+from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
+from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
-from ibn_seg.leaderboard.links import Links
-from ibn_seg.leaderboard.measured import (
-    divergence_tables,
-    retention_tables,
-    transfer_tables,
-)
-from ibn_seg.leaderboard.read import Board, read_board
-from ibn_seg.leaderboard.score_tables import Table
+from ibn_seg.leaderboard.read import read_board
+from ibn_seg.report.board import Board
+from ibn_seg.report.links import Links
+from ibn_seg.report.number_record import Record
 from ibn_seg.report.page import scene
 from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.runs import BASELINE
+from ibn_seg.report.section import Section, legend
 from ibn_seg.report.stored_panels import FOLDER, read_panels
+from ibn_seg.report.table import Table
 
 NAME = "leaderboard.html"
-_DEPTH = (
-    "How far the features of two sides are apart, by layer. Lines are means over seeds, areas "
-    "their range."
-)
-_ROBUSTNESS = (
-    "Retention is the mIoU on corrupted pictures over that on clean ones. Lines are means over "
-    "seeds, areas their range."
-)
 
 
 def write_leaderboard(
@@ -73,8 +61,8 @@ def write_leaderboard(
     """
     exports = list(dict.fromkeys(exports))
     for name in exports:
-        if name not in export.FORMATS:
-            raise unknown("export", name, export.FORMATS)
+        if name not in export_formats.FORMATS:
+            raise unknown("export", name, export_formats.FORMATS)
     if published not in WHICH:
         raise unknown("choice of published figures", published, WHICH)
     board = read_board(folders)
@@ -88,11 +76,11 @@ def write_leaderboard(
                              title=title, command=command)}  # fmt: skip
     lines = _provenance(board, command)
     for name in exports:
-        path = page.with_suffix(export.FORMATS[name])
+        path = page.with_suffix(export_formats.FORMATS[name])
         if name == "csv":
-            texts[path] = export.csv_text(made.records())
+            texts[path] = export_formats.csv_text(made.records())
         else:
-            write = export.latex_text if name == "latex" else export.markdown_text
+            write = export_formats.latex_text if name == "latex" else export_formats.markdown_text
             texts[path] = write(chosen, lines)
     for path, text in texts.items():
         write_text(path, text)
@@ -113,31 +101,21 @@ class _Content:
         self.board, self.comparisons, self.baseline, self.links = (
             board, comparisons, baseline, links,
         )  # fmt: skip
-        self.divergence = divergence_tables(board)
-        self.retention = retention_tables(board)
-        self.transfer = transfer_tables(board, baseline)
+        self.analyses = [
+            part(name, "contribution").contribution(board, baseline, links) for name in ANALYSES
+        ]
         self.published = by_train_set(published_rows(published))
-        each = [tables.main_table, tables.condition_tables, tables.class_tables]
+        each = [score_tables.main_table, score_tables.condition_tables, score_tables.class_tables]
         self.main, self.conditions, self.classes = (
             [make(board, found, links) for found in comparisons] for make in each
         )
-        self.texts = {
-            "divergence": [sections.divergence_table(board, t, links) for t in self.divergence],
-            "robustness": [
-                text for t in self.retention for text in sections.retention_tables(board, t, links)
-            ],
-            "transfer": [
-                text
-                for t in self.transfer
-                for text in sections.transfer_table_texts(board, t, baseline, links)
-            ],
-            "published": [sections.published_table(k, v) for k, v in self.published.items()],
-        }
+        self.figures = [
+            sections.published_table(name, rows) for name, rows in self.published.items()
+        ]
         self.unfinished = sections.unfinished_table(board)
 
     def sections(self) -> list[Section]:
         """Return the page's sections in order."""
-        texts = {key: tuple(some) for key, some in self.texts.items()}
         missing = (self.unfinished,) if self.unfinished else ()
         published = (
             "What papers report, as they report it: other resolutions, schedules and ways to "
@@ -146,31 +124,17 @@ class _Content:
         board = self.board
         return [
             Section("methods", "Methods", tuple(self.main),
-                    legend=charts.legend(board, board.methods),
+                    legend=legend(board, board.methods),
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
             Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
-            Section("divergence", "Divergence over depth", texts["divergence"], (_DEPTH,),
-                    legend=self._analysed("divergence"),
-                    charts=tuple(charts.divergence_charts(board))),
-            Section("robustness", "Robustness", texts["robustness"], (_ROBUSTNESS,), folded=True,
-                    legend=self._analysed("robustness"),
-                    charts=tuple(charts.retention_charts(board))),
-            Section("transfer", "Transfer", texts["transfer"], (TRANSFER_NOTE,),
-                    legend=charts.legend(board, (r.method for t in self.transfer for r in t.rows)),
-                    charts=tuple(charts.transfer_charts(board, self.transfer))),
-            Section("published", "Published figures", texts["published"], (published,),
+            *(one.section for one in self.analyses),
+            Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
             Section("unfinished-cells", "Not finished", missing),
         ]  # fmt: skip
-
-    def _analysed(self, task: str) -> tuple[tuple[str, int], ...]:
-        """Return the legend of an analysis."""
-        return charts.legend(
-            self.board, (run.method for run in self.board.analyses if run.task == task)
-        )
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:
         """Return the panels that `ibn-seg panels` left in the folders."""
@@ -185,9 +149,7 @@ class _Content:
         """Return the tables of an export: all but published figures of other training sets."""
         sources = {train_set_of(found.source) for found in self.comparisons}
         fitting = [
-            text
-            for name, text in zip(self.published, self.texts["published"], strict=True)
-            if name in sources
+            text for name, text in zip(self.published, self.figures, strict=True) if name in sources
         ]
         return [*self.all_tables(published=False), *fitting]
 
@@ -196,20 +158,23 @@ class _Content:
         found = [*self.main]
         for some in (*self.conditions, *self.classes):
             found += some
-        for key, some in self.texts.items():
-            found += some if published or key != "published" else []
+        for one in self.analyses:
+            found += one.section.tables
+        found += self.figures if published else []
         return [*found, *([self.unfinished] if self.unfinished else [])]
 
-    def records(self) -> list[export.Record]:
+    def records(self) -> list[Record]:
         """Return every number."""
         board = self.board
-        found = [r for one in self.comparisons for r in export.comparison_records(board, one)]
-        for one in (*self.divergence, *self.retention):
-            found += export.analysis_records(board, one)
-        for one in self.transfer:
-            found += export.transfer_records(board, one, self.baseline)
+        found = [
+            record
+            for one in self.comparisons
+            for record in export_formats.comparison_records(board, one)
+        ]
+        for one in self.analyses:
+            found += one.records
         for rows in self.published.values():
-            found += export.published_records(rows)
+            found += export_formats.published_records(rows)
         return found
 
 

@@ -3,44 +3,18 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Row
-from ibn_seg.leaderboard.links import Links
-from ibn_seg.leaderboard.read import UNKNOWN, Board, Network
-from ibn_seg.leaderboard.score_tables import Table
-from ibn_seg.leaderboard.text import interval_text
+from ibn_seg.report.board import UNKNOWN, Board, Network
+from ibn_seg.report.cell_text import interval_text
+from ibn_seg.report.links import Links
 from ibn_seg.report.page import asset, environment
 from ibn_seg.report.panel_images import legend
+from ibn_seg.report.section import Section
 from ibn_seg.report.tables import number, sign
 
 TITLE = "Leaderboard"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Args:
-        key: Its address on the page.
-        title: Its heading.
-        tables: Its tables.
-        lines: What must be said before them.
-        folded: Whether each table is shown when asked for.
-        legend: Methods with the number of their colour, for its charts.
-        charts: Drawings, each with 'title' and 'svg'.
-        scenes: What `ibn_seg.report.page.scene` returned.
-    """
-
-    key: str
-    title: str
-    tables: tuple[Table, ...] = ()
-    lines: tuple[str, ...] = ()
-    folded: bool = False
-    legend: tuple[tuple[str, int], ...] = ()
-    charts: tuple[dict[str, Any], ...] = field(default=())
-    scenes: tuple[dict[str, Any], ...] = field(default=())
 
 
 def page_text(

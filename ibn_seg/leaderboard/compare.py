@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.leaderboard.read import Board, Network
 from ibn_seg.provenance import source_domains
+from ibn_seg.report.board import Board, Network
 from ibn_seg.report.runs import order_methods
 from ibn_seg.statistics import (
     GapClosed,

@@ -3,16 +3,16 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from ibn_seg.leaderboard.compare import Comparison, Row
-from ibn_seg.leaderboard.measured import AnalysisTable, TransferTable
-from ibn_seg.leaderboard.read import UNKNOWN, Board
-from ibn_seg.leaderboard.score_tables import Table, class_values
+from ibn_seg.leaderboard.score_tables import class_values
+from ibn_seg.report.board import UNKNOWN, Board
+from ibn_seg.report.number_record import Record, difference_record, ends_of, over_seeds
 from ibn_seg.report.published_figures import PublishedRow
+from ibn_seg.report.table import Table
 from ibn_seg.report.tables import Cell, markdown_lines
-from ibn_seg.statistics import Interval, PairedDifference, SeedSummary
 
 FORMATS = {"csv": ".csv", "latex": ".tex", "markdown": ".md"}
 
@@ -21,61 +21,6 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of the CSV: one number with whose it is; unrounded, empty where it has no meaning.
-
-    Args:
-        quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
-            'divergence', 'retention', 'transfer_miou', 'transfer_source_minus_scratch',
-            'transfer_minus_baseline' or 'published_miou'.
-        unit: 'percent', 'points' or nothing.
-        source: Domains trained on.
-        backbone: The backbone.
-        segmentor: The segmentor.
-        method: The method.
-        role: 'method', 'oracle' or 'published'.
-        baseline: The method that a difference is to.
-        domain: The domain, or 'mean of targets'; the pair of sides of a divergence.
-        condition: Class, group of layers, corruption and severity, or start and share.
-        seed: One training seed; empty for what is over seeds.
-        value: The number, or its mean over seeds.
-        sd: Standard deviation over seeds (n - 1).
-        low: Lower end of the 95 % interval.
-        high: Its upper end.
-        n: Number of seeds.
-        seeds_needed: Seeds that tell the difference.
-        remark: Why there is no value or interval; the citation of a published figure.
-        protocol: The evaluation protocol.
-        selection: The rule that chose the checkpoint.
-        result: The file that the number of one seed comes from.
-        command: What repeats its run.
-    """
-
-    quantity: str
-    unit: str = "percent"
-    source: str = ""
-    backbone: str = ""
-    segmentor: str = ""
-    method: str = ""
-    role: str = "method"
-    baseline: str = ""
-    domain: str = ""
-    condition: str = ""
-    seed: int | str = ""
-    value: float | str = ""
-    sd: float | str = ""
-    low: float | str = ""
-    high: float | str = ""
-    n: int | str = ""
-    seeds_needed: int | str = ""
-    remark: str = ""
-    protocol: str = ""
-    selection: str = ""
-    result: str = ""
-    command: str = ""
 
 
 def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
@@ -96,49 +41,9 @@ def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
             yield from _compared(row, found, facts)
             for domain in first.scores:
                 for name, stat in class_values(row, domain).items():
-                    yield from _over_seeds(
+                    yield from over_seeds(
                         "class_iou", stat, row.networks, facts, domain=domain, condition=name
                     )
-
-
-def analysis_records(board: Board, found: AnalysisTable) -> Iterator[Record]:
-    """Yield every number of one analysis."""
-    quantity = {"robustness": "retention"}.get(found.task, found.task)
-    unit = "percent" if quantity == "retention" else ""
-    backbone, segmentor, source = found.shape
-    for row in found.rows:
-        facts = {
-            "unit": unit, "source": source, "backbone": backbone, "segmentor": segmentor,
-            "method": row.method, "selection": board.selection or "", "protocol": board.protocol,
-        }  # fmt: skip
-        for column, stat in row.values.items():
-            where = {"domain": found.of, "condition": column}
-            if stat is None:
-                yield Record(quantity, remark="no value", **facts, **where)
-            else:
-                yield from _over_seeds(quantity, stat, row.runs, facts, **where)
-
-
-def transfer_records(board: Board, found: TransferTable, baseline: str | None) -> Iterator[Record]:
-    """Yield every number of the transfer to one domain."""
-    for row in found.rows:
-        facts = {
-            "source": found.domain, "backbone": found.backbone, "segmentor": found.segmentor,
-            "method": row.method, "protocol": board.protocol, "selection": board.selection or "",
-            "domain": found.domain,
-        }  # fmt: skip
-        for share, stat in row.scores.items():
-            where = {"condition": f"{row.start} {share:g} %"}
-            yield from _over_seeds("transfer_miou", stat, row.networks[share], facts, **where)
-            if share in row.to_scratch:
-                yield _difference(
-                    "transfer_source_minus_scratch", row.to_scratch[share], facts, **where
-                )
-            if share in row.to_baseline:
-                yield _difference(
-                    "transfer_minus_baseline", row.to_baseline[share], facts, **where,
-                    baseline=baseline or "",
-                )  # fmt: skip
 
 
 def published_records(rows: Sequence[PublishedRow]) -> Iterator[Record]:
@@ -245,56 +150,24 @@ def _line(text: str) -> str:
 
 def _scores(row: Row, facts: dict[str, Any]) -> Iterator[Record]:
     for column, stat in row.scores.items():
-        yield from _over_seeds("miou", stat, row.networks, facts, domain=column)
+        yield from over_seeds("miou", stat, row.networks, facts, domain=column)
     for column, stat in row.target_selected.items():
         chosen = {**facts, "selection": "best on the target"}
-        yield from _over_seeds("miou_target_selected", stat, row.networks, chosen, domain=column)
+        yield from over_seeds("miou_target_selected", stat, row.networks, chosen, domain=column)
 
 
 def _compared(row: Row, found: Comparison, facts: dict[str, Any]) -> Iterator[Record]:
     base = {"baseline": found.baseline or ""}
     for column, difference in row.differences.items():
         needed = row.needed[column].seeds
-        yield _difference(
+        yield difference_record(
             "difference", difference, facts, domain=column, **base,
             seeds_needed="" if needed is None else needed,
         )  # fmt: skip
     for target, gap in row.gaps.items():
-        low, high = _ends(gap.interval)
+        low, high = ends_of(gap.interval)
         value = "" if gap.percent is None else gap.percent
         yield Record(
             "gap_closed", **facts, **base, domain=target, value=value, low=low, high=high,
             n=len(gap.seeds), remark=gap.reason or "",
         )  # fmt: skip
-
-
-def _over_seeds(
-    quantity: str, stat: SeedSummary, runs: Sequence[Any], facts: dict[str, Any], **where: str
-) -> Iterator[Record]:
-    """Yield the mean over seeds, then each seed's own number."""
-    facts = {**facts, **where}
-    sd = "" if stat.sd is None else stat.sd
-    yield Record(quantity, **facts, value=stat.mean, sd=sd, n=stat.n)
-    for run, value in zip(runs, stat.values, strict=True):
-        yield Record(
-            quantity, **facts, seed=run.seed, value=value, n=1, result=str(run.result),
-            command=run.command,
-        )  # fmt: skip
-
-
-def _difference(
-    quantity: str, found: PairedDifference, facts: dict[str, Any], **more: Any
-) -> Record:
-    low, high = _ends(found.interval)
-    return Record(
-        quantity, **{**facts, **more, "unit": "points"}, value=found.per_seed.mean,
-        sd="" if found.per_seed.sd is None else found.per_seed.sd, low=low, high=high,
-        n=len(found.seeds), remark=f"seeds {', '.join(map(str, found.seeds))}",
-    )  # fmt: skip
-
-
-def _ends(interval: Interval | None) -> tuple[float | str, float | str]:
-    """Return the ends of an interval; one seed has none."""
-    if interval is None or interval.images_only:
-        return "", ""
-    return interval.low, interval.high

@@ -2,120 +2,27 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ibn_seg.analyses.all_analyses import measuring
 from ibn_seg.analyses.transfer.drawing import STARTS
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of, read_confusions
 from ibn_seg.io import read_json
-from ibn_seg.report.runs import Curve, read_curves, required
+from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
+from ibn_seg.report.runs import read_curves, required
 
 SCHEMA = 1
 INDEX = "benchmark.json"
 EVALUATED = "test.json"
-# What a table says of a network whose maker did not say it.
-UNKNOWN = "not stated"
 # Points between an index and the matrices beside it. On a GPU the test of a checkpoint may differ
 # from its validation by single pixels; a wrong file is further off.
 _TOLERANCE = 0.05
 _RENEW = "run `ibn-seg benchmark` on this folder again, which renews its index"
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """One trained network and what it scores.
-
-    Args:
-        name: Its cell's id, or the folder of its evaluation.
-        method: Row of the tables that it counts towards.
-        backbone: Its backbone.
-        segmentor: Its segmentor.
-        source: The domains trained on, joined by '+'; None if that is not known.
-        seed: Training seed.
-        scores: mIoU by domain at the selected checkpoint, percent.
-        stored: The matrices behind them.
-        result: The file to which its numbers link.
-        command: What repeats its run.
-        record: The content of its training's result, or of its evaluation.
-        share: Percent of the training set, None for all.
-        start: None for a normal training; 'source' or 'scratch' for one that studies transfer.
-        selected: Whether a checkpoint was selected by the benchmark's rule; else it was given.
-        validation: mIoU over iterations by domain, percent.
-    """
-
-    name: str
-    method: str
-    backbone: str
-    segmentor: str
-    source: str | None
-    seed: int
-    scores: Mapping[str, float]
-    stored: StoredConfusions
-    result: Path
-    command: str
-    record: Mapping[str, Any]
-    share: float | None = None
-    start: str | None = None
-    selected: bool = True
-    validation: Mapping[str, Curve] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """What was measured on one trained network.
-
-    Args:
-        task: 'divergence' or 'robustness'.
-        method: The network's method.
-        backbone: Its backbone.
-        segmentor: Its segmentor.
-        source: Its source.
-        seed: Its training seed.
-        content: The content of the result file.
-        result: The result file.
-        command: What repeats the measurement.
-    """
-
-    task: str
-    method: str
-    backbone: str
-    segmentor: str
-    source: str
-    seed: int
-    content: Mapping[str, Any]
-    result: Path
-    command: str
-
-
-@dataclass(frozen=True, eq=False)
-class Board:
-    """Everything that was read.
-
-    Args:
-        protocol: The evaluation protocol of all.
-        selection: The rule that chose checkpoints; None if nothing was trained by a benchmark.
-        networks: The trained networks.
-        analyses: What else was measured on them.
-        unfinished: Rows of the index that are not done.
-        heads: The indices of the benchmarks without their cells, by folder.
-    """
-
-    protocol: str
-    selection: str | None
-    networks: tuple[Network, ...]
-    analyses: tuple[Analysis, ...] = ()
-    unfinished: tuple[Mapping[str, Any], ...] = ()
-    heads: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The names of all methods."""
-        return tuple(dict.fromkeys(network.method for network in self.networks))
 
 
 def read_board(folders: Sequence[str | os.PathLike]) -> Board:
@@ -131,7 +38,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     if not folders:
         raise UserError("no results given", "name at least one folder of results")
     networks: dict[str, Network] = {}
-    analyses: dict[str, Analysis] = {}
+    analyses: dict[str, Measurement] = {}
     unfinished: dict[str, Mapping[str, Any]] = {}
     heads: dict[Path, Mapping[str, Any]] = {}
     protocols: dict[Path, str] = {}
@@ -187,7 +94,7 @@ def _read_row(
     folder: Path,
     row: Any,
     networks: dict[str, Network],
-    analyses: dict[str, Analysis],
+    analyses: dict[str, Measurement],
     unfinished: dict[str, Mapping[str, Any]],
 ) -> None:
     """Sort one row of an index into what it is, unless another folder had the same cell."""
@@ -198,7 +105,7 @@ def _read_row(
         unfinished.setdefault(cell, {**row, "folder": folder})
     elif task == "train" and cell not in networks:
         networks[cell] = _network(folder, row, where)
-    elif task in ("divergence", "robustness") and cell not in analyses:
+    elif task in measuring() and cell not in analyses:
         analyses[cell] = _analysis(folder, row, where)
 
 
@@ -249,12 +156,12 @@ def _identity(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _analysis(folder: Path, row: Mapping[str, Any], where: str) -> Analysis:
+def _analysis(folder: Path, row: Mapping[str, Any], where: str) -> Measurement:
     path = folder / required(row, "result", str, where)
     content = _record(path)
     if content.get("kind") != row["task"]:
         raise UserError(f"{path}: not a result of `ibn-seg {row['task']}`", _RENEW)
-    return Analysis(
+    return Measurement(
         task=row["task"],
         **_identity(row, where),
         content=content,

@@ -1,14 +1,12 @@
 """The leaderboard's tables, formatted: what the page, LaTeX and Markdown show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
-from ibn_seg.leaderboard.links import Links
-from ibn_seg.leaderboard.read import Board, Network
-from ibn_seg.leaderboard.text import (
+from ibn_seg.report.board import Board, Network
+from ibn_seg.report.cell_text import (
     EMPTY,
     difference_cell,
     gap_cell,
@@ -16,45 +14,11 @@ from ibn_seg.leaderboard.text import (
     rule_lines,
     score_cell,
 )
+from ibn_seg.report.links import Links
 from ibn_seg.report.scores import is_best
+from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 from ibn_seg.statistics import SeedSummary, summarise
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows that belong together; the best of a column is the best of its part."""
-
-    title: str | None
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A formatted table.
-
-    Args:
-        key: Its name in exports, of letters, figures and hyphens.
-        caption: What it shows.
-        header: Names of the columns.
-        parts: The rows.
-        rules: Selection, protocol, seeds.
-        names: How many of the first columns hold text.
-        notes: What must be known of some rows.
-    """
-
-    key: str
-    caption: str
-    header: tuple[str, ...]
-    parts: tuple[Part, ...]
-    rules: tuple[str, ...] = ()
-    names: int = 1
-    notes: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> tuple[tuple[Cell, ...], ...]:
-        """The rows of all parts."""
-        return tuple(row for part in self.parts for row in part.rows)
 
 
 def main_table(board: Board, found: Comparison, links: Links) -> Table:
@@ -282,9 +246,3 @@ def _label(column: str, found: Comparison) -> str:
 
 def _source(found: Comparison) -> str:
     return found.source or "data that are not stated"
-
-
-def slug(text: str) -> str:
-    """Return a text as letters, figures and hyphens."""
-    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-    return "-".join(part for part in kept.split("-") if part) or "unknown"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json
-from ibn_seg.run.result_file import RESULT_FILES, recorder
+from ibn_seg.run.result_file import recorder, result_name
 from ibn_seg.run.setup import set_seed
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _earlier_config(cfg: "Config") -> Any:
     from ibn_seg.engine.checkpoint import config_of_run
 
     text = config_of_run(cfg.work_dir, _checkpoint_hook(cfg))
-    result = Path(os.fspath(cfg.work_dir)) / RESULT_FILES["train"]
+    result = Path(os.fspath(cfg.work_dir)) / result_name("train")
     if text is None and result.is_file():
         with contextlib.suppress(UserError):  # a damaged one says nothing
             found = read_json(result)

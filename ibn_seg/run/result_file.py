@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from ibn_seg.engine import RunRecordHook, StrictRunner
 
 SCHEMA = 1
-# A test never overwrites the record of a training in the same folder.
-RESULT_FILES = {
-    "train": "result.json",
-    "test": "test.json",
-    "divergence": "divergence.json",
-    "robustness": "robustness.json",
-    "transfer": "transfer.json",
-}
+
+
+def result_name(kind: str) -> str:
+    """Return the name of the result file of 'train', 'test' or an analysis.
+
+    A test never overwrites the record of a training in the same folder.
+    """
+    return "result.json" if kind == "train" else f"{kind}.json"
 
 
 def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
     """Return the record of a finished run, or None if it has not finished."""
-    path = Path(work_dir) / RESULT_FILES[kind]
+    path = Path(work_dir) / result_name(kind)
     return read_json(path) if path.is_file() else None
 
 
@@ -67,7 +67,7 @@ def finish(
 
     Args:
         runner: The runner, when it has run.
-        kind: A key of `RESULT_FILES`.
+        kind: 'train', 'test' or the name of an analysis.
         measured: Returns what is particular to the task; called on the first rank.
         command: The command line.
         checkpoint: The file of the weights.
@@ -77,7 +77,7 @@ def finish(
     shared: list[dict | None] = [None]
     if is_main_process():
         shared = [{**_run_facts(runner, kind, command, checkpoint), **measured()}]
-        write_json(Path(runner.work_dir) / RESULT_FILES[kind], shared[0])
+        write_json(Path(runner.work_dir) / result_name(kind), shared[0])
     broadcast_object_list(shared)
     return shared[0]
 

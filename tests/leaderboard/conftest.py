@@ -6,7 +6,8 @@ import pytest
 
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.compare import Comparison, compare
-from ibn_seg.leaderboard.read import Board, read_board
+from ibn_seg.leaderboard.read import read_board
+from ibn_seg.report.board import Board
 from tests.leaderboard.made import evaluated, whole
 
 

@@ -7,13 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ibn_seg.analyses.divergence.numbers import divergence_tables
+from ibn_seg.analyses.robustness.numbers import retention_tables
+from ibn_seg.analyses.transfer.numbers import transfer_tables
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import TARGETS, check_baseline, compare
-from ibn_seg.leaderboard.measured import (
-    divergence_tables,
-    retention_tables,
-    transfer_tables,
-)
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.statistics import paired_difference
 from tests.leaderboard.made import DOMAINS, Folder, evaluated, matrices, skill_of

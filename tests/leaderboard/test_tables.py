@@ -2,10 +2,10 @@
 
 import pytest
 
-from ibn_seg.leaderboard.links import Links
-from ibn_seg.leaderboard.measured import divergence_tables
+from ibn_seg.analyses.divergence.contribution import divergence_table
+from ibn_seg.analyses.divergence.numbers import divergence_tables
 from ibn_seg.leaderboard.score_tables import class_tables, main_table
-from ibn_seg.leaderboard.sections import divergence_table
+from ibn_seg.report.links import Links
 from tests.leaderboard.made import matrices, skill_of
 from tests.statistics.made import CLASSES
 

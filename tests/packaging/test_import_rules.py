@@ -15,7 +15,7 @@ PICTURES = {"numpy", "cv2", "PIL"}
 BASE = (
     "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
     "checkpoint_files", "io", "provenance", "config_errors", "config_values", "config",
-    "progress", "heap", "worker_pool",
+    "progress", "heap", "worker_pool", "yaml_values",
 )  # fmt: skip
 # The rooms, each behind those that it may use: arrows run up this table, never down.
 ROOMS: dict[str, set[str]] = {
@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "explain": set(),
     "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
     "scenes": {"datasets"},
-    "report": {"datasets", "statistics"},
+    "report": {"datasets", "evaluation", "statistics"},
     "run": {"surgery", "datasets", "evaluation", "engine", "explain", "plugins"},
     "command_options": {"run"},
     "swap": {"models", "plugins", "run"},
@@ -45,13 +45,13 @@ ROOMS: dict[str, set[str]] = {
     },
     "leaderboard": {"datasets", "evaluation", "statistics", "report", "analyses"},
     "benchmark": {
-        "evaluation", "transforms", "results", "explain", "scenes", "run", "analyses",
+        "evaluation", "results", "explain", "scenes", "run", "analyses",
     },
     "panels": {"datasets", "evaluation", "explain", "report", "run", "benchmark"},
     "demo": {"engine", "scenes", "report", "run", "panels"},
     "cli": {
         "models", "transforms", "scenes", "report", "run", "command_options", "swap", "imagenet",
-        "predict", "export", "downloads", "leaderboard", "benchmark", "panels", "demo",
+        "predict", "export", "downloads", "analyses", "leaderboard", "benchmark", "panels", "demo",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -80,6 +80,7 @@ PACKAGES: dict[str, Packages] = {
     "config": Packages(set(), {"mmengine"}),
     "progress": Packages(set(), {"rich"}),
     "worker_pool": Packages({"cv2"}),
+    "yaml_values": Packages(set(), {"yaml"}),
     "layers": Packages({"torch", "numpy"}),
     "layers.triton_kernels": Packages({"triton"}),
     "layers.triton_passes": Packages({"torch", "triton"}),
@@ -123,6 +124,7 @@ PACKAGES: dict[str, Packages] = {
     "export.exportable": Packages({"torch"}),
     "downloads": Packages(PICTURES, MM),
     "analyses": Packages({"numpy"}, MM | {"torch"}),
+    "analyses.option_kinds": Packages(set(), {"click"}),
     "analyses.divergence.features": Packages({"torch", "numpy"}),
     "analyses.divergence.measure": Packages({"numpy"}),
     **{
@@ -135,7 +137,6 @@ PACKAGES: dict[str, Packages] = {
     },
     "leaderboard": Packages({"numpy", "markupsafe"}),
     "benchmark": Packages(set(), MM | {"torch"}),
-    "benchmark.plan_values": Packages(set(), {"yaml"}),
     "panels": Packages({"numpy"}, MM | {"torch", "cv2"}),
     "demo": Packages({"numpy"}),
     "cli": Packages({"click", "rich"}),

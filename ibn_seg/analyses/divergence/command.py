@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.command_options import ConfigCommand, Size, command_line, config_options
+from ibn_seg.analyses.divergence.options import OPTIONS
+from ibn_seg.analyses.option_kinds import add_options
+from ibn_seg.command_options import ConfigCommand, command_line, config_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,22 +17,13 @@ if TYPE_CHECKING:
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
-@click.option("--pair", "pairs", metavar="KIND[:NAMES]", multiple=True,
-              help="appearance, content, null or domains:A,B; repeat for several. Default: the "
-              "first three, on rendered scenes.")  # fmt: skip
-@click.option("--images", type=click.IntRange(2),
-              help="Per side. Default: 200 rendered scenes; all of a data set.")  # fmt: skip
-@click.option("--min-images", type=click.IntRange(2), default=200, show_default=True,
-              help="Refuse sides of fewer pictures.")  # fmt: skip
+@add_options(OPTIONS, "pairs", "images", "min_images")
 @click.option("--scenes", metavar="DIR", help="Where scenes are rendered, and found again. "
               "Default: WORK_DIR/scenes.")  # fmt: skip
-@click.option("--size", type=Size(), default="256x128", show_default=True, help="Of the scenes.")
-@click.option("--scene-seed", type=click.IntRange(0), default=1, show_default=True,
-              help="Seed of the scenes.")  # fmt: skip
+@add_options(OPTIONS, "size", "scene_seed")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes that render.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the random halves.")  # fmt: skip
+@add_options(OPTIONS, "seed")
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/divergence.")
 @click.option("--plot", metavar="FILE", help="Draw the divergence over depth, .svg or .png.")
 @click.option("--with", "others", metavar="RESULT", multiple=True,

@@ -6,26 +6,21 @@ from collections.abc import Mapping
 
 import click
 
+from ibn_seg.analyses.option_kinds import add_options
+from ibn_seg.analyses.robustness.options import OPTIONS
 from ibn_seg.command_options import (
     ConfigCommand,
     command_line,
     config_options,
     launch_options,
     set_local_rank,
-    split_numbers,
-    split_words,
 )
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
-@click.option("--corruptions", metavar="A,B,...", default="", help="Default: all twelve.")
-@click.option("--severities", metavar="1,3,5", default="", help="Of 1 to 5. Default: all.")
-@click.option("--domain", "domains", metavar="NAME", multiple=True,
-              help="A domain of the config; repeat for several. Default: all.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Seed of the noise.")  # fmt: skip
+@add_options(OPTIONS, "corruptions", "severities", "domains", "seed")
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/robustness.")
 @click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
 @config_options
@@ -33,8 +28,8 @@ from ibn_seg.command_options import (
 def robustness(
     config: str,
     checkpoint: str,
-    corruptions: str,
-    severities: str,
+    corruptions: tuple[str, ...],
+    severities: tuple[int, ...],
     domains: tuple[str, ...],
     seed: int,
     work_dir: str | None,
@@ -64,8 +59,8 @@ def robustness(
         result = run(
             config,
             checkpoint,
-            corruptions=split_words(corruptions),
-            severities=split_numbers(severities, "--severities"),
+            corruptions=corruptions,
+            severities=severities,
             domains=domains,
             seed=seed,
             work_dir=work_dir,

@@ -1,1 +1,7 @@
 """Fine-tuning on shares of a target's training set, with the source's network and without."""
+
+from ibn_seg.analyses.all_analyses import Analysis
+
+ANALYSIS = Analysis(
+    "transfer", "Fine-tune on shares of a target, with the source and without.", measures=False
+)

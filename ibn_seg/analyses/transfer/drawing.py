@@ -5,13 +5,12 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.report import plots
 from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours, top_of
 from ibn_seg.report.runs import order_methods
 
-# What a training on the share begins from, with what the reader is told.
-STARTS = {"source": "fine-tuned from the source", "scratch": "without the source"}
 TRANSFER_NOTE = (
     "Solid lines: fine-tuned from the network trained on the source. Dashed lines: trained on the "
     "same share of the target without it. Lines are means over seeds, areas their range."

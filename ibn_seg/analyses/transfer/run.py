@@ -17,7 +17,7 @@ from ibn_seg.provenance import record
 from ibn_seg.results.identity import counted
 from ibn_seg.run import setup
 from ibn_seg.run.protocol import is_metric_of_ours
-from ibn_seg.run.result_file import RESULT_FILES, SCHEMA, read_result
+from ibn_seg.run.result_file import SCHEMA, read_result, result_name
 from ibn_seg.run.schedule import iterations_of, scale_learning_rate, stretch
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def transfer(
             **summary(results, folder),
         }
         if is_main_process():
-            write_json(folder / RESULT_FILES["transfer"], facts)
+            write_json(folder / result_name("transfer"), facts)
     return facts
 
 

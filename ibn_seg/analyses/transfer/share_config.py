@@ -11,7 +11,8 @@ from ibn_seg.type_names import is_named
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-STARTS = ("source", "scratch")
+# What a training on the share begins from, with what the reader is told.
+STARTS = {"source": "fine-tuned from the source", "scratch": "without the source"}
 
 
 def transfer_config(
@@ -53,7 +54,7 @@ def transfer_config(
     found.experiment = {
         **(found.get("experiment") or {}),
         "share": float(share),
-        "start": STARTS[checkpoint is None],
+        "start": "scratch" if checkpoint is None else "source",
     }
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.provenance import source_domains
-from ibn_seg.run.result_file import RESULT_FILES
+from ibn_seg.run.result_file import result_name
 from ibn_seg.statistics import mean_score, paired_difference
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _row(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
         "training_set": result["training_set"],
         "mIoU": {domain: scores["mIoU"] for domain, scores in result["domains"].items()},
         "wall_time_s": result["wall_time_s"],
-        "result": f"{run.name}/{RESULT_FILES['train']}",
+        "result": f"{run.name}/{result_name('train')}",
         "confusions": f"{run.name}/{result['confusions']}",
         "checkpoint": f"{run.name}/{Path(result['checkpoint']).name}",
     }

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ibn_seg.leaderboard.read import Analysis, Network
+from ibn_seg.report.board import Measurement, Network
 
-Run = Network | Analysis
+Run = Network | Measurement
 
 
 class Links:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from ibn_seg.leaderboard.links import Links, Run
-from ibn_seg.leaderboard.read import Board
+from ibn_seg.report.board import Board
+from ibn_seg.report.links import Links, Run
 from ibn_seg.report.tables import NOTHING, Cell, number, signed, stat_text
 from ibn_seg.statistics import GapClosed, PairedDifference, SeedsNeeded, SeedSummary
 

@@ -1,0 +1,206 @@
+"""Options of an analysis: declared once, read from a plan and from the command line alike."""
+
+import abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ibn_seg.yaml_values import Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option(abc.ABC):
+    """One option that changes the numbers of an analysis.
+
+    Attributes:
+        name: Its name in a plan and in Python.
+        help: What `--help` says.
+        default: What an absent one means.
+        flag: Its name on the command line; default `--NAME` with hyphens.
+        metavar: What `--help` calls its value.
+    """
+
+    name: str
+    help: str
+    default: Any = None
+    flag: str | None = None
+    metavar: str | None = None
+
+    @abc.abstractmethod
+    def read(self, read: Reader, value: Any, key: str) -> Any:
+        """Return what a plan gives, checked.
+
+        Args:
+            read: The reader of the plan.
+            value: What stands there.
+            key: Where, as a dotted path.
+
+        Raises:
+            UserError: It is not allowed.
+        """
+
+    @abc.abstractmethod
+    def words(self, value: Any) -> list[str]:
+        """Return the words of a command line that give a value; none for what is left out."""
+
+    @abc.abstractmethod
+    def decorate(self, function: Callable) -> Callable:
+        """Add the option to a click command."""
+
+    @property
+    def flag_name(self) -> str:
+        """The option's name on the command line."""
+        return self.flag or f"--{self.name.replace('_', '-')}"
+
+    def _click(self, **settings: Any) -> Callable:
+        import click
+
+        return click.option(
+            self.flag_name, self.name, metavar=self.metavar, help=self.help, **settings
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Option):
+    """A whole number of at least `least`."""
+
+    least: int = 0
+
+    def read(self, read: Reader, value: Any, key: str) -> int:
+        """See `Option`."""
+        return read.whole(value, key, self.least)
+
+    def words(self, value: int | None) -> list[str]:
+        """See `Option`."""
+        return [] if value is None else [self.flag_name, str(value)]
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        import click
+
+        shown = {} if self.default is None else {"default": self.default, "show_default": True}
+        return self._click(type=click.IntRange(self.least), **shown)(function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSize(Option):
+    """Width and height in pixels: [256, 128] in a plan, 256x128 on the command line."""
+
+    def read(self, read: Reader, value: Any, key: str) -> list[int]:
+        """See `Option`."""
+        return list(read.size(value, key))
+
+    def words(self, value: Sequence[int]) -> list[str]:
+        """See `Option`."""
+        return [self.flag_name, "x".join(map(str, value))]
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        from ibn_seg.command_options import Size
+
+        default = "x".join(map(str, self.default))
+        return self._click(type=Size(), default=default, show_default=True)(function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names(Option):
+    """Texts, none twice; none at all stands for the command's default.
+
+    Attributes:
+        example: A list as a plan gives it.
+        repeated: Whether the flag is given once for each; else they are joined by commas.
+        null: What YAML's nothing means: `null` is a name, too.
+    """
+
+    example: str
+    repeated: bool = True
+    null: str | None = None
+
+    def read(self, read: Reader, value: Any, key: str) -> list[str]:
+        """See `Option`."""
+        if self.null is not None and isinstance(value, list):
+            value = [self.null if one is None else one for one in value]
+        items: Iterable[Any] = read.unique(value, key, self.example)
+        return [read.text(item, f"{key}.{k}", self.example) for k, item in enumerate(items)]
+
+    def words(self, value: Sequence[str]) -> list[str]:
+        """See `Option`."""
+        if self.repeated:
+            return [word for one in value for word in (self.flag_name, one)]
+        return [self.flag_name, ",".join(value)] if value else []
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        from ibn_seg.command_options import split_words
+
+        if self.repeated:
+            return self._click(multiple=True)(function)
+        return self._click(default="", callback=lambda _, __, text: split_words(text))(function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grades(Option):
+    """Whole numbers of a small range, none twice; none at all stands for the command's default.
+
+    Attributes:
+        kind: What one is called in messages.
+        allowed: The numbers.
+    """
+
+    kind: str
+    allowed: Sequence[int]
+
+    def read(self, read: Reader, value: Any, key: str) -> list[int]:
+        """See `Option`."""
+        found = read.unique(value, key, "[1, 3, 5]")
+        for index, one in enumerate(found):
+            at = f"{key}.{index}"
+            read.choice(read.whole(one, at, min(self.allowed)), at, self.kind, self.allowed)
+        return found
+
+    def words(self, value: Sequence[int]) -> list[str]:
+        """See `Option`."""
+        return [self.flag_name, ",".join(map(str, value))] if value else []
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        from ibn_seg.command_options import split_numbers
+
+        flag = self.flag_name
+        return self._click(default="", callback=lambda _, __, text: split_numbers(text, flag))(
+            function
+        )
+
+
+def read_options(
+    options: Iterable[Option], read: Reader, given: Mapping[str, Any], key: str
+) -> dict[str, Any]:
+    """Return every option of an analysis, those that a plan gives checked.
+
+    Args:
+        options: What the analysis declares.
+        read: The reader of the plan.
+        given: What the plan gives.
+        key: Where, as a dotted path.
+
+    Raises:
+        UserError: A value is not allowed.
+    """
+    return {
+        one.name: one.read(read, given[one.name], f"{key}.{one.name}")
+        if one.name in given
+        else one.default
+        for one in options
+    }
+
+
+def add_options(options: Sequence[Option], *names: str) -> Callable[[Callable], Callable]:
+    """Return a decorator that adds some of an analysis' options to its click command, in order."""
+
+    def decorate(function: Callable) -> Callable:
+        by_name = {one.name: one for one in options}
+        for name in reversed(names):
+            function = by_name[name].decorate(function)
+        return function
+
+    return decorate

@@ -1,0 +1,28 @@
+"""Robustness as a cell of a benchmark."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """See `ibn_seg.analyses.all_analyses.Cell`."""
+    from ibn_seg.transforms.corruptions import check_names
+
+    check_names(options["corruptions"])
+
+
+def lacking(
+    options: Mapping[str, Any],
+    domains: Mapping[str, Any],
+    length: Callable[[Any], tuple[int, tuple[str, ...]]],
+) -> Iterator[str]:
+    """See `ibn_seg.analyses.all_analyses.Cell`: data sets that are not there."""
+    for name in options["domains"] or domains:
+        yield from length(domains[name])[1]
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """See `ibn_seg.analyses.all_analyses.Cell`."""
+    kept = ((name, one["mean"]) for name, one in result["retention"].items())
+    shown = "  ".join(f"{n} {'-' if v is None else f'{100 * v:.1f} %'}" for n, v in kept)
+    return f"retention {shown} "

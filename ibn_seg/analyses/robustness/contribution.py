@@ -1,0 +1,105 @@
+"""What robustness adds to a leaderboard."""
+
+from ibn_seg.analyses.robustness.drawing import robustness_charts
+from ibn_seg.analyses.robustness.numbers import retention_tables
+from ibn_seg.report.board import Board
+from ibn_seg.report.cell_text import rule_lines, score_cell
+from ibn_seg.report.links import Links
+from ibn_seg.report.measured import (
+    AnalysisTable,
+    Measured,
+    analysis_records,
+    named_content,
+    runs_by_shape,
+    seeds_of,
+    shape_words,
+)
+from ibn_seg.report.runs import order_methods
+from ibn_seg.report.scores import is_best
+from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
+from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.tables import Cell
+
+_INTRODUCTION = (
+    "Retention is the mIoU on corrupted pictures over that on clean ones. Lines are means over "
+    "seeds, areas their range."
+)
+
+
+def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
+    """Return the section and the numbers of robustness; see `Contribution`."""
+    found = retention_tables(board)
+    methods = [run.method for run in board.analyses if run.task == "robustness"]
+    section = Section(
+        "robustness",
+        "Robustness",
+        tuple(text for table in found for text in retention_texts(board, table, links)),
+        (_INTRODUCTION,),
+        folded=True,
+        legend=legend(board, methods),
+        charts=tuple(retention_charts(board)),
+    )
+    records = [r for table in found for r in analysis_records(board, table, "retention", "percent")]
+    return Contribution(section, tuple(records))
+
+
+def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Table]:
+    """Return the means as methods x corruptions, and every severity as rows x methods."""
+    means = [name for name in found.columns if not _severity(name)]
+    graded = [name for name in found.columns if _severity(name)]
+    rules = rule_lines(board, [seeds_of(row) for row in found.rows])
+    rows = tuple(
+        (Cell(row.method), *(_retention(row, name, found, links) for name in means))
+        for row in found.rows
+    )
+    details = tuple(
+        (Cell(name), *(_retention(row, name, found, links) for row in found.rows))
+        for name in graded
+    )
+    key = f"{slug(found.of)}-{slug(' '.join(found.shape))}"
+    shape = f"on {found.of} ({', '.join(found.shape)})"
+    header = tuple(name.replace("_", " ") for name in means)
+    return [
+        Table(
+            f"robustness-{key}",
+            f"Retention (%): corrupted mIoU over clean mIoU, {shape}, mean over severities",
+            ("Method", *header),
+            (Part(None, rows),),
+            rules,
+        ),
+        Table(
+            f"severities-{key}",
+            f"Retention (%) by corruption and severity, {shape}",
+            ("Corruption", *(row.method for row in found.rows)),
+            (Part(None, details),),
+            rules,
+        ),
+    ]
+
+
+def retention_charts(board: Board) -> list[Chart]:
+    """Return the retention over severity of each corruption, domain and shape."""
+    charts = []
+    for k, (shape, runs) in enumerate(runs_by_shape(board, "robustness").items()):
+        contents = [named_content(run) for run in runs]
+        domains = dict.fromkeys(name for one in contents for name in one.get("retention") or ())
+        for at, domain in enumerate(domains):
+            drawn = robustness_charts(
+                contents, domain, f"robust{k}-{at}", methods=order_methods(board.methods)
+            )
+            charts += [
+                chart(f"{title.replace('_', ' ')}, on {domain}: {shape_words(shape)}", svg)
+                for title, svg in drawn.items()
+            ]
+    return charts
+
+
+def _severity(column: str) -> bool:
+    return column.rpartition(" ")[2].isdecimal()
+
+
+def _retention(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
+    stat = row.values[column]
+    others = [other.values[column] for other in found.rows if other.values[column] is not None]
+    best = stat is not None and is_best(stat, others)
+    return score_cell(stat, links, row.runs, best)

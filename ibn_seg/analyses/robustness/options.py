@@ -1,0 +1,31 @@
+"""What changes the numbers of a robustness."""
+
+from ibn_seg.analyses.option_kinds import Grades, Names, Whole
+
+OPTIONS = (
+    Names(
+        name="domains",
+        flag="--domain",
+        metavar="NAME",
+        help="A domain of the config; repeat for several. Default: all.",
+        default=[],
+        example="[cityscapes]",
+    ),
+    Names(
+        name="corruptions",
+        metavar="A,B,...",
+        help="Default: all twelve.",
+        default=[],
+        example="[haze, jpeg]",
+        repeated=False,
+    ),
+    Grades(
+        name="severities",
+        metavar="1,3,5",
+        help="Of 1 to 5. Default: all.",
+        default=[],
+        kind="severity",
+        allowed=range(1, 6),
+    ),
+    Whole(name="seed", help="Seed of the noise.", default=0),
+)

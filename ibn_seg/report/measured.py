@@ -1,0 +1,150 @@
+"""Results of an analysis as methods over seeds: tables of numbers, unrounded."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.report.board import Board, Measurement
+from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.runs import order_methods
+from ibn_seg.statistics import SeedSummary, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One method's values in an analysis.
+
+    Args:
+        method: Its name.
+        values: What was measured over seeds, by column; None where it has no value.
+        runs: The results behind them, by seed.
+    """
+
+    method: str
+    values: dict[str, SeedSummary | None]
+    runs: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisTable:
+    """Methods x columns of one analysis, for one backbone, segmentor and source.
+
+    Args:
+        task: Name of the analysis.
+        of: What was measured, such as the pair of sides or the domain.
+        shape: Backbone, segmentor and source.
+        columns: Names of the values, such as groups of layers.
+        rows: The methods.
+        few_images: Whether a side had fewer pictures than the command asks for by default.
+    """
+
+    task: str
+    of: str
+    shape: tuple[str, str, str]
+    columns: tuple[str, ...]
+    rows: tuple[Measured, ...]
+    few_images: bool = False
+
+
+def runs_by_shape(board: Board, task: str) -> dict[tuple[str, str, str], list[Measurement]]:
+    """Return the results of an analysis by backbone, segmentor and source."""
+    found: dict[tuple[str, str, str], list[Measurement]] = {}
+    for run in board.analyses:
+        if run.task == task:
+            found.setdefault((run.backbone, run.segmentor, run.source), []).append(run)
+    return found
+
+
+def part_of(run: Measurement, key: str) -> Mapping:
+    """Return a mapping of a result.
+
+    Raises:
+        UserError: It is missing.
+    """
+    part = run.content.get(key)
+    if not isinstance(part, Mapping):
+        raise UserError(f"{run.result}: has no {key!r}", f"run `ibn-seg {run.task}` again")
+    return part
+
+
+def checked(
+    run: Measurement, read: Callable[[Measurement, str], dict[str, float | None]], of: str
+) -> dict[str, float | None]:
+    """Return the values of a result; whatever is amiss with it is one `UserError`."""
+    try:
+        return read(run, of)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{run.result}: {of!r} is damaged ({error!r})", f"run `ibn-seg {run.task}` again"
+        ) from error
+
+
+def analysis_table(
+    task: str,
+    of: str,
+    shape: tuple[str, str, str],
+    runs: Sequence[Measurement],
+    values: Mapping[int, Mapping[str, float | None]],
+    few: bool = False,
+) -> AnalysisTable:
+    """Return one table of an analysis.
+
+    Args:
+        task: Name of the analysis.
+        of: What was measured: the pair of sides, or the domain.
+        shape: Backbone, segmentor and source.
+        runs: The results.
+        values: The values of each result, by the `id` of the result and by column.
+        few: Whether a side had fewer pictures than the command asks for by default.
+    """
+    columns = tuple(dict.fromkeys(name for run in runs for name in values[id(run)]))
+    rows = []
+    for method in order_methods([run.method for run in runs]):
+        mine = tuple(sorted((r for r in runs if r.method == method), key=lambda run: run.seed))
+        found = {name: [values[id(run)].get(name) for run in mine] for name in columns}
+        summaries = {n: None if None in some else summarise(some) for n, some in found.items()}
+        rows.append(Measured(method, summaries, mine))
+    return AnalysisTable(task, of, shape, columns, tuple(rows), few)
+
+
+def analysis_records(
+    board: Board, found: AnalysisTable, quantity: str, unit: str
+) -> Iterator[Record]:
+    """Yield every number of one table of an analysis.
+
+    Args:
+        board: What was read.
+        found: The table.
+        quantity: What the numbers are, as `Record` has it.
+        unit: Their unit.
+    """
+    backbone, segmentor, source = found.shape
+    for row in found.rows:
+        facts = {
+            "unit": unit, "source": source, "backbone": backbone, "segmentor": segmentor,
+            "method": row.method, "selection": board.selection or "", "protocol": board.protocol,
+        }  # fmt: skip
+        for column, stat in row.values.items():
+            where = {"domain": found.of, "condition": column}
+            if stat is None:
+                yield Record(quantity, remark="no value", **facts, **where)
+            else:
+                yield from over_seeds(quantity, stat, row.runs, facts, **where)
+
+
+def named_content(run: Measurement) -> Mapping[str, Any]:
+    """Return a result under the names that the benchmark's index has for its network."""
+    names = {"method": run.method, "backbone": run.backbone, "seed": run.seed}
+    return {**run.content, "name": str(run.result), **names}
+
+
+def seeds_of(row: Measured) -> tuple[int, ...]:
+    """Return the training seeds of a row."""
+    return tuple(run.seed for run in row.runs)
+
+
+def shape_words(shape: tuple[str, str, str]) -> str:
+    """Return backbone, segmentor and source in words."""
+    backbone, segmentor, source = shape
+    return f"{backbone}, {segmentor}, trained on {source}"

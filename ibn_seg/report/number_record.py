@@ -1,0 +1,95 @@
+"""One number for other programs, with whose it is: a line of the leaderboard's CSV."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ibn_seg.statistics import Interval, PairedDifference, SeedSummary
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the CSV: one number with whose it is; unrounded, empty where it has no meaning.
+
+    Args:
+        quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
+            'divergence', 'retention', 'transfer_miou', 'transfer_source_minus_scratch',
+            'transfer_minus_baseline' or 'published_miou'.
+        unit: 'percent', 'points' or nothing.
+        source: Domains trained on.
+        backbone: The backbone.
+        segmentor: The segmentor.
+        method: The method.
+        role: 'method', 'oracle' or 'published'.
+        baseline: The method that a difference is to.
+        domain: The domain, or 'mean of targets'; the pair of sides of a divergence.
+        condition: Class, group of layers, corruption and severity, or start and share.
+        seed: One training seed; empty for what is over seeds.
+        value: The number, or its mean over seeds.
+        sd: Standard deviation over seeds (n - 1).
+        low: Lower end of the 95 % interval.
+        high: Its upper end.
+        n: Number of seeds.
+        seeds_needed: Seeds that tell the difference.
+        remark: Why there is no value or interval; the citation of a published figure.
+        protocol: The evaluation protocol.
+        selection: The rule that chose the checkpoint.
+        result: The file that the number of one seed comes from.
+        command: What repeats its run.
+    """
+
+    quantity: str
+    unit: str = "percent"
+    source: str = ""
+    backbone: str = ""
+    segmentor: str = ""
+    method: str = ""
+    role: str = "method"
+    baseline: str = ""
+    domain: str = ""
+    condition: str = ""
+    seed: int | str = ""
+    value: float | str = ""
+    sd: float | str = ""
+    low: float | str = ""
+    high: float | str = ""
+    n: int | str = ""
+    seeds_needed: int | str = ""
+    remark: str = ""
+    protocol: str = ""
+    selection: str = ""
+    result: str = ""
+    command: str = ""
+
+
+def over_seeds(
+    quantity: str, stat: SeedSummary, runs: Sequence[Any], facts: dict[str, Any], **where: str
+) -> Iterator[Record]:
+    """Yield the mean over seeds, then each seed's own number."""
+    facts = {**facts, **where}
+    sd = "" if stat.sd is None else stat.sd
+    yield Record(quantity, **facts, value=stat.mean, sd=sd, n=stat.n)
+    for run, value in zip(runs, stat.values, strict=True):
+        yield Record(
+            quantity, **facts, seed=run.seed, value=value, n=1, result=str(run.result),
+            command=run.command,
+        )  # fmt: skip
+
+
+def difference_record(
+    quantity: str, found: PairedDifference, facts: dict[str, Any], **more: Any
+) -> Record:
+    """Return a paired difference as one record, in points."""
+    low, high = ends_of(found.interval)
+    return Record(
+        quantity, **{**facts, **more, "unit": "points"}, value=found.per_seed.mean,
+        sd="" if found.per_seed.sd is None else found.per_seed.sd, low=low, high=high,
+        n=len(found.seeds), remark=f"seeds {', '.join(map(str, found.seeds))}",
+    )  # fmt: skip
+
+
+def ends_of(interval: Interval | None) -> tuple[float | str, float | str]:
+    """Return the ends of an interval; one seed has none."""
+    if interval is None or interval.images_only:
+        return "", ""
+    return interval.low, interval.high

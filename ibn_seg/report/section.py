@@ -1,0 +1,65 @@
+"""A part of a page: tables, drawings and what must be said of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from ibn_seg.report.board import Board
+from ibn_seg.report.number_record import Record
+from ibn_seg.report.plots import SERIES_COLOURS
+from ibn_seg.report.runs import order_methods
+from ibn_seg.report.table import Table
+
+Chart = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Args:
+        key: Its address on the page.
+        title: Its heading.
+        tables: Its tables.
+        lines: What must be said before them.
+        folded: Whether each table is shown when asked for.
+        legend: Methods with the number of their colour, for its charts.
+        charts: Drawings, each with 'title' and 'svg'.
+        scenes: What `ibn_seg.report.page.scene` returned.
+    """
+
+    key: str
+    title: str
+    tables: tuple[Table, ...] = ()
+    lines: tuple[str, ...] = ()
+    folded: bool = False
+    legend: tuple[tuple[str, int], ...] = ()
+    charts: tuple[dict[str, Any], ...] = field(default=())
+    scenes: tuple[dict[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What an analysis adds to a leaderboard.
+
+    Args:
+        section: Its part of the page.
+        records: Its numbers, unrounded.
+    """
+
+    section: Section
+    records: tuple[Record, ...]
+
+
+def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Return the methods of some charts with the number that their colour has on the whole page."""
+    colours = {name: k % SERIES_COLOURS for k, name in enumerate(order_methods(board.methods))}
+    kept = set(drawn)
+    return tuple((name, colour) for name, colour in colours.items() if name in kept)
+
+
+def chart(title: str, svg: str) -> Chart:
+    """Return a drawing with its title."""
+    return {"title": title, "svg": Markup(svg)}
