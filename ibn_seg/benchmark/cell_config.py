@@ -10,6 +10,7 @@ from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
 from ibn_seg.run.schedule import iterations_of, stretch
 from ibn_seg.type_names import short_name
@@ -95,6 +96,8 @@ def training_config(
         (f"methods.{network.method.name}", network.method.options),
     ):
         with _blamed_on(plan, key):
+            if key.startswith("methods.") and network.method.method is not None:
+                METHODS[network.method.method].apply(config)
             config = load_config(config, options)
     config.experiment = {
         **(config.get("experiment") or {}),

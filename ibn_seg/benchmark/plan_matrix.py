@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
+from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.yaml_values import Reader
 
 # What of a config decides what is trained and measured; an option must begin with one of them.
@@ -45,11 +46,24 @@ def _choices(
 
 
 def _methods(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
-    return _choices(
-        read, value, key,
-        lambda name, item, at: Choice(name, read.options(item, at, CONFIG_PARTS)),
-        "{BN: {}, IBN-a: {model.backbone.ibn: a}}",
-    )  # fmt: skip
+    """Return methods: names of the table, or options by name, which may begin from such a name."""
+    if isinstance(value, list):
+        names = read.unique(value, key, "[BN, IBN-a]")
+        return tuple(_named(read, name, f"{key}.{k}") for k, name in enumerate(names))
+
+    def one(name: str, item: Any, at: str) -> Choice:
+        options = read.options(item, at, ("method", *CONFIG_PARTS))
+        known = options.pop("method", None)
+        if known is not None:
+            read.choice(known, f"{at}.method", "method", METHODS)
+        return Choice(name, options, method=known)
+
+    return _choices(read, value, key, one, "[BN, IBN-a] or {Mine: {model.backbone.ibn: a}}")
+
+
+def _named(read: Reader, name: Any, key: str) -> Choice:
+    """Return a method of the table by its name."""
+    return Choice(read.choice(name, key, "method", METHODS), method=name)
 
 
 def _backbones(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:

@@ -16,11 +16,13 @@ class Choice:
         options: Config options by dotted key that make it.
         config: A config: of a segmentor, its base; of a source, where its data are from; of a
             backbone, the word that takes the place of `{backbone}` in the segmentor's config.
+        method: Of a method, the one of `ibn_seg.methods` that it begins from.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     config: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Block:
     """A full matrix: every combination of its axes is a cell.
 
     Attributes:
-        methods: NAME: OPTIONS, the first is the baseline.
+        methods: Names of methods, or NAME: OPTIONS; the first is the baseline.
         backbones: NAME: OPTIONS, or NAME: WORD for configs with `{backbone}` in their name.
         segmentors: NAME: CONFIG, the base config of each.
         sources: Names of data sets in `configs/_base_/datasets/NAME_to_*.py`, or NAME: CONFIG.

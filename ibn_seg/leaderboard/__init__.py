@@ -15,12 +15,12 @@ from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
 from ibn_seg.leaderboard.read import read_board
+from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record
 from ibn_seg.report.page import scene
 from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
-from ibn_seg.report.runs import BASELINE
 from ibn_seg.report.section import Section, legend
 from ibn_seg.report.stored_panels import FOLDER, read_panels
 from ibn_seg.report.table import Table

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import write_bytes
 from ibn_seg.predict.picture_folder import FolderContent, search_folder
@@ -21,7 +20,7 @@ from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predic
 from ibn_seg.predict.prediction_log import PredictionLog, network_identity
 from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.progress import progress_bar
-from ibn_seg.run.setup import check_writable, trained_network
+from ibn_seg.run.setup import check_writable, load_named, trained_network
 from ibn_seg.run.trained_classes import trained_classes
 from ibn_seg.type_names import is_named, short_name
 
@@ -181,7 +180,7 @@ def predict(
     try:
         check_writable(out)
         segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
-        cfg = load_config(config, cfg_options)
+        cfg = load_named(config, cfg_options)
         network = network_identity(
             checkpoint, model=cfg.model, pipeline=_array_pipeline(cfg), opacity=opacity, fuse=fuse
         )

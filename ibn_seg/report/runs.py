@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ibn_seg.errors import UserError
+from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
 
 SCHEMA = 1
-METHOD_ORDER = ("BN", "IBN-a", "IBN-b")
-BASELINE = "BN"
+METHOD_ORDER = tuple(METHODS)
 # Keys that the tasks copy from a config and that a config may lack.
 _FROM_EXPERIMENT = ("method", "source")
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.report.runs import BASELINE, Run, order_methods, read_runs
+from ibn_seg.methods.all_methods import BASELINE
+from ibn_seg.report.runs import Run, order_methods, read_runs
 from ibn_seg.statistics.summary import SeedSummary
 
 

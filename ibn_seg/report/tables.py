@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ibn_seg.report.runs import BASELINE, Run
+from ibn_seg.methods.all_methods import BASELINE
+from ibn_seg.report.runs import Run
 from ibn_seg.report.scores import ClassRow, SummaryRow, is_best, rows_of_runs, score_columns
 from ibn_seg.statistics.summary import SeedSummary
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibn_seg.config import load_config
 from ibn_seg.datasets.labels import CLASSES, NUM_CLASSES, LabelTable
 from ibn_seg.datasets.targets import target_configs
 from ibn_seg.errors import UserError
@@ -91,7 +90,7 @@ def evaluate(
 
     datasets = target_configs(targets)
     setup.register()
-    cfg = load_config(config, cfg_options)
+    cfg = setup.load_named(config, cfg_options)
     _check_classes(cfg)
     check_one_normalisation(cfg, "evaluate")
     stem = Path(cfg.filename).stem if cfg.filename else "run"

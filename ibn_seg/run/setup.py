@@ -16,6 +16,7 @@ from ibn_seg.config import load_config, scope_of
 from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.methods.all_methods import complete_named
 from ibn_seg.run.config_parts import (
     check_checkpoint_names,
     check_loop_parts,
@@ -96,6 +97,27 @@ def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str,
     return parser.parse_args(["--options", *pairs]).options
 
 
+def load_named(
+    config: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
+) -> "Config":
+    """Load a config; one that is read from a file is completed by the method that it names.
+
+    `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. What
+    the config says itself stays. A config that is already loaded is taken as it is.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is copied.
+        cfg_options: Values that replace those of the config, by dotted key.
+
+    Raises:
+        UserError: The config is wrong.
+    """
+    cfg = load_config(config, cfg_options)
+    if isinstance(config, str | os.PathLike):
+        complete_named(cfg)
+    return cfg
+
+
 def prepare(
     config: "str | os.PathLike | Config",
     *,
@@ -125,7 +147,7 @@ def prepare(
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
     check_launched(launcher)
-    cfg = load_config(config, cfg_options)
+    cfg = load_named(config, cfg_options)
     check_shape(cfg)
     stem = Path(cfg.filename).stem if cfg.filename else "run"
     default = Path(cfg.get("work_dir") or Path("work_dirs") / stem) / default_folder
@@ -301,7 +323,7 @@ def trained_network(
     from ibn_seg.engine.fit import load_strictly
     from ibn_seg.explain.explain import explained
 
-    cfg = load_config(config, cfg_options)
+    cfg = load_named(config, cfg_options)
     init_default_scope(scope_of(cfg))
     if not cfg.get("model"):
         raise UserError(f"{cfg.filename or 'config'}: model is missing")

@@ -19,6 +19,7 @@ BASE = (
 )  # fmt: skip
 # The rooms, each behind those that it may use: arrows run up this table, never down.
 ROOMS: dict[str, set[str]] = {
+    "methods": set(),
     "layers": set(),
     "models": {"layers"},
     "surgery": {"layers", "models"},
@@ -31,8 +32,8 @@ ROOMS: dict[str, set[str]] = {
     "explain": set(),
     "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
     "scenes": {"datasets"},
-    "report": {"datasets", "evaluation", "statistics"},
-    "run": {"surgery", "datasets", "evaluation", "engine", "explain", "plugins"},
+    "report": {"methods", "datasets", "evaluation", "statistics"},
+    "run": {"methods", "surgery", "datasets", "evaluation", "engine", "explain", "plugins"},
     "command_options": {"run"},
     "swap": {"models", "plugins", "run"},
     "imagenet": {"models", "transforms", "engine", "run"},
@@ -43,9 +44,9 @@ ROOMS: dict[str, set[str]] = {
         "models", "datasets", "evaluation", "transforms", "statistics", "results", "engine",
         "explain", "scenes", "report", "run", "command_options",
     },
-    "leaderboard": {"datasets", "evaluation", "statistics", "report", "analyses"},
+    "leaderboard": {"methods", "datasets", "evaluation", "statistics", "report", "analyses"},
     "benchmark": {
-        "evaluation", "results", "explain", "scenes", "run", "analyses",
+        "methods", "evaluation", "results", "explain", "scenes", "run", "analyses",
     },
     "panels": {"datasets", "evaluation", "explain", "report", "run", "benchmark"},
     "demo": {"engine", "scenes", "report", "run", "panels"},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.transfer.share_config import STARTS, check_percent, data_sets, transfer_config
 from ibn_seg.analyses.transfer.share_scores import Run, summary
-from ibn_seg.config import load_config, scope_of
+from ibn_seg.config import scope_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json, sha256, write_json
 from ibn_seg.provenance import record
@@ -88,7 +88,7 @@ def transfer(
     shares, starts, seeds = tuple(shares), tuple(starts), tuple(seeds)
     _check(shares, starts, seeds, iterations, lr_factor)
     setup.register()
-    base = load_config(config, cfg_options)
+    base = setup.load_named(config, cfg_options)
     _check_evaluation(base)
     identity = counted(base.to_dict())
     if iterations is not None:

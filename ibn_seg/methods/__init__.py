@@ -1,0 +1,1 @@
+"""What is compared: methods by name, one file each, found through one table."""

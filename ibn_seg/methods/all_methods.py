@@ -1,0 +1,29 @@
+"""The table of methods: a file beside this one and a line here make a method.
+
+A file NAME.py has `METHOD`, see `ibn_seg.methods.method.Method`. Plans (`methods: [BN, IBN-a]`),
+configs (`experiment = dict(method='IBN-a')`) and leaderboards know a method by its name.
+"""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from ibn_seg.methods import bn, ibn_a, ibn_b
+from ibn_seg.methods.method import Method
+
+# The baseline, then in the order of tables.
+_FILES = (bn, ibn_a, ibn_b)
+METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}
+BASELINE = next(iter(METHODS))
+
+
+def complete_named(config: MutableMapping[str, Any]) -> None:
+    """Add to a config what the method that its `experiment.method` names has and it does not say.
+
+    Names that are not in the table are the user's own, and change nothing.
+
+    Raises:
+        UserError: The config cannot be one of that method.
+    """
+    name = (config.get("experiment") or {}).get("method")
+    if isinstance(name, str) and name in METHODS:
+        METHODS[name].complete(config)

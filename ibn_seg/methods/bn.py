@@ -1,0 +1,11 @@
+"""Batch norm alone: the baseline that others are compared with."""
+
+from ibn_seg.methods.method import Method
+
+METHOD = Method(
+    name="BN",
+    summary="batch norm everywhere",
+    paper="Ioffe and Szegedy, ICML 2015, arXiv:1502.03167",
+    settings={"model.backbone.ibn": None},
+    spelled=("model.backbone.ibn_stages",),
+)

@@ -1,0 +1,112 @@
+"""A method: a named change of a config, with where it was published and what it needs.
+
+Everything that a method does is said in the config: layers and losses are parts of `model`,
+transforms are steps of the pipelines, hooks act while training, and what happens at test time is a
+part of `model` or of `test_cfg`. So a method is a mapping of settings by dotted key, and what it is
+made of is registered with mmengine like all else.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.type_names import short_name
+
+_BACKBONE = "model.backbone"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: What plans, configs and tables call it.
+        summary: What it does, in a few words.
+        paper: Where it was published.
+        settings: Values of a config by dotted key; None stands for an absent key.
+        spelled: Further keys by which a config may say the same in another way.
+        backbones: How the types of backbones begin that it works with; empty: all.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    spelled: tuple[str, ...] = ()
+    backbones: str = ""
+
+    def apply(self, config: MutableMapping[str, Any]) -> None:
+        """Turn a config into one of this method, whatever it was before.
+
+        Args:
+            config: A config of mmengine, which is changed.
+
+        Raises:
+            UserError: The config has no part that the method changes, or another backbone.
+        """
+        for key, value in self.settings.items():
+            parent, last = self._parent(config, key)
+            if value is None:
+                parent.pop(last, None)
+            else:
+                parent[last] = value
+        self._check_backbone(config)
+
+    def complete(self, config: MutableMapping[str, Any]) -> None:
+        """Add what a config that names this method does not say; what it says stays.
+
+        Args:
+            config: A config of mmengine, which is changed.
+
+        Raises:
+            UserError: As in `apply`, if something is missing.
+        """
+        if any(_find(config, key)[0] for key in self.spelled):
+            return
+        for key, value in self.settings.items():
+            found, _ = _find(config, key)
+            if not found and value is not None:
+                self._check_backbone(config)
+                parent, last = self._parent(config, key)
+                parent[last] = value
+
+    def conflicts(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a config, by key, that are not those of this method."""
+        if any(_find(config, key)[0] for key in self.spelled):
+            return {}
+        found = {}
+        for key, value in self.settings.items():
+            given = _find(config, key)[1]
+            if given != value:
+                found[key] = given
+        return found
+
+    def _parent(self, config: MutableMapping[str, Any], key: str) -> tuple[Any, str]:
+        """Return the part of a config that holds a key, and the key's last word."""
+        *parents, last = key.split(".")
+        part: Any = config
+        for word in parents:
+            part = part.get(word) if isinstance(part, Mapping) else None
+        if not isinstance(part, MutableMapping):
+            where = ".".join(parents)
+            raise UserError(f"method {self.name} changes {where}, which the config does not have")
+        return part, last
+
+    def _check_backbone(self, config: Mapping[str, Any]) -> None:
+        kind = short_name(_find(config, f"{_BACKBONE}.type")[1] or "none")
+        if self.backbones and not kind.startswith(self.backbones):
+            raise UserError(
+                f"method {self.name} needs a backbone of ibn_seg, {_BACKBONE} is {kind}",
+                "put one into the config by `ibn-seg swap`",
+            )
+
+
+def _find(config: Mapping[str, Any], key: str) -> tuple[bool, Any]:
+    """Return whether a dotted key is in a config, and its value."""
+    part: Any = config
+    for word in key.split("."):
+        if not isinstance(part, Mapping) or word not in part:
+            return False, None
+        part = part[word]
+    return True, part

@@ -1,0 +1,74 @@
+"""Methods by name: in plans, in configs, and as objects that change a config."""
+
+import copy
+
+import pytest
+
+from ibn_seg.errors import UserError
+from ibn_seg.methods.all_methods import BASELINE, METHODS, complete_named
+
+
+def config(**backbone):
+    return {"model": {"backbone": {"type": "IBNResNet", "depth": 18, **backbone}}}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}])
+def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
+    changed = config(**before)
+    METHODS[name].apply(changed)
+    expected = {"BN": {}, "IBN-a": {"ibn": "a"}, "IBN-b": {"ibn": "b"}}[name]
+    assert changed == config(**expected)
+    assert METHODS[name].conflicts(changed) == {}
+    again = copy.deepcopy(changed)
+    METHODS[name].apply(again)
+    METHODS[name].complete(again)
+    assert again == changed
+
+
+@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
+def test_completing_keeps_what_the_config_says(before):
+    changed = config(**before)
+    METHODS["IBN-a"].complete(changed)
+    assert changed == config(**before)
+
+
+def test_a_named_method_is_enough():
+    named = {**config(), "experiment": {"method": "IBN-a"}}
+    complete_named(named)
+    assert named["model"]["backbone"]["ibn"] == "a"
+
+
+@pytest.mark.parametrize("experiment", [{}, None, {"method": None}, {"method": "my own"}])
+def test_other_names_change_nothing(experiment):
+    named = {**config(), "experiment": experiment}
+    complete_named(named)
+    assert named == {**config(), "experiment": experiment}
+
+
+def test_conflicts_are_told():
+    assert METHODS["IBN-a"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
+    assert METHODS["BN"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
+    assert METHODS["IBN-a"].conflicts(config()) == {"model.backbone.ibn": None}
+
+
+def test_a_backbone_of_others_is_refused_with_the_way_out():
+    other = {"model": {"backbone": {"type": "mmseg.ResNetV1c"}}}
+    for change in (METHODS["IBN-b"].apply, METHODS["IBN-b"].complete):
+        with pytest.raises(UserError, match=r"IBN-b needs a backbone .* ResNetV1c.*ibn-seg swap"):
+            change(copy.deepcopy(other))
+    METHODS["BN"].apply(other)
+
+
+def test_a_config_without_a_backbone_is_refused():
+    with pytest.raises(UserError, match=r"IBN-a changes model\.backbone, which"):
+        METHODS["IBN-a"].apply({"model": {}})
+
+
+def test_the_baseline_comes_first_and_all_name_their_paper():
+    assert BASELINE == "BN"
+    assert list(METHODS) == ["BN", "IBN-a", "IBN-b"]
+    for name, method in METHODS.items():
+        assert method.name == name
+        assert "arXiv:" in method.paper
+        assert method.summary
