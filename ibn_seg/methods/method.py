@@ -84,12 +84,9 @@ class Method:
 
     def _parent(self, config: MutableMapping[str, Any], key: str) -> tuple[Any, str]:
         """Return the part of a config that holds a key, and the key's last word."""
-        *parents, last = key.split(".")
-        part: Any = config
-        for word in parents:
-            part = part.get(word) if isinstance(part, Mapping) else None
+        where, _, last = key.rpartition(".")
+        _, part = _find(config, where)
         if not isinstance(part, MutableMapping):
-            where = ".".join(parents)
             raise UserError(f"method {self.name} changes {where}, which the config does not have")
         return part, last
 
@@ -104,9 +101,11 @@ class Method:
 
 def _find(config: Mapping[str, Any], key: str) -> tuple[bool, Any]:
     """Return whether a dotted key is in a config, and its value."""
-    part: Any = config
-    for word in key.split("."):
-        if not isinstance(part, Mapping) or word not in part:
-            return False, None
-        part = part[word]
-    return True, part
+    first, *others = key.split(".")
+    # mmengine's Config is no Mapping, and the dicts in it are.
+    part: Any = config.get(first)
+    found = part is not None
+    for word in others:
+        found = isinstance(part, Mapping) and word in part
+        part = part[word] if found else None
+    return found, part

@@ -53,7 +53,7 @@ def test_names_replace_what_the_segmentor_s_config_has(tmp_path):
     """The base of this plan is IBN-a itself."""
     base = tmp_path / "base.py"
     base.write_text(
-        "_base_ = 'ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128'\n"
+        f"_base_ = '{config_folder() / 'demo/mlp_r18_1xb8-600_scenes-128x128.py'}'\n"
         "model = dict(backbone=dict(ibn='a'))\nexperiment = dict(method='IBN-a')\n"
     )
     plan = tmp_path / "plan.yaml"
@@ -76,10 +76,10 @@ def test_unknown_names_are_refused_with_the_nearest(tmp_path, methods, key):
 
 
 def test_a_method_is_no_part_of_other_options(tmp_path):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "name: x\nsegmentors: {S: 'ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128'}\n"
+        "backbones: {R: {method: BN}}\nseeds: [0]\nmethods: [BN]\n"
+    )
     with pytest.raises(UserError, match=r"backbones\.R\.method"):
-        plan = tmp_path / "plan.yaml"
-        plan.write_text(
-            "name: x\nsegmentors: {S: 'ibn_seg::demo/mlp_r18_1xb8-600_scenes-128x128'}\n"
-            "backbones: {R: {method: BN}}\nseeds: [0]\nmethods: [BN]\n"
-        )
         read_plan(plan)
