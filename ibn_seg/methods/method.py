@@ -45,11 +45,14 @@ class Method:
         Raises:
             UserError: The config has no part that the method changes, or another backbone.
         """
+        for key in self.spelled:
+            if _find(config, key)[0]:
+                parent, last = self._parent(config, key)
+                del parent[last]
         for key, value in self.settings.items():
             parent, last = self._parent(config, key)
-            if value is None:
-                parent.pop(last, None)
-            else:
+            # Absent and None are the same, and a config that has it either way stays as it is.
+            if value is not None or last in parent:
                 parent[last] = value
         self._check_backbone(config)
 

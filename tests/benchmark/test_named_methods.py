@@ -62,7 +62,7 @@ def test_names_replace_what_the_segmentor_s_config_has(tmp_path):
         "methods: [BN, IBN-b]\n"
     )
     bn, ibn_b = list_cells(read_plan(plan))
-    assert "ibn" not in bn.config.model.backbone
+    assert bn.config.model.backbone.ibn is None
     assert ibn_b.config.model.backbone.ibn == "b"
     assert bn.config.experiment.method == "BN"
 

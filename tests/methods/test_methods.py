@@ -13,12 +13,14 @@ def config(**backbone):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}])
+@pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
 def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     changed = config(**before)
     METHODS[name].apply(changed)
-    expected = {"BN": {}, "IBN-a": {"ibn": "a"}, "IBN-b": {"ibn": "b"}}[name]
-    assert changed == config(**expected)
+    expected = {"BN": None, "IBN-a": "a", "IBN-b": "b"}[name]
+    assert changed["model"]["backbone"].pop("ibn", None) == expected
+    assert changed == config()
+    METHODS[name].apply(changed)
     assert METHODS[name].conflicts(changed) == {}
     again = copy.deepcopy(changed)
     METHODS[name].apply(again)
