@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.loss_watch import LossWatchHook
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.engine.watched_scores import check_watched
@@ -58,6 +59,11 @@ class StrictRunner(Runner):
                 handler.setStream(sys.stderr)
                 handler.addFilter(_for_the_user)
         return logger
+
+    def register_hooks(self, *args: object, **kwargs: object) -> None:
+        """Register the config's hooks, and the one that says when the loss is no number."""
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(LossWatchHook())
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load the weights to start or to go on from; what does not fit is an error.
