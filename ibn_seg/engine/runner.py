@@ -13,6 +13,7 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
+from ibn_seg.engine.paramwise import say_unmatched
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.engine.watched_scores import check_watched
@@ -93,6 +95,14 @@ class StrictRunner(Runner):
         super().load_or_resume()
         if self._train_loop is not None:
             self._write_config()
+
+    def build_optim_wrapper(
+        self, optim_wrapper: dict | OptimWrapper
+    ) -> OptimWrapper | OptimWrapperDict:
+        """Build the optimiser; patterns that no parameter's name holds are said."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        say_unmatched(self, self.model.module if is_model_wrapper(self.model) else self.model)
+        return built
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.

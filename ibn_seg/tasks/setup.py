@@ -171,15 +171,19 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     """Set the seed and mixed precision, and make the checkpoints safe and resumable.
 
     Raises:
-        UserError: The config has no training part, or the optimiser wrapper cannot do `amp`.
+        UserError: The config has no training part, sets what would have no effect, or the optimiser
+            wrapper cannot do `amp`.
         EnvError: `amp` without a GPU.
     """
+    from ibn_seg.engine.paramwise import check_paramwise
+
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
     check_preprocessor(cfg)
     check_loop_parts(cfg)
     check_optimizer(cfg)
+    check_paramwise(cfg.optim_wrapper)
     set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
