@@ -20,6 +20,7 @@ from ibn_seg.tasks.config_parts import (
     check_checkpoint_names,
     check_loop_parts,
     check_model,
+    check_numbers,
     check_optimizer,
     check_shape,
     check_whole_splits,
@@ -182,6 +183,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
     check_preprocessor(cfg)
     check_loop_parts(cfg)
+    check_numbers(cfg)
     check_optimizer(cfg)
     check_paramwise(cfg.optim_wrapper)
     set_seed(cfg, seed)
