@@ -35,8 +35,9 @@ def check_paramwise(wrapper: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in _READ:
             raise unknown(f"key of {_KEY}", key, _READ)
-    allowed = _allowed_of_custom(wrapper)
-    for pattern, given in _custom_keys(settings).items():
+    patterns = _custom_keys(settings)
+    allowed = _allowed_of_custom(wrapper) if patterns else []
+    for pattern, given in patterns.items():
         for key in given if allowed and isinstance(given, Mapping) else ():
             if key not in allowed:
                 raise unknown(f"key of {_KEY}.custom_keys[{pattern!r}]", key, allowed)

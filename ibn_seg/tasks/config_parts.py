@@ -26,9 +26,9 @@ _TEXTS = ("work_dir", "load_from", "default_scope")
 # Where a training needs numbers and would say so late, or of no key. What fails elsewhere at a
 # number in quotes is explained when it fails; there a text may also be right.
 _NUMBERS = (
-    "train_cfg", "optim_wrapper.optimizer", "param_scheduler", "randomness.seed",
-    "train_dataloader.batch_size", "train_dataloader.num_workers", "val_dataloader.batch_size",
-    "val_dataloader.num_workers", "default_hooks.checkpoint.interval",
+    "train_cfg", "optim_wrapper.optimizer", "param_scheduler", "train_dataloader.batch_size",
+    "train_dataloader.num_workers", "val_dataloader.batch_size", "val_dataloader.num_workers",
+    "default_hooks.checkpoint.interval",
 )  # fmt: skip
 # Tables name a run by these.
 _NAMES = ("method", "source")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config, scope_of
-from ibn_seg.config_values import check_writable_values
+from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
@@ -211,6 +211,8 @@ def set_seed(cfg: "Config", seed: int | None = None) -> None:
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:
         randomness["seed"] = DEFAULT_SEED
+    for key, text in quoted_numbers(randomness["seed"], "randomness.seed"):
+        raise quoted_number(key, text)
     if not isinstance(randomness["seed"], int) or not 0 <= randomness["seed"] < _SEEDS:
         raise UserError(f"seed = {randomness['seed']!r}", "give a whole number from 0 to 2**32 - 1")
     cfg.randomness = randomness

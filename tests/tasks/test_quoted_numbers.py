@@ -15,13 +15,13 @@ EARLY = {
     "train_cfg.val_interval": "3",
     "optim_wrapper.optimizer.lr": "0.01",
     "param_scheduler.0.power": ".9",
-    "randomness.seed": "1",
     "train_dataloader.batch_size": "4",
     "val_dataloader.num_workers": "0",
     "default_hooks.checkpoint.interval": "-1",
 }
 # Of parts that take texts as well; what is built or run says that it cannot use this one.
 EXPLAINED = {
+    "randomness.seed": "1",
     "optim_wrapper.accumulative_counts": "2",
     "optim_wrapper.paramwise_cfg.custom_keys.head.lr_mult": "10",
     "model.backbone.base_channels": "8",
