@@ -1,10 +1,8 @@
 """`optim_wrapper.paramwise_cfg`: keys that mmengine would pass over without a word."""
 
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch import nn
 
@@ -31,39 +29,49 @@ def check_paramwise(wrapper: Mapping[str, Any]) -> None:
     Raises:
         UserError: A key is unknown.
     """
-    settings = _settings(wrapper)
-    for key in settings:
+    for key in _settings(wrapper):
         if key not in _READ:
             raise unknown(f"key of {_KEY}", key, _READ)
-    patterns = _custom_keys(settings)
-    allowed = _allowed_of_custom(wrapper) if patterns else []
-    for pattern, given in patterns.items():
-        for key in given if allowed and isinstance(given, Mapping) else ():
-            if key not in allowed:
-                raise unknown(f"key of {_KEY}.custom_keys[{pattern!r}]", key, allowed)
 
 
-def say_unmatched(runner: Runner, network: nn.Module) -> None:
-    """Say which patterns of `custom_keys` are in no parameter's name.
+def say_without_effect(runner: Runner, network: nn.Module, built: Any) -> None:
+    """Say what of `custom_keys` changes nothing: patterns that fit nowhere, and other settings.
 
     Args:
         runner: The runner, whose log says it.
         network: The network that is trained, without what replicates it.
+        built: The optimiser wrapper that was built for it.
     """
     patterns = _custom_keys(_settings(runner.cfg.get("optim_wrapper")))
+    for line in (*_unmatched(patterns, network), *_unread(patterns, built)):
+        runner.logger.warning(f"{_KEY}.custom_keys: {line}", extra={"notice": True})
+
+
+def _unmatched(patterns: Mapping[str, Any], network: nn.Module) -> Iterator[str]:
     named = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     # mmengine writes a dot before the names of parameters that lie in no module.
     names = [name if "." in name else f".{name}" for name in named]
-    unmatched = [p for p in patterns if not any(str(p) in name for name in names)]
-    if not unmatched:
+    found = [p for p in patterns if not any(str(p) in name for name in names)]
+    if found:
+        guess = nearest(found[0], _parts(named))
+        yield (
+            f"{', '.join(map(repr, found))} {'is' if len(found) == 1 else 'are'} in no "
+            "parameter's name and without effect" + (f"; did you mean {guess!r}?" if guess else "")
+        )
+
+
+def _unread(patterns: Mapping[str, Any], built: Any) -> Iterator[str]:
+    """Yield a line on settings that neither mmengine nor the optimiser reads."""
+    defaults = getattr(getattr(built, "optimizer", None), "defaults", None)
+    if not isinstance(defaults, Mapping):
         return
-    guess = nearest(unmatched[0], _parts(named))
-    runner.logger.warning(
-        f"{_KEY}.custom_keys: {', '.join(map(repr, unmatched))} "
-        f"{'is' if len(unmatched) == 1 else 'are'} in no parameter's name, so without effect"
-        + (f"; did you mean {guess!r}?" if guess else ""),
-        extra={"notice": True},
-    )
+    given = [key for settings in patterns.values() for key in settings]
+    unread = [key for key in dict.fromkeys(given) if key not in {*_READ_OF_CUSTOM, *defaults}]
+    if unread:
+        yield (
+            f"{', '.join(map(repr, unread))} {'is' if len(unread) == 1 else 'are'} without "
+            f"effect; known are {' and '.join(_READ_OF_CUSTOM)}"
+        )
 
 
 def _parts(names: Sequence[str]) -> list[str]:
@@ -86,16 +94,3 @@ def _settings(wrapper: Any) -> Mapping[str, Any]:
 def _custom_keys(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     patterns = settings.get("custom_keys")
     return patterns if isinstance(patterns, Mapping) else {}
-
-
-def _allowed_of_custom(wrapper: Mapping[str, Any]) -> list[str]:
-    """Return what a pattern may set: factors and the optimiser's own settings; [] if unknown."""
-    optimiser = wrapper.get("optimizer")
-    kind = optimiser.get("type") if isinstance(optimiser, Mapping) else None
-    kind = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(kind, type):
-        return []
-    taken = inspect.signature(kind).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-        return []
-    return [*_READ_OF_CUSTOM, *[*taken][1:]]

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
-from ibn_seg.engine.paramwise import say_unmatched
+from ibn_seg.engine.paramwise import say_without_effect
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.engine.watched_scores import check_watched
@@ -99,9 +99,10 @@ class StrictRunner(Runner):
     def build_optim_wrapper(
         self, optim_wrapper: dict | OptimWrapper
     ) -> OptimWrapper | OptimWrapperDict:
-        """Build the optimiser; patterns that no parameter's name holds are said."""
+        """Build the optimiser; settings of single parameters without effect are said."""
         built = super().build_optim_wrapper(optim_wrapper)
-        say_unmatched(self, self.model.module if is_model_wrapper(self.model) else self.model)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        say_without_effect(self, model, built)
         return built
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
