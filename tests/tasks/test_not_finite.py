@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ibn_seg.cli import run
+from ibn_seg.imagenet.weights import load_exactly
 from ibn_seg.io import load_checkpoint
 from ibn_seg.models import create_model
 from ibn_seg.models.weights import load_backbone_weights
@@ -82,6 +83,14 @@ def test_export_of_a_bare_classifier_says_it(classifier, tmp_path, capfd):
     assert run([*map(str, args), "--size", "64x64"]) == 2
     (line,) = lines(capfd.readouterr().err)
     assert f"{path}: 1 of {tensors} tensors holds NaN or infinite values (first: layer1" in line
+
+
+def test_a_classifier_to_test_says_it(classifier, capfd):
+    path, tensors = classifier
+    network = create_model("resnet18_ibn_a", num_classes=4)
+    load_exactly(network, load_checkpoint(path), path)
+    (line,) = lines(capfd.readouterr().err)
+    assert line.startswith(f"{path}: 1 of {tensors} tensors holds")
 
 
 def test_weights_to_start_from_say_it(classifier, capfd):
