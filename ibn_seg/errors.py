@@ -58,7 +58,10 @@ def nearest(given: str, allowed: Iterable[str]) -> str | None:
 
 def unknown(kind: str, given: object, allowed: Iterable[str]) -> UserError:
     """Return the error for a name that is not in a table, with the nearest name that is."""
+    allowed = list(allowed)
     names = [str(name) for name in allowed]
     guess = nearest(str(given), names)
     hint = f"did you mean {guess!r}? " if guess else ""
+    if isinstance(given, str) and given in names and given not in allowed:
+        hint = "write it without quotes; "
     return UserError(f"unknown {kind} {given!r}", f"{hint}allowed: {', '.join(names)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from ibn_seg.config_values import quoted_number, quoted_numbers
 from ibn_seg.engine.blame import Frame, Place
 from ibn_seg.engine.config_dicts import dicts, same
 from ibn_seg.engine.label_range import labels_out_of_range
@@ -45,6 +46,7 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
         unknown_type(error, place, frames[-1], config)
         or _without_type(error, place, frames[-1])
         or _wrong_arguments(error, place, config)
+        or _quoted_number(error, place)
         or _missing_package(error, place)
         or _missing_key(error, frames, config)
         or missing_data(error, place, frames)
@@ -164,6 +166,18 @@ def _arguments(built: Any, part: Any) -> list[str]:
         if "__init__" in vars(kind):
             names |= set(inspect.signature(kind.__init__).parameters)
     return sorted(names - {"self", "args", "kwargs"} - set(part or ()))
+
+
+def _quoted_number(error: Exception, place: Place) -> UserError | None:
+    """Return the line for a number in quotes, where an error is one that it may have led to."""
+    if not isinstance(error, (TypeError, ValueError, AssertionError, RuntimeError)):
+        return None
+    for key, text in quoted_numbers(place.part, place.path):
+        name = re.split(r"[.\[]", key.removeprefix(place.path).lstrip(".["))[0]
+        words = set(re.findall(r"\w+", str(error)))
+        if isinstance(error, TypeError) or words & {"str", "string", name, text}:
+            return quoted_number(key, text)
+    return None
 
 
 def _missing_package(error: Exception, place: Place) -> EnvError | None:

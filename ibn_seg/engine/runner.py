@@ -13,12 +13,15 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.loss_watch import LossWatchHook
+from ibn_seg.engine.paramwise import say_without_effect
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
 from ibn_seg.engine.watched_scores import check_watched
@@ -59,6 +62,11 @@ class StrictRunner(Runner):
                 handler.addFilter(_for_the_user)
         return logger
 
+    def register_hooks(self, *args: object, **kwargs: object) -> None:
+        """Register the config's hooks, and the one that says when the loss is no number."""
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(LossWatchHook())
+
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load the weights to start or to go on from; what does not fit is an error.
 
@@ -87,6 +95,15 @@ class StrictRunner(Runner):
         super().load_or_resume()
         if self._train_loop is not None:
             self._write_config()
+
+    def build_optim_wrapper(
+        self, optim_wrapper: dict | OptimWrapper
+    ) -> OptimWrapper | OptimWrapperDict:
+        """Build the optimiser; settings of single parameters without effect are said."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        say_without_effect(self, model, built)
+        return built
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.config_values import quoted_number, quoted_numbers
 from ibn_seg.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ _LONG = 60
 _TEXT = (str, os.PathLike)
 _PLACEHOLDER = re.compile(r"\{.*?\}")
 _TEXTS = ("work_dir", "load_from", "default_scope")
+# Where a training needs numbers and would say so late, or of no key. What fails elsewhere at a
+# number in quotes is explained when it fails; there a text may also be right.
+_NUMBERS = (
+    "train_cfg", "optim_wrapper.optimizer", "param_scheduler", "train_dataloader.batch_size",
+    "train_dataloader.num_workers", "val_dataloader.batch_size", "val_dataloader.num_workers",
+    "default_hooks.checkpoint.interval",
+)  # fmt: skip
 # Tables name a run by these.
 _NAMES = ("method", "source")
 
@@ -91,6 +99,24 @@ def check_optimizer(cfg: "Config") -> None:
             f"{cfg.filename or 'config'}: optim_wrapper.optimizer is missing",
             "give it, such as dict(type='SGD', lr=0.01)",
         )
+
+
+def check_numbers(cfg: Mapping[str, Any]) -> None:
+    """Raise where a training needs a number that stands in quotes.
+
+    Args:
+        cfg: A config that `check_shape` has checked.
+
+    Raises:
+        UserError: There is one.
+    """
+    for key in _NUMBERS:
+        first, *rest = key.split(".")
+        part = cfg.get(first)
+        for name in rest:
+            part = part.get(name) if isinstance(part, Mapping) else None
+        for where, text in quoted_numbers(part, key):
+            raise quoted_number(where, text)
 
 
 def check_checkpoint_names(hook: Mapping[str, Any]) -> None:

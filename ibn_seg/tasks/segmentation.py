@@ -56,7 +56,7 @@ def train(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         seed: The seed; default the config's `randomness.seed`, else 0, and on resuming that of the
-            checkpoint.
+            checkpoint; another one is then refused, and that the config's has no effect is said.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -75,13 +75,14 @@ def train(
     cfg = setup.prepare(
         config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
     )
+    config_seed = (cfg.get("randomness") or {}).get("seed")
     setup.set_training(cfg, seed=seed, amp=amp)
     setup.set_progress(cfg)
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
         explained(cfg),
-        earlier_run.occupied(cfg, resume=resume, seed=seed) as beginning,
+        earlier_run.occupied(cfg, resume=resume, seed=seed, config_seed=config_seed) as beginning,
     ):
         runner = _build_runner(cfg)
         try:

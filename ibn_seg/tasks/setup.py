@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config, scope_of
-from ibn_seg.config_values import check_writable_values
+from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
     check_checkpoint_names,
     check_loop_parts,
     check_model,
+    check_numbers,
     check_optimizer,
     check_shape,
     check_whole_splits,
@@ -171,15 +172,20 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     """Set the seed and mixed precision, and make the checkpoints safe and resumable.
 
     Raises:
-        UserError: The config has no training part, or the optimiser wrapper cannot do `amp`.
+        UserError: The config has no training part, sets what would have no effect, or the optimiser
+            wrapper cannot do `amp`.
         EnvError: `amp` without a GPU.
     """
+    from ibn_seg.engine.paramwise import check_paramwise
+
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
     check_preprocessor(cfg)
     check_loop_parts(cfg)
+    check_numbers(cfg)
     check_optimizer(cfg)
+    check_paramwise(cfg.optim_wrapper)
     set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -205,6 +211,8 @@ def set_seed(cfg: "Config", seed: int | None = None) -> None:
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:
         randomness["seed"] = DEFAULT_SEED
+    for key, text in quoted_numbers(randomness["seed"], "randomness.seed"):
+        raise quoted_number(key, text)
     if not isinstance(randomness["seed"], int) or not 0 <= randomness["seed"] < _SEEDS:
         raise UserError(f"seed = {randomness['seed']!r}", "give a whole number from 0 to 2**32 - 1")
     cfg.randomness = randomness
