@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
 _TYPE = "type"
+# What transforms of mmcv and mmseg take as tuples alone; two numbers of `scales` are two scales.
+_TUPLES = frozenset((
+    "crop_shape", "crop_size", "gamma_range", "img_scale", "n_holes", "pad_shape", "scale",
+    "scale_factor", "scales", "tile_grid_size", "weights",
+))  # fmt: skip
+_SEVERAL = "scales"
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), set, frozenset, range)
 
 
@@ -58,6 +64,34 @@ def check_writable_values(config: "Config") -> None:
     """
     for key, problem in _unwritable(config.to_dict()):
         raise UserError(f"{config.filename or 'config'}: {key} {problem}", "write plain values")
+
+
+def restore_tuples(value: Any, inside: bool = False) -> Any:
+    """Return a value of a config from JSON, which has no tuples, with those of its pipelines.
+
+    Args:
+        value: The config, or a part of it.
+        inside: The part is of a pipeline.
+    """
+    if isinstance(value, dict):
+        return type(value)({
+            name: _as_tuples(part, name == _SEVERAL)
+            if inside and name in _TUPLES
+            else restore_tuples(part, inside or str(name).endswith("pipeline"))
+            for name, part in value.items()
+        })  # fmt: skip
+    if isinstance(value, list):
+        return [restore_tuples(part, inside) for part in value]
+    return value
+
+
+def _as_tuples(value: Any, several: bool = False) -> Any:
+    """Return a list of numbers as a tuple, and a list of such lists as a list of tuples."""
+    if not isinstance(value, list):
+        return value
+    if several or not all(isinstance(part, int | float) for part in value):
+        return [_as_tuples(part) for part in value]
+    return tuple(value)
 
 
 def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any]) -> Any:
