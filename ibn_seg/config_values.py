@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 _TYPE = "type"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+# What transforms of mmcv and mmseg take as tuples alone; two numbers of `scales` are two scales.
+_TUPLES = frozenset((
+    "crop_shape", "crop_size", "gamma_range", "img_scale", "n_holes", "pad_shape", "scale",
+    "scale_factor", "scales", "tile_grid_size", "weights",
+))  # fmt: skip
+_SEVERAL = "scales"
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), set, frozenset, range)
 
 
@@ -88,6 +94,34 @@ def quoted_number(key: str, text: str) -> UserError:
     dotless = "e" in text.lower() and "." not in text
     yaml = f", in YAML as {text.lower().replace('e', '.0e')}" if dotless else ""
     return UserError(f"{key} is the text {text!r}", f"write the number without quotes{yaml}")
+
+
+def restore_tuples(value: Any, inside: bool = False) -> Any:
+    """Return a value of a config from JSON, which has no tuples, with those of its pipelines.
+
+    Args:
+        value: The config, or a part of it.
+        inside: The part is of a pipeline.
+    """
+    if isinstance(value, dict):
+        return type(value)({
+            name: _as_tuples(part, name == _SEVERAL)
+            if inside and name in _TUPLES
+            else restore_tuples(part, inside or str(name).endswith("pipeline"))
+            for name, part in value.items()
+        })  # fmt: skip
+    if isinstance(value, list):
+        return [restore_tuples(part, inside) for part in value]
+    return value
+
+
+def _as_tuples(value: Any, several: bool = False) -> Any:
+    """Return a list of numbers as a tuple, and a list of such lists as a list of tuples."""
+    if not isinstance(value, list):
+        return value
+    if several or not all(isinstance(part, int | float) for part in value):
+        return [_as_tuples(part) for part in value]
+    return tuple(value)
 
 
 def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any]) -> Any:

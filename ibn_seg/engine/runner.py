@@ -24,7 +24,7 @@ from ibn_seg.engine.loss_watch import LossWatchHook
 from ibn_seg.engine.paramwise import say_without_effect
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
-from ibn_seg.engine.watched_scores import check_watched
+from ibn_seg.engine.watched_scores import check_sources, check_watched
 from ibn_seg.engine.workers import report_lost_batches
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import write_text
@@ -125,6 +125,14 @@ class StrictRunner(Runner):
         built = super().build_val_loop(loop)
         if built is not loop and self._train_loop is not None:
             check_watched(self, built)
+            check_sources(self, built, "val")
+        return built
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the test loop; a misspelt source is an error now, not after the test."""
+        built = super().build_test_loop(loop)
+        if built is not loop:
+            check_sources(self, built, "test")
         return built
 
     def dump_config(self) -> None:

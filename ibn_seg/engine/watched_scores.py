@@ -1,4 +1,4 @@
-"""Scores that a config names, compared with those that its validation will give.
+"""Scores and sources that a config names, compared with those that its validation will give.
 
 mmengine looks at such a name at the first validation, which may be hours after the start.
 """
@@ -11,10 +11,12 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import Dataset
 
+from ibn_seg.datasets.targets import check_source
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.evaluation.metric import MultiDomainIoU
 
 # The scores of mmseg's IoUMetric by what it is asked for (mmseg/evaluation/metrics/iou_metric.py).
 _IOU_METRIC = {
@@ -51,6 +53,33 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
             raise unknown(f"score in {key}", watched, names)
 
 
+def check_sources(runner: Runner, loop: BaseLoop, part: str) -> None:
+    """Check that what a config calls its source is no misspelt domain, where a metric has sources.
+
+    Args:
+        runner: The runner of the loop.
+        loop: A loop that evaluates.
+        part: 'val' or 'test'.
+
+    Raises:
+        UserError: A source is most likely meant to be an evaluated domain.
+    """
+    training = runner._train_loop
+    trained = _targets_of(training.dataloader.dataset) if isinstance(training, BaseLoop) else ()
+    for metric in loop.evaluator.metrics:
+        if isinstance(metric, MultiDomainIoU):
+            found = [name or metric.domain for name in _targets_of(loop.dataloader.dataset)]
+            evaluated = [name for name in found if name]
+            check_source(metric.source, evaluated, f"{part}_evaluator.source", trained)
+            named = (runner.cfg.get("experiment") or {}).get("source")
+            check_source(named, evaluated, "experiment.source", trained)
+
+
+def _targets_of(dataset: Dataset) -> list[str | None]:
+    """Return the domain of each data set that a loader reads, None where it has none."""
+    return [getattr(member, "target", None) for member in members(dataset)]
+
+
 def _check_samples(metric: Any, dataset: Dataset) -> None:
     """Let a metric look at the first sample of each domain; no random state changes."""
     first = 0
@@ -81,8 +110,7 @@ def _score_names(metrics: Sequence[Any], dataset: Dataset) -> list[str] | None:
     for metric in metrics:
         prefix = f"{metric.prefix}/" if getattr(metric, "prefix", None) else ""
         if hasattr(metric, "score_names"):
-            domains = [getattr(member, "target", None) for member in members(dataset)]
-            found = metric.score_names(domains)
+            found = metric.score_names(_targets_of(dataset))
         elif type(metric).__name__ == "IoUMetric" and set(metric.metrics) <= set(_IOU_METRIC):
             found = ["aAcc", *(name for kind in metric.metrics for name in _IOU_METRIC[kind])]
         else:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ibn_seg.config import load_config
 from ibn_seg.datasets.labels import CLASSES, NUM_CLASSES, LabelTable
-from ibn_seg.datasets.targets import target_configs
+from ibn_seg.datasets.targets import check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.tasks import setup
@@ -90,6 +90,7 @@ def evaluate(
     from ibn_seg.tasks.segmentation import test
 
     datasets = target_configs(targets)
+    check_source(source, [dataset["target"] for dataset in datasets], "--source")
     setup.register()
     cfg = load_config(config, cfg_options)
     _check_classes(cfg)
@@ -179,6 +180,7 @@ def evaluate_predictions(
     from ibn_seg.tasks.results import SCHEMA
 
     configs = target_configs(targets)
+    check_source(source, [config["target"] for config in configs], "--source")
     _check_sizes([config["target"] for config in configs], protocol)
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
     setup.check_writable(work_dir)

@@ -19,7 +19,7 @@ from ibn_seg.tasks.picture_folder import FolderContent, search_folder
 from ibn_seg.tasks.picture_formats import HEAD, picture_format
 from ibn_seg.tasks.picture_results import label_and_paint, overlay, too_large
 from ibn_seg.tasks.predict_video import Painter, Video, has_two_frames, predict_video
-from ibn_seg.tasks.prediction_log import PredictionLog, network_identity
+from ibn_seg.tasks.prediction_log import LOG_NAME, PredictionLog, network_identity
 from ibn_seg.tasks.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.tasks.setup import check_writable, trained_network
 from ibn_seg.tasks.trained_classes import trained_classes
@@ -149,7 +149,8 @@ def predict(
 
     A folder is finished whatever single pictures do. A later call skips each picture whose results
     are there, made from the same content by the same network and options, and unchanged since.
-    `out` holds a log of this (`prediction_log`).
+    `out` holds a log of this (`prediction_log`). What such logs in `source` list is left out, and a
+    line on stderr says how many files.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
@@ -260,6 +261,11 @@ class _Session:
             _say(f"skipped {skipped} pictures that were done (--overwrite predicts them again)")
         if content.videos:
             _say(f"{source}: {content.videos} videos are left out: give each by itself")
+        if content.results:
+            _say(
+                f"{source}: {content.results} files are left out: they are results of earlier "
+                f"calls, as {LOG_NAME} beside them says"
+            )
         if problems:
             raise BadPicturesError(problems, len(content.pictures) + len(content.refused))
         return written

@@ -79,7 +79,7 @@ def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str,
         flag: The option that they were given by, for messages.
 
     Raises:
-        UserError: An item is not KEY=VALUE, or its brackets do not match.
+        UserError: An item is not KEY=VALUE, its brackets do not match, or mmengine cannot read it.
     """
     pairs = list(pairs)
     if not pairs:
@@ -94,7 +94,15 @@ def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str,
             raise UserError(f"{flag} {pair!r}: brackets do not match", 'write key="[a,b]"')
     parser = argparse.ArgumentParser()
     parser.add_argument("--options", nargs="+", action=DictAction)
-    return parser.parse_args(["--options", *pairs]).options
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        try:
+            options |= parser.parse_args(["--options", pair]).options
+        except RecursionError as error:  # of mmengine, at a comma in brackets behind a word
+            raise UserError(
+                f"{flag} {pair!r} cannot be read", "write a dict by its keys: a.b=1 a.c=2"
+            ) from error
+    return options
 
 
 def prepare(

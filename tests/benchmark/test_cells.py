@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ import ibn_seg
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.identity import LEFT_OUT, cell_id, identity_of
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.config import config_folder
 from ibn_seg.errors import UserError
 from tests.benchmark.test_plan import GOOD
 
@@ -282,7 +284,15 @@ def test_what_is_left_out_is_said_why():
     assert all(LEFT_OUT.values())
 
 
-def test_wrong_names_and_options(cells):
+def _misspelt(folder: Path, name: str, source: str = "gam") -> str:
+    """Return a config of the demo that says another source."""
+    path = folder / f"{source}.py"
+    base = config_folder() / "demo" / f"{name}.py"
+    path.write_text(f"_base_ = {str(base)!r}\nexperiment = dict(source={source!r})\n")
+    return str(path)
+
+
+def test_wrong_names_and_options(cells, tmp_path):
     with pytest.raises(UserError, match=r"sources\.gtav: unknown source 'gtav': .*gta5"):
         cells(REAL, sources=["gtav"])
     with pytest.raises(UserError, match=r"oracles\.sources\.gtav: unknown source 'gtav'"):
@@ -293,6 +303,11 @@ def test_wrong_names_and_options(cells):
         cells(REAL, targets=["wrld"])
     with pytest.raises(UserError, match=r"segmentors\.S: no config 'ibn_seg::demo/mlp'"):
         cells(GOOD, segmentors={"S": "ibn_seg::demo/mlp"})
+    with pytest.raises(UserError, match=r"segmentors.all-MLP: .*experiment.source 'gam': .*'game'"):
+        cells(GOOD, segmentors={"all-MLP": _misspelt(tmp_path, "mlp_r18_1xb8-600_scenes-128x128")})
+    other = _misspelt(tmp_path, "mlp_r18_1xb8-600_dashcam-128x128", "dashcan")
+    with pytest.raises(UserError, match=r"sources\.d: .*experiment.source 'dashcan': .*'dashcam'"):
+        cells(GOOD, sources={"d": other})
     with pytest.raises(UserError, match=r"methods\.BN: .*do not fit the config"):
         cells(GOOD, methods={"BN": {"param_scheduler.7.end": 3}})
     with pytest.raises(UserError, match=r"'BN .*' and 'same .*' are the same training"):

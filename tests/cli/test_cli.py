@@ -75,6 +75,15 @@ def test_options_that_are_none(wrong):
         read_options([wrong])
 
 
+@pytest.mark.parametrize("wrong", ["a=dict(b=1,c=2)", "a=[dict(b=1,c=2)]", "a=f(1,2)"])
+def test_options_that_mmengine_would_read_for_ever(wrong):
+    with pytest.raises(UserError) as caught:
+        read_options(["b=1", wrong])
+    assert caught.value.line == (
+        f"--cfg-options {wrong!r} cannot be read: write a dict by its keys: a.b=1 a.c=2"
+    )
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "line"),
     [

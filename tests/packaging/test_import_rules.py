@@ -58,7 +58,7 @@ RULES = {
     "ibn_seg.datasets.subset": Rule({"errors"}, set()),
     "ibn_seg.datasets.labels": Rule({"errors"}, {"numpy"}),
     "ibn_seg.datasets.catalog": Rule({"errors"}, set()),
-    "ibn_seg.datasets.targets": Rule({"errors"}, set()),
+    "ibn_seg.datasets.targets": Rule({"errors", "provenance"}, set()),
     "ibn_seg.datasets.listing": Rule({"errors"}, set()),
     "ibn_seg.datasets.cache": Rule({"errors", "io"}, {"numpy"}, {"zstandard"}),
     "ibn_seg.datasets": Rule(CORE, MM | PICTURES | {"torch"}),
@@ -94,7 +94,7 @@ RULES = {
     ),
     "ibn_seg.benchmark.lease": Rule({"errors", "io"}, set()),
     "ibn_seg.benchmark.plan_values": Rule({"errors"}, set(), {"yaml"}),
-    "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols"}, set()),
+    "ibn_seg.benchmark": Rule(CORE | {"evaluation.protocols", "datasets.targets"}, set()),
     "ibn_seg.engine": Rule(
         CORE
         | {"benchmark.identity", "benchmark.lease", "harmless_classes", "layers", "models"}
@@ -108,13 +108,13 @@ RULES = {
     ),
     "ibn_seg.scenes": Rule({"errors", "io", "datasets.labels"}, PICTURES),
     "ibn_seg.report.leaderboard": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "statistics", "evaluation.confusion",
-         "evaluation.stored", "report"},
+        {"errors", "io", "provenance", "datasets.labels", "datasets.targets", "statistics",
+         "evaluation.confusion", "evaluation.stored", "report"},
         {"numpy", "markupsafe"},
     ),
     "ibn_seg.report": Rule(
-        {"errors", "io", "provenance", "datasets.labels", "evaluation.confusion",
-         "evaluation.stored", "statistics.summary"},
+        {"errors", "io", "provenance", "datasets.labels", "datasets.targets",
+         "evaluation.confusion", "evaluation.stored", "statistics.summary"},
         PICTURES | {"matplotlib", "jinja2", "markupsafe"},
         {"rich", "yaml"},
     ),
