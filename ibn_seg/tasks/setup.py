@@ -17,7 +17,7 @@ from ibn_seg.config_values import check_writable_values
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
-    check_checkpoint_names,
+    check_checkpoint_hook,
     check_loop_parts,
     check_model,
     check_optimizer,
@@ -189,7 +189,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
     if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
         checkpoint["type"] = "AtomicCheckpointHook"
-    check_checkpoint_names(checkpoint)
+    check_checkpoint_hook(checkpoint)
     if checkpoint.get("out_dir"):
         check_writable(Path(checkpoint["out_dir"]) / Path(cfg.work_dir).name)
     hooks["checkpoint"] = checkpoint
