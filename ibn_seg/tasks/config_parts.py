@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -20,6 +21,8 @@ _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
 # The modes of mmseg's segmentors that look at a picture through windows.
 _SLIDING = ("slide", "slide_flip")
+# Heads of mmseg that name the losses of their `loss_decode` themselves.
+_OWN_LOSS_NAMES = ("DDRHead", "PIDHead")
 _LONG = 60
 _TEXT = (str, os.PathLike)
 _PLACEHOLDER = re.compile(r"\{.*?\}")
@@ -52,7 +55,7 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
         loop = cfg.get(f"{stage}_cfg") or {}
         _check(f"{stage}_cfg.fp16", loop.get("fp16"), bool, "True or False")
     _check_names(cfg.get("experiment") or {})
-    _check_test_cfg(cfg.get("model"))
+    _check_model(cfg.get("model"))
     for key in _LOADERS:
         if cfg.get(key):
             _check_loader(key, cfg[key])
@@ -62,10 +65,10 @@ def check_model(cfg: Mapping[str, Any]) -> None:
     """Check of a config what a network alone needs, as `check_shape` does.
 
     Raises:
-        UserError: The model or its `test_cfg` is no dict, or its windows are wrong.
+        UserError: The model, its `test_cfg` or a loss is no dict, or its windows are wrong.
     """
     _check("model", cfg.get("model"), Mapping, "a dict")
-    _check_test_cfg(cfg.get("model"))
+    _check_model(cfg.get("model"))
 
 
 def check_loop_parts(cfg: "Config") -> None:
@@ -96,6 +99,29 @@ def check_optimizer(cfg: "Config") -> None:
             f"{cfg.filename or 'config'}: optim_wrapper.optimizer is missing",
             "give it, such as dict(type='SGD', lr=0.01)",
         )
+
+
+def check_loss_names(model: Mapping[str, Any]) -> None:
+    """Raise unless a segmentor learns from every loss that it has.
+
+    Args:
+        model: The config of a model.
+
+    Raises:
+        UserError: The name of a loss is no text, or one that mmengine does not add up.
+    """
+    for key, loss, head in _losses(model):
+        name = loss.get("loss_name") if isinstance(loss, Mapping) else None
+        if is_named(head.get("type"), *_OWN_LOSS_NAMES):
+            continue
+        _check(f"{key}.loss_name", name, str, "a text")
+        # As in `BaseModel.parse_losses` of mmengine.
+        if name is not None and "loss" not in name:
+            raise UserError(
+                f"{key}.loss_name is {name!r}, and only losses with 'loss' in their name are learnt"
+                " from",
+                f"write 'loss_{name}'",
+            )
 
 
 def check_checkpoint_hook(hook: Mapping[str, Any]) -> None:
@@ -156,14 +182,31 @@ def _check_names(experiment: Mapping[str, Any]) -> None:
         _check(f"experiment.{key}", experiment.get(key), str, wanted)
 
 
-def _check_test_cfg(model: Any) -> None:
-    """Check how a segmentor of mmseg tests, which is first done hours into a training."""
+def _check_model(model: Any) -> None:
+    """Check how a segmentor of mmseg tests, first used hours into a training, and its losses."""
     if not isinstance(model, Mapping):
         return
     test_cfg = model.get("test_cfg")
     _check("model.test_cfg", test_cfg, Mapping, "a dict")
     if test_cfg and test_cfg.get("mode") in _SLIDING:
         _check_windows(test_cfg)
+    for key, loss, _ in _losses(model):
+        _check(key, loss, Mapping, "a dict")
+
+
+def _losses(part: Any, key: str = "model") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Yield (dotted key, loss, its head) of all that heads inside a model have as `loss_decode`."""
+    if isinstance(part, Mapping):
+        given = part.get("loss_decode")
+        if isinstance(given, (list, tuple)):
+            yield from ((f"{key}.loss_decode[{i}]", loss, part) for i, loss in enumerate(given))
+        elif given is not None:
+            yield f"{key}.loss_decode", given, part
+        for name, value in part.items():
+            yield from _losses(value, f"{key}.{name}")
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from _losses(value, f"{key}[{index}]")
 
 
 def _check_windows(test_cfg: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
     check_checkpoint_hook,
     check_loop_parts,
+    check_loss_names,
     check_model,
     check_optimizer,
     check_shape,
@@ -180,6 +181,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     check_preprocessor(cfg)
     check_loop_parts(cfg)
     check_optimizer(cfg)
+    check_loss_names(cfg.model)
     set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)

@@ -22,6 +22,10 @@ TESTING = [
      "stride=(16.0, 16): give stride as two whole numbers, such as (512, 512)"),
     ({"model.test_cfg": {**SLIDE, "stride": (16, 33)}}, "model.test_cfg.stride=(16, 33) is larger "
      "than crop_size=(32, 32): windows would leave pixels out; make it crop_size or less"),
+    ({"model.decode_head.loss_decode": [1]}, "model.decode_head.loss_decode[0] is 1: it must be a "
+     "dict"),
+    ({"model.decode_head.loss_decode": "ce"}, "model.decode_head.loss_decode is 'ce': it must be a "
+     "dict"),
 ]  # fmt: skip
 
 
@@ -38,7 +42,7 @@ def refused(call):
 
 
 @pytest.mark.parametrize(("options", "line"), TESTING)
-def test_every_command_refuses_a_wrong_way_of_testing(tiny, checkpoint, tmp_path, options, line):
+def test_every_command_refuses_what_only_some_would_use(tiny, checkpoint, tmp_path, options, line):
     more = {"work_dir": tmp_path, "cfg_options": options, "quiet": True}
     assert refused(lambda: segmentation.train(tiny, **more)) == line
     assert refused(lambda: segmentation.test(tiny, checkpoint, **more)) == line
@@ -77,3 +81,33 @@ def test_windows_that_just_touch_and_numbers_of_checkpoints_are_taken(tiny, tmp_
     }  # fmt: skip
     segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
     assert [path.name for path in tmp_path.glob("*.pth")] == ["iter_2.pth"]
+
+
+NAME = "model.decode_head.loss_decode.loss_name"
+DICE = {"type": "DiceLoss", "loss_name": "dice"}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({NAME: "ce"}, f"{NAME} is 'ce', and only losses with 'loss' in their name are learnt from:"
+         " write 'loss_ce'"),
+        ({NAME: 3}, f"{NAME} is 3: it must be a text"),
+        ({"model.decode_head.loss_decode": [{"type": "CrossEntropyLoss"}, DICE]},
+         "model.decode_head.loss_decode[1].loss_name is 'dice', and only losses with 'loss' in "
+         "their name are learnt from: write 'loss_dice'"),
+        ({"model.auxiliary_head": [{"type": "FCNHead", "loss_decode": DICE}]},
+         "model.auxiliary_head[0].loss_decode.loss_name is 'dice', and only losses with 'loss' in "
+         "their name are learnt from: write 'loss_dice'"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_would_not_be_learnt_from(tiny, tmp_path, options, line):
+    more = {"work_dir": tmp_path, "cfg_options": options, "quiet": True}
+    assert refused(lambda: segmentation.train(tiny, **more)) == line
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_network_trained_with_such_a_loss_is_still_tested(tiny, checkpoint, tmp_path):
+    options = {NAME: "ce"}
+    result = segmentation.test(tiny, checkpoint, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert result["targets_mIoU"] is not None
