@@ -310,7 +310,7 @@ def trained_network(
     check_model(cfg)
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
-    _replace_sync_bn(cfg.model)
+    replace_sync_bn(cfg.model)
     check_preprocessor(cfg)
     with explained(cfg):
         model = MODELS.build(cfg.model)
@@ -340,16 +340,16 @@ def fuse_network(network: "nn.Module") -> None:
         print(f"fused {report}", file=sys.stderr)
 
 
-def _replace_sync_bn(part: Any) -> None:
-    """Put BN where a config says SyncBN: one process predicts."""
+def replace_sync_bn(part: Any) -> None:
+    """Put BN where a part of a config says SyncBN, in place: for one process without a GPU."""
     if isinstance(part, dict):
         if is_named(part.get("type"), *_SYNC_BN):
             part["type"] = "BN"
         for value in part.values():
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
     elif isinstance(part, (list, tuple)):
         for value in part:
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
 
 
 def _set_amp(cfg: "Config") -> None:
