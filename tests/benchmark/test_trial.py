@@ -34,6 +34,10 @@ WRONG = {
              "unknown hook type (custom_hooks[0].type) 'EMAHok': did you mean 'EMAHook'?"),
     "hook's argument": ({"custom_hooks": [{"type": "EMAHook", "momentun": 0.1}]},
                         "custom_hooks[0]: EMAHook has no argument 'momentun'"),
+    "average": ({"custom_hooks": [{"type": "EMAHook", "ema_type": "Mean"}]},
+                "unknown model type (custom_hooks[0].ema_type) 'Mean': allowed: Exponential"),
+    "priority": ({"custom_hooks": [{"type": "EMAHook", "priority": "HIGHISH"}]},
+                 "custom_hooks[0]: EMAHook has priority='HIGHISH': did you mean 'HIGH'?"),
     "weights": ({"model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": "gone.pth"}},
                 "gone.pth: no such checkpoint"),
     "name of weights": ({"model.backbone.init_cfg": {
