@@ -98,6 +98,7 @@ def training_config(
     ):
         with _blamed_on(plan, key):
             config = load_config(config, options)
+            iterations_of(config)
     config.experiment = {
         **(config.get("experiment") or {}),
         "method": network.method.name, "backbone": backbone.name, "segmentor": segmentor.name,

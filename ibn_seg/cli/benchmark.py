@@ -17,7 +17,7 @@ _LAUNCHERS = ("local", "ray", "slurm")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the cells, the time and the disk they need, and check what they need.",
+    help="Print the cells, the time and the disk they need, and try their trainings out.",
 )
 @click.option("--launcher", type=click.Choice(_LAUNCHERS), default="local", show_default=True,
               help="Where cells run.")  # fmt: skip

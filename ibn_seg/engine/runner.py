@@ -42,7 +42,12 @@ class StrictRunner(Runner):
     `cfg.channels_last` keeps weights, and so activations, in that memory format.
     `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
     GPU, replicas are made without `device_ids`, and SyncBN becomes our own that needs none.
+
+    Attributes:
+        reads_samples: Whether samples for the validation are looked at before it begins.
     """
+
+    reads_samples = True
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         with contextlib.ExitStack() as undo:
@@ -124,7 +129,7 @@ class StrictRunner(Runner):
         """Build the validation loop; what a training would fail at in it is an error now."""
         built = super().build_val_loop(loop)
         if built is not loop and self._train_loop is not None:
-            check_watched(self, built)
+            check_watched(self, built, samples=self.reads_samples)
             check_sources(self, built, "val")
         return built
 

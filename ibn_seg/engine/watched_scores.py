@@ -27,7 +27,7 @@ _IOU_METRIC = {
 _OF_A_CLASS = re.compile(r"(.+)/IoU\..+")
 
 
-def check_watched(runner: Runner, loop: BaseLoop) -> None:
+def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
     """Check what a validation needs, before the first iteration.
 
     Names of scores are compared where every metric is known, and one image of each domain is
@@ -36,6 +36,7 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
     Args:
         runner: A runner whose hooks and schedulers are built.
         loop: Its validation loop.
+        samples: Load these images.
 
     Raises:
         UserError: A hook or a scheduler watches a score that there is not, or a sample lacks what
@@ -43,7 +44,7 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
     for metric in metrics:
-        if hasattr(metric, "check_sample"):
+        if samples and hasattr(metric, "check_sample"):
             _check_samples(metric, dataset)
     names = _score_names(metrics, dataset)
     if names is None:

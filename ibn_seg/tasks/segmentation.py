@@ -84,9 +84,8 @@ def train(
         explained(cfg),
         earlier_run.occupied(cfg, resume=resume, seed=seed, config_seed=config_seed) as beginning,
     ):
-        runner = _build_runner(cfg)
+        runner = build_runner(cfg)
         try:
-            check_segmentor(network_of(runner.model), cfg)
             beginning.note(runner)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
@@ -242,9 +241,8 @@ def trained_runner(
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
         explained(cfg),
     ):
-        runner = _build_runner(cfg)
+        runner = build_runner(cfg)
         try:
-            check_segmentor(network_of(runner.model), cfg)
             load_strictly(network_of(runner.model), weights, checkpoint)
             del weights
             yield runner
@@ -259,10 +257,25 @@ def _seed_of(weights: Any) -> int | None:
     return seed if isinstance(seed, int) and seed >= 0 else None
 
 
-def _build_runner(cfg: "Config") -> "StrictRunner":
+def build_runner(cfg: "Config", kind: "type[StrictRunner] | None" = None) -> "StrictRunner":
+    """Build the Runner of a config, which its caller closes.
+
+    Args:
+        cfg: A prepared config.
+        kind: The class of the Runner. Default: `StrictRunner`.
+
+    Raises:
+        UserError: The segmentor lacks what it needs to take images.
+    """
     from ibn_seg.engine import StrictRunner
 
-    return StrictRunner.from_cfg(cfg)
+    runner = (kind or StrictRunner).from_cfg(cfg)
+    try:
+        check_segmentor(network_of(runner.model), cfg)
+    except UserError:
+        runner.close()
+        raise
+    return runner
 
 
 def network_of(model: Any) -> Any:

@@ -17,8 +17,9 @@ from ibn_seg.config_values import check_writable_values, quoted_number, quoted_n
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.tasks.config_parts import (
-    check_checkpoint_names,
+    check_checkpoint_hook,
     check_loop_parts,
+    check_loss_names,
     check_model,
     check_numbers,
     check_optimizer,
@@ -194,6 +195,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     check_numbers(cfg)
     check_optimizer(cfg)
     check_paramwise(cfg.optim_wrapper)
+    check_loss_names(cfg.model)
     set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -203,7 +205,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
     if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
         checkpoint["type"] = "AtomicCheckpointHook"
-    check_checkpoint_names(checkpoint)
+    check_checkpoint_hook(checkpoint)
     if checkpoint.get("out_dir"):
         check_writable(Path(checkpoint["out_dir"]) / Path(cfg.work_dir).name)
     hooks["checkpoint"] = checkpoint
@@ -324,7 +326,7 @@ def trained_network(
     check_model(cfg)
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
-    _replace_sync_bn(cfg.model)
+    replace_sync_bn(cfg.model)
     check_preprocessor(cfg)
     with explained(cfg):
         model = MODELS.build(cfg.model)
@@ -354,16 +356,16 @@ def fuse_network(network: "nn.Module") -> None:
         print(f"fused {report}", file=sys.stderr)
 
 
-def _replace_sync_bn(part: Any) -> None:
-    """Put BN where a config says SyncBN: one process predicts."""
+def replace_sync_bn(part: Any) -> None:
+    """Put BN where a part of a config says SyncBN, in place: for one process without a GPU."""
     if isinstance(part, dict):
         if is_named(part.get("type"), *_SYNC_BN):
             part["type"] = "BN"
         for value in part.values():
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
     elif isinstance(part, (list, tuple)):
         for value in part:
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
 
 
 def _set_amp(cfg: "Config") -> None:

@@ -1,6 +1,7 @@
 """Cells: what changes their identity and what does not."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.config import Config
 
 import ibn_seg
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.identity import LEFT_OUT, cell_id, identity_of
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.schedule import stretch
 from ibn_seg.config import config_folder
 from ibn_seg.errors import UserError
 from tests.benchmark.test_plan import GOOD
@@ -206,6 +209,29 @@ def test_the_schedule_is_stretched(cells):
     assert config.train_cfg.val_interval == 30
     assert [(s.begin, s.end) for s in config.param_scheduler] == [(0, 3), (3, 60)]
     assert config.default_hooks.checkpoint.interval == 50
+
+
+@pytest.mark.parametrize("value", ["x", "6", 0, -1, float("inf"), [6]])
+def test_a_length_that_is_no_number_is_named(cells, value):
+    key = "train_cfg.max_iters"
+    words = rf"{key} = {re.escape(repr(value))}: give a number of at least 1"
+    with pytest.raises(UserError, match=rf"plan\.yaml: methods\.IBN-a: .*{words}"):
+        cells(GOOD, methods={"BN": {}, "IBN-a": {key: value}})
+    with pytest.raises(UserError, match=rf"plan\.yaml: schedule\.options: .*{words}"):
+        cells(GOOD, schedule={"iterations": 60, "options": {key: value}})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train_cfg": {"max_iters": 600, "val_interval": "x"}}, r"train_cfg\.val_interval = 'x'"),
+        ({"param_scheduler": [{"end": 600}, {"end": "x"}]}, r"param_scheduler\[1\]\.end = 'x'"),
+        ({"param_scheduler": {"milestones": [1, "x"]}}, r"param_scheduler\.milestones = 'x'"),
+    ],
+)
+def test_what_is_stretched_with_it_is_a_number(change, words):
+    with pytest.raises(UserError, match=rf"^config: {words}: give a number of iterations$"):
+        stretch(Config({"train_cfg": {"max_iters": 600}, **change}), 60)
 
 
 def test_selection_by_the_source_keeps_the_best_checkpoint(cells):
