@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ibn_seg.errors import UserError
-from ibn_seg.run.setup import LAUNCHERS, PAIR
+from ibn_seg.run.config_loading import PAIR
+from ibn_seg.run.setup import LAUNCHERS
 
 _FLAG = "--cfg-options"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config_errors import explained_reading, import_error
-from ibn_seg.config_values import plain_values
+from ibn_seg.config_values import plain_values, restore_tuples
 from ibn_seg.errors import EnvError, UserError
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def _read(path: Path, custom_imports: bool) -> "Config":
         if custom_imports:
             _import_modules(path, read.get("custom_imports"))
         content = plain_values(read, check=custom_imports)
+        if path.suffix == ".json":
+            content = restore_tuples(content)
         return Config(content, cfg_text=read.text, filename=read.filename)
 
 

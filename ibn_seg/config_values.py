@@ -2,7 +2,8 @@
 
 import keyword
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
 _TYPE = "type"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+# What transforms of mmcv and mmseg take as tuples alone; two numbers of `scales` are two scales.
+_TUPLES = frozenset((
+    "crop_shape", "crop_size", "gamma_range", "img_scale", "n_holes", "pad_shape", "scale",
+    "scale_factor", "scales", "tile_grid_size", "weights",
+))  # fmt: skip
+_SEVERAL = "scales"
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), set, frozenset, range)
 
 
@@ -58,6 +66,62 @@ def check_writable_values(config: "Config") -> None:
     """
     for key, problem in _unwritable(config.to_dict()):
         raise UserError(f"{config.filename or 'config'}: {key} {problem}", "write plain values")
+
+
+def quoted_numbers(part: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield (key, text) of every text in a part of a config that is a number in quotes.
+
+    Args:
+        part: A value, a list, or a dict without the dicts in it that have a type of their own.
+        key: Its key.
+    """
+    if isinstance(part, str):
+        if _NUMBER.fullmatch(part):
+            yield key, part
+    elif isinstance(part, Mapping):
+        for name, value in part.items():
+            own = isinstance(value, Mapping) and _TYPE in value
+            if name != _TYPE and not own:
+                yield from quoted_numbers(value, f"{key}.{name}")
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from quoted_numbers(value, f"{key}[{index}]")
+
+
+def quoted_number(key: str, text: str) -> UserError:
+    """Return the error for a number that is needed and is given as text."""
+    # To YAML, 1e-3 is a text even without quotes.
+    dotless = "e" in text.lower() and "." not in text
+    yaml = f", in YAML as {text.lower().replace('e', '.0e')}" if dotless else ""
+    return UserError(f"{key} is the text {text!r}", f"write the number without quotes{yaml}")
+
+
+def restore_tuples(value: Any, inside: bool = False) -> Any:
+    """Return a value of a config from JSON, which has no tuples, with those of its pipelines.
+
+    Args:
+        value: The config, or a part of it.
+        inside: The part is of a pipeline.
+    """
+    if isinstance(value, dict):
+        return type(value)({
+            name: _as_tuples(part, name == _SEVERAL)
+            if inside and name in _TUPLES
+            else restore_tuples(part, inside or str(name).endswith("pipeline"))
+            for name, part in value.items()
+        })  # fmt: skip
+    if isinstance(value, list):
+        return [restore_tuples(part, inside) for part in value]
+    return value
+
+
+def _as_tuples(value: Any, several: bool = False) -> Any:
+    """Return a list of numbers as a tuple, and a list of such lists as a list of tuples."""
+    if not isinstance(value, list):
+        return value
+    if several or not all(isinstance(part, int | float) for part in value):
+        return [_as_tuples(part) for part in value]
+    return tuple(value)
 
 
 def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any]) -> Any:

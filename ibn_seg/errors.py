@@ -49,16 +49,25 @@ class EnvError(UserError):
     exit_code = 3
 
 
-def nearest(given: str, allowed: Iterable[str]) -> str | None:
-    """Return the allowed name that `given` most likely means, or None if nothing is close."""
+def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return the allowed name that `given` most likely means, or None if nothing is close.
+
+    Args:
+        given: The name.
+        allowed: The names that it may stand for; upper and lower case count the same.
+        cutoff: How alike two names have to be, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
+    """
     folded = {str(name).lower(): str(name) for name in allowed}
-    matches = difflib.get_close_matches(str(given).lower(), folded, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(str(given).lower(), folded, n=1, cutoff=cutoff)
     return folded[matches[0]] if matches else None
 
 
 def unknown(kind: str, given: object, allowed: Iterable[str]) -> UserError:
     """Return the error for a name that is not in a table, with the nearest name that is."""
+    allowed = list(allowed)
     names = [str(name) for name in allowed]
     guess = nearest(str(given), names)
     hint = f"did you mean {guess!r}? " if guess else ""
+    if isinstance(given, str) and given in names and given not in allowed:
+        hint = "write it without quotes; "
     return UserError(f"unknown {kind} {given!r}", f"{hint}allowed: {', '.join(names)}")

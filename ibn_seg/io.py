@@ -1,6 +1,7 @@
 """Files that are never half-written, and checkpoints that never execute anything."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,9 @@ from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
 # The first version whose `weights_only=True` is the default and can be told of further classes
 # under the names that files have for them. Older ones also know fewer classes by themselves.
 RESTRICTED_SINCE = (2, 6)
+
+# The system's words for something else where a folder should be.
+_NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP)
 
 # PyTorch keeps what its restricted unpickler may call in one list of the process.
 _ONE_READER = threading.Lock()
@@ -86,8 +90,22 @@ def read_json(path: str | os.PathLike) -> Any:
 
 def write_error(path: str | os.PathLike, error: OSError) -> EnvError:
     """Return the one-line error for a failed write to `path`."""
-    reason = error.strerror or str(error)
-    return EnvError(f"{path}: cannot be written ({reason})", "free space or choose another folder")
+    blocked = _no_folder(error.filename or path) if error.errno in _NO_FOLDER else None
+    reason = blocked or error.strerror or str(error)
+    fix = "choose another folder" if blocked else "free space or choose another folder"
+    return EnvError(f"{path}: cannot be written ({reason})", fix)
+
+
+def _no_folder(path: str | os.PathLike) -> str | None:
+    """Say which part of a path is there and is no folder; None if each is one, or is not there."""
+    parts = (*reversed(Path(path).parents), Path(path))
+    block = next(
+        (part for part in parts if os.path.lexists(part) and not os.path.isdir(part)), None
+    )
+    if block is None:
+        return None
+    broken = os.path.islink(block) and not os.path.exists(block)
+    return f"{block} is {'a broken link' if broken else 'a file, not a folder'}"
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -8,10 +8,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def progress_bar() -> "Progress":
+def progress_bar(passing: bool = False) -> "Progress":
     """Return a bar on stderr, to be used as a context manager; tasks take a field `detail`.
 
     Where stderr is not a terminal, only the final state is printed.
+
+    Args:
+        passing: Leave nothing of it, and print nothing where that is not a terminal.
     """
     from rich.console import Console
     from rich.progress import (
@@ -23,6 +26,7 @@ def progress_bar() -> "Progress":
         TimeRemainingColumn,
     )
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -31,14 +35,21 @@ def progress_bar() -> "Progress":
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        transient=passing,
+        disable=passing and not console.is_terminal,
     )
 
 
 @contextlib.contextmanager
-def progress_callback(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for the block, moved by a callback that takes (done, total)."""
-    with progress_bar() as bar:
+def progress_callback(label: str, passing: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the block, moved by a callback that takes (done, total).
+
+    Args:
+        label: What is done.
+        passing: As for `progress_bar`.
+    """
+    with progress_bar(passing) as bar:
         task = bar.add_task(label, total=None, detail="")
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

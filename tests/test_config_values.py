@@ -97,3 +97,42 @@ def test_an_imported_class_that_is_no_type_stays_a_class(tmp_path):
 def test_values_that_text_cannot_hold(tmp_path, text, key):
     with pytest.raises(UserError, match=key):
         check_writable_values(load_config(written(tmp_path / "odd.py", text + "\n")))
+
+
+# Steps that mmcv and mmseg build of tuples alone, and such that take lists as they are.
+STEPS = [
+    {"type": "RandomCrop", "crop_size": (32, 24)},
+    {"type": "CenterCrop", "crop_size": (32, 24)},
+    {"type": "RandomResize", "scale": (64, 32), "ratio_range": [0.5, 2.0]},
+    {"type": "RandomResize", "scale": [(64, 32), (128, 64)]},
+    {"type": "RandomChoiceResize", "scales": [(64, 32), (128, 64)]},
+    {
+        "type": "RandomChoiceResize",
+        "scales": [64, 128],
+        "resize_type": "ResizeShortestEdge",
+        "max_size": 256,
+    },
+    {"type": "RandomMosaic", "img_scale": (64, 32), "prob": 0.5},
+    {"type": "CLAHE", "tile_grid_size": (8, 8)},
+    {"type": "RGB2Gray", "weights": (0.3, 0.6, 0.1)},
+    {"type": "RandomCutOut", "prob": 0.5, "n_holes": (1, 3), "cutout_shape": [[4, 4], [8, 8]]},
+    {"type": "RandomFlip", "prob": [0.25, 0.5], "direction": ["horizontal", "vertical"]},
+    {"type": "TestTimeAug", "transforms": [[{"type": "CenterCrop", "crop_size": (16, 8)}]]},
+]
+
+
+def test_a_config_from_json_has_the_tuples_of_its_pipelines(tmp_path):
+    """JSON has none, and `Config.dump` writes lists; what takes lists keeps them."""
+    import mmseg.datasets  # noqa: F401
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import TRANSFORMS
+
+    text = f"crop_size = (4, 4)\ntrain_pipeline = {STEPS}\ndata = dict(pipeline=train_pipeline)\n"
+    written_as_python = load_config(written(tmp_path / "a.py", text))
+    written_as_python.dump(tmp_path / "a.json")
+    config = load_config(tmp_path / "a.json").to_dict()
+    assert config["train_pipeline"] == config["data"]["pipeline"] == STEPS
+    assert config["crop_size"] == [4, 4]
+    init_default_scope("mmseg")
+    for step in STEPS:
+        assert TRANSFORMS.build(dict(step))

@@ -65,10 +65,28 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(EnvError, match="cannot be written"):
-        io.write_text(tmp_path / "file" / "x", "")
+@pytest.mark.parametrize("below", ["", "deep", "deep/deeper"])
+def test_what_is_in_the_way_of_a_folder_is_named(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, what in (
+        ("file", "is a file, not a folder"), ("link", "is a broken link"),
+        ("loop", "is a broken link"),
+    ):  # fmt: skip
+        path = tmp_path / name / below / "x"
+        with pytest.raises(EnvError) as caught:
+            io.write_text(path, "")
+        said = f"{path}: cannot be written ({tmp_path / name} {what}): choose another folder"
+        assert caught.value.line == said
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link", "loop"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_below_its_folder_is_not_in_the_way(tmp_path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(EnvError, match=r"x: cannot be written \(Is a directory\): free space or"):
+        io.write_text(tmp_path / "x", "")
 
 
 def test_read_json_says_what_is_wrong(tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
 from ibn_seg.config import SCHEME, config_folder, load_config
+from ibn_seg.datasets.targets import TARGETS, check_source
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
@@ -81,9 +82,10 @@ def training_config(
     """
     segmentor, backbone, source = network.segmentor, network.backbone, network.source
     name = (segmentor.config or "").replace(BACKBONE_FIELD, backbone.config or "")
-    config = load_config(base(name, f"segmentors.{segmentor.name}"))
+    origin = f"segmentors.{segmentor.name}"
+    config = load_config(base(name, origin))
     if source is not None:
-        key = f"{sources}.{source.name}"
+        origin = key = f"{sources}.{source.name}"
         with _blamed_on(plan, key):
             file = source.config or _source_config(source.name)
         _set_source(plan, config, load_config(base(file, key)))
@@ -99,17 +101,16 @@ def training_config(
             if key.startswith("methods.") and network.method.method is not None:
                 METHODS[network.method.method].apply(config)
             config = load_config(config, options)
+            iterations_of(config)
     config.experiment = {
         **(config.get("experiment") or {}),
         "method": network.method.name, "backbone": backbone.name, "segmentor": segmentor.name,
     }  # fmt: skip
     config.randomness = {**(config.get("randomness") or {}), "seed": network.seed}
     if not config.experiment.get("source"):
-        raise UserError(
-            f"{plan.file}: segmentors.{segmentor.name}: its config has no experiment.source"
-        )
+        raise UserError(f"{plan.file}: {origin}: its config has no experiment.source")
+    _check_source(plan, config, origin)
     _set_selection(plan, config, config.experiment.source)
-    _val_datasets(plan, config)
     config.test_dataloader, config.test_evaluator = config.val_dataloader, config.val_evaluator
     return config
 
@@ -125,6 +126,20 @@ def _domain(dataset: Mapping[str, Any]) -> str:
     name = short_name(dataset["type"]).removeprefix("Raw").removesuffix("Dataset").lower()
     parts = (dataset.get(key) for key in ("condition", "mapping", "beta"))
     return dataset.get("target") or "-".join([name, *(str(part) for part in parts if part)])
+
+
+def _check_source(plan: Plan, config: "Config", key: str) -> None:
+    """Check that a config's source is no misspelt domain, as far as its data sets are named.
+
+    Args:
+        plan: The plan.
+        config: The config.
+        key: The key of the plan whose config says the source.
+    """
+    datasets = _val_datasets(plan, config)
+    named = [_domain(item) for item in datasets if item.get("target") or _domain(item) in TARGETS]
+    with _blamed_on(plan, key):
+        check_source(config.experiment.source, named, "experiment.source")
 
 
 def _source_config(name: str) -> str:

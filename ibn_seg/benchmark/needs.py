@@ -1,6 +1,7 @@
 """What the cells of a plan need on this machine, looked at before any of them is begun.
 
-Data sets are listed, not decoded; networks are built, not run. Nothing is left on the disk.
+Data sets are listed, not decoded; trainings are built and tried out on made pictures. Nothing is
+left on the disk.
 """
 
 import contextlib
@@ -16,11 +17,13 @@ from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.errors import UserError
-from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at, set_training
+from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at
+from ibn_seg.trial.try_training import compared, prepared, try_training
 from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from torch.utils.data import Dataset
 
 # What building a part of a config raises beside the errors of ours, if the config is wrong.
 _RAISED = (
@@ -30,7 +33,7 @@ _RAISED = (
 
 
 def missing_needs(
-    plan: Plan, cells: Sequence[Cell], scenes: Path, here: bool = True
+    plan: Plan, cells: Sequence[Cell], scenes: Path, here: bool = True, trial: bool = False
 ) -> Iterator[tuple[Cell, tuple[str, ...]]]:
     """Yield each cell with the lines that say why it must fail; none if nothing is known.
 
@@ -40,11 +43,15 @@ def missing_needs(
         scenes: Where the plan's scenes will be. Before they are rendered they are judged by their
             numbers.
         here: Whether cells run on this machine, so that its GPUs count.
+        trial: Try every training out; those that differ in seed or share alone, once.
     """
     register()
-    with _announced(plan, scenes) as told:
+    with (
+        _announced(plan, scenes) as told,
+        tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder,
+    ):
         planned = {cell.id: cell for cell in list_cells(plan)}
-        look = _Look(plan, here)
+        look = _Look(plan, here, trial, Path(folder))
         for cell in cells:
             yield cell, tuple(map(told, look.at(planned[cell.id])))
 
@@ -96,11 +103,16 @@ class _Look:
     Args:
         plan: The plan.
         here: Whether the GPUs of this machine count.
+        trial: Whether trainings are tried out.
+        folder: Where these may write.
     """
 
-    def __init__(self, plan: Plan, here: bool) -> None:
+    def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path) -> None:
         self._plan = plan
         self._here = here
+        self._trial = trial
+        self._folder = folder
+        self._data_sets: dict[str, Dataset] = {}
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def at(self, cell: Cell) -> Iterator[str]:
@@ -115,19 +127,31 @@ class _Look:
 
     def _training(self, config: "Config") -> Iterator[str]:
         try:
-            set_training(config, seed=None, amp=False)
+            ready = prepared(config, self._folder, self._plan.protocol)
         except UserError as error:
             yield error.line
             return
+        modules = tuple(_missing_modules(config))
+        yield from modules
         yield from self._machine(config)
-        for loader in ("train_dataloader", "val_dataloader"):
-            for dataset in _datasets((config.get(loader) or {}).get("dataset")):
-                yield from self._dataset(dataset, config)[1]
-        yield from self._built("model", config.model, config, _network)[1]
+        lacking = [
+            line
+            for loader in ("train_dataloader", "val_dataloader")
+            for dataset in _datasets((config.get(loader) or {}).get("dataset"))
+            for line in self._dataset(dataset, config)[1]
+        ]
+        yield from lacking
+        if self._trial and not modules and not lacking:
+            yield from self._built("trial", compared(ready), ready, lambda _: self._try(ready))[1]
+        else:
+            yield from self._built("model", config.model, config, _network)[1]
+
+    def _try(self, config: "Config") -> int:
+        try_training(config, self._data_sets, self._plan.processes, self._here)
+        return 1
 
     def _machine(self, config: "Config") -> Iterator[str]:
-        """Yield what this machine lacks: modules, files of weights, GPUs."""
-        yield from _missing_modules(config)
+        """Yield what this machine lacks: files of weights, GPUs."""
         start = config.get("load_from")
         if start and "://" not in start and not Path(start).is_file():
             yield f"load_from: {start} does not exist: name a checkpoint"
@@ -208,9 +232,10 @@ def _network(model: Any) -> int:
 def _tried(build: Callable[[], int], config: "Config") -> tuple[int, tuple[str, ...]]:
     """Return what a function returns, or the line of what it raises."""
     from ibn_seg.explain.explain import explained
+    from ibn_seg.trial.trial_runner import undisturbed
 
     try:
-        with explained(config):
+        with undisturbed(), explained(config):
             return build(), ()
     except UserError as error:
         return 0, (error.line,)

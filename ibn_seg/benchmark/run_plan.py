@@ -129,8 +129,15 @@ def check_plan(
     plan, cells, store = open_plan(plan_file, results)
     begun = ("to do", "interrupted", *(("failed",) if retry_failed else ()))
     waiting = [cell for cell in cells if store.state(cell) in begun]
-    found = missing_needs(plan, waiting, store.folder / SCENES, here=launcher == "local")
-    return described(found)
+    found = missing_needs(
+        plan, waiting, store.folder / SCENES, here=launcher == "local", trial=True
+    )
+    with progress_callback("checks", passing=True) as progress:
+        looked_at = []
+        for cell in found:
+            looked_at.append(cell)
+            progress(len(looked_at), len(waiting))
+    return described(looked_at)
 
 
 def open_plan(

@@ -13,14 +13,12 @@ from ibn_seg.benchmark.selection import LAST, selected_checkpoint
 from ibn_seg.benchmark.store import TEST, Store
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.protocol import DEFAULT_PROTOCOL, set_protocol
 from ibn_seg.run.result_file import result_name
 from ibn_seg.run.setup import add_hooks
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-_DEFAULT_PROTOCOL = "native"
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell)
         cell: The cell; what it needs is done.
     """
     config = load_config(cell.config)
-    if plan.protocol != _DEFAULT_PROTOCOL:
+    if plan.protocol != DEFAULT_PROTOCOL:
         set_protocol(config, plan.protocol)
     add_hooks(config, {"type": "LeaseHook"})
     if cell.task == TRAINING and cell.needs:

@@ -17,7 +17,7 @@ _LAUNCHERS = ("local", "ray", "slurm")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the cells, the time and the disk they need, and check what they need.",
+    help="Print the cells, the time and the disk they need, and try their trainings out.",
 )
 @click.option("--launcher", type=click.Choice(_LAUNCHERS), default="local", show_default=True,
               help="Where cells run.")  # fmt: skip
@@ -64,7 +64,7 @@ def benchmark(
 
     from ibn_seg.benchmark.plan import read_plan
     from ibn_seg.benchmark.run_plan import check_finished, run_plan
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
     if dry_run:

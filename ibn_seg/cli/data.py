@@ -95,7 +95,7 @@ def check(
     from ibn_seg.errors import UserError
     from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     failing((), allow)  # a wrong kind is said before the work
     with progress_callback("check") as progress:
@@ -195,7 +195,7 @@ def stats(
     from ibn_seg.downloads.stats import measure
     from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     with progress_callback("measure") as progress:
         result = measure(

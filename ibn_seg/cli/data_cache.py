@@ -33,7 +33,7 @@ def cache(
     """
     from ibn_seg.downloads.fill_cache import build_cache
     from ibn_seg.progress import progress_callback
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     with progress_callback("cache") as progress:
         total = build_cache(

@@ -82,7 +82,7 @@ def evaluate(
     """
     from ibn_seg.cli.score_output import print_domains
     from ibn_seg.errors import UserError
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     if (predictions is None) == (config is None):
         raise UserError(

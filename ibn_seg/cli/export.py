@@ -57,7 +57,7 @@ def export(
       ibn-seg export --config CONFIG --checkpoint FILE -o labels.onnx --labels --normalise
     """
     from ibn_seg.export.export_network import export as run
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     result = run(
         out,

@@ -58,7 +58,7 @@ def predict(
     """
     from ibn_seg.predict.predict_pictures import BadPicturesError
     from ibn_seg.predict.predict_pictures import predict as run
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     options = read_options(cfg_options)
     try:

@@ -60,8 +60,8 @@ def test(
       ibn-seg test CONFIG CHECKPOINT --cfg-options test_dataloader.num_workers=4
       torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
     """
+    from ibn_seg.run.config_loading import read_options
     from ibn_seg.run.segmentation import test as run
-    from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)
     result = run(

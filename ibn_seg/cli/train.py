@@ -52,8 +52,8 @@ def train(
       ibn-seg train CONFIG --cfg-options train_cfg.max_iters=2000 train_dataloader.batch_size=4
       torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch
     """
+    from ibn_seg.run.config_loading import read_options
     from ibn_seg.run.segmentation import train as run
-    from ibn_seg.run.setup import read_options
 
     set_local_rank(local_rank)
     result = run(

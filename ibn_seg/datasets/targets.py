@@ -4,10 +4,12 @@ The same sets as in `configs/_base_/datasets/targets/`, for evaluations that hav
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError, nearest, unknown
+from ibn_seg.provenance import source_domains
 
 # Name of the domain: folder below `data`, which also names the variable of the root; class; its
 # arguments.
@@ -44,6 +46,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "world": ("idd", "wilddash2", "mapillary-v2.0"),
 }
 
+# Names of domains that are right wherever they stand: what was trained on need not be evaluated.
+_KNOWN = frozenset((*TARGETS, *GROUPS, *(folder for folder, _, _ in TARGETS.values())))
+# 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' is none of 'cityscapes'.
+_ALIKE = 0.75
+_LAST_PART = re.compile(r"(.*[-_.])?(.*)", re.DOTALL)
+
 
 def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
     """Return the configs of the data sets of domains, each with its name as `target`.
@@ -75,3 +83,40 @@ def _config(domain: str, root: str) -> dict[str, Any]:
     folder, cls, arguments = TARGETS[domain]
     default = os.environ.get(f"IBN_SEG_{folder.upper()}") or f"data/{folder}"
     return {"type": cls, "data_root": root or default, "target": domain, **arguments}
+
+
+def check_source(
+    source: str | None, evaluated: Iterable[str], key: str, trained: Iterable[str] = ()
+) -> None:
+    """Check that a source which is not evaluated is not a misspelt domain that is.
+
+    Such a domain would count as a target. A name that is like none of them may be right.
+
+    Args:
+        source: What a network was trained on: a domain, or several joined by '+'.
+        evaluated: The names of the evaluated domains.
+        key: What says the source, for the message: a key or an option.
+        trained: Further names that are right, such as those of the training set.
+
+    Raises:
+        UserError: A name is most likely meant to be that of an evaluated domain.
+    """
+    evaluated = list(evaluated)
+    for name in source_domains(source):
+        right = name in evaluated or name in _KNOWN or name in trained
+        if not right and _is_misspelt(name, evaluated):
+            raise unknown(f"domain in {key}", name, evaluated)
+
+
+def _is_misspelt(name: str, domains: Iterable[str]) -> bool:
+    """Tell whether a name is like that of a domain.
+
+    'city_a' is not meant to be 'city_b', nor 'city1' to be 'city2' where a user chose the names.
+    """
+    for domain in domains:
+        if domain not in TARGETS and re.sub(r"\d+", "", name) == re.sub(r"\d+", "", domain):
+            continue
+        (family, member), (other, its) = (_LAST_PART.fullmatch(n).groups() for n in (name, domain))
+        if nearest(*((member, [its]) if family == other else (name, [domain])), _ALIKE):
+            return True
+    return False

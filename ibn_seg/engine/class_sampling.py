@@ -18,7 +18,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.progress import progress_callback
 
 
-class _ClassSampler(PositionSampler):
+class ClassSampler(PositionSampler):
     """Reads the statistics of a data set's labels; a subclass draws by them.
 
     Args:
@@ -48,7 +48,7 @@ class _ClassSampler(PositionSampler):
 
 
 @DATA_SAMPLERS.register_module()
-class RareClassSampler(_ClassSampler):
+class RareClassSampler(ClassSampler):
     """Rare-class sampling of DAFormer (Hoyer et al., CVPR 2022, section 3.3).
 
     Draws a class c with probability P(c) proportional to exp((1 - f_c) / temperature), f_c being
@@ -111,7 +111,7 @@ class RareClassSampler(_ClassSampler):
 
 
 @DATA_SAMPLERS.register_module()
-class ClassUniformSampler(_ClassSampler):
+class ClassUniformSampler(ClassSampler):
     """Class-uniform sampling, as RobustNet (Choi et al., CVPR 2021) uses it.
 
     A share of the samples is drawn by class: a class, each as likely as the other, then one of its

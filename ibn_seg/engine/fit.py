@@ -11,6 +11,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.models.blocks import ARCHITECTURES
+from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.state_dicts import COUNTER, all_weights, below, possible_prefixes
 from ibn_seg.models.weight_rules import instance_share, some
 
@@ -26,7 +27,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
     """Load the weights of a checkpoint; every parameter and buffer must fit.
 
     Where they lie below one name, as in checkpoints of Lightning ('model.'), they are taken from
-    there. What is left out is said on stderr.
+    there. What is left out is said on stderr, and that they hold NaN or infinite values.
 
     Args:
         model: The model, changed in place.
@@ -69,6 +70,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         raise UserError(
             f"{path}: its weights have no plain values ({kind})", "write a plain state dict"
         ) from error
+    say_not_finite(model, path)
 
 
 def _is_odd(value: torch.Tensor) -> bool:

@@ -23,6 +23,8 @@ _PROGRESS = frozenset((
     "last_step", "_global_step", "_last_value", "verbose", "best", "num_bad_epochs",
     "cooldown_counter",
 ))  # fmt: skip
+# What of it is the setting of the optimiser that it began with, for each group of parameters.
+_START = "base_values"
 _ELSEWHERE = "begin elsewhere with --work-dir, and load_from for its weights"
 # Of an optimiser's group: its parameters, and settings that change no numbers.
 _SPEED = frozenset(("params", "foreach", "fused", "capturable", "differentiable"))
@@ -48,6 +50,7 @@ def resume(runner: Runner, filename: str) -> list[str]:
         name: settings_of(wrapper.optimizer.param_groups)
         for name, wrapper in _wrappers(runner).items()
     }
+    starts = {name: settings_of(w.param_groups) for name, w in _wrappers(runner).items()}
     checkpoint = runner.load_checkpoint(filename)
     _check(runner, checkpoint, planned, filename)
     meta = checkpoint["meta"]
@@ -70,7 +73,7 @@ def resume(runner: Runner, filename: str) -> list[str]:
         _load_schedulers(runner, checkpoint.get("param_schedulers"))
     runner._has_loaded = True
     runner.logger.info(f"resumed epoch: {runner.epoch}, iter: {runner.iter}")
-    changes = [*schedule, *changed.values()]
+    changes = [*_told_changes(schedule, _changed_starts(checkpoint, starts)), *changed.values()]
     if changes:
         runner.logger.info(
             f"{filename}: resumed with the optimiser and schedule of the config; they began "
@@ -161,9 +164,35 @@ def _changed_groups(checkpoint: Mapping, planned: Mapping[str, Groups]) -> dict[
     return changed
 
 
+def _changed_starts(checkpoint: Mapping, starts: Mapping[str, Groups]) -> list[str]:
+    """Return the settings that schedules begin with and a checkpoint has otherwise, as text.
+
+    Args:
+        checkpoint: The checkpoint.
+        starts: The settings of each optimiser's groups; where single parameters have their own,
+            those of the optimiser itself come last.
+    """
+    changed: dict[str, str] = {}
+    for name, groups in starts.items():
+        saved = checkpoint["optimizer"][name] if name else checkpoint["optimizer"]
+        own = saved.get("base_param_settings")
+        before = [*saved["param_groups"], *([own] if own else [])]
+        for pair in reversed([*zip(before, groups, strict=False)]):
+            for key in sorted(_initial(pair[0]) | _initial(pair[1])):
+                old, new = (group.get(f"initial_{key}", group.get(key)) for group in pair)
+                if None not in (old, new) and old != new:
+                    changed.setdefault(key, f"{key} {old} -> {new}")
+    return list(changed.values())
+
+
+def _initial(group: Mapping[str, Any]) -> set[str]:
+    """Return the settings of a group that schedulers change."""
+    return {key.removeprefix("initial_") for key in group if key.startswith("initial_")}
+
+
 def _scheduled(group: Mapping[str, Any]) -> set[str]:
     """Return the settings of a group that schedulers change, and those that they keep there."""
-    names = {key.removeprefix("initial_") for key in group if key.startswith("initial_")}
+    names = _initial(group)
     # Of Adam and its like, a schedule of the momentum changes the first of the betas.
     betas = {"betas"} if "momentum" in names else set()
     return (
@@ -189,17 +218,27 @@ def _states(saved: Any) -> list[Mapping[str, Any]]:
     return list(saved or ())
 
 
-def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[str]:
-    """Return what of the schedule a checkpoint has otherwise, for the user; empty if nothing."""
+def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[tuple[str, str]]:
+    """Return what of the schedule a checkpoint has otherwise; empty if nothing.
+
+    Returns:
+        The setting, '' where it is not one alone, and a text for the user, for each scheduler.
+    """
     now = [_told(s.state_dict()) for s in all_schedulers(runner.param_schedulers)]
     before = [_told(state) for state in _states(checkpoint.get("param_schedulers"))]
     if len(now) != len(before):
-        return [f"{len(before)} schedulers -> {len(now)}"]
-    return [
-        f"param_scheduler.{index} {_first_difference(old, new)}"
-        for index, (old, new) in enumerate(zip(before, now, strict=True))
-        if old != new
-    ]
+        return [("", f"{len(before)} schedulers -> {len(now)}")]
+    found = []
+    for index, (old, new) in enumerate(zip(before, now, strict=True)):
+        if old != new:
+            key, text = _first_difference(old, new)
+            found.append((key, f"param_scheduler.{index} {text}"))
+    return found
+
+
+def _told_changes(schedule: list[tuple[str, str]], starts: list[str]) -> list[str]:
+    """Return as text what of a schedule, and of the settings that it begins with, is another."""
+    return [*starts, *(text for key, text in schedule if not (starts and key == _START))]
 
 
 def _told(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,11 +250,13 @@ def _told(state: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a setting that two states of a scheduler have otherwise, and what it is in each."""
     if before.keys() != now.keys():
-        return "is of another kind"
-    key = next(key for key in now if before[key] != now[key])
-    return f"{key} {before[key]} -> {now[key]}"
+        return "", "is of another kind"
+    # Where there is another difference, `_changed_starts` alone says that of the beginning.
+    key = min((key for key in now if before[key] != now[key]), key=lambda key: key == _START)
+    return key, f"{key} {before[key]} -> {now[key]}"
 
 
 def _load_schedulers(runner: Runner, saved: Any) -> None:

@@ -13,15 +13,18 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
+from ibn_seg.engine.loss_watch import LossWatchHook
+from ibn_seg.engine.paramwise import say_without_effect
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
-from ibn_seg.engine.watched_scores import check_watched
+from ibn_seg.engine.watched_scores import check_sources, check_watched
 from ibn_seg.engine.workers import report_lost_batches
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import write_text
@@ -39,7 +42,12 @@ class StrictRunner(Runner):
     `cfg.channels_last` keeps weights, and so activations, in that memory format.
     `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
     GPU, replicas are made without `device_ids`, and SyncBN becomes our own that needs none.
+
+    Attributes:
+        reads_samples: Whether samples for the validation are looked at before it begins.
     """
+
+    reads_samples = True
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         with contextlib.ExitStack() as undo:
@@ -58,6 +66,11 @@ class StrictRunner(Runner):
                 handler.setStream(sys.stderr)
                 handler.addFilter(_for_the_user)
         return logger
+
+    def register_hooks(self, *args: object, **kwargs: object) -> None:
+        """Register the config's hooks, and the one that says when the loss is no number."""
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(LossWatchHook())
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load the weights to start or to go on from; what does not fit is an error.
@@ -88,6 +101,15 @@ class StrictRunner(Runner):
         if self._train_loop is not None:
             self._write_config()
 
+    def build_optim_wrapper(
+        self, optim_wrapper: dict | OptimWrapper
+    ) -> OptimWrapper | OptimWrapperDict:
+        """Build the optimiser; settings of single parameters without effect are said."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        say_without_effect(self, model, built)
+        return built
+
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.
 
@@ -107,7 +129,15 @@ class StrictRunner(Runner):
         """Build the validation loop; what a training would fail at in it is an error now."""
         built = super().build_val_loop(loop)
         if built is not loop and self._train_loop is not None:
-            check_watched(self, built)
+            check_watched(self, built, samples=self.reads_samples)
+            check_sources(self, built, "val")
+        return built
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the test loop; a misspelt source is an error now, not after the test."""
+        built = super().build_test_loop(loop)
+        if built is not loop:
+            check_sources(self, built, "test")
         return built
 
     def dump_config(self) -> None:

@@ -1,4 +1,4 @@
-"""Scores that a config names, compared with those that its validation will give.
+"""Scores and sources that a config names, compared with those that its validation will give.
 
 mmengine looks at such a name at the first validation, which may be hours after the start.
 """
@@ -11,10 +11,12 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import Dataset
 
+from ibn_seg.datasets.targets import check_source
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.evaluation.metric import MultiDomainIoU
 
 # The scores of mmseg's IoUMetric by what it is asked for (mmseg/evaluation/metrics/iou_metric.py).
 _IOU_METRIC = {
@@ -25,7 +27,7 @@ _IOU_METRIC = {
 _OF_A_CLASS = re.compile(r"(.+)/IoU\..+")
 
 
-def check_watched(runner: Runner, loop: BaseLoop) -> None:
+def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
     """Check what a validation needs, before the first iteration.
 
     Names of scores are compared where every metric is known, and one image of each domain is
@@ -34,6 +36,7 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
     Args:
         runner: A runner whose hooks and schedulers are built.
         loop: Its validation loop.
+        samples: Load these images.
 
     Raises:
         UserError: A hook or a scheduler watches a score that there is not, or a sample lacks what
@@ -41,7 +44,7 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
     for metric in metrics:
-        if hasattr(metric, "check_sample"):
+        if samples and hasattr(metric, "check_sample"):
             _check_samples(metric, dataset)
     names = _score_names(metrics, dataset)
     if names is None:
@@ -49,6 +52,33 @@ def check_watched(runner: Runner, loop: BaseLoop) -> None:
     for key, watched in _watched(runner):
         if watched not in names and not _is_of_a_class(watched, names):
             raise unknown(f"score in {key}", watched, names)
+
+
+def check_sources(runner: Runner, loop: BaseLoop, part: str) -> None:
+    """Check that what a config calls its source is no misspelt domain, where a metric has sources.
+
+    Args:
+        runner: The runner of the loop.
+        loop: A loop that evaluates.
+        part: 'val' or 'test'.
+
+    Raises:
+        UserError: A source is most likely meant to be an evaluated domain.
+    """
+    training = runner._train_loop
+    trained = _targets_of(training.dataloader.dataset) if isinstance(training, BaseLoop) else ()
+    for metric in loop.evaluator.metrics:
+        if isinstance(metric, MultiDomainIoU):
+            found = [name or metric.domain for name in _targets_of(loop.dataloader.dataset)]
+            evaluated = [name for name in found if name]
+            check_source(metric.source, evaluated, f"{part}_evaluator.source", trained)
+            named = (runner.cfg.get("experiment") or {}).get("source")
+            check_source(named, evaluated, "experiment.source", trained)
+
+
+def _targets_of(dataset: Dataset) -> list[str | None]:
+    """Return the domain of each data set that a loader reads, None where it has none."""
+    return [getattr(member, "target", None) for member in members(dataset)]
 
 
 def _check_samples(metric: Any, dataset: Dataset) -> None:
@@ -81,8 +111,7 @@ def _score_names(metrics: Sequence[Any], dataset: Dataset) -> list[str] | None:
     for metric in metrics:
         prefix = f"{metric.prefix}/" if getattr(metric, "prefix", None) else ""
         if hasattr(metric, "score_names"):
-            domains = [getattr(member, "target", None) for member in members(dataset)]
-            found = metric.score_names(domains)
+            found = metric.score_names(_targets_of(dataset))
         elif type(metric).__name__ == "IoUMetric" and set(metric.metrics) <= set(_IOU_METRIC):
             found = ["aAcc", *(name for kind in metric.metrics for name in _IOU_METRIC[kind])]
         else:

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ibn_seg.config_values import quoted_number, quoted_numbers
 from ibn_seg.errors import UserError
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.type_names import short_name
@@ -40,6 +41,8 @@ def wrong_kind(error: Exception, place: Place, frames: Sequence[Frame]) -> UserE
     for name, value in place.part.items():
         wanted = _wanted(kind, name) if kind is not None else ()
         if wanted and not any(_fits(value, one) for one in wanted):
+            for key, text in quoted_numbers(value, f"{place.path}.{name}"):
+                return quoted_number(key, text)
             words = " or ".join(dict.fromkeys(_WORDS[one] for one in wanted))
             return UserError(
                 f"{place.path}: {short_name(place.part['type'])} has {name}={value!r}",

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
+from mmengine.runner.priority import Priority
 
+from ibn_seg.config_values import quoted_number, quoted_numbers
 from ibn_seg.errors import TRACEBACK_VARIABLE, EnvError, UserError, nearest
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.explain.config_dicts import dicts, same
@@ -30,6 +32,7 @@ _CONFIG = "mmengine.config.config"
 # The messages of these say what is wrong; those of others, such as KeyError, need the code as well.
 _TELLING = (RuntimeError, ValueError, AssertionError, ImportError, OSError, cv2.error)
 _LONG_LINE = 200
+_MISSING = object()
 
 
 def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Mapping) -> UserError:
@@ -45,8 +48,10 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
         unknown_type(error, place, frames[-1], config)
         or _without_type(error, place, frames[-1])
         or _wrong_arguments(error, place, config)
+        or _quoted_number(error, place)
         or _missing_package(error, place)
         or _missing_key(error, frames, config)
+        or _priority(frames, config)
         or missing_data(error, place, frames)
         or labels_out_of_range(error, place, frames, config)
         or _channels(error, place)
@@ -166,6 +171,18 @@ def _arguments(built: Any, part: Any) -> list[str]:
     return sorted(names - {"self", "args", "kwargs"} - set(part or ()))
 
 
+def _quoted_number(error: Exception, place: Place) -> UserError | None:
+    """Return the line for a number in quotes, where an error is one that it may have led to."""
+    if not isinstance(error, (TypeError, ValueError, AssertionError, RuntimeError)):
+        return None
+    for key, text in quoted_numbers(place.part, place.path):
+        name = re.split(r"[.\[]", key.removeprefix(place.path).lstrip(".["))[0]
+        words = set(re.findall(r"\w+", str(error)))
+        if isinstance(error, TypeError) or words & {"str", "string", name, text}:
+            return quoted_number(key, text)
+    return None
+
+
 def _missing_package(error: Exception, place: Place) -> EnvError | None:
     if not isinstance(error, ImportError):
         return None
@@ -192,6 +209,29 @@ def _missing_key(error: Exception, frames: Sequence[Frame], config: Mapping) -> 
     # Of equal dicts, which is meant stands in the code that asked: `self.test_cfg.mode`.
     path = max(found, key=lambda one: one.rpartition(".")[2] in code)
     return UserError(f"{path} has no {name!r}, which is needed", f"add {name}=...")
+
+
+def _priority(frames: Sequence[Frame], config: Mapping) -> UserError | None:
+    """Return the line for a hook's priority that mmengine does not know."""
+    asked = next((f for f in frames if f.is_in(Priority.__module__, "get_priority")), None)
+    if asked is None:
+        return None
+    value = asked.locals["priority"]
+    hooks = {key: config.get(key) for key in ("default_hooks", "custom_hooks")}
+    found = [
+        (path, part) for path, part in dicts(hooks) if same(part.get("priority", _MISSING), value)
+    ]
+    if not found:
+        return None
+    path, part = found[0]
+    name = subject(Place(path, part, True, asked))
+    names = [one.name for one in Priority]
+    guess = nearest(str(value), names)
+    return UserError(
+        f"{name} has priority={value!r}",
+        (f"did you mean {guess!r}? " if guess else "")
+        + f"allowed: {', '.join(names)}, and whole numbers from 0 to 100",
+    )
 
 
 def _channels(error: Exception, place: Place) -> UserError | None:

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mmengine import registry as registries
@@ -23,6 +24,7 @@ _MODULES = {
     "loss_decode": "losses",
     "decode_head": "decode_heads",
     "auxiliary_head": "decode_heads",
+    "ema_type": "averaged_model",
 }
 _LONG_LIST = 40
 
@@ -40,7 +42,8 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     if match is not None:
         scope, name = match[2] or str(config.get("default_scope", "mmengine")), match[3]
         given = match[1].strip("'\"")
-        return _unknown_scope(config) or _line(given, place, name, lambda: _family(scope, name))
+        asked = _asked(place, given)
+        return _unknown_scope(config) or _line(given, asked, name, lambda: _family(scope, name))
     given = place.part.get("type") if isinstance(place.part, Mapping) else None
     registry = last.locals.get("registry")
     asked = last.locals.get("cfg")
@@ -53,6 +56,14 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     ):
         return _line(given, place, "layer", lambda: _with_parents(registry))
     return _unknown_optimizer(place, config)
+
+
+def _asked(place: Place, given: str) -> Place:
+    """Return the place of a type that an argument names, such as `ema_type` of `EMAHook`."""
+    if not isinstance(place.part, Mapping) or str(place.part.get("type")) == given:
+        return place
+    key = next((key for key, value in place.part.items() if value == given), None)
+    return replace(place, path=f"{place.path}.{key}", part=given) if key else place
 
 
 def _unknown_scope(config: Mapping) -> UserError | None:

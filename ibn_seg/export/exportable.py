@@ -14,6 +14,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import load_checkpoint
 from ibn_seg.models import create_model
 from ibn_seg.models.factory import FAMILIES
+from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
@@ -236,6 +237,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
             "give the model that it was trained as",
         )
     model.load_state_dict(adapted, strict=True)
+    say_not_finite(model, checkpoint)
     return model
 
 

@@ -10,6 +10,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.imagenet.train_config import experiment_of
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.factory import FAMILIES
+from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.sources import bare_weights, read_checkpoint
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.weights import LoadReport, adapt_state_dict, load_backbone_weights
@@ -61,6 +62,7 @@ def load_exactly(
             "give weights of this variant, or train from these: imagenet train --init",
         )
     network.load_state_dict(adapted, strict=True)
+    say_not_finite(network, source)
 
 
 def start_from(network: Backbone, source: str | os.PathLike) -> LoadReport:

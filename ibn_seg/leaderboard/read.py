@@ -9,6 +9,7 @@ import numpy as np
 
 from ibn_seg.analyses.all_analyses import measuring
 from ibn_seg.analyses.transfer.drawing import STARTS
+from ibn_seg.datasets.targets import check_source
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of, read_confusions
@@ -65,6 +66,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
             "run `ibn-seg benchmark` until at least one training is",
         )
     found = tuple(networks.values())
+    _check_sources(found)
     _check_distinct(found)
     _check_images(found)
     return Board(
@@ -222,6 +224,12 @@ def _check_one(what: str, values: Mapping[Path, str]) -> None:
                 f"{folder}: {what} {value!r}, but {values[first]!r} in {first}",
                 f"numbers by another {what} cannot be compared; make a leaderboard of each",
             )
+
+
+def _check_sources(networks: Sequence[Network]) -> None:
+    """Refuse a misspelt source, beside which the right one would be a target."""
+    for one in networks:
+        check_source(one.source, one.scores, f"'source' of {one.result}")
 
 
 def _check_distinct(networks: Sequence[Network]) -> None:

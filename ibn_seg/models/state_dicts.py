@@ -1,10 +1,12 @@
 """The state dict in what a checkpoint file holds: wrappings that other programs put around it."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 
 from ibn_seg.errors import UserError
@@ -15,6 +17,8 @@ COUNTER = "num_batches_tracked"
 WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 # Those of averaged weights: timm and torchvision write them beside the weights themselves.
 _AVERAGED = ("state_dict_ema", "model_ema")
+# Booleans, whole, real and complex numbers.
+_NUMBERS = "biufc"
 # Nobody's checkpoint is deeper; a hostile one may hold itself.
 _DEPTH = 6
 # What `torch.compile`, FSDP and activation checkpointing put before the names of a module.
@@ -27,7 +31,8 @@ def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.
     """Return the tensors of a checkpoint by name, and what was left out.
 
     Wrapping dictionaries, `module.`, `_orig_mod.` and their like are taken off. Dictionaries that
-    lie beside each other, such as 'student' and 'teacher', stay part of the names.
+    lie beside each other, such as 'student' and 'teacher', stay part of the names. A checkpoint of
+    arrays of NumPy and no tensors is read as one of tensors.
 
     Args:
         checkpoint: What a checkpoint file holds.
@@ -63,7 +68,10 @@ def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.
         else:
             others.append(f"{name} ({_kind(value)}, no tensor)")
     if not weights:
-        raise _no_weights(checkpoint)
+        converted = _with_tensors(checkpoint)
+        if not _has_tensors(converted):
+            raise _no_weights(checkpoint)
+        return all_weights(converted, wrapper)
     return without_wrappers(weights), [*dropped, *others]
 
 
@@ -137,6 +145,18 @@ def _has_tensors(value: object, depth: int = _DEPTH) -> bool:
     )
 
 
+def _with_tensors(value: object, depth: int = _DEPTH) -> Any:
+    """Return what a checkpoint holds with tensors in the place of arrays of numbers."""
+    if isinstance(value, Mapping) and depth > 0:
+        return {key: _with_tensors(part, depth - 1) for key, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS:
+        # A copy in the machine's order of bytes, which PyTorch may write to.
+        native = np.array(value, value.dtype.newbyteorder("="), subok=False)
+        with contextlib.suppress(TypeError):  # numbers that PyTorch has not
+            return torch.from_numpy(native)
+    return value
+
+
 def _flat(content: object, prefix: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
     """Yield the entries of a mapping, those of mappings of tensors in it by dotted names."""
     if not isinstance(content, Mapping):
@@ -156,6 +176,8 @@ def _is_count(name: str, value: object) -> bool:
 
 def _kind(value: object) -> str:
     pickled = stands_for(value)
+    if isinstance(value, np.ndarray):
+        return "an array of NumPy"
     return f"a pickled {pickled}" if pickled else type(value).__name__
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.models.backbone import Backbone
+from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.sources import HEADS, bare_weights, read_checkpoint
 from ibn_seg.models.state_dicts import all_weights, below, possible_prefixes
 from ibn_seg.models.weight_rules import some
@@ -67,6 +68,7 @@ def load_backbone_weights(
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     model.load_state_dict(adapted, strict=True)
+    say_not_finite(model, source)
     return report
 
 

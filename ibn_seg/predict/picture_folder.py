@@ -14,6 +14,7 @@ from ibn_seg.predict.picture_formats import (
     is_companion,
     picture_format,
 )
+from ibn_seg.predict.prediction_log import LOG_NAME, PredictionLog
 
 
 @dataclass
@@ -25,15 +26,19 @@ class FolderContent:
         refused: A line for each file or folder that should be a picture or hold some, and cannot
             be looked at.
         videos: The number of videos.
+        results: The number of files that logs in the folder list as results of other calls.
     """
 
     pictures: dict[str, Path] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     videos: int = 0
+    results: int = 0
 
 
 def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> FolderContent:
     """Search a folder for pictures; links are followed.
+
+    Results of earlier calls with another `out` in the folder are none: their logs list them.
 
     Args:
         source: The folder.
@@ -42,11 +47,18 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
 
     Raises:
         UserError: There is nothing to predict and nothing to say about it.
+        EnvError: A log cannot be read.
     """
     content = FolderContent()
     paths = []
-    for path in sorted(_walk(source, out, content.refused)):
+    files = sorted(_walk(source, out, content.refused))
+    logs = [PredictionLog(path.parent) for path in files if path.name == LOG_NAME]
+    earlier = {file for log in logs for file in log.results()}
+    for path in files:
         if path.resolve() in results:
+            continue
+        if path.resolve() in earlier:
+            content.results += 1
             continue
         if path.suffix.lower() in VIDEO_SUFFIXES:
             content.videos += 1
@@ -55,8 +67,11 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
     content.refused.sort()
     content.pictures = name_results(source, paths)
     if not content.pictures and not content.refused:
-        known = f"known are {' '.join(COMMON_SUFFIXES)} and others"
-        fix = "give each video by itself" if content.videos else known
+        fix = f"known are {' '.join(COMMON_SUFFIXES)} and others"
+        if content.results:
+            fix = f"its {content.results} results of earlier calls ({LOG_NAME}) are none"
+        if content.videos:
+            fix = "give each video by itself"
         raise UserError(f"{source}: the folder holds no pictures", fix)
     return content
 

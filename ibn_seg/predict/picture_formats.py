@@ -51,10 +51,17 @@ _PATTERNS = {name: re.compile(mark, re.DOTALL) for name, mark in _BEGINNINGS.ite
 
 # Formats without a mark of their own, by suffix, with what their headers allow.
 _BY_SUFFIX = {
-    ".tga": ("Targa", re.compile(rb".[\0\x01][\x01-\x03\x09-\x0b]", re.DOTALL)),
+    ".tga": ("Targa", re.compile(
+        # Colour map or none, a known kind, neither side 0, a number of bits that there is.
+        rb".[\0\x01][\x01-\x03\x09-\x0b].{9}(?!\0\0)..(?!\0\0)..[\x01\x08\x0f\x10\x18\x20]",
+        re.DOTALL,
+    )),
     ".pcx": ("PCX", re.compile(rb"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]")),
     ".dib": ("DIB", re.compile(rb"[\x0c\x28\x6c\x7c]\0\0\0")),
-}
+}  # fmt: skip
+
+# Pictures in boxes of ISO/IEC 14496-12.
+_BOXED = ("AVIF", "HEIC")
 
 # A Mac leaves such a file beside a picture, under the picture's name with `._` before it.
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
@@ -80,3 +87,25 @@ def picture_format(head: bytes, suffix: str) -> str | None:
 def is_companion(head: bytes) -> bool:
     """Tell whether a file only holds a Mac's notes about the picture that it is named after."""
     return head.startswith(_APPLE_DOUBLE)
+
+
+def lacks_boxes(data: bytes, kind: str) -> bool:
+    """Tell whether an AVIF or HEIC file ends within one of its boxes, or before the last of them.
+
+    Args:
+        data: The whole file.
+        kind: Its format.
+    """
+    if kind not in _BOXED:
+        return False
+    place, found = 0, set()
+    while len(data) - place >= 16:
+        size = int.from_bytes(data[place : place + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        if size < 8:  # It goes on to the end of the file, or is no box.
+            return False
+        found.add(data[place + 4 : place + 8])
+        place += size
+    described = b"meta" in found or b"moov" in found
+    return place != len(data) or not described or not (b"mdat" in found or b"idat" in data)

@@ -17,10 +17,11 @@ from ibn_seg.predict.picture_folder import FolderContent, search_folder
 from ibn_seg.predict.picture_formats import HEAD, picture_format
 from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
 from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predict_video
-from ibn_seg.predict.prediction_log import PredictionLog, network_identity
+from ibn_seg.predict.prediction_log import LOG_NAME, PredictionLog, network_identity
 from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
 from ibn_seg.progress import progress_bar
-from ibn_seg.run.setup import check_writable, load_named, trained_network
+from ibn_seg.run.config_loading import load_named
+from ibn_seg.run.setup import check_writable, trained_network
 from ibn_seg.run.trained_classes import trained_classes
 from ibn_seg.type_names import is_named, short_name
 
@@ -148,7 +149,8 @@ def predict(
 
     A folder is finished whatever single pictures do. A later call skips each picture whose results
     are there, made from the same content by the same network and options, and unchanged since.
-    `out` holds a log of this (`prediction_log`).
+    `out` holds a log of this (`prediction_log`). What such logs in `source` list is left out, and a
+    line on stderr says how many files.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
@@ -259,6 +261,11 @@ class _Session:
             _say(f"skipped {skipped} pictures that were done (--overwrite predicts them again)")
         if content.videos:
             _say(f"{source}: {content.videos} videos are left out: give each by itself")
+        if content.results:
+            _say(
+                f"{source}: {content.results} files are left out: they are results of earlier "
+                f"calls, as {LOG_NAME} beside them says"
+            )
         if problems:
             raise BadPicturesError(problems, len(content.pictures) + len(content.refused))
         return written

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from ibn_seg.datasets.formats import PICTURE_ERRORS
 from ibn_seg.errors import UserError
-from ibn_seg.predict.picture_formats import CAMERA_RAW, HEAD, picture_format
+from ibn_seg.predict.picture_formats import CAMERA_RAW, HEAD, lacks_boxes, picture_format
 from ibn_seg.predict.quiet_codecs import quiet_codecs
 
 # What Pillow's readers end in on damaged files, beyond what they say on purpose.
@@ -23,8 +23,12 @@ _PILLOW_ERRORS = (
     *PICTURE_ERRORS, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
     NotImplementedError, TypeError, struct.error,
 )  # fmt: skip
-# OpenCV has always read these: if it does not read one, that one is to blame.
-_COMMON = ("BMP", "JPEG", "PNG", "PNM", "TIFF", "WebP")
+# OpenCV and Pillow have always read these: if they do not read one, that one is to blame.
+_COMMON = (
+    "BMP", "DIB", "GIF", "JPEG", "PCX", "PNG", "PNM", "SGI", "Sun raster", "TIFF", "Targa", "WebP"
+)  # fmt: skip
+# So are these where OpenCV was built with them.
+_BUILT_IN = {"JPEG 2000": ".jp2", "PAM": ".pam", "PFM": ".pfm", "Radiance HDR": ".hdr"}
 _MAYBE_FLOAT = ("OpenEXR", "PFM", "TIFF")
 # TIFF's tag 254: 1 is a reduced copy of another picture in the file, 4 is a mask.
 _SUBFILE, _REDUCED, _MASK = 254, 1, 4
@@ -100,13 +104,18 @@ def decode_picture(data: bytes, path: Path) -> Picture:
         pixels = None if glance.reduced or glance.cut else _decode(data, path, kind, glance)
     if glance.reduced:
         raise _foreign(path, "files that begin with a reduced copy, as cameras' raw files do,")
-    if glance.cut:
+    if glance.cut or (pixels is None and lacks_boxes(data, kind)):
         raise _unreadable(path, "the file is cut off")
-    if pixels is None and kind in _COMMON:
-        raise _unreadable(path, f"a damaged or unusual {kind}")
+    if pixels is None and _is_read_here(kind):
+        raise _unreadable(path, f"damaged or cut off, or an unusual {kind}")
     if pixels is None:
         raise _foreign(path, f"{kind} pictures such as this")
     return Picture(pixels, tuple(_remarks(path, glance.frames, complaints.text)))
+
+
+def _is_read_here(kind: str) -> bool:
+    """Tell whether files of a format are read by OpenCV or Pillow if they are whole."""
+    return kind in _COMMON or (kind in _BUILT_IN and cv2.haveImageWriter(f"a{_BUILT_IN[kind]}"))
 
 
 def _decode(data: bytes, path: Path, kind: str, glance: _Glance) -> np.ndarray | None:

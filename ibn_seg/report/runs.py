@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ibn_seg.datasets.targets import check_source
 from ibn_seg.errors import UserError
 from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
@@ -158,6 +159,7 @@ def _read_run(result: Mapping[str, Any], index: int) -> Run:
     domains = required(result, "domains", Mapping, where)
     if not domains:
         raise UserError(f"{where}: 'domains' is empty", "evaluate at least one domain")
+    check_source(source, domains, f"'source' of {where}")
     ordered = sorted(domains, key=lambda domain: domain not in source_domains(source))
     loss, validation = read_curves(result.get("curves"), where)
     return Run(

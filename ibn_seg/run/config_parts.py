@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.config_values import quoted_number, quoted_numbers
 from ibn_seg.errors import UserError
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -18,10 +20,21 @@ _DICTS = (
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
+# The modes of mmseg's segmentors that look at a picture through windows.
+_SLIDING = ("slide", "slide_flip")
+# Heads of mmseg that name the losses of their `loss_decode` themselves.
+_OWN_LOSS_NAMES = ("DDRHead", "PIDHead")
 _LONG = 60
 _TEXT = (str, os.PathLike)
 _PLACEHOLDER = re.compile(r"\{.*?\}")
 _TEXTS = ("work_dir", "load_from", "default_scope")
+# Where a training needs numbers and would say so late, or of no key. What fails elsewhere at a
+# number in quotes is explained when it fails; there a text may also be right.
+_NUMBERS = (
+    "train_cfg", "optim_wrapper.optimizer", "param_scheduler", "train_dataloader.batch_size",
+    "train_dataloader.num_workers", "val_dataloader.batch_size", "val_dataloader.num_workers",
+    "default_hooks.checkpoint.interval",
+)  # fmt: skip
 # Tables name a run by these.
 _NAMES = ("method", "source")
 
@@ -46,8 +59,11 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
                 _check(f"{key}[{index}]", part, Mapping, "a dict")
     for key, part in (cfg.get("default_hooks") or {}).items():
         _check(f"default_hooks.{key}", part, Mapping, "a dict")
+    for stage in ("val", "test"):
+        loop = cfg.get(f"{stage}_cfg") or {}
+        _check(f"{stage}_cfg.fp16", loop.get("fp16"), bool, "True or False")
     _check_names(cfg.get("experiment") or {})
-    _check_windows(cfg.get("model"))
+    _check_model(cfg.get("model"))
     for key in _LOADERS:
         if cfg.get(key):
             _check_loader(key, cfg[key])
@@ -57,10 +73,10 @@ def check_model(cfg: Mapping[str, Any]) -> None:
     """Check of a config what a network alone needs, as `check_shape` does.
 
     Raises:
-        UserError: The model is no dict, or its windows have no size.
+        UserError: The model, its `test_cfg` or a loss is no dict, or its windows are wrong.
     """
     _check("model", cfg.get("model"), Mapping, "a dict")
-    _check_windows(cfg.get("model"))
+    _check_model(cfg.get("model"))
 
 
 def check_loop_parts(cfg: "Config") -> None:
@@ -93,16 +109,63 @@ def check_optimizer(cfg: "Config") -> None:
         )
 
 
-def check_checkpoint_names(hook: Mapping[str, Any]) -> None:
-    """Raise unless `--resume` will find the checkpoints that a training writes.
+def check_numbers(cfg: Mapping[str, Any]) -> None:
+    """Raise where a training needs a number that stands in quotes.
+
+    Args:
+        cfg: A config that `check_shape` has checked.
+
+    Raises:
+        UserError: There is one.
+    """
+    for key in _NUMBERS:
+        first, *rest = key.split(".")
+        part = cfg.get(first)
+        for name in rest:
+            part = part.get(name) if isinstance(part, Mapping) else None
+        for where, text in quoted_numbers(part, key):
+            raise quoted_number(where, text)
+
+
+def check_loss_names(model: Mapping[str, Any]) -> None:
+    """Raise unless a segmentor learns from every loss that it has.
+
+    Args:
+        model: The config of a model.
+
+    Raises:
+        UserError: The name of a loss is no text, or one that mmengine does not add up.
+    """
+    for key, loss, head in _losses(model):
+        name = loss.get("loss_name") if isinstance(loss, Mapping) else None
+        if is_named(head.get("type"), *_OWN_LOSS_NAMES):
+            continue
+        _check(f"{key}.loss_name", name, str, "a text")
+        # As in `BaseModel.parse_losses` of mmengine.
+        if name is not None and "loss" not in name:
+            raise UserError(
+                f"{key}.loss_name is {name!r}, and only losses with 'loss' in their name are learnt"
+                " from",
+                f"write 'loss_{name}'",
+            )
+
+
+def check_checkpoint_hook(hook: Mapping[str, Any]) -> None:
+    """Raise unless checkpoints are kept, and `--resume` will find them.
 
     Args:
         hook: `default_hooks.checkpoint` of the config.
 
     Raises:
-        UserError: Their folder is no path, or their names have no number or lie in another folder.
+        UserError: How many are kept is no number, their folder is no path, or their names have no
+            number or lie in another folder.
     """
     key = "default_hooks.checkpoint"
+    kept = hook.get("max_keep_ckpts", -1)
+    if not (_is_whole(kept) and (kept == -1 or kept >= 1)):
+        raise UserError(
+            f"{key}.max_keep_ckpts is {kept!r}", "give a whole number of at least 1, or -1 for all"
+        )
     _check(f"{key}.out_dir", hook.get("out_dir"), _TEXT, "a path")
     template = hook.get("filename_tmpl")
     _check(f"{key}.filename_tmpl", template, str, "a text")
@@ -145,19 +208,52 @@ def _check_names(experiment: Mapping[str, Any]) -> None:
         _check(f"experiment.{key}", experiment.get(key), str, wanted)
 
 
-def _check_windows(model: Any) -> None:
-    """Check the windows of a segmentor of mmseg, which are first used hours into a training."""
-    test_cfg = model.get("test_cfg") if isinstance(model, Mapping) else None
-    if not isinstance(test_cfg, Mapping) or test_cfg.get("mode") != "slide":
+def _check_model(model: Any) -> None:
+    """Check how a segmentor of mmseg tests, first used hours into a training, and its losses."""
+    if not isinstance(model, Mapping):
         return
+    test_cfg = model.get("test_cfg")
+    _check("model.test_cfg", test_cfg, Mapping, "a dict")
+    if test_cfg and test_cfg.get("mode") in _SLIDING:
+        _check_windows(test_cfg)
+    for key, loss, _ in _losses(model):
+        _check(key, loss, Mapping, "a dict")
+
+
+def _losses(part: Any, key: str = "model") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Yield (dotted key, loss, its head) of all that heads inside a model have as `loss_decode`."""
+    if isinstance(part, Mapping):
+        given = part.get("loss_decode")
+        if isinstance(given, (list, tuple)):
+            yield from ((f"{key}.loss_decode[{i}]", loss, part) for i, loss in enumerate(given))
+        elif given is not None:
+            yield f"{key}.loss_decode", given, part
+        for name, value in part.items():
+            yield from _losses(value, f"{key}.{name}")
+    elif isinstance(part, (list, tuple)):
+        for index, value in enumerate(part):
+            yield from _losses(value, f"{key}[{index}]")
+
+
+def _check_windows(test_cfg: Mapping[str, Any]) -> None:
     for key in ("crop_size", "stride"):
         value = test_cfg.get(key)
         numbers = value if isinstance(value, (list, tuple)) else ()
-        if len(numbers) != 2 or not all(isinstance(n, int) and n > 0 for n in numbers):
+        if len(numbers) != 2 or not all(_is_whole(n) and n > 0 for n in numbers):
             raise UserError(
-                f"model.test_cfg has mode='slide' and {key}={value!r}",
+                f"model.test_cfg has mode={test_cfg['mode']!r} and {key}={value!r}",
                 f"give {key} as two whole numbers, such as (512, 512)",
             )
+    crop_size, stride = tuple(test_cfg["crop_size"]), tuple(test_cfg["stride"])
+    if any(step > side for step, side in zip(stride, crop_size, strict=True)):
+        raise UserError(
+            f"model.test_cfg.stride={stride} is larger than crop_size={crop_size}",
+            "windows would leave pixels out; make it crop_size or less",
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_whole(dataset: Any, key: str) -> None:

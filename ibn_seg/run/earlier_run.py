@@ -63,7 +63,9 @@ class Beginning:
 
 
 @contextlib.contextmanager
-def occupied(cfg: "Config", *, resume: bool, seed: int | None) -> Iterator[Beginning]:
+def occupied(
+    cfg: "Config", *, resume: bool, seed: int | None, config_seed: int | None = None
+) -> Iterator[Beginning]:
     """Have the work dir of a training to itself for the block, and find out where it begins.
 
     Nothing is written yet but the lock's file.
@@ -72,6 +74,7 @@ def occupied(cfg: "Config", *, resume: bool, seed: int | None) -> Iterator[Begin
         cfg: A prepared config; gets the checkpoint to go on from, as `set_resume` says.
         resume: Go on from the newest checkpoint of the work dir, if there is one.
         seed: The seed that was asked for, if one was.
+        config_seed: The seed that the config says by itself, if it does.
 
     Raises:
         UserError: Another training runs there, or it holds a run that cannot be gone on with, or
@@ -81,10 +84,12 @@ def occupied(cfg: "Config", *, resume: bool, seed: int | None) -> Iterator[Begin
     from ibn_seg.engine.folder_lock import folder_lock
 
     with folder_lock(cfg.work_dir):
-        yield set_resume(cfg, resume, seed)
+        yield set_resume(cfg, resume, seed, config_seed)
 
 
-def set_resume(cfg: "Config", resume: bool, seed: int | None = None) -> Beginning:
+def set_resume(
+    cfg: "Config", resume: bool, seed: int | None = None, config_seed: int | None = None
+) -> Beginning:
     """Name the checkpoint that training starts from: a path or a URL.
 
     A run goes on with the seed of its checkpoint. One that begins replaces what an earlier run of
@@ -96,6 +101,8 @@ def set_resume(cfg: "Config", resume: bool, seed: int | None = None) -> Beginnin
         resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
             `load_from`.
         seed: The seed that was asked for, if one was.
+        config_seed: The seed that the config says by itself, if it does. Where it is another than
+            the checkpoint's, that it has no effect is said on stderr.
 
     Raises:
         UserError: There are checkpoints and none can be resumed from, or the one that can is of
@@ -115,17 +122,56 @@ def set_resume(cfg: "Config", resume: bool, seed: int | None = None) -> Beginnin
         newest = on_main_process(lambda: _newest(cfg))
     if newest is None:
         on_main_process(lambda: _check_replaced(cfg))
+        if named and (seed is not None or config_seed is not None):
+            _keep_seed(cfg, start, on_main_process(lambda: _seed_of(start)), seed, config_seed)
         return Beginning(asked, {})
     path, began, text = newest
-    if seed is not None and began is not None and seed != began:
+    _keep_seed(cfg, path, began, seed, config_seed)
+    cfg.load_from, cfg.resume = path, True
+    return Beginning(asked, read_settings(text))
+
+
+def _keep_seed(
+    cfg: "Config", path: str, began: int | None, seed: int | None, config_seed: int | None
+) -> None:
+    """Let a run go on with the seed that it began with, which no other one may replace unsaid.
+
+    Args:
+        cfg: The config, which gets the seed.
+        path: The checkpoint.
+        began: Its seed, if it says one.
+        seed: As for `set_resume`.
+        config_seed: As for `set_resume`.
+
+    Raises:
+        UserError: Another one was asked for.
+    """
+    from mmengine.dist import is_main_process
+
+    if began is None:
+        return
+    if seed is not None and seed != began:
         raise UserError(
             f"{path}: began with seed {began}, now it is {seed}",
             f"resume with --seed {began}, or give another --work-dir",
         )
-    cfg.load_from, cfg.resume = path, True
-    if began is not None:
-        set_seed(cfg, began)
-    return Beginning(asked, read_settings(text))
+    if seed is None and config_seed not in (None, began) and is_main_process():
+        print(
+            f"{path}: goes on with the run's own seed {began}; "
+            f"randomness.seed={config_seed} has no effect",
+            file=sys.stderr,
+        )
+    set_seed(cfg, began)
+
+
+def _seed_of(path: str) -> int | None:
+    """Return the seed of a checkpoint that a config names, None if it says none."""
+    from ibn_seg.models.sources import read_checkpoint
+
+    checkpoint = read_checkpoint(path, stand_ins=False)
+    meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    seed = meta.get("seed") if isinstance(meta, Mapping) else None
+    return seed if isinstance(seed, int) else None
 
 
 def _newest(cfg: "Config") -> tuple[str, Any, Any] | None:

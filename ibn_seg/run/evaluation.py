@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibn_seg.datasets.labels import CLASSES, NUM_CLASSES, LabelTable
-from ibn_seg.datasets.targets import target_configs
+from ibn_seg.datasets.targets import check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.run import setup
+from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.preprocessing import check_one_normalisation
 from ibn_seg.type_names import short_name
 
@@ -89,8 +90,9 @@ def evaluate(
     from ibn_seg.run.segmentation import test
 
     datasets = target_configs(targets)
+    check_source(source, [dataset["target"] for dataset in datasets], "--source")
     setup.register()
-    cfg = setup.load_named(config, cfg_options)
+    cfg = load_named(config, cfg_options)
     _check_classes(cfg)
     check_one_normalisation(cfg, "evaluate")
     stem = Path(cfg.filename).stem if cfg.filename else "run"
@@ -178,6 +180,7 @@ def evaluate_predictions(
     from ibn_seg.worker_pool import default_workers, run_batches
 
     configs = target_configs(targets)
+    check_source(source, [config["target"] for config in configs], "--source")
     _check_sizes([config["target"] for config in configs], protocol)
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
     setup.check_writable(work_dir)

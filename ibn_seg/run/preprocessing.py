@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:
@@ -15,16 +15,20 @@ _FIX = f"give {_KEY} = dict(type='SegDataPreProcessor', mean=..., std=..., bgr_t
 # Classes whose `mean` and `std` are what the config says, with no defaults of their own.
 _KNOWN = ("SegDataPreProcessor", "AppearancePreProcessor", "ImgDataPreprocessor")
 _STEP = "Normalize"
+# Of the known classes, those that pad pictures in testing.
+_PADDING = ("SegDataPreProcessor", "AppearancePreProcessor")
+_MODES = ("whole", "slide")
 
 
 def check_preprocessor(cfg: "Config") -> None:
-    """Raise unless what a config says of the normalisation is complete.
+    """Raise unless what a config says of the normalisation is complete, and padding is possible.
 
     Args:
         cfg: A config with a model.
 
     Raises:
-        UserError: A part is missing, or stands where mmseg 1.x does not read it.
+        UserError: A part is missing, stands where mmseg 1.x does not read it, or pictures cannot
+            be padded as it says.
     """
     given = cfg.model.get("data_preprocessor")
     name = cfg.filename or "config"
@@ -32,6 +36,8 @@ def check_preprocessor(cfg: "Config") -> None:
         return
     if not isinstance(given, Mapping) or not given.get("type"):
         raise UserError(f"{name}: {_KEY}.type is missing", "write type='SegDataPreProcessor'")
+    if is_named(given["type"], *_PADDING):
+        _check_padding(given.get("test_cfg"), f"{name}: {_KEY}.test_cfg")
     if not is_named(given["type"], *_KNOWN):
         return
     for key, other in (("mean", "std"), ("std", "mean")):
@@ -73,10 +79,40 @@ def check_segmentor(network: "nn.Module", cfg: "Config") -> None:
         else:
             fix = _FIX
         raise UserError(f"{name}: {_KEY} is missing", fix)
-    if hasattr(network, "encode_decode") and not (network.test_cfg or {}).get("mode"):
+    if hasattr(network, "encode_decode"):
+        _check_mode(network, name)
+
+
+def _check_mode(network: "nn.Module", name: str) -> None:
+    """Raise `UserError` unless a segmentor knows how to infer; a class of one's own may differ."""
+    from mmseg.models.segmentors import DepthEstimator
+
+    mode = (network.test_cfg or {}).get("mode")
+    if not mode:
         raise UserError(
             f"{name}: model.test_cfg.mode is missing", "give test_cfg=dict(mode='whole')"
         )
+    modes = (*_MODES, "slide_flip") if isinstance(network, DepthEstimator) else _MODES
+    own = not type(network).inference.__module__.startswith("mmseg.")
+    if mode not in modes and not own:
+        raise unknown("model.test_cfg.mode", mode, modes)
+
+
+def _check_padding(given: Any, key: str) -> None:
+    """Raise `UserError` unless pictures can be padded in testing as a `test_cfg` says."""
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        raise UserError(f"{key} is {given!r}", "give a dict, such as dict(size_divisor=32)")
+    size, divisor = given.get("size"), given.get("size_divisor")
+    if given and (size is None) == (divisor is None):
+        which = "neither size nor" if size is None else "both size and"
+        raise UserError(f"{key} has {which} size_divisor", "give one of the two")
+    sides = size if isinstance(size, (list, tuple)) else ()
+    if size is not None and not (len(sides) == 2 and all(type(n) is int for n in sides)):
+        raise UserError(f"{key}.size={size!r}", "give two whole numbers, such as (512, 1024)")
+    if divisor is not None and type(divisor) is not int:
+        raise UserError(f"{key}.size_divisor={divisor!r}", "give a whole number, such as 32")
 
 
 def check_one_normalisation(cfg: "Config", purpose: str) -> None:

@@ -9,6 +9,7 @@ from ibn_seg.type_names import is_named
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+DEFAULT_PROTOCOL = "native"
 _LOADING = ("LoadImageFromFile", "LoadUrbanLabels", "LoadAnnotations")
 
 

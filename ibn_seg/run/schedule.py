@@ -1,5 +1,7 @@
 """How long a config trains, and how fast."""
 
+import math
+import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +17,18 @@ def iterations_of(config: "Config") -> int:
     """Return the training iterations of a config.
 
     Raises:
-        UserError: It does not train by iterations.
+        UserError: It does not train by iterations, or their number is none.
     """
     iterations = (config.get("train_cfg") or {}).get("max_iters")
-    if not iterations:
+    if iterations is None:
         raise UserError(
             f"{config.filename or 'config'}: train_cfg.max_iters is missing",
             "only training by iterations can be compared",
+        )
+    if not _is_number(iterations) or not 1 <= iterations < math.inf:
+        raise UserError(
+            f"{config.filename or 'config'}: train_cfg.max_iters = {iterations!r}",
+            "give a number of at least 1",
         )
     return int(iterations)
 
@@ -34,18 +41,29 @@ def stretch(config: "Config", iterations: int) -> None:
         iterations: Its new length; validations become as many as before.
 
     Raises:
-        UserError: The config does not train by iterations.
+        UserError: The config does not train by iterations, or what depends on them is no number.
     """
     before = iterations_of(config)
-    # Rounded alike wherever one scheduler ends and the next begins.
-    scaled = lambda at: at and max(1, round(at * iterations / before))  # noqa: E731
+
+    def scaled(at: Any, key: str) -> Any:
+        if at and not _is_number(at):
+            name = config.filename or "config"
+            raise UserError(f"{name}: {key} = {at!r}", "give a number of iterations")
+        # Rounded alike wherever one scheduler ends and the next begins.
+        return at and max(1, round(at * iterations / before))
+
     schedulers = config.get("param_scheduler") or []
-    for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
+    several = not isinstance(schedulers, Mapping)
+    for index, scheduler in enumerate(schedulers if several else [schedulers]):
         for key in set(_STRETCHED) & set(scheduler):
             value = scheduler[key]
-            scheduler[key] = [scaled(at) for at in value] if _is_list(value) else scaled(value)
+            where = f"param_scheduler[{index}].{key}" if several else f"param_scheduler.{key}"
+            scheduler[key] = (
+                [scaled(at, where) for at in value] if _is_list(value) else scaled(value, where)
+            )
+    interval = config.train_cfg.get("val_interval", before)
     config.train_cfg.max_iters = iterations
-    config.train_cfg.val_interval = scaled(config.train_cfg.get("val_interval", before))
+    config.train_cfg.val_interval = scaled(interval, "train_cfg.val_interval")
 
 
 def scale_learning_rate(config: "Config", factor: float) -> None:
@@ -65,3 +83,7 @@ def scale_learning_rate(config: "Config", factor: float) -> None:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real)

@@ -56,7 +56,7 @@ def train(
         cfg_options: Values that replace those of the config, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         seed: The seed; default the config's `randomness.seed`, else 0, and on resuming that of the
-            checkpoint.
+            checkpoint; another one is then refused, and that the config's has no effect is said.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -75,17 +75,17 @@ def train(
     cfg = setup.prepare(
         config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
     )
+    config_seed = (cfg.get("randomness") or {}).get("seed")
     setup.set_training(cfg, seed=seed, amp=amp)
     setup.set_progress(cfg)
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
         explained(cfg),
-        earlier_run.occupied(cfg, resume=resume, seed=seed) as beginning,
+        earlier_run.occupied(cfg, resume=resume, seed=seed, config_seed=config_seed) as beginning,
     ):
-        runner = _build_runner(cfg)
+        runner = build_runner(cfg)
         try:
-            check_segmentor(network_of(runner.model), cfg)
             beginning.note(runner)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
@@ -241,9 +241,8 @@ def trained_runner(
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
         explained(cfg),
     ):
-        runner = _build_runner(cfg)
+        runner = build_runner(cfg)
         try:
-            check_segmentor(network_of(runner.model), cfg)
             load_strictly(network_of(runner.model), weights, checkpoint)
             del weights
             yield runner
@@ -258,10 +257,25 @@ def _seed_of(weights: Any) -> int | None:
     return seed if isinstance(seed, int) and seed >= 0 else None
 
 
-def _build_runner(cfg: "Config") -> "StrictRunner":
+def build_runner(cfg: "Config", kind: "type[StrictRunner] | None" = None) -> "StrictRunner":
+    """Build the Runner of a config, which its caller closes.
+
+    Args:
+        cfg: A prepared config.
+        kind: The class of the Runner. Default: `StrictRunner`.
+
+    Raises:
+        UserError: The segmentor lacks what it needs to take images.
+    """
     from ibn_seg.engine import StrictRunner
 
-    return StrictRunner.from_cfg(cfg)
+    runner = (kind or StrictRunner).from_cfg(cfg)
+    try:
+        check_segmentor(network_of(runner.model), cfg)
+    except UserError:
+        runner.close()
+        raise
+    return runner
 
 
 def network_of(model: Any) -> Any:

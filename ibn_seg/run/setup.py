@@ -1,26 +1,26 @@
 """What every task does to a config before a Runner is built from it."""
 
-import argparse
 import contextlib
 import io
 import itertools
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.config import load_config, scope_of
-from ibn_seg.config_values import check_writable_values
+from ibn_seg.config import scope_of
+from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
-from ibn_seg.methods.all_methods import complete_named
+from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.config_parts import (
-    check_checkpoint_names,
+    check_checkpoint_hook,
     check_loop_parts,
+    check_loss_names,
     check_model,
+    check_numbers,
     check_optimizer,
     check_shape,
     check_whole_splits,
@@ -37,7 +37,6 @@ _SEEDS = 2**32  # NumPy's generator takes no more
 SCENES_VARIABLE = "IBN_SEG_SCENES"
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _SYNC_BN = ("SyncBN", "MMSyncBN", "SyncBatchNorm")
-PAIR = re.compile(r"[\w.]+=")
 _run_numbers = itertools.count()
 
 
@@ -69,53 +68,6 @@ def scenes_at(scenes: str | os.PathLike) -> Iterator[None]:
             del os.environ[SCENES_VARIABLE]
         else:
             os.environ[SCENES_VARIABLE] = before
-
-
-def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
-    """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
-
-    Args:
-        pairs: KEY=VALUE each.
-        flag: The option that they were given by, for messages.
-
-    Raises:
-        UserError: An item is not KEY=VALUE, or its brackets do not match.
-    """
-    pairs = list(pairs)
-    if not pairs:
-        return {}
-    from mmengine.config import DictAction
-
-    for pair in pairs:
-        if not PAIR.match(pair):
-            raise UserError(f"{flag} {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100")
-        opened, closed = ([pair.count(bracket) for bracket in kind] for kind in ("([", ")]"))
-        if opened != closed:
-            raise UserError(f"{flag} {pair!r}: brackets do not match", 'write key="[a,b]"')
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--options", nargs="+", action=DictAction)
-    return parser.parse_args(["--options", *pairs]).options
-
-
-def load_named(
-    config: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
-) -> "Config":
-    """Load a config; one that is read from a file is completed by the method that it names.
-
-    `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. What
-    the config says itself stays. A config that is already loaded is taken as it is.
-
-    Args:
-        config: A path, an `ibn_seg::` name, or a config, which is copied.
-        cfg_options: Values that replace those of the config, by dotted key.
-
-    Raises:
-        UserError: The config is wrong.
-    """
-    cfg = load_config(config, cfg_options)
-    if isinstance(config, str | os.PathLike):
-        complete_named(cfg)
-    return cfg
 
 
 def prepare(
@@ -193,15 +145,21 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     """Set the seed and mixed precision, and make the checkpoints safe and resumable.
 
     Raises:
-        UserError: The config has no training part, or the optimiser wrapper cannot do `amp`.
+        UserError: The config has no training part, sets what would have no effect, or the optimiser
+            wrapper cannot do `amp`.
         EnvError: `amp` without a GPU.
     """
+    from ibn_seg.engine.paramwise import check_paramwise
+
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "training needs it")
     check_preprocessor(cfg)
     check_loop_parts(cfg)
+    check_numbers(cfg)
     check_optimizer(cfg)
+    check_paramwise(cfg.optim_wrapper)
+    check_loss_names(cfg.model)
     set_seed(cfg, seed)
     if amp:
         _set_amp(cfg)
@@ -211,7 +169,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
     if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
         checkpoint["type"] = "AtomicCheckpointHook"
-    check_checkpoint_names(checkpoint)
+    check_checkpoint_hook(checkpoint)
     if checkpoint.get("out_dir"):
         check_writable(Path(checkpoint["out_dir"]) / Path(cfg.work_dir).name)
     hooks["checkpoint"] = checkpoint
@@ -227,6 +185,8 @@ def set_seed(cfg: "Config", seed: int | None = None) -> None:
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:
         randomness["seed"] = DEFAULT_SEED
+    for key, text in quoted_numbers(randomness["seed"], "randomness.seed"):
+        raise quoted_number(key, text)
     if not isinstance(randomness["seed"], int) or not 0 <= randomness["seed"] < _SEEDS:
         raise UserError(f"seed = {randomness['seed']!r}", "give a whole number from 0 to 2**32 - 1")
     cfg.randomness = randomness
@@ -330,7 +290,7 @@ def trained_network(
     check_model(cfg)
     without_pretraining(cfg.model)
     cfg.model.train_cfg = None
-    _replace_sync_bn(cfg.model)
+    replace_sync_bn(cfg.model)
     check_preprocessor(cfg)
     with explained(cfg):
         model = MODELS.build(cfg.model)
@@ -360,16 +320,16 @@ def fuse_network(network: "nn.Module") -> None:
         print(f"fused {report}", file=sys.stderr)
 
 
-def _replace_sync_bn(part: Any) -> None:
-    """Put BN where a config says SyncBN: one process predicts."""
+def replace_sync_bn(part: Any) -> None:
+    """Put BN where a part of a config says SyncBN, in place: for one process without a GPU."""
     if isinstance(part, dict):
         if is_named(part.get("type"), *_SYNC_BN):
             part["type"] = "BN"
         for value in part.values():
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
     elif isinstance(part, (list, tuple)):
         for value in part:
-            _replace_sync_bn(value)
+            replace_sync_bn(value)
 
 
 def _set_amp(cfg: "Config") -> None:

@@ -1,19 +1,24 @@
 """Cells: what changes their identity and what does not."""
 
 import os
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.config import Config
 
 import ibn_seg
 from ibn_seg.benchmark.cell_identity import identity_of
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.config import config_folder
 from ibn_seg.errors import UserError
 from ibn_seg.results.identity import LEFT_OUT, cell_id
+from ibn_seg.run.schedule import stretch
 from tests.benchmark.test_plan import GOOD
 
 REAL = {
@@ -207,6 +212,29 @@ def test_the_schedule_is_stretched(cells):
     assert config.default_hooks.checkpoint.interval == 50
 
 
+@pytest.mark.parametrize("value", ["x", "6", 0, -1, float("inf"), [6]])
+def test_a_length_that_is_no_number_is_named(cells, value):
+    key = "train_cfg.max_iters"
+    words = rf"{key} = {re.escape(repr(value))}: give a number of at least 1"
+    with pytest.raises(UserError, match=rf"plan\.yaml: methods\.IBN-a: .*{words}"):
+        cells(GOOD, methods={"BN": {}, "IBN-a": {key: value}})
+    with pytest.raises(UserError, match=rf"plan\.yaml: schedule\.options: .*{words}"):
+        cells(GOOD, schedule={"iterations": 60, "options": {key: value}})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train_cfg": {"max_iters": 600, "val_interval": "x"}}, r"train_cfg\.val_interval = 'x'"),
+        ({"param_scheduler": [{"end": 600}, {"end": "x"}]}, r"param_scheduler\[1\]\.end = 'x'"),
+        ({"param_scheduler": {"milestones": [1, "x"]}}, r"param_scheduler\.milestones = 'x'"),
+    ],
+)
+def test_what_is_stretched_with_it_is_a_number(change, words):
+    with pytest.raises(UserError, match=rf"^config: {words}: give a number of iterations$"):
+        stretch(Config({"train_cfg": {"max_iters": 600}, **change}), 60)
+
+
 def test_selection_by_the_source_keeps_the_best_checkpoint(cells):
     checkpoint = cells(GOOD, selection="best-on-source-validation")[0].config
     assert checkpoint.default_hooks.checkpoint.save_best == "game/mIoU"
@@ -283,7 +311,15 @@ def test_what_is_left_out_is_said_why():
     assert all(LEFT_OUT.values())
 
 
-def test_wrong_names_and_options(cells):
+def _misspelt(folder: Path, name: str, source: str = "gam") -> str:
+    """Return a config of the demo that says another source."""
+    path = folder / f"{source}.py"
+    base = config_folder() / "demo" / f"{name}.py"
+    path.write_text(f"_base_ = {str(base)!r}\nexperiment = dict(source={source!r})\n")
+    return str(path)
+
+
+def test_wrong_names_and_options(cells, tmp_path):
     with pytest.raises(UserError, match=r"sources\.gtav: unknown source 'gtav': .*gta5"):
         cells(REAL, sources=["gtav"])
     with pytest.raises(UserError, match=r"oracles\.sources\.gtav: unknown source 'gtav'"):
@@ -294,6 +330,11 @@ def test_wrong_names_and_options(cells):
         cells(REAL, targets=["wrld"])
     with pytest.raises(UserError, match=r"segmentors\.S: no config 'ibn_seg::demo/mlp'"):
         cells(GOOD, segmentors={"S": "ibn_seg::demo/mlp"})
+    with pytest.raises(UserError, match=r"segmentors.all-MLP: .*experiment.source 'gam': .*'game'"):
+        cells(GOOD, segmentors={"all-MLP": _misspelt(tmp_path, "mlp_r18_1xb8-600_scenes-128x128")})
+    other = _misspelt(tmp_path, "mlp_r18_1xb8-600_dashcam-128x128", "dashcan")
+    with pytest.raises(UserError, match=r"sources\.d: .*experiment.source 'dashcan': .*'dashcam'"):
+        cells(GOOD, sources={"d": other})
     with pytest.raises(UserError, match=r"methods\.BN: .*do not fit the config"):
         cells(GOOD, methods={"BN": {"param_scheduler.7.end": 3}})
     with pytest.raises(UserError, match=r"'BN .*' and 'same .*' are the same training"):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ibn_seg import cli
 from ibn_seg.command_options import fold_pairs
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.run.setup import read_options
+from ibn_seg.run.config_loading import read_options
 from tests.tiny import ROOT, command, environment
 
 
@@ -73,6 +73,15 @@ def test_options_are_read_by_mmengines_rules():
 def test_options_that_are_none(wrong):
     with pytest.raises(UserError, match="--cfg-options"):
         read_options([wrong])
+
+
+@pytest.mark.parametrize("wrong", ["a=dict(b=1,c=2)", "a=[dict(b=1,c=2)]", "a=f(1,2)"])
+def test_options_that_mmengine_would_read_for_ever(wrong):
+    with pytest.raises(UserError) as caught:
+        read_options(["b=1", wrong])
+    assert caught.value.line == (
+        f"--cfg-options {wrong!r} cannot be read: write a dict by its keys: a.b=1 a.c=2"
+    )
 
 
 @pytest.mark.parametrize(

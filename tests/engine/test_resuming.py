@@ -94,6 +94,30 @@ def test_the_optimisers_settings_are_the_configs(began, tmp_path, optimiser, sch
     assert group_settings(resumed) == group_settings(whole)
 
 
+@pytest.mark.parametrize(
+    ("began_with", "options", "expected"),
+    [
+        ({}, {"optim_wrapper.optimizer.lr": 0.02}, ["lr 0.01 -> 0.02"]),
+        ({}, {"optim_wrapper.optimizer.lr": 0.02, "param_scheduler": SCHEDULES["longer"]},
+         ["lr 0.01 -> 0.02", "param_scheduler.0 total_iters 11 -> 15"]),
+        ({}, {"optim_wrapper.optimizer.lr": 0.02, "optim_wrapper.optimizer.momentum": 0.5},
+         ["lr 0.01 -> 0.02", "momentum 0.9 -> 0.5"]),
+        ({}, {"optim_wrapper.optimizer.lr": 0.02, "param_scheduler": None},
+         ["lr 0.01 -> 0.02", "1 schedulers -> 0"]),
+        ({"param_scheduler": None}, {"optim_wrapper.optimizer.lr": 0.02}, ["lr 0.01 -> 0.02"]),
+        # The optimiser's own rate, not that of the first parameters.
+        ({"optim_wrapper.paramwise_cfg": dict(custom_keys={"norm": dict(lr_mult=0.1)})},
+         {"optim_wrapper.optimizer.lr": 0.02}, ["lr 0.01 -> 0.02"]),
+        ({}, {"param_scheduler": SCHEDULES["longer"]}, ["param_scheduler.0 total_iters 11 -> 15"]),
+    ],
+)  # fmt: skip
+def test_what_began_otherwise_is_listed(tmp_path, capfd, began_with, options, expected):
+    run_toy(tmp_path / "began", **began_with)
+    resumed = went_on(tmp_path / "began", tmp_path / "resumed", **{**began_with, **options})
+    assert resumed["record"].resumed_with == [{"iter": STEP, "changed": expected}]
+    assert f"they began otherwise: {', '.join(expected)}\n" in capfd.readouterr().err
+
+
 def test_without_a_schedule_the_learning_rate_is_the_configs(tmp_path):
     run_toy(tmp_path / "began", param_scheduler=None)
     changes = {"param_scheduler": None, "optim_wrapper.optimizer.lr": 0.001}

@@ -44,6 +44,22 @@ BUILT = {
         {"custom_hooks": [dict(type="IterTimerHook"), dict(type="ProfilerHook", onn="x")]},
         "custom_hooks[1]: ProfilerHook has no argument 'onn'",
     ),
+    "average of another name": (
+        {"custom_hooks": [dict(type="IterTimerHook"), dict(type="EMAHook", ema_type="Mean")]},
+        "unknown model type (custom_hooks[1].ema_type) 'Mean': allowed: ExponentialMovingAverage, ",
+    ),
+    "priority of the second hook": (
+        {"custom_hooks": [dict(type="IterTimerHook"), dict(type="EMAHook", priority="HIGHISH")]},
+        "custom_hooks[1]: EMAHook has priority='HIGHISH': did you mean 'HIGH'? allowed: HIGHEST, ",
+    ),
+    "priority as a number": (
+        {"custom_hooks": [dict(type="EMAHook", priority=200)]},
+        "custom_hooks[0]: EMAHook has priority=200: allowed: HIGHEST, ",
+    ),
+    "priority of a default hook": (
+        {"default_hooks.timer": dict(type="IterTimerHook", priority="TOP")},
+        "default_hooks.timer: IterTimerHook has priority='TOP': allowed: HIGHEST, ",
+    ),
     "argument in one of two pipelines": (
         {TRAIN: [*LOAD, CROP], "val_dataloader.dataset.pipeline": [*LOAD, TYPO]},
         "val_dataloader.dataset.pipeline[2]: RandomCrop has no argument 'crop_sise'",

@@ -13,6 +13,7 @@ pytest.importorskip("torchvision")
 from PIL import Image
 from torchvision import transforms
 
+from ibn_seg.errors import UserError
 from ibn_seg.imagenet.run_imagenet import test as evaluate
 from ibn_seg.imagenet.run_imagenet import train
 from ibn_seg.models import create_model
@@ -116,6 +117,12 @@ def test_errors_equal_those_counted_by_hand(trained, shapes, tmp_path):
     assert tested["errors"]["none"] == result["errors"]["none"]
     assert tested["images"] == 29
     assert tested["experiment"]["image_size"] == SIZE
+
+
+def test_resumed_with_another_seed_is_refused(trained, shapes, recipe, tmp_path):
+    copy = interrupted(trained[0], tmp_path / "run", last=6)
+    with pytest.raises(UserError, match="began with seed 0, now it is 3: resume with what it"):
+        train(MODEL, shapes, recipe, work_dir=copy, resume=True, seed=3, quiet=True)
 
 
 def test_same_seed_same_numbers_and_bfloat16(trained, shapes, recipe, tmp_path):

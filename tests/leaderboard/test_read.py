@@ -116,6 +116,13 @@ def test_evaluations_without_matrices(tmp_path):
     assert "test.json: keeps no matrices" in _error(theirs)
 
 
+def test_an_evaluation_whose_source_is_misspelt(tmp_path):
+    theirs = evaluated(tmp_path / "theirs", "Net")
+    content = json.loads((theirs / "test.json").read_text())
+    (theirs / "test.json").write_text(json.dumps(content | {"source": "gam"}))
+    assert "test.json 'gam': did you mean 'game'?" in _error(theirs)
+
+
 def test_two_networks_of_one_name_and_seed(folder):
     folder.train("BN", 0, skill_of("BN"), entropy=9)
     line = _error(folder.write())

@@ -2,6 +2,7 @@
 
 import argparse
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ibn_seg.errors import UserError
 from ibn_seg.models import ResNet
 from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict, load_backbone_weights
 from tests.models.twins import SMALL, twin
 
@@ -180,3 +182,38 @@ def test_the_same_holds_for_names_that_begin_as_those_of_a_prefix():
     assert "the prefix 'net'" in str(report)
     with pytest.raises(UserError, match="give prefix='encoder'"):
         adapt_state_dict(network, {**under("encoder", weights), **OTHER})
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "of",
+    [
+        np.asarray,
+        lambda value: np.asarray(value, dtype=value.dtype.newbyteorder(">")),
+        lambda value: np.asarray(value, order="F"),
+    ],
+)
+def test_arrays_of_numpy_are_read_as_tensors_where_there_are_none(wrapped, of):
+    values = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "a.count": np.array(7)}
+    given = {key: of(value) for key, value in values.items()}
+    names = {**given, "name": "net", "words": np.array(["x"])}
+    weights, left_out = all_weights({"state_dict": names, "epoch": 3} if wrapped else names)
+    assert weights.keys() == values.keys()
+    for key, value in values.items():
+        assert weights[key].numpy().dtype == value.dtype
+        assert np.array_equal(weights[key].numpy(), value)
+    assert left_out == ["name (str, no tensor)", "words (an array of NumPy, no tensor)"]
+    weights["a.weight"].zero_()
+    assert given["a.weight"].any()
+
+
+def test_an_array_beside_tensors_is_left_out_by_its_name():
+    content = {"a.weight": torch.ones(2), "losses": np.ones(3)}
+    weights, left_out = all_weights(content)
+    assert list(weights) == ["a.weight"]
+    assert left_out == ["losses (an array of NumPy, no tensor)"]
+
+
+def test_arrays_without_numbers_are_no_weights():
+    with pytest.raises(UserError, match=r"no weights in it \(keys words, lists\)"):
+        all_weights({"words": np.array(["x"]), "lists": np.array([None])})

@@ -110,6 +110,48 @@ def test_what_is_done_is_skipped(tiny, checkpoint, source, tmp_path, counted, ca
     assert len(counted) == 7
 
 
+def test_results_of_an_earlier_call_in_the_folder_are_no_pictures(
+    tiny, checkpoint, source, tmp_path, capfd
+):
+    first, second = (predict(tiny, checkpoint, source, source / out) for out in ("out1", "out2"))
+    assert [path.relative_to(source / "out2") for path in second] == [
+        path.relative_to(source / "out1") for path in first
+    ]
+    said = f"{source}: 6 files are left out: they are results of earlier calls"
+    assert capfd.readouterr().err.count(said) == 1
+    # What a log does not list is a picture, wherever it lies, and so are links to pictures.
+    write_image(source / "out1" / "a_overlay2.png", picture(8))
+    (source / "out2" / "link.png").symlink_to(source / "a.png")
+    predict(tiny, checkpoint, source, tmp_path / "out3")
+    out = tmp_path / "out3"
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*_trainIds.png")) == [
+        "a_trainIds.png", "c_trainIds.png", "deep/b_trainIds.png", "out1/a_overlay2_trainIds.png",
+        "out2/link_trainIds.png",
+    ]  # fmt: skip
+    assert f"{source}: 12 files are left out" in capfd.readouterr().err
+    with pytest.raises(UserError, match="holds no pictures: its 2 results of earlier calls"):
+        predict(tiny, checkpoint, _only_results(source, tmp_path / "only"), tmp_path / "out4")
+
+
+def _only_results(source, folder):
+    """Return a folder with the results of one picture and their log, moved elsewhere."""
+    folder.mkdir()
+    for name in (LOG_NAME, "a_trainIds.png", "a_overlay.png"):
+        (source / "out1" / name).rename(folder / name)
+    return folder
+
+
+def test_results_beside_the_pictures_are_left_out_for_another_folder(
+    tiny, checkpoint, source, tmp_path, capfd
+):
+    predict(tiny, checkpoint, source, source)
+    capfd.readouterr()
+    assert len(predict(tiny, checkpoint, source, source)) == 6
+    assert "left out" not in capfd.readouterr().err
+    assert len(predict(tiny, checkpoint, source, tmp_path / "out")) == 6
+    assert "6 files are left out" in capfd.readouterr().err
+
+
 def test_a_run_that_was_interrupted_goes_on(
     tiny, checkpoint, source, tmp_path, counted, monkeypatch
 ):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from ibn_seg.predict import read_picture
-from ibn_seg.predict.picture_formats import HEAD, picture_format
+from ibn_seg.predict.picture_formats import HEAD, PICTURE_SUFFIXES, picture_format
 from ibn_seg.predict.read_picture import PictureError, decode_picture
 
 # Left half red, right half blue; wider than high.
@@ -181,7 +181,21 @@ CUTTABLE = {
     "TIFF": encoded(PHOTO, "TIFF"),
     "JPEG 2000": encoded(PHOTO, "JPEG2000"),
     "GIF": encoded(PHOTO, "GIF"),
+    "code stream": encoded(PHOTO, "JPEG2000", no_jp2=True),
+    "SGI": encoded(PHOTO, "SGI"),
+    "Sun raster": by_opencv(PHOTO, ".ras"),
+    "PAM": by_opencv(PHOTO, ".pam"),
+    "PFM": by_opencv((PHOTO / 255).astype(np.float32), ".pfm"),
+    "Radiance HDR": by_opencv((PHOTO / 255).astype(np.float32), ".hdr"),
 }
+# By the suffix that says the format; the marks of these end before their headers do.
+CUTTABLE_BY_SUFFIX = {
+    ".pcx": (encoded(PHOTO, "PCX"), 4),
+    ".tga": (encoded(PHOTO, "TGA"), 17),
+    ".TGA": (encoded(PHOTO, "TGA", compression="tga_rle"), 17),
+    ".dib": (encoded(PHOTO, "DIB"), 4),
+}
+WORDS = r"is not a readable picture \((the file is cut off|damaged or cut off, or an unusual .*)\)"
 
 
 @settings(max_examples=60, deadline=None)
@@ -190,6 +204,72 @@ def test_a_file_that_is_cut_off_is_refused_wherever_it_is_cut(kind, share):
     data = CUTTABLE[kind]
     with pytest.raises(PictureError, match=r"^a\.jpg: "):
         pixels(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kind", CUTTABLE)
+def test_a_cut_file_is_said_to_be_cut_as_soon_as_its_mark_is_there(kind):
+    data = CUTTABLE[kind]
+    for length in (20, 21, 30, 47, 64, 100, 255, 512, 513, len(data) // 2, len(data) * 97 // 100):
+        with pytest.raises(PictureError, match=rf"^a\.jpg: {WORDS}"):
+            pixels(data[:length])
+
+
+@pytest.mark.parametrize("suffix", CUTTABLE_BY_SUFFIX)
+def test_a_cut_file_without_a_mark_is_said_to_be_cut(suffix):
+    data, mark = CUTTABLE_BY_SUFFIX[suffix]
+    assert pixels(data, f"a{suffix}").shape == PHOTO.shape
+    for length in (mark, 18, 20, 21, 64, 128, 512, 513, len(data) // 2, len(data) * 97 // 100):
+        with pytest.raises(PictureError, match=rf"^a{suffix}: {WORDS}"):
+            pixels(data[:length], f"a{suffix}")
+        with pytest.raises(PictureError, match="its content is not that of a picture"):
+            pixels(data[:length], "a.png")
+
+
+@settings(max_examples=100, deadline=None)
+@given(junk=st.binary(min_size=1, max_size=600), suffix=st.sampled_from(sorted(PICTURE_SUFFIXES)))
+def test_junk_is_no_cut_picture(junk, suffix):
+    # Marks of two bytes are met by chance.
+    if picture_format(junk, suffix) is None:
+        with pytest.raises(PictureError, match="its content is not that of a picture"):
+            pixels(junk, f"a{suffix}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        bytes(18),
+        b"\0\0\x02" + bytes(12) + b"\0\x18\0",  # no sides
+        b"\0\0\x02" + bytes(9) + b"\x10\0\x10\0\x13\0",  # 19 bits
+        b"\0\x02\x02" + bytes(9) + b"\x10\0\x10\0\x18\0",  # two colour maps
+        b"\0\0\x05" + bytes(9) + b"\x10\0\x10\0\x18\0",  # no such kind
+    ],
+)
+def test_what_no_targa_begins_with_is_none(header):
+    assert picture_format(header + bytes(50), ".tga") is None
+
+
+Image.init()
+
+
+@pytest.mark.skipif("AVIF" not in Image.SAVE, reason="this Pillow writes no AVIF")
+def test_a_cut_avif_is_told_from_one_that_cannot_be_read_here(monkeypatch):
+    data = encoded(PHOTO, "AVIF")
+    assert pixels(data).shape == PHOTO.shape
+    for length in (12, 24, 28, 40, 100, data.index(b"mdat") - 4, len(data) // 2, len(data) - 1):
+        with pytest.raises(PictureError, match=r"^a\.jpg: .*\(the file is cut off\)"):
+            pixels(data[:length])
+    monkeypatch.setattr(read_picture, "_decode", lambda *_: None)
+    with pytest.raises(PictureError, match="AVIF pictures such as this cannot be read by"):
+        pixels(data)
+
+
+def test_a_cut_heic_is_told_too():
+    whole = box(b"heic")[:24] + b"\0\0\0\x20meta" + bytes(24) + b"\0\0\0\x18mdat" + bytes(16)
+    with pytest.raises(PictureError, match="HEIC pictures such as this cannot be read by"):
+        pixels(whole)
+    for length in (24, 40, 56, 70, 79):
+        with pytest.raises(PictureError, match="the file is cut off"):
+            pixels(whole[:length])
 
 
 @settings(max_examples=150, deadline=None)

@@ -116,6 +116,12 @@ def test_gap_and_mean_over_targets(make_result):
     assert run.gap == pytest.approx(24.5)
 
 
+def test_a_misspelt_source_is_no_other_domain(results):
+    results[1]["source"] = "gta"
+    with pytest.raises(UserError, match=r"'source' of result '.*' 'gta': did you mean 'gta5'"):
+        read_runs(results)
+
+
 def test_a_test_run_of_targets_only_has_no_gap_and_no_curves(make_result):
     result = make_result("BN", 0, {"cityscapes": 20.0}, kind="test")
     del result["curves"], result["iterations"]

@@ -169,6 +169,42 @@ def test_the_seed_is_that_of_the_checkpoint(tiny, tmp_path, capsys):
     assert "seed=4" in (tmp_path / "tiny.py").read_text()
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_seed_of_the_config_that_has_no_effect_is_said(tiny, tmp_path, capsys, named):
+    began, went_on = tmp_path / "began", tmp_path / ("on" if named else "began")
+    segmentation.train(tiny, work_dir=began, seed=4, cfg_options=ONE, quiet=True)
+    capsys.readouterr()
+    path = began / "iter_1.pth"
+    args = ["train", str(tiny), "--work-dir", str(went_on)]
+    args += [] if named else ["--resume"]
+    options = ["--cfg-options", "train_cfg.max_iters=2"]
+    options += [f"load_from={path}", "resume=True"] if named else []
+    assert run_cli([*args, *options, "randomness.seed=5"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "own seed" in line] == [
+        f"{path}: goes on with the run's own seed 4; randomness.seed=5 has no effect"
+    ]
+    assert json.loads((went_on / "result.json").read_text())["seed"] == 4
+    shutil.rmtree(went_on) if named else (went_on / "iter_2.pth").unlink()
+    assert run_cli([*args, *options, "randomness.seed=4"]) == 0
+    assert run_cli([*args, *options, "randomness.seed=5", "--seed", "4"]) == 0
+    assert "own seed" not in capsys.readouterr().err
+    assert run_cli([*args, *options, "--seed", "5"]) == 2
+    assert "iter_" in (line := capsys.readouterr().err)
+    assert "began with seed 4, now it is 5: resume with --seed 4" in line
+
+
+def test_another_learning_rate_is_listed_among_what_changed(copy, tiny, capsys):
+    for name in ("iter_6.pth", "result.json"):
+        (copy / name).unlink()
+    options = {"optim_wrapper.optimizer.lr": 0.5}
+    result = segmentation.train(tiny, work_dir=copy, cfg_options=options, resume=True, quiet=True)
+    assert result["resumed_with"] == [
+        {"iter": 4, "changed": ["optim_wrapper.optimizer.lr 0.01 -> 0.5"]}
+    ]
+    assert "they began otherwise: lr 0.01 -> 0.5\n" in capsys.readouterr().err
+
+
 def test_a_copy_removes_nothing_of_the_run_it_was_copied_from(tiny, tmp_path):
     """A checkpoint names the best one by the folder in which it was written."""
     best = {"default_hooks.checkpoint.save_best": "gta5/mIoU", "train_cfg.val_interval": 1,

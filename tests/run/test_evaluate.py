@@ -16,6 +16,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
 from ibn_seg.run.evaluation import evaluate, evaluate_predictions
+from tests.tiny import run
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,32 @@ def test_sets_are_those_of_the_configs(group, monkeypatch):
         assert named == {**defaults, **theirs}
         built = DATASETS.build({**theirs, "lazy_init": True, "pipeline": []})
         assert built.target == ours["target"]
+
+
+@pytest.mark.parametrize("scored", ["network", "files"])
+def test_a_source_that_is_not_evaluated(evaluated, tiny, trained, targets, tmp_path, scored):
+    """A misspelt one is refused, as its domain would count as a target; a right one is said."""
+    what = {
+        "network": [tiny, trained[0] / "iter_6.pth"],
+        "files": ["--predictions", evaluated[1], "--method", "x", "--workers", "1"],
+    }[scored]
+    args = ["evaluate", *what, "--targets", ",".join(targets), "--work-dir", tmp_path / "run"]
+    done = run(*args, "--source", "citiscapes")
+    assert done.returncode == 2
+    assert "domain in --source 'citiscapes': did you mean 'cityscapes'?" in done.stderr
+    assert not (tmp_path / "run").exists()
+    done = run(*args, "--source", "synthia")
+    assert done.returncode == 0
+    line = "no gap: source 'synthia' is not among the evaluated domains (gta5, cityscapes)"
+    assert (done.stdout + done.stderr).count(line) == 1
+    result = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert (result["source"], result["gap"]) == ("synthia", None)
+
+
+def test_a_config_that_misspells_its_source(tiny, trained, targets, tmp_path):
+    options = {"experiment.source": "gta"}
+    with pytest.raises(UserError, match=r"test_evaluator\.source 'gta': did you mean 'gta5'"):
+        evaluate(tiny, trained[0] / "iter_6.pth", targets, work_dir=tmp_path, cfg_options=options)
 
 
 def test_the_command(evaluated, tiny, trained, targets, tmp_path, capsys):

@@ -52,7 +52,12 @@ def distributed(content):
     return {"model": weights, "args": argparse.Namespace(lr=0.1), "epoch": 3}
 
 
-WRITERS = [mmengines, lightnings, distributed]
+def arrays(content):
+    weights = {key: value.numpy() for key, value in content["state_dict"].items()}
+    return {"model": weights, "epoch": 3}
+
+
+WRITERS = [mmengines, lightnings, distributed, arrays]
 
 
 @pytest.fixture(scope="module", params=WRITERS, ids=lambda writer: writer.__name__)

@@ -66,6 +66,11 @@ def test_what_stands_in_another_place_is_named(config, checkpoint, key, value, w
         ({"type": None}, "type is missing"),
         ({"std": [58.0, 0, 57.0]}, "holds a 0"),
         ({"type": "mmseg.SegDataPreProcessor", "std": None}, "has mean and no std"),
+        ({"test_cfg": "pad"}, r"test_cfg is 'pad': give a dict, such as dict\(size_divisor=32\)"),
+        ({"test_cfg": {"size": (8, 8), "size_divisor": 8}}, "test_cfg has both size and size_divi"),
+        ({"test_cfg": {"pad": 8}}, "test_cfg has neither size nor size_divisor: give one of the"),
+        ({"test_cfg": {"size": 8}}, r"test_cfg\.size=8: give two whole numbers"),
+        ({"test_cfg": {"size_divisor": 8.0}}, r"test_cfg\.size_divisor=8\.0: give a whole number"),
     ],
 )
 def test_half_a_preprocessor_is_refused(config, checkpoint, tmp_path, change, words):

@@ -14,6 +14,7 @@ import torch
 from mmengine.logging import MMLogger
 from PIL import Image
 
+from ibn_seg.config import load_config
 from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
@@ -195,6 +196,12 @@ def test_the_callers_config_is_not_changed(tiny, tmp_path):
     options = {"train_cfg.max_iters": 1}
     segmentation.train(cfg, work_dir=tmp_path, cfg_options=options, quiet=True)
     assert cfg.pretty_text == before
+
+
+def test_a_config_that_was_dumped_as_json_trains_the_same(trained, tiny, tmp_path):
+    load_config(tiny).dump(tmp_path / "dumped.json")
+    result = segmentation.train(tmp_path / "dumped.json", work_dir=tmp_path / "run", quiet=True)
+    assert_same_training((tmp_path / "run", result), trained)
 
 
 def test_testing_gives_what_the_last_validation_gave(trained, tiny, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ibn_seg import cli
 from ibn_seg.config import load_config
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.run import segmentation
@@ -73,10 +74,31 @@ def test_amp_without_a_gpu(tiny, tmp_path):
         segmentation.train(tiny, work_dir=tmp_path, amp=True)
 
 
-def test_a_work_dir_that_cannot_be(tiny, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(EnvError, match="cannot be written"):
-        segmentation.train(tiny, work_dir=tmp_path / "file" / "run")
+@pytest.mark.parametrize("below", ["", "run"])
+@pytest.mark.parametrize(
+    ("name", "what"), [("file", "is a file, not a folder"), ("link", "is a broken link")]
+)
+def test_a_folder_that_cannot_be(tiny, trained, tmp_path, name, what, below, capsys):
+    """Whatever command is to write there: one line, exit code 3, and nothing is written."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    network = [tiny, trained[0] / "iter_6.pth"]
+    targets = ["--targets", f"gta5={tiny.parent}/gta5", "--work-dir", tmp_path / "run"]
+    there = tmp_path / name / below
+    for args in (
+        ["train", tiny, "--work-dir", there],
+        ["test", *network, "--work-dir", there],
+        ["test", *network, "--work-dir", tmp_path / "run", "--out", there],
+        ["evaluate", *network, *targets, "--out", there],
+        ["predict", *network, tiny.parent / "gta5", "--device", "cpu", "--out", there],
+    ):
+        assert cli.run([str(arg) for arg in args]) == 3
+        (line,) = [li for li in capsys.readouterr().err.splitlines() if "predict " not in li]
+        assert line.startswith(f"error: {there}")
+        assert f"cannot be written ({tmp_path / name} {what}): choose another folder" in line
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "link", "run"}
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ PLATEAU = [dict(type="ReduceOnPlateauLR", monitor="mIoU", rule="greater")]
           dict(type="LoadUrbanLabels"), dict(type="PackSegInputs")]}, r"'target' is missing"),
         ({"val_dataloader.dataset.pipeline": [dict(type="LoadImageFromFile")]},
          r"gives no 'data_samples': end it with dict\(type='PackSegInputs'\)"),
+        ({"val_evaluator.source": "gta"},
+         r"domain in val_evaluator\.source 'gta': did you mean 'gta5'\?"),
+        ({"experiment.source": "gta5+citiscapes"},
+         r"domain in experiment\.source 'citiscapes': did you mean 'cityscapes'\?"),
         ({"train_cfg.val_interval": 0}, r"train_cfg\.val_interval = 0"),
     ],
 )  # fmt: skip

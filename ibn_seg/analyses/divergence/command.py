@@ -70,7 +70,7 @@ def divergence(
     from ibn_seg.analyses.divergence.run import Scenes
     from ibn_seg.analyses.divergence.run import divergence as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     earlier = _earlier(plot, others)
     with progress_by_step() as progress:

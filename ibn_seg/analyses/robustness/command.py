@@ -52,7 +52,7 @@ def robustness(
     """
     from ibn_seg.analyses.robustness.run import robustness as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     set_local_rank(local_rank)
     with progress_by_step() as move:

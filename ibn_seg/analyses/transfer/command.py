@@ -69,7 +69,7 @@ def transfer(
       ibn-seg transfer CONFIG --starts scratch --iterations 2000
     """
     from ibn_seg.analyses.transfer.run import transfer as run
-    from ibn_seg.run.setup import read_options
+    from ibn_seg.run.config_loading import read_options
 
     set_local_rank(local_rank)
     result = run(

@@ -16,6 +16,7 @@ from ibn_seg.io import read_json, sha256, write_json
 from ibn_seg.provenance import record
 from ibn_seg.results.identity import counted
 from ibn_seg.run import setup
+from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.protocol import is_metric_of_ours
 from ibn_seg.run.result_file import SCHEMA, read_result, result_name
 from ibn_seg.run.schedule import iterations_of, scale_learning_rate, stretch
@@ -88,7 +89,7 @@ def transfer(
     shares, starts, seeds = tuple(shares), tuple(starts), tuple(seeds)
     _check(shares, starts, seeds, iterations, lr_factor)
     setup.register()
-    base = setup.load_named(config, cfg_options)
+    base = load_named(config, cfg_options)
     _check_evaluation(base)
     identity = counted(base.to_dict())
     if iterations is not None:

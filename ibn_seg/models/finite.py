@@ -1,0 +1,35 @@
+"""A word about weights that hold no numbers, which a network takes like any others."""
+
+import sys
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+def say_not_finite(network: nn.Module, path: object) -> None:
+    """Say in one line on stderr which loaded weights are NaN or infinite; nothing if none is.
+
+    Args:
+        network: With its weights loaded. Its parameters and buffers are looked at.
+        path: Where they came from.
+    """
+    if dist.is_available() and dist.is_initialized() and dist.get_rank():
+        return
+    state = network.state_dict()
+    broken = [key for key, value in state.items() if not _is_finite(value)]
+    if broken:
+        hold = "holds" if len(broken) == 1 else "hold"
+        print(
+            f"{path}: {len(broken)} of {len(state)} tensors {hold} NaN or infinite values "
+            f"(first: {broken[0]}); use another checkpoint",
+            file=sys.stderr,
+        )
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a value of a state dict is all numbers; what has none, counters say, is."""
+    if not isinstance(value, torch.Tensor) or value.is_meta or value.is_quantized:
+        return True
+    has_others = value.is_floating_point() or value.is_complex()
+    return not has_others or bool(torch.isfinite(value).all())

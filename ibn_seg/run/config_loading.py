@@ -1,0 +1,71 @@
+"""Configs as commands get them: settings from the command line, and named methods."""
+
+import argparse
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.config import load_config
+from ibn_seg.errors import UserError
+from ibn_seg.methods.all_methods import complete_named
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+PAIR = re.compile(r"[\w.]+=")
+
+
+def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
+    """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
+
+    Args:
+        pairs: KEY=VALUE each.
+        flag: The option that they were given by, for messages.
+
+    Raises:
+        UserError: An item is not KEY=VALUE, its brackets do not match, or mmengine cannot read it.
+    """
+    pairs = list(pairs)
+    if not pairs:
+        return {}
+    from mmengine.config import DictAction
+
+    for pair in pairs:
+        if not PAIR.match(pair):
+            raise UserError(f"{flag} {pair!r} is not KEY=VALUE", "such as train_cfg.max_iters=100")
+        opened, closed = ([pair.count(bracket) for bracket in kind] for kind in ("([", ")]"))
+        if opened != closed:
+            raise UserError(f"{flag} {pair!r}: brackets do not match", 'write key="[a,b]"')
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        try:
+            options |= parser.parse_args(["--options", pair]).options
+        except RecursionError as error:  # of mmengine, at a comma in brackets behind a word
+            raise UserError(
+                f"{flag} {pair!r} cannot be read", "write a dict by its keys: a.b=1 a.c=2"
+            ) from error
+    return options
+
+
+def load_named(
+    config: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
+) -> "Config":
+    """Load a config; one that is read from a file is completed by the method that it names.
+
+    `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. What
+    the config says itself stays. A config that is already loaded is taken as it is.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is copied.
+        cfg_options: Values that replace those of the config, by dotted key.
+
+    Raises:
+        UserError: The config is wrong.
+    """
+    cfg = load_config(config, cfg_options)
+    if isinstance(config, str | os.PathLike):
+        complete_named(cfg)
+    return cfg

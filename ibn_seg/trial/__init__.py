@@ -1,0 +1,1 @@
+"""A training tried out: everything is built, and one step is learnt from a made batch."""

@@ -1,0 +1,48 @@
+"""A batch of pictures that are made, not read, for a segmentor of mmseg."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+_IGNORED = 255
+
+
+def made_batch(count: int, size: tuple[int, int], classes: int) -> dict[str, list[Any]]:
+    """Return what a data loader would give, with edges and depths for the heads that take them.
+
+    Args:
+        count: Number of pictures.
+        size: Height and width.
+        classes: The labels show all of them, and pixels without a label.
+
+    Returns:
+        The same at every call.
+    """
+    drawn = torch.Generator().manual_seed(0)
+    inputs = [
+        torch.randint(0, 256, (3, *size), generator=drawn, dtype=torch.uint8) for _ in range(count)
+    ]
+    return {"inputs": inputs, "data_samples": [_sample(size, classes) for _ in range(count)]}
+
+
+def _sample(size: tuple[int, int], classes: int) -> SegDataSample:
+    height, width = size
+    labels = torch.arange(height * width).reshape(1, height, width) % (classes + 1)
+    labels[labels == classes] = _IGNORED
+    sample = SegDataSample(metainfo=_facts(size, classes))
+    sample.gt_sem_seg = PixelData(data=labels)
+    sample.gt_edge_map = PixelData(data=labels % 2)
+    sample.gt_depth_map = PixelData(data=torch.ones(1, height, width))
+    return sample
+
+
+def _facts(size: tuple[int, int], classes: int) -> Mapping[str, Any]:
+    """Return what mmseg's pipelines say of a picture."""
+    return {
+        "img_path": f"a label of {classes} classes", "seg_map_path": "", "ori_shape": size,
+        "img_shape": size, "pad_shape": size, "scale_factor": (1.0, 1.0), "flip": False,
+        "flip_direction": None, "reduce_zero_label": False,
+    }  # fmt: skip
