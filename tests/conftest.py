@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheaper import make_runs_cheaper
+
 # Files that hold one long test or share a long run; begun last, they would keep one process busy
 # while the others have nothing left.
 _FIRST = ("kill/test_benchmark.py", "benchmark/test_dependents.py", "demo/test_demo.py")
@@ -15,6 +17,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; the order within a file stays."""
     places = {_HERE / name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """All that the tests import is there now."""
+    make_runs_cheaper()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """A tiny segmentation experiment on files: both domains, a thin ResNet-18, six iterations."""
 
+import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.helpers import write_cityscapes, write_gta5
+from tests.preloaded import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,9 +87,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def run(*args: object, **options: object) -> subprocess.CompletedProcess:
+def run(*args: object, timeout: float = 120) -> subprocess.CompletedProcess:
     """Run ibn-seg in a process of its own."""
-    return subprocess.run(
-        command(*args), capture_output=True, text=True, env=environment(), timeout=120,
-        check=False, **options,
-    )  # fmt: skip
+    return _server().run([str(arg) for arg in args], environment(), timeout)
+
+
+@functools.cache
+def _server() -> Server:
+    return Server(environment())
