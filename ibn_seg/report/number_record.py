@@ -13,8 +13,7 @@ class Record:
 
     Args:
         quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
-            'divergence', 'retention', 'transfer_miou', 'transfer_source_minus_scratch',
-            'transfer_minus_baseline' or 'published_miou'.
+            'published_miou', or one of an analysis, such as 'retention'.
         unit: 'percent', 'points' or nothing.
         source: Domains trained on.
         backbone: The backbone.
