@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 # In the order of `ibn-seg --help` and of a leaderboard's sections.
-ANALYSES = ("divergence", "robustness", "transfer")
+ANALYSES = ("divergence", "robustness", "speed", "transfer")
 
 
 @dataclass(frozen=True)

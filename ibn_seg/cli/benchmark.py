@@ -44,7 +44,7 @@ def benchmark(
     """Run the matrix of PLAN, a YAML file: methods x backbones x segmentors x sources x seeds.
 
     Beside the matrix a plan may name oracles (trained on a target's own training set), analyses
-    of the trained networks (divergence, robustness) and transfer (trained on shares of a target's
+    of the trained networks, such as robustness, and transfer (trained on shares of a target's
     training set). What begins from a network is run when that is trained, and is blocked when its
     training failed.
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ibn_seg.analyses.all_analyses import ANALYSES
 from ibn_seg.command_options import command_line, split_words
 
 
@@ -13,7 +14,7 @@ from ibn_seg.command_options import command_line, split_words
               help="csv, latex or markdown, beside the page; several with commas.")  # fmt: skip
 @click.option("--tables", default="", metavar="NAMES",
               help="Tables for LaTeX and Markdown by the beginnings of their names: main, domain, "
-              "classes, divergence, robustness, severities, transfer, published.")  # fmt: skip
+              f"classes, {', '.join(ANALYSES)}, severities, published.")  # fmt: skip
 @click.option("--baseline", metavar="METHOD", help="What methods are compared with. Default: BN.")
 @click.option("--published", type=click.Choice(("verified", "all", "none")), default="verified",
               show_default=True,

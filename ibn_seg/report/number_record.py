@@ -13,8 +13,7 @@ class Record:
 
     Args:
         quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
-            'divergence', 'retention', 'transfer_miou', 'transfer_source_minus_scratch',
-            'transfer_minus_baseline' or 'published_miou'.
+            'published_miou', or one of an analysis, such as 'retention'.
         unit: 'percent', 'points' or nothing.
         source: Domains trained on.
         backbone: The backbone.
@@ -23,7 +22,8 @@ class Record:
         role: 'method', 'oracle' or 'published'.
         baseline: The method that a difference is to.
         domain: The domain, or 'mean of targets'; the pair of sides of a divergence.
-        condition: Class, group of layers, corruption and severity, or start and share.
+        condition: Class, start and share, or what an analysis tells apart, such as corruption and
+            severity.
         seed: One training seed; empty for what is over seeds.
         value: The number, or its mean over seeds.
         sd: Standard deviation over seeds (n - 1).

@@ -34,7 +34,7 @@ def reading(result: Any, kind: str) -> Iterator[Owner]:
 
     Args:
         result: The content of a result file.
-        kind: 'divergence' or 'robustness', as the command that wrote it.
+        kind: The command that wrote it, such as 'divergence'.
 
     Raises:
         UserError: The result is of another kind, incomplete or damaged.

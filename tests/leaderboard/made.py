@@ -100,7 +100,7 @@ class Folder:
             }
             for pair, layers in values.items()
         }  # fmt: skip
-        return self._analysis("divergence", training, {"pairs": pairs})
+        return self.analysis("divergence", training, {"pairs": pairs})
 
     def robustness(
         self, training: Mapping, domain: str, values: Mapping[tuple[str, int], float]
@@ -119,9 +119,21 @@ class Folder:
             "domains": {domain: {"mIoU": clean, "images": IMAGES}}, "protocol": "native",
         }  # fmt: skip
         retention = {domain: {"mean": float(np.mean(list(means.values()))), "corruptions": means}}
-        return self._analysis(
+        return self.analysis(
             "robustness", training, {**graded, "corrupted": corrupted, "retention": retention}
         )
+
+    def analysis(self, task: str, training: Mapping, content: Mapping) -> dict:
+        """Add the result of an analysis of a training."""
+        cell = f"c{len(self.rows):03d}"
+        path = self.path / "cells" / cell / f"{task}.json"
+        self._write(path, {"schema": 1, "kind": task, "method": training["method"], **content})
+        names = ("method", "backbone", "segmentor", "source", "seed", "targets")
+        return self._add({
+            "id": cell, "task": task, **{name: training[name] for name in names},
+            "needs": [training["id"]], "state": "done", "result": f"cells/{cell}/{task}.json",
+            "command": f"ibn-seg {task} configs/{cell}.py",
+        })  # fmt: skip
 
     def unfinished(self, state: str, **row: object) -> dict:
         """Add a cell that is not done."""
@@ -135,17 +147,6 @@ class Folder:
         """Write the index and return the folder."""
         self._write(self.path / "benchmark.json", {**self.head, "cells": self.rows})
         return self.path
-
-    def _analysis(self, task: str, training: Mapping, content: Mapping) -> dict:
-        cell = f"c{len(self.rows):03d}"
-        path = self.path / "cells" / cell / f"{task}.json"
-        self._write(path, {"schema": 1, "kind": task, "method": training["method"], **content})
-        names = ("method", "backbone", "segmentor", "source", "seed", "targets")
-        return self._add({
-            "id": cell, "task": task, **{name: training[name] for name in names},
-            "needs": [training["id"]], "state": "done", "result": f"cells/{cell}/{task}.json",
-            "command": f"ibn-seg {task} configs/{cell}.py",
-        })  # fmt: skip
 
     def _add(self, row: dict) -> dict:
         self.rows.append(row)

@@ -44,8 +44,8 @@ ROOMS: dict[str, set[str]] = {
     "export": {"models", "surgery", "datasets", "run"},
     "downloads": {"datasets", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
-        "models", "datasets", "evaluation", "transforms", "statistics", "results", "engine",
-        "explain", "scenes", "report", "run", "command_options",
+        "methods", "models", "datasets", "evaluation", "transforms", "statistics", "results",
+        "engine", "explain", "scenes", "report", "run", "command_options",
     },
     "leaderboard": {"methods", "datasets", "evaluation", "statistics", "report", "analyses"},
     "benchmark": {
@@ -60,6 +60,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
+# Rooms to which a line of a table adds parts: they may use rooms that no part of today uses.
+GROWING = {"analyses"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Packages:
 
 
 NOTHING = Packages()
-# By the longest name that fits; parts that are not here load the standard library alone.
+# By the longest name that fits; parts that are not here load the standard library alone. A * is any
+# one name: files of that name follow the rule in every analysis.
 PACKAGES: dict[str, Packages] = {
     "io": Packages(set(), {"torch"}),
     "harmless_classes": Packages(set(), {"mmengine"}),
@@ -132,16 +135,10 @@ PACKAGES: dict[str, Packages] = {
     "downloads": Packages(PICTURES, MM),
     "analyses": Packages({"numpy"}, MM | {"torch"}),
     "analyses.option_kinds": Packages(set(), {"click"}),
-    "analyses.divergence.features": Packages({"torch", "numpy"}),
-    "analyses.divergence.measure": Packages({"numpy"}),
-    **{
-        f"analyses.{name}.{part}": packages
-        for name in ("divergence", "robustness", "transfer")
-        for part, packages in {
-            "command": Packages({"click"}, {"rich"}),
-            "drawing": Packages({"matplotlib"}),
-        }.items()
-    },
+    "analyses.*.command": Packages({"click"}, {"rich"}),
+    "analyses.*.drawing": Packages({"matplotlib"}),
+    "analyses.*.features": Packages({"torch", "numpy"}),
+    "analyses.*.measure": Packages({"torch", "numpy"}),
     "leaderboard": Packages({"numpy", "markupsafe"}),
     "benchmark": Packages(set(), MM | {"torch"}),
     "panels": Packages({"numpy"}, MM | {"torch", "cv2"}),
@@ -202,11 +199,19 @@ def room_of(module: str) -> str:
     return module.removeprefix("ibn_seg").lstrip(".").partition(".")[0]
 
 
+def fits(name: str, rule: str) -> bool:
+    """Tell whether a rule of `PACKAGES` is about a module; a * in it is any one name."""
+    words, wanted = name.split("."), rule.split(".")
+    return len(words) >= len(wanted) and all(
+        two in (one, "*") for one, two in zip(words, wanted, strict=False)
+    )
+
+
 def packages_of(module: str) -> Packages:
     """Return what a module may load of others."""
     name = module.removeprefix("ibn_seg").lstrip(".")
-    fitting = [part for part in PACKAGES if starts(name, part)]
-    return PACKAGES[max(fitting, key=len)] if fitting else NOTHING
+    fitting = [rule for rule in PACKAGES if fits(name, rule)]
+    return PACKAGES[max(fitting, key=lambda rule: len(rule.split(".")))] if fitting else NOTHING
 
 
 def allowed(module: str, item: Import) -> bool:
@@ -232,7 +237,7 @@ def test_every_rule_is_about_something():
     rooms = {room_of(name) for name in MODULES} - {""}
     assert rooms == {*BASE, *ROOMS}
     names = {name.removeprefix("ibn_seg.") for name in MODULES}
-    assert {part for part in PACKAGES if not any(starts(name, part) for name in names)} == set()
+    assert {rule for rule in PACKAGES if not any(fits(name, rule) for name in names)} == set()
 
 
 def test_arrows_between_rooms_run_one_way():
@@ -247,7 +252,8 @@ def test_no_arrow_is_allowed_that_is_not_there():
         for name, tree in MODULES.items()
         for item in imports(tree, typing=True)
     }
-    assert {(room, other) for room, others in ROOMS.items() for other in others} <= drawn
+    promised = {(room, other) for room in ROOMS.keys() - GROWING for other in ROOMS[room]}
+    assert promised <= drawn
 
 
 def test_no_import_cycles():

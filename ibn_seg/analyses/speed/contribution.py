@@ -1,0 +1,108 @@
+"""What speed adds to a leaderboard."""
+
+from collections.abc import Callable, Iterator
+
+from ibn_seg.analyses.speed.drawing import trade_off_chart
+from ibn_seg.analyses.speed.numbers import speed_tables, trade_offs
+from ibn_seg.report.board import UNKNOWN, Board
+from ibn_seg.report.cell_text import rule_lines, significant
+from ibn_seg.report.links import Links
+from ibn_seg.report.measured import AnalysisTable, Measured, seeds_of, shape_words
+from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.runs import order_methods
+from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
+from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.tables import Cell
+
+# What a column is called, and how a number in it is written.
+_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "time_over_bn": ("Time over BN", "{:.2f}".format),
+    "parameters": ("Parameters (M)", lambda value: significant(value / 1e6)),
+    "multiply_adds": ("Multiply-adds (G)", lambda value: significant(value / 1e9)),
+    "peak_memory_over_bn": ("Peak memory over BN", "{:.2f}".format),
+}
+_INTRODUCTION = (
+    "Each network and its BN twin segmented one picture in turn. Drawings: means over seeds, lines "
+    "over their range."
+)
+_NOTES = (
+    "Not ranked. Multiply-adds are those of convolutions and matrix products. Memory is the peak of"
+    " one pass, without the weights.",
+)
+
+
+def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
+    """Return the section and the numbers of speed; see `Contribution`."""
+    found = speed_tables(board)
+    methods = [run.method for run in board.analyses if run.task == "speed"]
+    section = Section(
+        "speed",
+        "Speed",
+        tuple(speed_table(board, table, links) for table in found),
+        (_INTRODUCTION,),
+        legend=legend(board, methods),
+        charts=tuple(speed_charts(board, found)),
+    )
+    return Contribution(section, tuple(r for table in found for r in speed_records(board, table)))
+
+
+def speed_table(board: Board, found: AnalysisTable, links: Links) -> Table:
+    """Return methods x what they need, of one shape."""
+    rows = tuple(
+        (Cell(row.method), *(_need(row, name, links) for name in _COLUMNS)) for row in found.rows
+    )
+    return Table(
+        key=f"speed-{slug(found.of)}-{slug(' '.join(found.shape))}",
+        caption=f"Cost of one picture of {found.of} ({', '.join(found.shape)})",
+        header=("Method", *(title for title, _ in _COLUMNS.values())),
+        parts=(Part(None, rows),),
+        rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
+        notes=(*_NOTES, *_measured_on(found)),
+    )
+
+
+def speed_charts(board: Board, found: list[AnalysisTable]) -> list[Chart]:
+    """Return score over time, one drawing per table whose networks are there."""
+    charts = []
+    for k, table in enumerate(found):
+        scored, marks = trade_offs(board, table)
+        if marks:
+            title = f"mIoU ({scored}) over time, {table.of}: {shape_words(table.shape)}"
+            svg = trade_off_chart(marks, f"speed{k}", title, methods=order_methods(board.methods))
+            charts.append(chart(title, svg))
+    return charts
+
+
+def speed_records(board: Board, found: AnalysisTable) -> Iterator[Record]:
+    """Yield every number of one table."""
+    backbone, segmentor, source = found.shape
+    for row in found.rows:
+        facts = {
+            "unit": "", "source": source, "backbone": backbone, "segmentor": segmentor,
+            "method": row.method, "selection": board.selection or "", "protocol": board.protocol,
+        }  # fmt: skip
+        for quantity in _COLUMNS:
+            stat = row.values[quantity]
+            yield from over_seeds(quantity, stat, row.runs, facts, condition=found.of)
+
+
+def _need(row: Measured, column: str, links: Links) -> Cell:
+    stat, (_, text) = row.values[column], _COLUMNS[column]
+    where, title = links.of(row.runs)
+    shown, detail = text(stat.mean), "n = 1"
+    if stat.n > 1:
+        # All seeds have as many parameters, and so no spread.
+        shown += f" ± {text(stat.sd)}" if stat.sd else ""
+        detail = f"{text(stat.low)} to {text(stat.high)}" if stat.few and stat.sd else ""
+    return Cell(shown, False, detail, stat.mean, where, title)
+
+
+def _measured_on(found: AnalysisTable) -> Iterator[str]:
+    """Yield where the times come from, and whether they are rough."""
+    contents = [run.content for row in found.rows for run in row.runs]
+    machines = dict.fromkeys(
+        f"{one.get('cpu') or UNKNOWN}, threads: {one.get('threads') or UNKNOWN}" for one in contents
+    )
+    yield f"Measured on {'; '.join(machines)}."
+    if any(one.get("few_repeats") for one in contents):
+        yield "Fewer repeats than `ibn-seg speed` makes by default."
