@@ -33,7 +33,9 @@ ROOMS: dict[str, set[str]] = {
     "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
     "scenes": {"datasets"},
     "report": {"methods", "datasets", "evaluation", "statistics"},
-    "run": {"methods", "models", "surgery", "datasets", "evaluation", "engine", "explain", "plugins"},
+    "run": {
+        "methods", "models", "surgery", "datasets", "evaluation", "engine", "explain", "plugins",
+    },
     "trial": {"engine", "explain", "plugins", "run"},
     "command_options": {"run"},
     "swap": {"models", "plugins", "run"},
