@@ -16,9 +16,9 @@ def panels(
 ) -> None:
     """Predict the images on which the methods of a benchmark in RESULTS disagree most.
 
-    The images of each target are those where the methods' shares of right pixels differ most, by
-    the matrices that the benchmark stored. Writes RESULTS/panels, which the leaderboard shows; it
-    needs the checkpoints and the data.
+    These are the images where the methods' shares of right pixels differ most. The matrices that
+    the benchmark stored tell which they are. Writes RESULTS/panels, which the leaderboard shows.
+    Needs the checkpoints and the data.
 
     \b
     Examples:

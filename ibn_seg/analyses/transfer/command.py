@@ -56,8 +56,8 @@ def transfer(
     """Fine-tune a network of another domain on shares of CONFIG's training set.
 
     CONFIG trains on the target. CHECKPOINT is the same network, trained on the source; {seed} in
-    it stands for the seed. For each share and seed it is trained further, and a network is trained
-    without it on the same images, equally long. The last checkpoint is scored.
+    it stands for the seed. For each share and seed it is trained further. Another network is
+    trained without it, on the same images and equally long. The last checkpoint is scored.
 
     Interrupt at any time; the same command goes on where it was, also with more shares or seeds.
     Writes transfer.json with all scores, means and paired differences.
