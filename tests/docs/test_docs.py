@@ -140,10 +140,11 @@ def test_plans_are_plans(block, page_files):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_python_runs(page, page_files, tiny_files, weights, capsys):
+def test_python_runs(page, page_files, tiny_files, weights):
     """The snippets of a page follow each other; those that are files are read as such."""
-    for package in ("mmseg", "torchvision", "timm", "segmentation_models_pytorch"):
-        pytest.importorskip(package)
+    for package in ("torchvision", "timm", "segmentation_models_pytorch"):
+        if package in "".join(block.text for block in blocks(page) if block.language == "python"):
+            pytest.importorskip(package)
     from ibn_seg.config import load_config
 
     page_files(page)
@@ -252,6 +253,13 @@ def test_the_method_of_ones_own_does_what_the_page_says(cells_of_own_method):
         assert changed == ("noise" in method.lower())
         backbone.eval()
         assert torch.equal(backbone(pictures)[0], backbone(pictures)[0])
+
+
+def test_a_named_method_is_built(page_files):
+    from ibn_seg.run.config_loading import load_named
+
+    page_files(ROOT / "docs" / "add-a-method.md")
+    assert load_named("named.py").model.backbone.ibn == "a"
 
 
 @pytest.mark.slow

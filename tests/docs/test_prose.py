@@ -7,15 +7,13 @@ import pytest
 from tests.docs.markdown import DOCUMENTS, name, paragraphs, sentences, words
 
 MOST = 30
-# The reference of data sets; its sentences name files and rules.
-READ = [page for page in DOCUMENTS if name(page) != "data/README.md"]
 
 
 def too_long(texts):
     return [one for text in texts for one in sentences(text) if words(one) > MOST]
 
 
-@pytest.mark.parametrize("page", READ, ids=name)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_documents(page):
     assert too_long(paragraphs(page.read_text(encoding="utf-8"))) == []
 
