@@ -219,13 +219,34 @@ def test_the_plan_reference_has_every_key():
     from ibn_seg.benchmark.plan_rules import RULES
 
     text = (ROOT / "docs" / "compare-methods.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*?`) \|", text.split("## Every key of a plan")[1], re.MULTILINE)
-    assert {row.strip("`") for row in rows} == {"name", "also", *MATRIX, *RULES, *EXTRAS}
+    table = text.split("| key | value |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert set(rows) == {"name", "also", *MATRIX, *RULES, *EXTRAS}
     whole = next(b for b in blocks(ROOT / "docs" / "compare-methods.md") if "also:" in b.text)
     keys = set(re.findall(r"^(\w+):", whole.text, re.MULTILINE))
     # The first plan of the page has sources, and processes.
     assert keys == {"name", "also", *MATRIX, *RULES, *EXTRAS} - {"sources", "processes"}
     assert all(f"  {one}: " in whole.text for one in measuring())
+
+
+def test_the_plan_reference_has_every_option_of_an_analysis():
+    from ibn_seg.analyses.all_analyses import measuring, part
+
+    text = (ROOT / "docs" / "compare-methods.md").read_text(encoding="utf-8")
+    table = text.split("| analysis | option |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\|(?: `(\w+)`)? \| `(\w+)` \|", table, re.MULTILINE)
+    options = [(name, one.name) for name in measuring() for one in part(name, "options").OPTIONS]
+    assert [option for _, option in rows] == [option for _, option in options]
+    assert [name for name, _ in rows if name] == list(measuring())
+
+
+def test_the_variables_are_explained():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ibn_seg").rglob("*.py"))
+    roots = set(re.findall(r'ROOT_VARIABLE = "(\w+)"', code))
+    named = set(re.findall(r'"(IBN_SEG_[A-Z0-9_]+[A-Z0-9])"', code)) - roots
+    text = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    assert named
+    assert [one for one in named if f"`{one}" not in text] == []
 
 
 @pytest.fixture
