@@ -8,9 +8,17 @@ import click
 @click.option("--count", type=click.IntRange(1), default=2, show_default=True,
               help="Images of each target.")  # fmt: skip
 @click.option("--method", "methods", metavar="NAME", multiple=True,
-              help="To compare; repeat for several. Default: BN, IBN-a, IBN-b.")  # fmt: skip
-@click.option("--backbone", metavar="NAME", help="Default: the one with the most methods.")
-@click.option("--seed", type=click.IntRange(0), help="Default: the first with the most methods.")
+              help="Method to compare; repeat for several. Default: BN, IBN-a, IBN-b.")  # fmt: skip
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Backbone to compare. Default: the one with the most methods.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Seed to compare. Default: the first with the most methods.",
+)
 def panels(
     results: str, count: int, methods: tuple[str, ...], backbone: str | None, seed: int | None
 ) -> None:

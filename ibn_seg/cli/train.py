@@ -42,8 +42,8 @@ def train(
     changed by then, its settings hold from there on, its schedule too. Where there are checkpoints
     and none can be used, `--resume` is an error.
 
-    Without `--resume` a training begins anew and replaces an earlier run in the work dir, unless
-    that is of another network. One training at a time has a work dir.
+    Without `--resume` a training begins anew. It replaces an earlier run in the work dir, unless
+    that is of another network. A work dir belongs to one training at a time.
 
     \b
     Examples:

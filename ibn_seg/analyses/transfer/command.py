@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--shares", metavar="1,5,10", default="1,2,5,10,20,30,100", show_default=True,
               help="Percent of the training set; the smaller lies within the larger.")  # fmt: skip
 @click.option("--starts", metavar="A,B", default="source,scratch", show_default=True,
-              help="With the source's network, and as CONFIG itself begins.")  # fmt: skip
+              help="source: from CHECKPOINT; scratch: as CONFIG itself begins.")  # fmt: skip
 @click.option("--seeds", metavar="0,1,2", default="0,1,2", show_default=True,
-              help="Of training, and of the choice of images.")  # fmt: skip
+              help="Seeds of the training and of the choice of images.")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1), metavar="N",
-              help="Of each training, the schedule is stretched to it. Default: the "
+              help="Length of a training; the schedule is stretched to it. Default: the "
               "config's.")  # fmt: skip
 @click.option("--lr-factor", type=float, default=1.0, show_default=True, metavar="F",
               help="Multiplies the learning rate of the start 'source' alone.")  # fmt: skip
