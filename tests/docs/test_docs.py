@@ -276,6 +276,23 @@ def test_the_method_of_ones_own_does_what_the_page_says(cells_of_own_method):
         assert torch.equal(backbone(pictures)[0], backbone(pictures)[0])
 
 
+def test_the_network_of_the_demo_is_where_the_page_says():
+    from ibn_seg.config import load_config
+    from ibn_seg.demo.train_and_report import METHODS
+
+    (words,) = (
+        words
+        for block in blocks(ROOT / "docs" / "predict-pictures.md")
+        if block.language == "bash"
+        for words in command_lines(block.text)
+        if any("work_dirs/demo" in word for word in words)
+    )
+    config, checkpoint = words[2], Path(words[3])
+    assert config == f"ibn_seg::{METHODS['IBN-b']}"
+    assert checkpoint.parent == Path("work_dirs", "demo", "ibn-b_seed0")
+    assert checkpoint.name == f"iter_{load_config(config).train_cfg.max_iters}.pth"
+
+
 def test_a_named_method_is_built(page_files):
     from ibn_seg.run.config_loading import load_named
 
