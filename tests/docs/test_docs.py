@@ -240,6 +240,17 @@ def test_the_plan_reference_has_every_option_of_an_analysis():
     assert [name for name, _ in rows if name] == list(measuring())
 
 
+def test_protocols_and_groups_of_targets_are_listed():
+    from ibn_seg.datasets.targets import GROUPS
+    from ibn_seg.evaluation.protocols import PROTOCOLS
+
+    text = (ROOT / "docs" / "train-and-evaluate.md").read_text(encoding="utf-8")
+    for header, known in (("| `--protocol` |", PROTOCOLS), ("| name | domains |", GROUPS)):
+        rows = re.findall(r"^\| `(\w+)` \|", text.split(header)[1].split("\n\n")[0], re.MULTILINE)
+        assert set(rows) == set(known)
+        assert len(rows) == len(known)
+
+
 def test_the_variables_are_explained():
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ibn_seg").rglob("*.py"))
     roots = set(re.findall(r'ROOT_VARIABLE = "(\w+)"', code))
