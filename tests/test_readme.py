@@ -1,7 +1,5 @@
 """Every snippet of the README's ways in does what it says."""
 
-import dataclasses
-import hashlib
 import re
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 import torch
 
 import ibn_seg
-from ibn_seg.models.specs import MODELS
+from tests.made_weights import publish, write_release
 from tests.models.local_server import serve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +19,8 @@ BLOCK = re.compile(r"^### ([^\n]+)\n|^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTI
 def snippets():
     """Yield the language and text of each block in the section, under its heading."""
     heading = ""
-    for match in BLOCK.finditer(SECTION.search((ROOT / "README.md").read_text())[1]):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for match in BLOCK.finditer(SECTION.search(text)[1]):
         heading = match[1] or heading
         if match[2]:
             yield heading, match[2], match[3]
@@ -34,10 +33,7 @@ SNIPPETS = list(snippets())
 def published(tmp_path_factory):
     """A server of weights made here in the form of the published ones, and their spec."""
     folder = tmp_path_factory.mktemp("release")
-    torch.save(ibn_seg.create_model(NAME).state_dict(), folder / "new.pth")
-    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()[:8]
-    spec = dataclasses.replace(MODELS[NAME], sha256=digest)
-    (folder / "new.pth").rename(folder / spec.weights)
+    spec = write_release(folder, NAME)
     with serve(folder) as address:
         yield address, spec, torch.load(folder / spec.weights, weights_only=True)
 
@@ -46,10 +42,7 @@ def published(tmp_path_factory):
 def weights(published, tmp_path, monkeypatch):
     """Let `pretrained` mean the weights made here; return them."""
     address, spec, tensors = published
-    for module in ("published", "factory"):
-        monkeypatch.setattr(f"ibn_seg.models.{module}.MODELS", {**MODELS, NAME: spec})
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
-    monkeypatch.setenv("IBN_SEG_WEIGHTS", address)
+    publish(monkeypatch, spec, address, tmp_path / "hub")
     monkeypatch.chdir(tmp_path)
     return tensors
 
@@ -61,7 +54,7 @@ def of(heading, language):
 def run(text, names=None):
     """Execute a snippet and return what it defines."""
     names = {} if names is None else names
-    exec(compile(text.replace("/path/to/ibn_seg", str(ROOT)), "README.md", "exec"), names)
+    exec(compile(text, "README.md", "exec"), names)
     return names
 
 
@@ -76,11 +69,13 @@ def test_every_snippet_is_run_here():
         ("In an mmsegmentation config", "python"),
         ("A config that is there already", "bash"),
         ("In plain PyTorch", "python"),
-        ("In plain PyTorch", "python"),
-        ("In plain PyTorch", "python"),
-        ("In timm", "python"),
-        ("In segmentation_models_pytorch", "python"),
+        ("In timm and segmentation_models_pytorch", "python"),
+        ("Compare methods", "yaml"),
     ]
+
+
+def test_snippets_are_short():
+    assert [text for *_, text in SNIPPETS if len(text.splitlines()) > 8] == []
 
 
 def test_mmsegmentation(weights, tmp_path):
@@ -111,34 +106,37 @@ def test_swap(weights, tmp_path):
     assert load_config("my_config_ibn-a.py").model.backbone.type == "IBNResNet"
 
 
-def test_plain_pytorch(weights, capsys):
-    own, hub, convert = of("In plain PyTorch", "python")
-    names = run(own)
+def test_plain_pytorch(weights):
+    pytest.importorskip("torchvision")
+    (text,) = of("In plain PyTorch", "python")
+    names = run(text)
     assert_first_layer(names["network"], weights)
     maps = names["encoder"].eval()(torch.zeros(1, 3, 64, 64))
     assert maps[-1].shape[-1] == 64 // 16
-    assert names["norm"](torch.zeros(2, 64, 4, 4)).shape == (2, 64, 4, 4)
-    run(hub, names)
-    assert_first_layer(names["network"], weights)
-    pytest.importorskip("torchvision")
-    run(convert, names)
     assert isinstance(names["model"].layer1[0].bn1, ibn_seg.IBN)
-    assert "split 13 batch norms" in capsys.readouterr().out
+    assert "split 13 batch norms" in str(names["report"])
 
 
-def test_timm(weights, capsys):
+def test_timm_and_smp(weights):
     pytest.importorskip("timm")
-    (text,) = of("In timm", "python")
-    names = run(text)
-    assert len(names["encoder"](torch.zeros(2, 3, 64, 64))) == len(
-        eval(capsys.readouterr().out.strip())
-    )
-
-
-def test_smp(weights):
     pytest.importorskip("segmentation_models_pytorch")
-    (text,) = of("In segmentation_models_pytorch", "python")
+    (text,) = of("In timm and segmentation_models_pytorch", "python")
     names = run(text)
-    for network in ("unet", "deeplab"):
-        assert names[network].eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 64, 64)
-    assert_first_layer(names["unet"].encoder, weights)
+    assert len(names["encoder"](torch.zeros(2, 3, 64, 64))) == 5
+    assert names["unet"].eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 64, 64)
+    for encoder in (names["encoder"], names["unet"].encoder):
+        assert_first_layer(encoder, weights)
+
+
+def test_plan(tmp_path):
+    pytest.importorskip("mmseg")
+    from ibn_seg.benchmark.cells import list_cells
+    from ibn_seg.benchmark.plan import read_plan
+
+    (text,) = of("Compare methods", "yaml")
+    (tmp_path / "plan.yaml").write_text(text)
+    plan = read_plan(tmp_path / "plan.yaml")
+    found = [(cell.method, cell.seed) for cell in list_cells(plan)]
+    assert sorted(found) == [(name, seed) for name in ("BN", "IBN-a", "IBN-b") for seed in range(3)]
+    # `ibn-seg leaderboard` is shown with the folder of this name.
+    assert f"work_dirs/benchmark/{plan.name}`" in (ROOT / "README.md").read_text()

@@ -43,15 +43,15 @@ def benchmark(
 ) -> None:
     """Run the matrix of PLAN, a YAML file: methods x backbones x segmentors x sources x seeds.
 
-    Beside the matrix a plan may name oracles (trained on a target's own training set), analyses
-    of the trained networks, such as robustness, and transfer (trained on shares of a target's
-    training set). What begins from a network is run when that is trained, and is blocked when its
-    training failed.
+    Beside the matrix a plan may name oracles, analyses and transfer. Oracles are trained on a
+    target's own training set. Analyses measure trained networks, such as robustness. Transfer
+    trains on shares of a target's training set. What begins from a network runs when that is
+    trained, and is blocked when its training failed.
 
-    A cell that is done is not run again, and its identity is what changes its numbers: not the
-    data roots, the folder or the launcher. Interrupt at any time and run the same command to go
-    on. Several processes, on several machines, may work on one results folder; each takes the
-    cells that are free.
+    A cell that is done is not run again. Its ID is a hash of what can change its scores; data
+    roots, folder and launcher are no part of it. Interrupt at any time: the same command goes on.
+    Several processes, on several machines, may work on one results folder. Each takes cells that
+    are free.
 
     \b
     Examples:

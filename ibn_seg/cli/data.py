@@ -72,11 +72,13 @@ def check(
 
     NAMES.
 
-    Unpaired, truncated, empty and damaged files, sizes that differ, labels of colours, of 16 bits
-    or with unknown ids, images of another kind, images that EXIF turns and maybe not their label,
-    duplicates across splits, labels without a class, and the number of files against the official
-    one. --fix list writes the files that would stop or spoil a training into a list that the data
-    sets honour.
+    It reports missing pairs; truncated, empty and damaged files; sizes that differ; and images that
+    are in two splits. It reports labels in an unexpected format: colours, 16 bits, unknown ids, no
+    class. It reports images of another kind, and those that EXIF turns and maybe not their label.
+    The number of files is compared with the official one.
+
+    --fix list writes the files that would stop or spoil a training into a list. Data sets leave out
+    what stands in it.
 
     \b
     Examples:
@@ -136,10 +138,12 @@ def prepare(name: str, archives: tuple[str, ...], out: str | None, complete: boo
 
     NAMES.
 
-    Zip and tar. Archives with links, paths that lead out, or that unpack to a multiple of what is
-    plausible are refused before anything is written. Run the same command again after an
-    interruption: it goes on. Nothing is downloaded: where a licence has to be accepted you do that,
-    and the command says where if something is missing, or if no archive is given.
+    Zip and tar. Archives are refused before anything is written if they have links or paths that
+    lead out, or unpack to far more than is plausible. After an interruption the same command goes
+    on.
+
+    Nothing is downloaded, because you may have to accept a licence. Without an archive, or if
+    something is missing, the command says where to get it.
 
     \b
     Examples:

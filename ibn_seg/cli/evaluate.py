@@ -28,7 +28,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--targets", multiple=True, callback=_split, metavar="NAME[=ROOT],...",
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
-@click.option("--method", metavar="NAME", help="What tables call it.")
+@click.option("--method", metavar="NAME", help="Name of the method, for tables.")
 @click.option("--backbone", metavar="NAME", help="Its backbone, for tables.")
 @click.option("--segmentor", metavar="NAME", help="Its segmentor, for tables.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
@@ -66,11 +66,11 @@ def evaluate(
 ) -> None:
     """Score any network of mmseg with the 19 classes, or predictions in files, on named domains.
 
-    Give CONFIG and CHECKPOINT, or --predictions. Of CONFIG the model counts; images are seen as
-    the protocol says. Where a download lies: NAME=ROOT, the variable IBN_SEG_NAME, or data/NAME
-    (data/README.md). The result, test.json, is what `ibn-seg test` writes.
+    Give CONFIG and CHECKPOINT, or --predictions. Only the model of CONFIG is used; the protocol
+    says how it sees images. A download lies in data/NAME, where the variable IBN_SEG_NAME says, or
+    where NAME=ROOT says (data/README.md). The result, test.json, is what `ibn-seg test` writes.
 
-    Where a domain has two images NAME in folders D, the predictions are DOMAIN/D/NAME.png.
+    If a domain has two images NAME, in folders D, their predictions are DOMAIN/D/NAME.png.
 
     \b
     Examples:

@@ -41,13 +41,15 @@ def export(
 ) -> None:
     """Write a network as one ONNX file, for any batch and any size of images.
 
-    Takes what the PyTorch network takes: float32 images, N x 3 x height x width, normalised; the
-    file's metadata say how (mean, std, channel_order), and name the classes. --normalise takes them
-    as they are. A classifier returns logits, N x classes; a segmentor logits of the image's size,
+    The file takes what the PyTorch network takes: normalised float32 images, N x 3 x height x
+    width. Its metadata say how to normalise (mean, std, channel_order), and name the classes. With
+    --normalise it takes RGB values as they are.
+
+    A classifier returns logits, N x classes. A segmentor returns logits of the image's size,
     N x classes x height x width.
 
-    The file is kept if onnxruntime gives what PyTorch gives, within 1e-4 of the largest value, in
-    three batches and sizes. It needs the packages of ibn_seg[onnx].
+    The file is kept if onnxruntime agrees with PyTorch, within 1e-4 of the largest value. This is
+    tried in three batches and sizes. It needs the packages of ibn_seg[onnx].
 
     \b
     Examples:

@@ -90,8 +90,9 @@ def test(local_rank: int | None, verbose: bool, **options: Any) -> None:
     """Measure top-1 and top-5 error on PATH/val, or on PATH where it holds the class folders.
 
     The errors are printed in percent and written to test.json. The changes of appearance are those
-    of the paper: 50 added to all channels or to red, of values from 0 to 255, and the standard
-    deviation times 1.5; `ibn_seg/transforms/pixel_shifts.py` says what is recalled and what chosen.
+    of the paper. Of values from 0 to 255, rgb+50 adds 50 to all channels and r+50 to red. std1.5
+    multiplies the standard deviation by 1.5. `ibn_seg/transforms/pixel_shifts.py` says what is
+    recalled and what chosen.
 
     \b
     Examples:
@@ -154,9 +155,9 @@ def train(
     """Train a network on PATH/train and validate it on PATH/val.
 
     The defaults are the reference's train.sh: SGD 0.1, momentum 0.9, weight decay 1e-4, batch 256,
-    100 epochs, x0.1 at 30, 60 and 90, random resized crop and flip. The work dir receives
-    checkpoints, the log, and result.json with errors and curves. Interrupt at any time; `--resume`
-    with the same options goes on and ends with the same weights.
+    100 epochs, x0.1 at 30, 60 and 90. Pictures get a random resized crop and flip. The work dir
+    receives checkpoints, the log, and result.json with errors and curves. Interrupt at any time.
+    `--resume` with the same options goes on and ends with the same weights.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ def leaderboard(
     """Compare all networks in RESULTS on one HTML page, with intervals.
 
     RESULTS are folders of `ibn-seg benchmark`, and of `ibn-seg evaluate` or `test` for networks
-    from elsewhere. Nothing is trained or evaluated again: scores, paired differences and their
+    from elsewhere. Nothing is trained or evaluated again. Scores, paired differences and their
     intervals come from the stored matrices of each image.
 
     \b

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def models(pattern: str | None, pretrained: bool) -> None:
     """List the networks: size, published ImageNet error, and whether there are weights.
 
-    PATTERN keeps the names that contain it. The parameters and multiply-adds (GFLOPs, for one image
-    of 224 x 224) are those of the ImageNet classifier; the errors are those that the authors
-    published, in percent, single crop.
+    PATTERN keeps the names that contain it. Parameters and multiply-adds are those of the ImageNet
+    classifier. GFLOPs are for one image of 224 x 224. Errors are those that the authors published,
+    in percent, single crop.
 
     \b
     Examples:

@@ -8,17 +8,25 @@ import click
 @click.option("--count", type=click.IntRange(1), default=2, show_default=True,
               help="Images of each target.")  # fmt: skip
 @click.option("--method", "methods", metavar="NAME", multiple=True,
-              help="To compare; repeat for several. Default: BN, IBN-a, IBN-b.")  # fmt: skip
-@click.option("--backbone", metavar="NAME", help="Default: the one with the most methods.")
-@click.option("--seed", type=click.IntRange(0), help="Default: the first with the most methods.")
+              help="Method to compare; repeat for several. Default: BN, IBN-a, IBN-b.")  # fmt: skip
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Backbone to compare. Default: the one with the most methods.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Seed to compare. Default: the first with the most methods.",
+)
 def panels(
     results: str, count: int, methods: tuple[str, ...], backbone: str | None, seed: int | None
 ) -> None:
     """Predict the images on which the methods of a benchmark in RESULTS disagree most.
 
-    The images of each target are those where the methods' shares of right pixels differ most, by
-    the matrices that the benchmark stored. Writes RESULTS/panels, which the leaderboard shows; it
-    needs the checkpoints and the data.
+    These are the images where the methods' shares of right pixels differ most. The matrices that
+    the benchmark stored tell which they are. Writes RESULTS/panels, which the leaderboard shows.
+    Needs the checkpoints and the data.
 
     \b
     Examples:

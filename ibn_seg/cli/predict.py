@@ -38,9 +38,10 @@ def predict(
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
 
-    For each picture NAME_trainIds.png (8-bit grey, 0 road ... 18 bicycle, at the picture's size)
-    and NAME_overlay.png; for a video a folder NAME_trainIds/ of frames and NAME_overlay.mp4.
-    Pictures of more than 4096 x 2048 pixels are segmented in windows, which bounds the memory.
+    A picture gives NAME_trainIds.png and NAME_overlay.png. The first is 8-bit grey, from 0 (road)
+    to 18 (bicycle), at the picture's size. A video gives a folder NAME_trainIds/ of frames and
+    NAME_overlay.mp4. Pictures of more than 4096 x 2048 pixels are segmented in windows, which
+    bounds the memory.
 
     The content of a file decides whether it is a picture, not its name. Of several frames the
     first is predicted, and a line says so. An animated .gif, .apng or .mjpeg that is given by

@@ -35,8 +35,8 @@ def scenes(
     """Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
 
     With --adverse-val (or --adverse-train) night and fog are rendered too, into OUT_DIR/acdc. The
-    layouts are those of the real downloads, so every config reads them: set the data_root. An
-    interrupted rendering goes on where it was.
+    layouts are those of the real downloads, so every config reads them: set the data_root. After an
+    interruption the same command goes on.
 
     \b
     Examples:

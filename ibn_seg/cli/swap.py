@@ -40,8 +40,8 @@ def swap(
 
     CONFIG is a file, or a name like mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024.
     NEW.py extends it and says only what differs: the backbone, its weights, and the channels of
-    necks and heads. Every option of the old backbone is honoured or refused with the reason.
-    What names the old run goes: work_dir becomes None, and `experiment` names the new network.
+    necks and heads. Every option of the old backbone is kept, or refused with the reason. work_dir
+    becomes None and `experiment` names the new network, so that nothing names the old run.
 
     \b
     Examples:

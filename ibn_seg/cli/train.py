@@ -38,12 +38,12 @@ def train(
     """Train a network from CONFIG: a file, or `ibn_seg::FOLDER/NAME` from the package.
 
     The work dir receives checkpoints, the log, and result.json with all metrics and curves.
-    Interrupt at any time; `--resume` goes on and ends with the same weights. What the config says
-    otherwise by then holds from there on, its schedule too. Where there are checkpoints and none
-    can be used, `--resume` is an error.
+    Interrupt at any time: `--resume` goes on and ends with the same weights. If the config has
+    changed by then, its settings hold from there on, its schedule too. Where there are checkpoints
+    and none can be used, `--resume` is an error.
 
-    Without `--resume` a training begins anew and replaces an earlier run in the work dir, unless
-    that is of another network. One training at a time has a work dir.
+    Without `--resume` a training begins anew. It replaces an earlier run in the work dir, unless
+    that is of another network. A work dir belongs to one training at a time.
 
     \b
     Examples:

@@ -4,6 +4,7 @@ A file NAME.py has `METHOD`, see `ibn_seg.methods.method.Method`. Plans (`method
 configs (`experiment = dict(method='IBN-a')`) and leaderboards know a method by its name.
 """
 
+import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -19,11 +20,19 @@ BASELINE = next(iter(METHODS))
 def complete_named(config: MutableMapping[str, Any]) -> None:
     """Add to a config what the method that its `experiment.method` names has and it does not say.
 
-    Names that are not in the table are the user's own, and change nothing.
+    Names that are not in the table are the user's own, and change nothing. What else the config
+    says is told in one line on stderr.
 
     Raises:
         UserError: The config cannot be one of that method.
     """
     name = (config.get("experiment") or {}).get("method")
-    if isinstance(name, str) and name in METHODS:
-        METHODS[name].complete(config)
+    if not isinstance(name, str) or name not in METHODS:
+        return
+    METHODS[name].complete(config)
+    for key, value in METHODS[name].conflicts(config).items():
+        print(
+            f"experiment.method is {name!r}, but {key} is {value!r}: results are named {name}; "
+            "mend one of the two",
+            file=sys.stderr,
+        )

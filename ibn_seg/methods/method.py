@@ -57,7 +57,7 @@ class Method:
         self._check_backbone(config)
 
     def complete(self, config: MutableMapping[str, Any]) -> None:
-        """Add what a config that names this method does not say; what it says stays.
+        """Add what a config that names this method leaves out, or at None; what it says stays.
 
         Args:
             config: A config of mmengine, which is changed.
@@ -68,8 +68,8 @@ class Method:
         if any(_find(config, key)[0] for key in self.spelled):
             return
         for key, value in self.settings.items():
-            found, _ = _find(config, key)
-            if not found and value is not None:
+            # None is what base configs write for a backbone as it is.
+            if value is not None and _find(config, key)[1] is None:
                 self._check_backbone(config)
                 parent, last = self._parent(config, key)
                 parent[last] = value

@@ -28,17 +28,29 @@ def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     assert again == changed
 
 
-@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
 def test_completing_keeps_what_the_config_says(before):
     changed = config(**before)
     METHODS["IBN-a"].complete(changed)
     assert changed == config(**before)
 
 
-def test_a_named_method_is_enough():
-    named = {**config(), "experiment": {"method": "IBN-a"}}
+@pytest.mark.parametrize("before", [{}, {"ibn": None}])
+def test_a_named_method_is_enough(before, capsys):
+    named = {**config(**before), "experiment": {"method": "IBN-a"}}
     complete_named(named)
     assert named["model"]["backbone"]["ibn"] == "a"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_config_that_is_another_method_than_it_says_is_told(capsys):
+    named = {**config(ibn="b"), "experiment": {"method": "IBN-a"}}
+    complete_named(named)
+    assert named["model"]["backbone"]["ibn"] == "b"
+    assert capsys.readouterr().err == (
+        "experiment.method is 'IBN-a', but model.backbone.ibn is 'b': results are named IBN-a; "
+        "mend one of the two\n"
+    )
 
 
 @pytest.mark.parametrize("experiment", [{}, None, {"method": None}, {"method": "my own"}])

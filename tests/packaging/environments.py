@@ -14,8 +14,10 @@ from packaging.utils import canonicalize_name
 
 # What a clone has at its top; everything else there is local.
 TOP = (
-    ".ci", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md",
-    "configs", "data/README.md", "ibn_seg", "pyproject.toml", "setup.py", "tests", "tools",
+    ".ci", ".github", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md",
+    "LICENSE", "MANIFEST.in", "Makefile", "README.md", "configs", "data/README.md",
+    "data/effect.png", "docs", "hubconf.py", "ibn_seg", "pyproject.toml", "setup.py", "tests",
+    "tools",
 )  # fmt: skip
 
 

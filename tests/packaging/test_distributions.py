@@ -84,9 +84,11 @@ def test_wheel_has_the_command(wheel):
 def test_sdist_is_complete(built, root):
     with tarfile.open(built[0]) as archive:
         modes = {m.name.partition("/")[2]: m.mode for m in archive.getmembers() if m.isfile()}
-    for name in (".ci/run", "Makefile", "LICENSE", "CITATION.cff", "CONTRIBUTING.md", "README.md"):
-        assert name in modes
-    for folder in ("configs", "ibn_seg", "tests", "tools"):
+    assert {
+        ".ci/run", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md",
+        "LICENSE", "Makefile", "README.md", "data/README.md", "data/effect.png", "hubconf.py",
+    } <= set(modes)  # fmt: skip
+    for folder in (".github", "configs", "docs", "ibn_seg", "tests", "tools"):
         for path in (root / folder).rglob("*"):
             if path.is_file() and not {"__pycache__", ".mim"} & set(path.parts):
                 assert path.relative_to(root).as_posix() in modes

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import ibn_seg
+from tests.docs.markdown import DOCUMENTS, name
 
 MIB = 1024 * 1024
 
@@ -49,25 +50,47 @@ def test_citation_names_this_version_and_the_paper(root):
     assert paper["doi"] == "10.1007/978-3-030-01225-0_29"
 
 
-def test_commands_of_the_documents_exist(root):
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_commands_of_the_documents_exist(root, page):
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.MULTILINE))
-    for name in ("README.md", "CONTRIBUTING.md"):
-        text = (root / name).read_text(encoding="utf-8")
-        named = set(re.findall(r"\bmake ([a-z][\w-]*)", "\n".join(code(text))))
-        assert named <= targets, name
-    assert {"demo", "test"} <= set(
-        re.findall(r"\bmake ([\w-]+)", (root / "README.md").read_text(encoding="utf-8"))
-    )
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake ([a-z][\w-]*)", "\n".join(code(text))))
+    assert named <= targets
 
 
-def test_paths_of_the_documents_exist(root):
-    for name in ("README.md", "CONTRIBUTING.md"):
-        text = (root / name).read_text(encoding="utf-8")
-        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
-        sources = re.findall(r"`((?:ibn_seg|configs|tests|tools)/[\w./-]+)`", text)
-        for path in [*links, *sources]:
-            assert (root / path).exists(), f"{name}: {path}"
+def test_the_readme_begins_with_two_commands(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert {"demo", "test"} <= set(re.findall(r"\bmake ([\w-]+)", text))
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_paths_of_the_documents_exist(root, page):
+    """Links are followed by `tests/docs`."""
+    text = page.read_text(encoding="utf-8")
+    pattern = r"`((?:ibn_seg|configs|tests|tools|data/benchmark)/[\w./-]+)`"
+    for path in re.findall(pattern, text):
+        # In a recipe, capitals stand for a name.
+        assert re.search(r"[A-Z]{4}", path) or (root / path).exists(), path
+
+
+def test_the_entrance_is_short(root):
+    sizes = {"README.md": 9, "CONTRIBUTING.md": 8}
+    for document, kilobytes in sizes.items():
+        assert (root / document).stat().st_size <= kilobytes * 1024
+
+
+def test_issue_forms_and_workflows_are_read_by_github(root):
+    forms = sorted((root / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    assert [form.stem for form in forms] == ["bug", "result"]
+    for form in forms:
+        content = yaml.safe_load(form.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= content.keys()
+        ids = [part["id"] for part in content["body"]]
+        assert len(ids) == len(set(ids))
+    workflow = yaml.safe_load((root / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = [step.get("run") for step in workflow["jobs"]["run"]["steps"]]
+    assert steps[-1] == ".ci/run"
 
 
 def code(markdown):

@@ -49,9 +49,9 @@ def divergence(
 ) -> None:
     """Measure how far apart two domains are in each layer of CHECKPOINT's backbone.
 
-    The analysis of the IBN-Net paper: per channel the symmetric KL divergence between normal
-    distributions of the spatial mean over pictures, averaged over channels. (The definition of the
-    feature is recalled from the paper.) Writes divergence.json.
+    The analysis of the IBN-Net paper: the symmetric KL divergence of two normal distributions. They
+    are those of a channel's spatial mean over the pictures of each side. The result is the mean
+    over channels. (The definition is recalled from the paper.) Writes divergence.json.
 
     \b
     Pairs:

@@ -14,9 +14,11 @@ OPTIONS = (
         null="null",
     ),
     Whole(
-        name="images", help="Per side. Default: 200 rendered scenes; all of a data set.", least=2
+        name="images",
+        help="Pictures per side. Default: 200 rendered scenes, or all of a data set.",
+        least=2,
     ),
-    PictureSize(name="size", help="Of the scenes.", default=[256, 128]),
+    PictureSize(name="size", help="Size of the scenes.", default=[256, 128]),
     Whole(name="min_images", help="Refuse sides of fewer pictures.", default=200, least=2),
     Whole(name="scene_seed", help="Seed of the scenes.", default=1),
     Whole(name="seed", help="Seed of the random halves.", default=0),

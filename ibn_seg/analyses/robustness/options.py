@@ -14,7 +14,7 @@ OPTIONS = (
     Names(
         name="corruptions",
         metavar="A,B,...",
-        help="Default: all twelve.",
+        help="Corruptions by name. Default: all twelve.",
         default=[],
         example="[haze, jpeg]",
         repeated=False,
@@ -22,7 +22,7 @@ OPTIONS = (
     Grades(
         name="severities",
         metavar="1,3,5",
-        help="Of 1 to 5. Default: all.",
+        help="Severities from 1 to 5. Default: all.",
         default=[],
         kind="severity",
         allowed=range(1, 6),

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--shares", metavar="1,5,10", default="1,2,5,10,20,30,100", show_default=True,
               help="Percent of the training set; the smaller lies within the larger.")  # fmt: skip
 @click.option("--starts", metavar="A,B", default="source,scratch", show_default=True,
-              help="With the source's network, and as CONFIG itself begins.")  # fmt: skip
+              help="source: from CHECKPOINT; scratch: as CONFIG itself begins.")  # fmt: skip
 @click.option("--seeds", metavar="0,1,2", default="0,1,2", show_default=True,
-              help="Of training, and of the choice of images.")  # fmt: skip
+              help="Seeds of the training and of the choice of images.")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1), metavar="N",
-              help="Of each training, the schedule is stretched to it. Default: the "
+              help="Length of a training; the schedule is stretched to it. Default: the "
               "config's.")  # fmt: skip
 @click.option("--lr-factor", type=float, default=1.0, show_default=True, metavar="F",
               help="Multiplies the learning rate of the start 'source' alone.")  # fmt: skip
@@ -56,8 +56,8 @@ def transfer(
     """Fine-tune a network of another domain on shares of CONFIG's training set.
 
     CONFIG trains on the target. CHECKPOINT is the same network, trained on the source; {seed} in
-    it stands for the seed. For each share and seed it is trained further, and a network is trained
-    without it on the same images, equally long. The last checkpoint is scored.
+    it stands for the seed. For each share and seed it is trained further. Another network is
+    trained without it, on the same images and equally long. The last checkpoint is scored.
 
     Interrupt at any time; the same command goes on where it was, also with more shares or seeds.
     Writes transfer.json with all scores, means and paired differences.
