@@ -66,7 +66,7 @@ def _differences(old: Any, new: Any, at: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _differences(one, other, f"{at}/{index}")
-    elif type(old) is not type(new) or old != new:
+    elif type(old) is not type(new) or repr(old) != repr(new):  # 0.0 equals -0.0
         yield at, new
 
 
