@@ -61,6 +61,7 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
     runs = {name: KeptRun(head, tuple(rows))}
     if beside is not None:
         old = read_table(beside / TABLE)
+        _check_plan(beside / TABLE, old, head)
         files = [beside / file for file in old.matrices]
         # What is replaced keeps its place among the runs.
         runs = {**old.runs, **runs}
@@ -86,8 +87,14 @@ def _collected(
     stored: dict[str, StoredConfusions] = {}
     wholes: dict[str, Any] = {}
     for row in index["cells"]:
-        cell = _Cell(results, row, f"{name}/{row['id']}")
-        cell.keep(stored)
+        try:
+            cell = _Cell(results, row, f"{name}/{row['id']}")
+            cell.keep(stored)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{results / INDEX}: a cell is damaged or lacks a key ({error!r}): {row!r:.60}",
+                "run `ibn-seg benchmark` on this folder again, which renews its index",
+            ) from error
         if "identity" in cell.row:
             form = shortened(cell.row["identity"], wholes)
             wholes |= {row["id"]: form["whole"]} if "whole" in form else {}
@@ -97,6 +104,17 @@ def _collected(
         configs |= cell.config
     head = {key: value for key, value in index.items() if key != "cells"}
     return head, rows, matrices, configs
+
+
+def _check_plan(path: Path, table: KeptTable, head: Mapping[str, Any]) -> None:
+    """Refuse to put runs of several plans into one table."""
+    for run in table.runs.values():
+        if run.head.get("name") != head.get("name"):
+            raise UserError(
+                f"{path}: of the plan {run.head.get('name')!r}, these results of "
+                f"{head.get('name')!r}",
+                "keep them in a folder of their own, without --beside",
+            )
 
 
 class _Cell:

@@ -30,7 +30,7 @@ _ABOUT = (
 _READ = (
     "import json",
     f'about, *lines = map(json.loads, open("{TABLE}", encoding="utf-8"))',
-    'print([(row["method"], row["seed"], row["mIoU"]) for row in lines if "id" in row])',
+    'print([(row["method"], row["seed"], row["mIoU"]) for row in lines if "mIoU" in row])',
 )
 
 
