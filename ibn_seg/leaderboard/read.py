@@ -45,7 +45,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     for folder in map(Path, folders):
         opened = open_folder(folder)
         if opened is not None:
-            heads[folder], protocols[folder] = opened.head, _protocol(opened)
+            heads[folder], protocols[folder] = opened.head, opened.head["protocol"]
             for row in opened.rows:
                 _read_row(folder, opened, row, networks, analyses, unfinished)
         elif (folder / EVALUATED).is_file():
@@ -76,12 +76,6 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
         unfinished=tuple(row for key, row in unfinished.items() if key not in networks),
         heads=heads,
     )
-
-
-def _protocol(opened: ResultFolder) -> str:
-    """Return the protocol of a benchmark, whose selection must be there too."""
-    required(opened.head, "selection", str, str(opened.index))
-    return required(opened.head, "protocol", str, str(opened.index))
 
 
 def _read_row(

@@ -60,9 +60,7 @@ def _open_index(folder: Path) -> ResultFolder:
     """Return what a benchmark left."""
     path = folder / INDEX
     content = read_json(path)
-    if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
-        given = content.get("schema") if isinstance(content, Mapping) else "none"
-        raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", RENEW)
+    _check_head(path, content, RENEW)
     rows = required(content, "cells", list, str(path))
     return ResultFolder(
         path,
@@ -81,14 +79,21 @@ def _open_kept(folder: Path) -> ResultFolder:
     if name not in table.runs:
         raise unknown(f"run of {folder / POINTER}", name, table.runs)
     run = table.runs[name]
-    if run.head.get("schema") != SCHEMA:
-        given = run.head.get("schema")
-        raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", _KEEP_AGAIN)
+    _check_head(path, run.head, _KEEP_AGAIN)
     matrices = _KeptMatrices(path, table, name)
     return ResultFolder(
         path, run.head, run.rows, _KEEP_AGAIN, record=lambda row: row.get("record"),
         matrices=matrices.of, file=path,
     )  # fmt: skip
+
+
+def _check_head(path: Path, head: Any, again: str) -> None:
+    """Refuse another version, and results whose rules are not stated."""
+    if not isinstance(head, Mapping) or head.get("schema") != SCHEMA:
+        given = head.get("schema") if isinstance(head, Mapping) else "none"
+        raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", again)
+    for key in ("protocol", "selection"):
+        required(head, key, str, str(path))
 
 
 class _KeptMatrices:
