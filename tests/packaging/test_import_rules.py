@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
         "methods", "datasets", "evaluation", "results", "explain", "scenes", "run", "trial",
         "analyses",
     },
-    "panels": {"datasets", "evaluation", "explain", "report", "run", "benchmark"},
+    "panels": {"datasets", "evaluation", "results", "explain", "report", "run", "benchmark"},
     "demo": {"engine", "scenes", "report", "run", "panels"},
     "cli": {
         "models", "transforms", "scenes", "report", "run", "command_options", "swap", "imagenet",
