@@ -14,7 +14,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
-from ibn_seg.leaderboard.result_folders import INDEX, RENEW, ResultFolder, open_folder
+from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
 
@@ -152,7 +152,7 @@ def _analysis(
     path = folder / required(row, "result", str, where)
     content = _checked(opened.record(row), path)
     if content.get("kind") != row["task"]:
-        raise UserError(f"{path}: not a result of `ibn-seg {row['task']}`", RENEW)
+        raise UserError(f"{path}: not a result of `ibn-seg {row['task']}`", opened.again)
     return Measurement(
         task=row["task"],
         **_identity(row, where),

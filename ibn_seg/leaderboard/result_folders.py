@@ -124,7 +124,7 @@ class _KeptMatrices:
         mine = self._found.get(f"{self._run}/{row['id']}", {})
         names = required(row, "domains", list, where)
         for name in names:
-            if name not in mine:
+            if not isinstance(name, str) or name not in mine:
                 raise UserError(f"{where}: no matrices of {name!r} beside it", _KEEP_AGAIN)
         if not names:
             raise UserError(f"{where}: 'domains' is empty", _KEEP_AGAIN)

@@ -186,17 +186,29 @@ class _Light:
             return [self.without(one, (*path, _label(one))) for one in value]
         if not isinstance(value, Mapping):
             return value
-        if len(value.get("confusion", ())) == len(self._stored.classes):
-            *place, _, domain = path
-            condition = " ".join(place[1:]) or CLEAN
-            self._taken.setdefault(domain, {})[condition] = value["confusion"]
+        if path[-2:-1] == ("domains",) and self._takes(value.get("confusion"), path):
             return {key: one for key, one in value.items() if key not in _OF_MATRIX}
         return {key: self.without(one, (*path, key)) for key, one in value.items()}
+
+    def _takes(self, matrix: Any, path: tuple[str, ...]) -> bool:
+        """Take a matrix that is of all classes; tell whether it was taken."""
+        *place, _, domain = path
+        # An entry of a list is known by itself: 'haze 3', not 'corrupted haze 3'.
+        condition = " ".join(place[1:] or place) or CLEAN
+        taken = self._taken.setdefault(domain, {})
+        size = len(self._stored.classes)
+        whole = isinstance(matrix, list) and [len(row) for row in matrix] == [size] * size
+        if whole and condition not in taken:
+            taken[condition] = matrix
+            return True
+        return False
 
     def matrices(self, run: str) -> Iterator[RunMatrices]:
         """Yield what was taken out, by domain; the place of an image has the condition's name."""
         classes = self._stored.classes
         for domain, conditions in self._taken.items():
+            if not conditions:
+                continue
             scored = self._stored.domains[domain].scored if domain in self._stored.domains else None
             yield summed_matrices(run, domain, conditions, classes, scored)
 

@@ -124,6 +124,32 @@ def test_scores_of_each_class_can_be_had_from_the_matrices(real):
     assert "IoU" not in json.dumps(row["record"]).replace("mIoU", "")
 
 
+def test_matrices_of_analyses_are_kept_once_and_others_stay(tmp_path):
+    folder = Folder(tmp_path / "old")
+    first = folder.train("BN", 0, skill_of("BN"))
+    row = folder.robustness(first, "game", {("haze", 1): 0.5})
+    path = folder.write() / row["result"]
+    content = json.loads(path.read_text())
+    size = len(read_board([folder.path]).networks[0].stored.classes)
+    odd, before, after = [[1, 2]], np.eye(size, dtype=int) * 3, np.eye(size, dtype=int)[::-1] * 3
+    content |= {
+        "before": {"domains": {"game": {"mIoU": 1.0, "confusion": before.tolist()}}},
+        "after": {"domains": {"game": {"mIoU": 2.0, "confusion": after.tolist()}}},
+        "mapped": {"domains": {"game": {"confusion": odd}}},
+        "confusion": before.tolist(),
+    }
+    path.write_text(json.dumps(content))
+    keep(folder.path, tmp_path / "new")
+    table = read_table(tmp_path / "new" / "runs.jsonl")
+    part = read_matrices([tmp_path / "new" / name for name in table.matrices])[f"new/{row['id']}"]
+    assert part["game"].images == ("before", "after")
+    assert np.array_equal(part["game"].counts, [before, after])
+    record = table.runs["new"].rows[1]["record"]
+    assert record["before"] == {"domains": {"game": {"mIoU": 1.0}}}
+    assert record["mapped"] == content["mapped"]
+    assert record["confusion"] == content["confusion"]
+
+
 def test_a_rerun_stands_beside_the_first_run(tmp_path):
     root = tmp_path / "old"
     for name, entropy in (("first", 0), ("again", 3)):
@@ -215,6 +241,7 @@ def _text(name, text):
         (_changed(1, "head", {}), "schema None cannot be read"),
         (_changed(2, "id", 3), "runs.jsonl, line 3: neither a run nor a cell of one"),
         (_changed(2, "record", None), "cells/c000/result.json: not a result"),
+        (_changed(2, "domains", [["game"]]), "cell c000: no matrices of ['game'] beside it"),
         (_changed(2, "domains", []), "cell c000: 'domains' is empty"),
         (_changed(2, "mIoU", {"game": 1.0}), "cell c000: mIoU 1.0 on 'game', but"),
         (_without("domains"), "cell c000: the key 'domains' is missing"),
