@@ -165,7 +165,7 @@ def _runs(links: Links) -> list[dict[str, Any]]:
         members = [
             {
                 "seed": run.seed,
-                "href": links.file(run.result),
+                "href": links.run(run),
                 "name": f"{run.result.parent.name}/{run.result.name}",
                 "command": run.command,
                 "scores": _scores(run) if isinstance(run, Network) else "",

@@ -12,25 +12,24 @@ from ibn_seg.analyses.transfer.drawing import STARTS
 from ibn_seg.datasets.targets import check_source
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import scores
-from ibn_seg.evaluation.stored import StoredConfusions, confusions_of, read_confusions
+from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
+from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
 
-SCHEMA = 1
-INDEX = "benchmark.json"
 EVALUATED = "test.json"
 # Points between an index and the matrices beside it. On a GPU the test of a checkpoint may differ
 # from its validation by single pixels; a wrong file is further off.
 _TOLERANCE = 0.05
-_RENEW = "run `ibn-seg benchmark` on this folder again, which renews its index"
 
 
 def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     """Read folders of `ibn-seg benchmark`, and of `ibn-seg evaluate` or `test`.
 
     Args:
-        folders: Each holds a `benchmark.json` or a `test.json`. A cell that two hold counts once.
+        folders: Each holds a `benchmark.json`, a `kept.json` or a `test.json`. A cell that two
+            hold counts once.
 
     Raises:
         UserError: A file is missing, damaged or of another version; nothing is done; two folders
@@ -44,11 +43,11 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     heads: dict[Path, Mapping[str, Any]] = {}
     protocols: dict[Path, str] = {}
     for folder in map(Path, folders):
-        if (folder / INDEX).is_file():
-            head, rows = _read_index(folder)
-            heads[folder], protocols[folder] = head, head["protocol"]
-            for row in rows:
-                _read_row(folder, row, networks, analyses, unfinished)
+        opened = open_folder(folder)
+        if opened is not None:
+            heads[folder], protocols[folder] = opened.head, opened.head["protocol"]
+            for row in opened.rows:
+                _read_row(folder, opened, row, networks, analyses, unfinished)
         elif (folder / EVALUATED).is_file():
             network, protocols[folder] = _read_evaluated(folder)
             networks[str(folder.resolve())] = network
@@ -79,53 +78,41 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     )
 
 
-def _read_index(folder: Path) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
-    """Return the head and the rows of a benchmark's index."""
-    path = folder / INDEX
-    content = read_json(path)
-    if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
-        given = content.get("schema") if isinstance(content, Mapping) else "none"
-        raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", _RENEW)
-    for key in ("protocol", "selection"):
-        required(content, key, str, str(path))
-    rows = required(content, "cells", list, str(path))
-    return {key: value for key, value in content.items() if key != "cells"}, rows
-
-
 def _read_row(
     folder: Path,
+    opened: ResultFolder,
     row: Any,
     networks: dict[str, Network],
     analyses: dict[str, Measurement],
     unfinished: dict[str, Mapping[str, Any]],
 ) -> None:
     """Sort one row of an index into what it is, unless another folder had the same cell."""
-    where = f"{folder / INDEX}, a cell"
+    where = f"{opened.index}, a cell"
     cell, task = required(row, "id", str, where), row.get("task", "train")
-    where = f"{folder / INDEX}, cell {cell}"
+    where = f"{opened.index}, cell {cell}"
     if required(row, "state", str, where) != "done":
         unfinished.setdefault(cell, {**row, "folder": folder})
     elif task == "train" and cell not in networks:
-        networks[cell] = _network(folder, row, where)
+        networks[cell] = _network(folder, opened, row, where)
     elif task in measuring() and cell not in analyses:
-        analyses[cell] = _analysis(folder, row, where)
+        analyses[cell] = _analysis(folder, opened, row, where)
 
 
-def _network(folder: Path, row: Mapping[str, Any], where: str) -> Network:
+def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str) -> Network:
     """Return a finished training, its scores computed from its matrices."""
     result = folder / required(row, "result", str, where)
-    record = _record(result)
+    record = _checked(opened.record(row), result)
     for key in ("confusions", "command"):
         if not isinstance(row.get(key), str):
-            raise UserError(f"{where}: names no {key}", _RENEW)
-    stored = read_confusions(folder / row["confusions"])
+            raise UserError(f"{where}: names no {key}", opened.again)
+    stored = opened.matrices(row)
     measured = _scores(stored, folder / row["confusions"])
     for domain, value in required(row, "mIoU", Mapping, where).items():
         if domain not in measured or abs(measured[domain] - value) > _TOLERANCE:
             raise UserError(
                 f"{where}: mIoU {value} on {domain!r}, but {measured.get(domain)} by its matrices "
                 f"{row['confusions']}",
-                _RENEW,
+                opened.again,
             )
     return Network(
         name=row["id"],
@@ -136,6 +123,7 @@ def _network(folder: Path, row: Mapping[str, Any], where: str) -> Network:
         command=row["command"],
         record=record,
         validation=read_curves(record.get("curves"), str(result))[1],
+        file=opened.file,
         **_part(row, where),
     )
 
@@ -158,24 +146,27 @@ def _identity(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _analysis(folder: Path, row: Mapping[str, Any], where: str) -> Measurement:
+def _analysis(
+    folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str
+) -> Measurement:
     path = folder / required(row, "result", str, where)
-    content = _record(path)
+    content = _checked(opened.record(row), path)
     if content.get("kind") != row["task"]:
-        raise UserError(f"{path}: not a result of `ibn-seg {row['task']}`", _RENEW)
+        raise UserError(f"{path}: not a result of `ibn-seg {row['task']}`", opened.again)
     return Measurement(
         task=row["task"],
         **_identity(row, where),
         content=content,
         result=path,
         command=row.get("command") or content.get("command") or UNKNOWN,
+        file=opened.file,
     )
 
 
 def _read_evaluated(folder: Path) -> tuple[Network, str]:
     """Return what `ibn-seg evaluate` or `test` wrote, and its protocol."""
     path = folder / EVALUATED
-    record = _record(path)
+    record = _checked(read_json(path), path)
     stored = confusions_of(record, folder)
     if stored is None:
         raise UserError(f"{path}: keeps no matrices", "evaluate again with this version of ibn_seg")
@@ -196,8 +187,7 @@ def _read_evaluated(folder: Path) -> tuple[Network, str]:
     return network, record.get("protocol") or "native"
 
 
-def _record(path: Path) -> Mapping[str, Any]:
-    content = read_json(path)
+def _checked(content: Any, path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: not a result", "run its cell again")
     return content

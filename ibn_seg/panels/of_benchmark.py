@@ -16,6 +16,7 @@ from ibn_seg.progress import progress_callback
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.runs import METHOD_ORDER, order_methods
 from ibn_seg.report.stored_panels import FOLDER, write_panels
+from ibn_seg.results.kept_table import POINTER
 from ibn_seg.run.setup import register
 
 Row = Mapping[str, Any]
@@ -87,6 +88,11 @@ def _trainings(
 ) -> list[Row]:
     """Return the finished trainings of an index that are wanted, transfers left out."""
     path = results / INDEX
+    if not path.is_file() and (results / POINTER).is_file():
+        raise UserError(
+            f"{results}: kept results have no checkpoints, so no panels",
+            "give a folder of `ibn-seg benchmark`",
+        )
     content = read_json(path)
     known = content if isinstance(content, Mapping) and content.get("schema") == SCHEMA else {}
     cells = known.get("cells")

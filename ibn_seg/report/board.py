@@ -32,6 +32,7 @@ class Network:
         start: None for a normal training; 'source' or 'scratch' for one that studies transfer.
         selected: Whether a checkpoint was selected by the benchmark's rule; else it was given.
         validation: mIoU over iterations by domain, percent.
+        file: Where the numbers are, if not in `result`, which is then only a name.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Network:
     start: str | None = None
     selected: bool = True
     validation: Mapping[str, Curve] = field(default_factory=dict)
+    file: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,7 @@ class Measurement:
         content: The content of the result file.
         result: The result file.
         command: What repeats the measurement.
+        file: Where the numbers are, if not in `result`, which is then only a name.
     """
 
     task: str
@@ -76,6 +79,7 @@ class Measurement:
     content: Mapping[str, Any]
     result: Path
     command: str
+    file: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

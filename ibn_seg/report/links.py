@@ -26,11 +26,12 @@ class Links:
         key = tuple(id(run) for run in runs)
         name, _ = self._lists.setdefault(key, (f"runs-{len(self._lists)}", runs))
         if len(runs) == 1:
-            return self.file(runs[0].result), runs[0].command
+            return self.run(runs[0]), runs[0].command
         return f"#{name}", f"{len(runs)} runs, one per seed"
 
-    def file(self, path: Path) -> str:
-        """Return the address of a file relative to the page."""
+    def run(self, run: Run) -> str:
+        """Return the address of the file with a run's numbers, relative to the page."""
+        path = run.file or run.result
         return quote(Path(os.path.relpath(path.resolve(), self._folder)).as_posix())
 
     @property

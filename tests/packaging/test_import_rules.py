@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"datasets"},
     "transforms": {"datasets", "evaluation"},
     "statistics": {"evaluation"},
-    "results": set(),
+    "results": {"evaluation"},
     "engine": {"layers", "models", "datasets", "evaluation", "transforms", "results"},
     "explain": set(),
     "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
@@ -47,12 +47,14 @@ ROOMS: dict[str, set[str]] = {
         "methods", "models", "datasets", "evaluation", "transforms", "statistics", "results",
         "engine", "explain", "scenes", "report", "run", "command_options",
     },
-    "leaderboard": {"methods", "datasets", "evaluation", "statistics", "report", "analyses"},
+    "leaderboard": {
+        "methods", "datasets", "evaluation", "statistics", "results", "report", "analyses",
+    },
     "benchmark": {
         "methods", "datasets", "evaluation", "results", "explain", "scenes", "run", "trial",
         "analyses",
     },
-    "panels": {"datasets", "evaluation", "explain", "report", "run", "benchmark"},
+    "panels": {"datasets", "evaluation", "results", "explain", "report", "run", "benchmark"},
     "demo": {"engine", "scenes", "report", "run", "panels"},
     "cli": {
         "models", "transforms", "scenes", "report", "run", "command_options", "swap", "imagenet",
@@ -109,6 +111,7 @@ PACKAGES: dict[str, Packages] = {
     "transforms.corruptions": Packages({"numpy", "cv2", "torch"}),
     "transforms.pixel_shifts": Packages({"torch"}),
     "statistics": Packages({"numpy"}, {"scipy"}),
+    "results.kept_matrices": Packages({"numpy"}),
     "engine": Packages(MM | PICTURES | {"torch", "rich"}),
     "explain": Packages(MM | {"cv2", "torch"}),
     "plugins.checkpoint_names": Packages({"mmengine"}),

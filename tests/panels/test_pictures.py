@@ -135,6 +135,9 @@ def test_wrong_input_is_one_line(results, tmp_path):
         assert "\n" not in error.value.line
     with pytest.raises(UserError, match=r"benchmark\.json: no such file"):
         panels(tmp_path)
+    (tmp_path / "kept.json").write_text("{}")
+    with pytest.raises(UserError, match="kept results have no checkpoints"):
+        panels(tmp_path)
     (tmp_path / "benchmark.json").write_text('{"schema": 1, "cells": [3]}')
     with pytest.raises(UserError, match="not the index of a benchmark"):
         panels(tmp_path)

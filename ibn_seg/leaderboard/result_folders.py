@@ -1,0 +1,141 @@
+"""Folders of a benchmark's results: as the benchmark leaves them, and as they are kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions, read_confusions
+from ibn_seg.io import read_json
+from ibn_seg.report.runs import required
+from ibn_seg.results.kept_matrices import RunMatrices, read_matrices
+from ibn_seg.results.kept_table import POINTER, KeptTable, read_pointer, read_table
+
+SCHEMA = 1
+INDEX = "benchmark.json"
+RENEW = "run `ibn-seg benchmark` on this folder again, which renews its index"
+_KEEP_AGAIN = "write it again with tools/keep_results.py"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """The results of a benchmark.
+
+    Args:
+        index: The file that lists the cells, for messages.
+        head: What that says beside the cells.
+        rows: Its cells, not checked.
+        again: What to do about damage.
+        record: Returns the content of a cell's result file; None: not a result.
+        matrices: Returns the matrices of a training.
+        file: The file that links lead to. None: each cell has its own.
+    """
+
+    index: Path
+    head: Row
+    rows: Sequence[Any]
+    again: str
+    record: Callable[[Row], Any]
+    matrices: Callable[[Row], StoredConfusions]
+    file: Path | None = None
+
+
+def open_folder(folder: Path) -> ResultFolder | None:
+    """Return the results in a folder; None if it has none of a benchmark.
+
+    Raises:
+        UserError: They are damaged or of another version.
+    """
+    if (folder / INDEX).is_file():
+        return _open_index(folder)
+    if (folder / POINTER).is_file():
+        return _open_kept(folder)
+    return None
+
+
+def _open_index(folder: Path) -> ResultFolder:
+    """Return what a benchmark left."""
+    path = folder / INDEX
+    content = read_json(path)
+    _check_head(path, content, RENEW)
+    rows = required(content, "cells", list, str(path))
+    return ResultFolder(
+        path,
+        {key: value for key, value in content.items() if key != "cells"},
+        rows,
+        RENEW,
+        record=lambda row: read_json(folder / row["result"]),
+        matrices=lambda row: read_confusions(folder / row["confusions"]),
+    )
+
+
+def _open_kept(folder: Path) -> ResultFolder:
+    """Return what is kept of a run."""
+    path, name = read_pointer(folder)
+    table = read_table(path)
+    if name not in table.runs:
+        raise unknown(f"run of {folder / POINTER}", name, table.runs)
+    run = table.runs[name]
+    _check_head(path, run.head, _KEEP_AGAIN)
+    matrices = _KeptMatrices(path, table, name)
+    return ResultFolder(
+        path, run.head, run.rows, _KEEP_AGAIN, record=lambda row: row.get("record"),
+        matrices=matrices.of, file=path,
+    )  # fmt: skip
+
+
+def _check_head(path: Path, head: Any, again: str) -> None:
+    """Refuse another version, and results whose rules are not stated."""
+    if not isinstance(head, Mapping) or head.get("schema") != SCHEMA:
+        given = head.get("schema") if isinstance(head, Mapping) else "none"
+        raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", again)
+    for key in ("protocol", "selection"):
+        required(head, key, str, str(path))
+
+
+class _KeptMatrices:
+    """The matrices of a run, read once they are asked for.
+
+    Args:
+        path: The table.
+        table: Its content.
+        run: Name of the run.
+    """
+
+    def __init__(self, path: Path, table: KeptTable, run: str) -> None:
+        self._path, self._table, self._run = path, table, run
+        self._found: Mapping[str, Mapping[str, RunMatrices]] | None = None
+
+    def of(self, row: Row) -> StoredConfusions:
+        """Return the matrices of a training.
+
+        Raises:
+            UserError: They are missing or damaged, or their rows and columns are not the same.
+        """
+        if self._found is None:
+            files = [self._path.parent / name for name in self._table.matrices]
+            # Those of analyses are none of a leaderboard's business.
+            trained = {row["id"] for row in self._table.runs[self._run].rows if "domains" in row}
+            self._found = read_matrices(files, {f"{self._run}/{cell}" for cell in trained})
+        where = f"{self._path}, cell {row['id']}"
+        mine = self._found.get(f"{self._run}/{row['id']}", {})
+        names = required(row, "domains", list, where)
+        for name in names:
+            if not isinstance(name, str) or name not in mine:
+                raise UserError(f"{where}: no matrices of {name!r} beside it", _KEEP_AGAIN)
+        if not names:
+            raise UserError(f"{where}: 'domains' is empty", _KEEP_AGAIN)
+        classes = mine[names[0]].rows
+        for name in names:
+            if mine[name].rows != classes or mine[name].columns != classes:
+                raise UserError(
+                    f"{where}: the labels of {name!r} are not the classes that are predicted",
+                    "a leaderboard needs one list of classes",
+                )
+        return StoredConfusions(
+            classes,
+            {n: ImageConfusions(mine[n].images, mine[n].counts, mine[n].scored) for n in names},
+        )

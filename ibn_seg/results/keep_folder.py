@@ -1,0 +1,248 @@
+"""From the results folder of a benchmark to the few files that are kept of it.
+
+Left out are checkpoints, logs, the training loss, and what the matrices tell, such as the IoU of
+each class. Of the validations the mIoU of each domain stays.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import StoredConfusions, read_confusions
+from ibn_seg.io import read_json
+from ibn_seg.results.kept_identity import shortened
+from ibn_seg.results.kept_matrices import (
+    RunMatrices,
+    read_configs,
+    read_matrices,
+    summed_matrices,
+    write_matrices,
+)
+from ibn_seg.results.kept_table import (
+    POINTER,
+    TABLE,
+    KeptRun,
+    KeptTable,
+    read_table,
+    write_pointer,
+    write_table,
+)
+
+INDEX = "benchmark.json"
+SCHEMA = 1
+TRAINING, DONE = "train", "done"
+# What an analysis measured without changing pictures.
+CLEAN = "clean"
+# `config` is kept beside the matrices; `metrics` says `domains` in other words.
+_ELSEWHERE = ("config", "metrics")
+# What the scores of a domain say that its matrix says too.
+_OF_MATRIX = ("IoU", "Acc", "confusion", "absent", "unlabelled")
+
+
+def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
+    """Keep the results of a benchmark.
+
+    Args:
+        results: Folder of `ibn-seg benchmark`.
+        out: The folder that stands for these results from now on. Its name is the run's name.
+        beside: Folder of a table that the run is added to, such as that of the plan's first run.
+            A run of the same name there is replaced. Default: a table in `out`, of this run alone.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: The results are missing or damaged.
+        EnvError: A file cannot be written.
+    """
+    name, home = out.resolve().name, beside or out
+    head, rows, matrices, configs = _collected(results, name)
+    runs = {name: KeptRun(head, tuple(rows))}
+    if beside is not None:
+        old = read_table(beside / TABLE)
+        _check_plan(beside / TABLE, old, head)
+        files = [beside / file for file in old.matrices]
+        # What is replaced keeps its place among the runs.
+        runs = {**old.runs, **runs}
+        matrices += _but(read_matrices(files), name)
+        configs = {**read_configs(files), **configs}
+    order = [f"{run}/{row['id']}" for run, part in runs.items() for row in part.rows]
+    place = {run: at for at, run in enumerate(order)}
+    matrices.sort(key=lambda one: place[one.run])
+    names = write_matrices(home, matrices, {run: configs[run] for run in order if run in configs})
+    write_table(home / TABLE, KeptTable(runs, names))
+    write_pointer(out, home / TABLE, name)
+    return [home / TABLE, *(home / file for file in names), out / POINTER]
+
+
+def _collected(
+    results: Path, name: str
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[RunMatrices], dict[str, str]]:
+    """Return of a folder: what its index says beside the cells, rows, matrices, configs."""
+    index = _mapping(results / INDEX)
+    if index.get("schema") != SCHEMA or not isinstance(index.get("cells"), list):
+        raise UserError(f"{results / INDEX}: not the index of a benchmark", f"schema {SCHEMA}")
+    rows, matrices, configs = [], [], {}
+    stored: dict[str, StoredConfusions] = {}
+    wholes: dict[str, Any] = {}
+    for row in index["cells"]:
+        try:
+            cell = _Cell(results, row, f"{name}/{row['id']}")
+            cell.keep(stored)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{results / INDEX}: a cell is damaged or lacks a key ({error!r}): {row!r:.60}",
+                "run `ibn-seg benchmark` on this folder again, which renews its index",
+            ) from error
+        if "identity" in cell.row:
+            form = shortened(cell.row["identity"], wholes)
+            wholes |= {row["id"]: form["whole"]} if "whole" in form else {}
+            cell.row["identity"] = form
+        rows.append(cell.row)
+        matrices += cell.matrices
+        configs |= cell.config
+    head = {key: value for key, value in index.items() if key != "cells"}
+    return head, rows, matrices, configs
+
+
+def _check_plan(path: Path, table: KeptTable, head: Mapping[str, Any]) -> None:
+    """Refuse to put runs of several plans into one table."""
+    for run in table.runs.values():
+        if run.head.get("name") != head.get("name"):
+            raise UserError(
+                f"{path}: of the plan {run.head.get('name')!r}, these results of "
+                f"{head.get('name')!r}",
+                "keep them in a folder of their own, without --beside",
+            )
+
+
+class _Cell:
+    """What is kept of one cell.
+
+    Args:
+        results: The results folder.
+        row: What its index says of the cell.
+        run: The name that its matrices get.
+    """
+
+    def __init__(self, results: Path, row: Mapping[str, Any], run: str) -> None:
+        self.row, self.run = dict(row), run
+        self.matrices: list[RunMatrices] = []
+        self.config: dict[str, str] = {}
+        self._results = results
+
+    def keep(self, stored: dict[str, StoredConfusions]) -> None:
+        """Read the cell.
+
+        Args:
+            stored: What the trainings counted, by cell; one is added if this is a training.
+        """
+        if self.row.get("state") != DONE:
+            return
+        if "cell" in self.row:
+            self.row["identity"] = _mapping(self._results / self.row["cell"])["identity"]
+        record = _mapping(self._results / self.row["result"])
+        self.config = {self.run: record["config"]} if record.get("config") else {}
+        if self.row.get("task", TRAINING) == TRAINING:
+            stored[self.row["id"]] = self._keep_training(record)
+            return
+        needed = [stored[cell] for cell in self.row.get("needs", ()) if cell in stored]
+        light = _Light(needed[0]) if needed else None
+        self.row["record"] = _brief(record if light is None else light.without(record))
+        self.matrices = [] if light is None else list(light.matrices(self.run))
+
+    def _keep_training(self, record: Mapping[str, Any]) -> StoredConfusions:
+        stored = read_confusions(self._results / self.row["confusions"])
+        # The order of the evaluation, which tables have too.
+        self.row["domains"] = list(stored.domains)
+        light = _Light(stored)
+        self.row["record"] = _brief(light.without(record))
+        if "test" in self.row:
+            tested = _mapping(self._results / self.row["test"])
+            self.row["tested"] = _brief(light.without(tested))
+        self.matrices = [
+            RunMatrices(self.run, domain, part.images, stored.classes, stored.classes,
+                        part.counts, part.scored)
+            for domain, part in stored.domains.items()
+        ]  # fmt: skip
+        return stored
+
+
+class _Light:
+    """Takes the matrices out of the content of a result file.
+
+    Args:
+        stored: What the training counted that the result is of: its classes and domains.
+    """
+
+    def __init__(self, stored: StoredConfusions) -> None:
+        self._stored = stored
+        self._taken: dict[str, dict[str, list[list[int]]]] = {}
+
+    def without(self, value: Any, path: tuple[str, ...] = ()) -> Any:
+        """Return a part of the content without matrices and what these say."""
+        if isinstance(value, list):
+            return [self.without(one, (*path, _label(one))) for one in value]
+        if not isinstance(value, Mapping):
+            return value
+        if path[-2:-1] == ("domains",) and self._takes(value.get("confusion"), path):
+            return {key: one for key, one in value.items() if key not in _OF_MATRIX}
+        return {key: self.without(one, (*path, key)) for key, one in value.items()}
+
+    def _takes(self, matrix: Any, path: tuple[str, ...]) -> bool:
+        """Take a matrix that is of all classes; tell whether it was taken."""
+        *place, _, domain = path
+        # An entry of a list is known by itself: 'haze 3', not 'corrupted haze 3'.
+        condition = " ".join(place[1:] or place) or CLEAN
+        taken = self._taken.setdefault(domain, {})
+        size = len(self._stored.classes)
+        whole = isinstance(matrix, list) and [len(row) for row in matrix] == [size] * size
+        if whole and condition not in taken:
+            taken[condition] = matrix
+            return True
+        return False
+
+    def matrices(self, run: str) -> Iterator[RunMatrices]:
+        """Yield what was taken out, by domain; the place of an image has the condition's name."""
+        classes = self._stored.classes
+        for domain, conditions in self._taken.items():
+            if not conditions:
+                continue
+            scored = self._stored.domains[domain].scored if domain in self._stored.domains else None
+            yield summed_matrices(run, domain, conditions, classes, scored)
+
+
+def _brief(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a result without what is elsewhere, and with short curves."""
+    kept = {key: value for key, value in record.items() if key not in _ELSEWHERE}
+    if isinstance(kept.get("curves"), Mapping):
+        points = [
+            {key: value for key, value in point.items() if key == "iter" or key.endswith("/mIoU")}
+            for point in kept["curves"].get("val", ())
+        ]
+        # Readers of curves want a loss for each iteration that is logged: none is.
+        kept["curves"] = {"iter": [], "loss": [], "val": points}
+    return kept
+
+
+def _but(found: Mapping[str, Mapping[str, RunMatrices]], name: str) -> list[RunMatrices]:
+    """Return the matrices of all runs but one."""
+    return [
+        one for run, domains in found.items() if not run.startswith(f"{name}/")
+        for one in domains.values()
+    ]  # fmt: skip
+
+
+def _label(value: Any) -> str:
+    """Return what tells an entry of a list from the others, such as 'haze 3'."""
+    if not isinstance(value, Mapping):
+        return ""
+    return " ".join(str(one) for one in value.values() if isinstance(one, str | int))
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: not a result of `ibn-seg benchmark`", "run its cell again")
+    return content

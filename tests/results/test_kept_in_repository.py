@@ -1,0 +1,60 @@
+"""The kept results of the repository are few, small and whole."""
+
+from pathlib import Path
+
+import pytest
+
+from ibn_seg.evaluation.confusion import scores
+from ibn_seg.results.identity import cell_id
+from ibn_seg.results.kept_matrices import read_configs, read_matrices
+from ibn_seg.results.kept_table import read_pointer, read_table
+
+KEPT = Path(__file__).resolve().parents[2] / "data" / "benchmark"
+RUNS = [path.parent.name for path in sorted(KEPT.glob("*/kept.json"))]
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def run(request):
+    """A run's name, its part of the table, and the files with its matrices."""
+    path, name = read_pointer(KEPT / request.param)
+    assert name == request.param
+    table = read_table(path)
+    return name, table.runs[name], [path.parent / file for file in table.matrices]
+
+
+def test_files_are_few_and_small():
+    files = [path for path in KEPT.rglob("*") if path.is_file()]
+    kept = [path for path in files if path.suffix in (".json", ".jsonl", ".npz")]
+    assert {"embedded", "embedded_full", "embedded_rerun"} <= set(RUNS)
+    for folder in {path.parent for path in kept}:
+        assert sum(path.parent == folder for path in kept) <= 6
+    three = [path for path in kept if path.parent.name.startswith("embedded")]
+    assert len(three) <= 40
+    assert sum(path.stat().st_size for path in three) < 8e6
+
+
+def test_every_id_is_the_hash_of_its_identity(run):
+    _, part, _ = run
+    assert len(part.rows) >= 25
+    for row in part.rows:
+        assert cell_id(part.identity(row["id"])) == row["id"]
+
+
+def test_scores_are_those_of_the_matrices(run):
+    name, part, files = run
+    found, configs = read_matrices(files), read_configs(files)
+    for row in part.rows:
+        key = f"{name}/{row['id']}"
+        assert "model = dict(" in configs[key]
+        if row["task"] == "divergence":
+            assert row["record"]["pairs"]
+            continue
+        record = row["record"]["domains"]
+        assert set(found[key]) == set(record)
+        for domain, said in record.items():
+            one = found[key][domain]
+            counts = one.counts.sum(axis=0) if row["task"] == "train" else one.counts[0]
+            again = scores(counts, one.rows, scored=one.scored)
+            assert (again.mIoU, again.mAcc, again.aAcc) == (
+                said["mIoU"], said["mAcc"], said["aAcc"],
+            )  # fmt: skip

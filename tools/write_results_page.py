@@ -1,0 +1,325 @@
+"""Write the tables of results into pages, from the kept results.
+
+    python tools/write_results_page.py              # docs/results.md and README.md
+    python tools/write_results_page.py --check      # writes nothing; exit code 2 if one is old
+
+A page holds `<!-- table: NAME -->` and `<!-- end -->`. What stands between them is replaced.
+The names are those of `TABLES`.
+"""
+
+import argparse
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ibn_seg.analyses.divergence.numbers import MEDIAN, divergence_tables
+from ibn_seg.analyses.robustness.numbers import retention_tables
+from ibn_seg.analyses.transfer.numbers import TransferRow, transfer_tables
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.io import write_text
+from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row, compare
+from ibn_seg.leaderboard.read import read_board
+from ibn_seg.methods.all_methods import BASELINE, METHODS
+from ibn_seg.report.board import Board
+from ibn_seg.report.cell_text import interval_text, significant
+from ibn_seg.report.scores import is_best
+from ibn_seg.report.tables import number, signed, stat_text
+from ibn_seg.statistics import GapClosed, PairedDifference
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "data" / "benchmark"
+PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+
+Lines = list[list[str]]
+Table = TypeVar("Table")
+_BEGIN = re.compile(r"^<!-- table: (.*?) -->$")
+_END = "<!-- end -->"
+
+
+class Kept:
+    """The kept results, read once each.
+
+    Args:
+        folder: Where their folders are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._boards: dict[str, Board] = {}
+        self._comparisons: dict[str, Comparison] = {}
+
+    def board(self, name: str) -> Board:
+        """Return the results in a folder."""
+        if name not in self._boards:
+            self._boards[name] = read_board([self._folder / name])
+        return self._boards[name]
+
+    def comparison(self, name: str) -> Comparison:
+        """Return the comparison of a folder's first source."""
+        if name not in self._comparisons:
+            self._comparisons[name] = compare(self.board(name), BASELINE)[0]
+        return self._comparisons[name]
+
+
+def short(kept: Kept) -> Lines:
+    """Return the methods of the first backbone in `embedded`, without the targets' mean."""
+    found = kept.comparison("embedded")
+    group = found.groups[0]
+    columns = [*found.sources, *found.targets]
+    header = ["", *_heads(found, columns), "over BN: targets", "over BN: source"]
+    return [header, *([row.method, *_scores(row, group, columns), *_over(row, found)]
+                      for row in group.ranked)]  # fmt: skip
+
+
+def embedded(kept: Kept) -> Lines:
+    """Return all networks of `embedded`."""
+    found = kept.comparison("embedded")
+    closed = [t for t in found.targets if any(t in row.gaps for row in found.rows)]
+    lines = _whole(found, lambda group, row: True)
+    lines[0] += [f"gap closed, {target}" for target in closed]
+    rows = [row for group in found.groups for row in group.rows]
+    for line, row in zip(lines[1:], rows, strict=True):
+        line += [_gap(row.gaps.get(target)) for target in closed]
+    return lines
+
+
+def rerun(kept: Kept) -> Lines:
+    """Return the methods of the first backbone in `embedded_rerun`: the mean of the targets."""
+    found = kept.comparison("embedded_rerun")
+    header = ["", "mean of the targets", "over BN: targets", "over BN: source"]
+    return [header, *([row.method, stat_text(row.scores[TARGETS]), *_over(row, found)]
+                      for row in found.groups[0].ranked)]  # fmt: skip
+
+
+def full(kept: Kept) -> Lines:
+    """Return what `embedded_full` adds to `embedded`."""
+    found = kept.comparison("embedded_full")
+    first = found.groups[0]
+    known = {row.method for row in kept.comparison("embedded").groups[0].ranked}
+    return _whole(
+        found,
+        lambda group, row: group is not first or bool(row.oracle_of) or row.method not in known,
+    )
+
+
+def gaps(kept: Kept) -> Lines:
+    """Return the gap closed on each target by the methods of the paper."""
+    found = kept.comparison("embedded_full")
+    lines = [["gap closed", *found.targets]]
+    for group in found.groups:
+        for row in group.ranked:
+            if row.gaps and row.method in METHODS and row.method != BASELINE:
+                cells = [_gap(row.gaps.get(target)) for target in found.targets]
+                lines.append([_name(group, row), *cells])
+    return lines
+
+
+def transfer(kept: Kept) -> Lines:
+    """Return the transfer to each share, and the methods' differences to BN from the source."""
+    tables = transfer_tables(kept.board("embedded_full"), BASELINE)
+    found = _one(tables, "transfer", "embedded_full")
+    starts = ("source", "scratch")
+    lines = [[found.backbone, *(f"{share:g} %" for share in found.shares)]]
+    for row in sorted(found.rows, key=lambda row: starts.index(row.start)):
+        cells = [_bold(stat_text(stat), is_best(stat, [r.scores[share] for r in found.rows]))
+                 for share, stat in row.scores.items()]  # fmt: skip
+        lines.append([f"{row.method}, from {row.start}", *cells])
+    compared: list[TransferRow] = [r for r in found.rows if r.start == "source" and r.to_baseline]
+    for row in compared:
+        cells = [_difference(row.to_baseline[share]) for share in found.shares]
+        lines.append([f"{row.method} over {BASELINE}, from {row.start}", *cells])
+    return lines
+
+
+def divergence(folder: str, kind: str, kept: Kept) -> Lines:
+    """Return the divergence by layer of a folder, for pairs of one kind."""
+    found = _one(
+        (
+            table
+            for table in divergence_tables(kept.board(folder))
+            if table.of.startswith(f"{kind}:")
+        ),
+        f"divergence by {kind}",
+        folder,
+    )
+    groups = [name for name in found.columns if not name.endswith(MEDIAN)]
+    stages = (re.sub(r"^layer(\d+)$", r"stage \1", name) for name in groups)
+    lines = [[f"divergence by {kind}", *stages]]
+    for title, ending in (("median channel", MEDIAN), ("mean over channels", "")):
+        for row in found.rows:
+            stats = [row.values[name + ending] for name in groups]
+            cells = ["" if stat is None else significant(stat.mean) for stat in stats]
+            lines.append([f"{title}, {row.method}", *cells])
+    return lines
+
+
+def robustness(kept: Kept) -> Lines:
+    """Return the share of the clean mIoU that the methods keep, as a mean over corruptions."""
+    found = _one(retention_tables(kept.board("embedded_full")), "robustness", "embedded_full")
+    stats = [row.values["mean"] for row in found.rows]
+    cells = ["" if stat is None else stat_text(stat) for stat in stats]
+    return [
+        ["", *(row.method for row in found.rows)],
+        ["share of the clean mIoU, percent", *cells],
+    ]
+
+
+TABLES: dict[str, Callable[[Kept], Lines]] = {
+    "embedded-short": short,
+    "embedded": embedded,
+    "embedded-rerun": rerun,
+    "embedded-full": full,
+    "gap-closed": gaps,
+    "transfer": transfer,
+    "divergence-appearance": functools.partial(divergence, "embedded", "appearance"),
+    "divergence-content": functools.partial(divergence, "embedded", "content"),
+    "divergence-appearance-rerun": functools.partial(divergence, "embedded_rerun", "appearance"),
+    "robustness": robustness,
+}
+
+
+def filled(text: str, kept: Kept, where: str) -> str:
+    """Return a page with its tables written anew.
+
+    Args:
+        text: The page.
+        kept: The results.
+        where: What messages call the page.
+
+    Raises:
+        UserError: A table is not known, or a mark has no partner.
+    """
+    out, open_at = [], 0
+    for at, line in enumerate(text.split("\n"), 1):
+        begin = _BEGIN.match(line)
+        if begin and open_at:
+            break
+        if begin:
+            name = begin[1]
+            if name not in TABLES:
+                raise unknown(f"table of {where}, line {at}:", name, TABLES)
+            out += [line, *_markdown(TABLES[name](kept))]
+            open_at = at
+        elif line == _END and not open_at:
+            raise UserError(f"{where}, line {at}: {_END} without a table", "take it out")
+        elif line == _END or not open_at:
+            out.append(line)
+            open_at = 0
+    if open_at:
+        raise UserError(
+            f"{where}, line {open_at}: the table has no end", f"write {_END} on a line behind it"
+        )
+    return "\n".join(out)
+
+
+def _one(tables: Iterable[Table], what: str, folder: str) -> Table:
+    """Return the one table that there must be.
+
+    Raises:
+        UserError: There is none, or there are several.
+    """
+    found = list(tables)
+    if len(found) != 1:
+        raise UserError(f"{folder}: {len(found)} tables of {what}", "the page has room for one")
+    return found[0]
+
+
+def _markdown(lines: Lines) -> list[str]:
+    """Return the lines of a table: names to the left, numbers to the right."""
+    header, *body = ["| " + " | ".join(line) + " |" for line in lines]
+    rule = "|---|" + "---:|" * (len(lines[0]) - 1)
+    return [line.replace("|  |", "| |").replace("|  |", "| |") for line in (header, rule, *body)]
+
+
+def _whole(found: Comparison, wanted: Callable[[Group, Row], bool]) -> Lines:
+    """Return the wanted rows of a comparison: all scores, and the differences to BN."""
+    columns = list(found.columns)
+    lines = [["", *_heads(found, columns), "over BN: targets", "over BN: source"]]
+    for group in found.groups:
+        for row in group.rows:
+            if wanted(group, row):
+                cells = [*_scores(row, group, columns), *_over(row, found)]
+                lines.append([_name(group, row), *cells])
+    return lines
+
+
+def _heads(found: Comparison, columns: Sequence[str]) -> list[str]:
+    names = {TARGETS: "mean of the targets"}
+    names |= {source: f"{source} (source)" for source in found.sources}
+    return [names.get(column, column) for column in columns]
+
+
+def _name(group: Group, row: Row) -> str:
+    oracle = f", oracle of {row.oracle_of}" if row.oracle_of else ""
+    single = " (n = 1)" if len(row.networks) == 1 else ""
+    return f"{group.backbone}, {row.method}{oracle}{single}"
+
+
+def _scores(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
+    """Return the scores of a row; the best of those that compete is bold."""
+    cells = []
+    for column in columns:
+        stat = row.scores.get(column)
+        rivals = [other.scores[column] for other in group.ranked if column in other.scores]
+        best = stat is not None and row.oracle_of is None and is_best(stat, rivals)
+        cells.append("" if stat is None else _bold(stat_text(stat), best))
+    return cells
+
+
+def _over(row: Row, found: Comparison) -> list[str]:
+    """Return the differences to the baseline on the targets and on the source."""
+    return [_difference(row.differences.get(column)) for column in (TARGETS, *found.sources)]
+
+
+def _difference(difference: PairedDifference | None) -> str:
+    if difference is None:
+        return ""
+    text = signed(difference.per_seed.mean)
+    return text if difference.interval.images_only else f"{text} {interval_text(difference)}"
+
+
+def _gap(gap: GapClosed | None) -> str:
+    if gap is None or gap.percent is None:
+        return ""
+    text = f"{number(gap.percent)} %"
+    if gap.interval is None or gap.interval.images_only:
+        return f"{text} (n = 1)" if len(gap.seeds) == 1 else text
+    return f"{text} [{number(gap.interval.low)}, {number(gap.interval.high)}]"
+
+
+def _bold(text: str, best: bool) -> str:
+    return f"**{text}**" if best else text
+
+
+def main() -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pages", nargs="*", type=Path, help="default: docs/results.md, README.md")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the kept results")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    given = parser.parse_args()
+    kept, old = Kept(given.kept), 0
+    try:
+        for page in given.pages or [page for page in PAGES if page.is_file()]:
+            if not page.is_file():
+                raise UserError(f"{page}: no such file")
+            text = page.read_text(encoding="utf-8")
+            new = filled(text, kept, str(page))
+            if new != text:
+                old += 1
+                print(f"{page}: {'old tables' if given.check else 'written'}")
+                if not given.check:
+                    write_text(page, new)
+    except UserError as error:
+        print(f"error: {error.line}", file=sys.stderr)
+        return error.exit_code
+    return 2 if given.check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
