@@ -88,7 +88,7 @@ def test_the_three_lines_of_the_header_read_the_first_set(tmp_path, monkeypatch)
     assert tuple(header["read"]) == READ
     monkeypatch.chdir(tmp_path)
     found: dict = {"np": np}
-    exec("\n".join(header["read"]), found)  # noqa: S102
+    exec("\n".join(header["read"]), found)
     assert header["sets"][0]["runs"] == ["a/0", "a/1", "a/2"]
     assert np.array_equal(
         found["c"], np.stack([one.counts for one in written], -1).transpose(1, 2, 0, 3)
