@@ -57,26 +57,23 @@ class Method:
         self._check_backbone(config)
 
     def complete(self, config: MutableMapping[str, Any]) -> None:
-        """Add what a config that names this method leaves out, or at None; what it says stays.
+        """Add what a config that names this method leaves out; what it says stays.
+
+        With a backbone of others nothing is added: it may be this method in its own way.
 
         Args:
             config: A config of mmengine, which is changed.
-
-        Raises:
-            UserError: As in `apply`, if something is missing.
         """
-        if any(_find(config, key)[0] for key in self.spelled):
+        if self._said_otherwise(config):
             return
         for key, value in self.settings.items():
-            # None is what base configs write for a backbone as it is.
-            if value is not None and _find(config, key)[1] is None:
-                self._check_backbone(config)
+            if value is not None and not _find(config, key)[0]:
                 parent, last = self._parent(config, key)
                 parent[last] = value
 
     def conflicts(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a config, by key, that are not those of this method."""
-        if any(_find(config, key)[0] for key in self.spelled):
+        if self._said_otherwise(config):
             return {}
         found = {}
         for key, value in self.settings.items():
@@ -93,13 +90,24 @@ class Method:
             raise UserError(f"method {self.name} changes {where}, which the config does not have")
         return part, last
 
+    def _said_otherwise(self, config: Mapping[str, Any]) -> bool:
+        """Tell whether a config may be this method by other words than its settings."""
+        spelled = any(_find(config, key)[0] for key in self.spelled)
+        return spelled or not _kind(config).startswith(self.backbones)
+
     def _check_backbone(self, config: Mapping[str, Any]) -> None:
-        kind = short_name(_find(config, f"{_BACKBONE}.type")[1] or "none")
-        if self.backbones and not kind.startswith(self.backbones):
+        kind = _kind(config)
+        if not kind.startswith(self.backbones):
             raise UserError(
                 f"method {self.name} needs a backbone of ibn_seg, {_BACKBONE} is {kind}",
                 "put one into the config by `ibn-seg swap`",
             )
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    """Return the name of a config's type of backbone."""
+    kind = _find(config, f"{_BACKBONE}.type")[1]
+    return short_name(kind) if kind else "none"
 
 
 def _find(config: Mapping[str, Any], key: str) -> tuple[bool, Any]:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from ibn_seg.tasks.benchmark import needs
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, DefaultScope
 from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 
+from ibn_seg.benchmark import needs
 from ibn_seg.benchmark.run_plan import check_plan
 from ibn_seg.errors import UserError
 from ibn_seg.models import sources

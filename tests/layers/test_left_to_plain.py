@@ -117,7 +117,7 @@ def test_the_switch(monkeypatch):
     assert in_one_pass(layer(x))
     monkeypatch.setenv(native.SWITCH, "plain")
     assert not in_one_pass(layer(x))
-    monkeypatch.setenv(native.SWITCH, "cell")
+    monkeypatch.setenv(native.SWITCH, "plan")
     with pytest.raises(UserError, match="IBN_SEG_KERNEL 'plan': did you mean 'plain'"):
         layer(x)
 

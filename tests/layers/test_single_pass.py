@@ -84,6 +84,8 @@ def test_instance_norm_is_pytorchs(case, seed):
     theirs = nn.InstanceNorm2d(shape[1], affine=True)
     theirs.load_state_dict(ours.state_dict())
     x = images(*shape)
+    # Where all pixels of a channel are nearly equal, rounding alone decides about the gradient.
+    assume(x.flatten(2).std(dim=2).min() > 0.05)
     weights = torch.randn(shape)
     expected = everything(theirs, x, weights)
     for layout in FORMATS:

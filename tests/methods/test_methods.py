@@ -28,29 +28,37 @@ def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     assert again == changed
 
 
-@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
 def test_completing_keeps_what_the_config_says(before):
     changed = config(**before)
     METHODS["IBN-a"].complete(changed)
     assert changed == config(**before)
 
 
-@pytest.mark.parametrize("before", [{}, {"ibn": None}])
-def test_a_named_method_is_enough(before, capsys):
-    named = {**config(**before), "experiment": {"method": "IBN-a"}}
+def test_a_named_method_is_enough(capsys):
+    named = {**config(), "experiment": {"method": "IBN-a"}}
     complete_named(named)
     assert named["model"]["backbone"]["ibn"] == "a"
     assert capsys.readouterr().err == ""
 
 
-def test_a_config_that_is_another_method_than_it_says_is_told(capsys):
-    named = {**config(ibn="b"), "experiment": {"method": "IBN-a"}}
+@pytest.mark.parametrize("given", ["b", None])
+def test_a_config_that_is_another_method_than_it_says_is_told(capsys, given):
+    named = {**config(ibn=given), "experiment": {"method": "IBN-a"}}
     complete_named(named)
-    assert named["model"]["backbone"]["ibn"] == "b"
+    assert named["model"]["backbone"]["ibn"] == given
     assert capsys.readouterr().err == (
-        "experiment.method is 'IBN-a', but model.backbone.ibn is 'b': results are named IBN-a; "
-        "mend one of the two\n"
+        f"experiment.method is 'IBN-a', but model.backbone.ibn is {given!r}: results are named "
+        "IBN-a; mend one of the two\n"
     )
+
+
+@pytest.mark.parametrize("model", [{"backbone": {"type": "TheirIBN"}}, {}, "fcn", None])
+def test_what_is_no_backbone_of_ours_stays_as_it_is(capsys, model):
+    named = {"model": copy.deepcopy(model), "experiment": {"method": "IBN-a"}}
+    complete_named(named)
+    assert named["model"] == model
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("experiment", [{}, None, {"method": None}, {"method": "my own"}])
@@ -68,9 +76,8 @@ def test_conflicts_are_told():
 
 def test_a_backbone_of_others_is_refused_with_the_way_out():
     other = {"model": {"backbone": {"type": "mmseg.ResNetV1c"}}}
-    for change in (METHODS["IBN-b"].apply, METHODS["IBN-b"].complete):
-        with pytest.raises(UserError, match=r"IBN-b needs a backbone .* ResNetV1c.*ibn-seg swap"):
-            change(copy.deepcopy(other))
+    with pytest.raises(UserError, match=r"IBN-b needs a backbone .* ResNetV1c.*ibn-seg swap"):
+        METHODS["IBN-b"].apply(copy.deepcopy(other))
     METHODS["BN"].apply(other)
 
 

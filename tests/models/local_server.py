@@ -48,7 +48,7 @@ def released(
     digest = hashlib.sha256((release / "new.pth").read_bytes()).hexdigest()[:8]
     spec = dataclasses.replace(MODELS[name], sha256=digest)
     (release / "new.pth").rename(release / spec.weights)
-    for module in ("published", "factory"):
+    for module in ("published_weights", "factory"):
         monkeypatch.setattr(f"ibn_seg.models.{module}.MODELS", {**MODELS, name: spec})
     monkeypatch.setattr(torch.hub, "_hub_dir", str(folder / "hub"))
     with serve(release) as address:

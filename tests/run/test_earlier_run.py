@@ -103,7 +103,8 @@ def test_a_run_of_another_network_is_not_replaced(copy, tiny, capsys, left):
     base = copy.parent / "derived.py"
     base.write_text(f"_base_ = {str(copy / 'tiny.py')!r}\nmodel = dict(backbone=dict(ibn='b'))\n")
     assert run_cli(["train", str(base), "--work-dir", str(copy)]) == 2
-    line = capsys.readouterr().err.strip()
+    told, line = capsys.readouterr().err.strip().splitlines()
+    assert told.startswith("experiment.method is 'IBN-a', but model.backbone.ibn is 'b'")
     assert line.startswith(f"error: {copy}: holds a run of IBN-a: IBNResNet-18 (ibn a), FCNHead")
     assert "of IBN-a: IBNResNet-18 (ibn b), FCNHead (model.backbone.ibn 'a' -> 'b')" in line
     assert contents(copy) == before

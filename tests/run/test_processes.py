@@ -113,7 +113,10 @@ def limit_file_size():
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny, tmp_path):
     """The checkpoint (about a megabyte) does not fit; the configs and logs do."""
-    done = run("train", tiny, "--work-dir", tmp_path, preexec_fn=limit_file_size)
+    done = subprocess.run(
+        command("train", tiny, "--work-dir", tmp_path), preexec_fn=limit_file_size,
+        capture_output=True, text=True, check=False, env=environment(), timeout=120,
+    )  # fmt: skip
     assert done.returncode == 3, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
