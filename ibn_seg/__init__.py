@@ -1,8 +1,8 @@
 """IBN-Net for domain-generalised semantic segmentation.
 
-Importing this package loads neither PyTorch nor a host framework and registers nothing: public
-names are resolved when first used (PEP 562). The backbones are registered by
-`ibn_seg.plugins.mmengine`; `ibn_seg.plugins.mmseg` adds data sets, transforms and the metric.
+Importing this package loads neither PyTorch nor a host framework and registers nothing. Public
+names are resolved at first use (PEP 562). `ibn_seg.plugins.mmengine` registers the backbones;
+`ibn_seg.plugins.mmseg` adds data sets, transforms and the metric.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""The `ibn-seg` command, also `python -m ibn_seg`: says in one line which packages it lacks.
+"""The `ibn-seg` command, also `python -m ibn_seg`; it names any packages that are missing.
 
-PyTorch and numpy are all that ibn_seg requires; the commands need one of its extras.
+ibn_seg itself requires only PyTorch and numpy. The commands need one of its extras.
 """
 
 import sys

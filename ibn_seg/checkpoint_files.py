@@ -1,4 +1,4 @@
-"""What a file given as a checkpoint is, by its first bytes and by what its pickle names."""
+"""Tell what kind of file a checkpoint is, from its first bytes and the names in its pickle."""
 
 import pickle
 import pickletools
@@ -16,7 +16,7 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 # PyTorch's old format is a row of pickles that begins with this number.
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _OLD_PICKLES = 4
-# The first protocol that names classes by another operation; 5 is the same in this.
+# The first protocol with another operation for naming classes; 5 uses the same one.
 _NEW_PROTOCOLS = (4, 5)
 _AGAIN = "copy or download it again"
 _TAR_AT, _TAR = 257, b"ustar"
@@ -36,7 +36,7 @@ DAMAGE = (
     RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
     AssertionError, AttributeError, TypeError,
 )  # fmt: skip
-# The same in the readers of archives and of pickles, where a damaged length may be huge.
+# The readers of archives and pickles use this limit too: a damaged length may be huge.
 _DAMAGED_LISTS = (zipfile.BadZipFile, zlib.error, MemoryError, OverflowError)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 _SAFETENSORS = (
@@ -138,7 +138,7 @@ def _named_in_row(path: Path, file: BinaryIO) -> set[str]:
 def _names(path: Path, file: BinaryIO) -> Iterator[str]:
     """Yield what one pickle names, under the names of Python 3.
 
-    PyTorch writes protocol 2: one operation names, and the names are those of Python 2.
+    PyTorch writes protocol 2. It names classes with a single operation, under their Python 2 names.
     """
     for operation, value, _ in pickletools.genops(file):
         if operation.name == "PROTO" and value in _NEW_PROTOCOLS:

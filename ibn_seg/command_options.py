@@ -58,7 +58,7 @@ def fold_pairs(args: Iterable[str]) -> list[str]:
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Return the words of a list with commas, such as `a,b`; none for an empty text."""
+    """Return the words of a comma-separated list such as `a,b`; an empty text gives none."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 

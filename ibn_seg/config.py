@@ -1,4 +1,4 @@
-"""Find and load configs: files, names of configs that travel with the package, `mmseg::` bases."""
+"""Find and load configs: files, names of configs in the package, and `mmseg::` bases."""
 
 import difflib
 import importlib
@@ -27,8 +27,8 @@ _MANY = 20
 def config_folder() -> Path:
     """Return the folder of the configs that come with the package.
 
-    In an installed wheel it is `ibn_seg/.mim/configs` (mim's convention), in a checkout `configs`
-    beside the package.
+    In an installed wheel it is `ibn_seg/.mim/configs` (mim's convention). In a checkout it is
+    `configs` beside the package.
 
     Raises:
         EnvError: Neither exists.
@@ -54,7 +54,7 @@ def _runnable(folder: Path) -> list[str]:
 def find_config(source: str | os.PathLike) -> Path:
     """Return the file of a config given as a path or as `PACKAGE::folder/name`.
 
-    The package is ibn_seg or another that carries configs as mim does, such as mmseg.
+    The package is ibn_seg, or another one that ships configs for mim, such as mmseg.
 
     Raises:
         UserError: There is no such config.
@@ -87,8 +87,8 @@ def load_config(
     Args:
         source: A path, `PACKAGE::folder/name`, or a config, which is copied and not changed.
         cfg_options: Values by dotted key, as after mmseg's `--cfg-options`.
-        custom_imports: Import what the config says under this name, and in mmengine's pure Python
-            style its classes.
+        custom_imports: Import the config's `custom_imports`, and the classes of a config in
+            mmengine's pure Python style.
 
     Raises:
         UserError: The config is missing, is not valid, or an option does not fit it.
@@ -161,9 +161,9 @@ def _is_text(value: Any) -> bool:
 def _installed_packages() -> Iterator[None]:
     """Let `_base_ = 'mmseg::...'` find its package while a config loads.
 
-    mmengine looks a scope up as the *distribution* in its MODULE2PACKAGE table. The maintained
-    continuation of mmsegmentation has another distribution name, so the scope is pointed at the
-    module itself there; the table is put back afterwards.
+    mmengine looks a scope up as a *distribution* in its MODULE2PACKAGE table. The maintained fork
+    of mmsegmentation has another distribution name. For that fork, this points the scope at the
+    module itself and restores the table afterwards.
     """
     from mmengine.config.utils import MODULE2PACKAGE
 
@@ -181,8 +181,8 @@ def _installed_packages() -> Iterator[None]:
 def _known_modules() -> Iterator[None]:
     """Let configs import all of Python's own modules, such as `os`.
 
-    mmengine tells these modules by their folder. Since Python 3.11 some have none, so that a config
-    with `import os` would be one of the pure Python style, in which `os` is a mere name.
+    mmengine recognises these modules by their folder. Since Python 3.11 some have none. A config
+    with `import os` would then count as pure Python style, where `os` is only a name.
     """
     from mmengine.config import config, utils
 

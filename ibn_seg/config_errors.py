@@ -1,4 +1,4 @@
-"""Whatever goes wrong while a config is read, as one line that names the file at fault."""
+"""Turn any error raised while a config is read into one line that names the file at fault."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from types import FrameType
 
 from ibn_seg.errors import EnvError, UserError
 
-# The functions of mmengine that read one file each, by an argument of this name.
+# mmengine's functions that read one file each, and the argument that holds the file.
 _READERS = ("fromfile", "_file2dict", "_parse_lazy_import", "_is_lazy_import")
 _ARGUMENT = "filename"
 _RECURSIVE = ("_file2dict", "_parse_lazy_import")
@@ -28,13 +28,14 @@ _LONGEST = 400
 def explained_reading(path: Path) -> Iterator[None]:
     """Turn what reading a config raises into one line.
 
-    A config is a program of the user, so it can raise anything, and so can what it imports.
+    A config is a program that the user wrote. It, or anything it imports, can raise any error.
 
     Args:
         path: The config that is read in the block.
 
     Raises:
-        UserError: Its text or a base of it is wrong; names that file and, where known, the line.
+        UserError: The text of the config or of a base is wrong. The error names that file and, if
+            known, the line.
         EnvError: A package is missing, or the machine does not let the file be read.
     """
     try:
@@ -124,13 +125,13 @@ def import_error(place: str, module: str, error: BaseException) -> UserError:
 
 
 def _missing_package(error: BaseException) -> str | None:
-    """Return what to do about an error that comes from a package that is not installed.
+    """Return what to do about an error raised by a package that is not installed.
 
     Args:
         error: What an import raised, directly or as the cause of another error.
 
     Returns:
-        None where the error is another, for example a wrong name inside a package that is there.
+        Returns None for other errors, for example a wrong name inside an installed package.
     """
     failed = [cause for cause in _causes(error) if isinstance(cause, ModuleNotFoundError)]
     # mmengine raises some anew, without the name.
@@ -250,7 +251,7 @@ def _circle(files: tuple[str, ...]) -> str:
 
 
 def _mixed(path: Path, place: _Place) -> UserError:
-    """Return the error for a config of one of mmengine's styles over one of the other."""
+    """Return the error for a config in one of mmengine's styles with a base in the other style."""
     fix = "write all of them with `_base_ = ...`, or all with `with read_base(): ...`"
     if len(place.files) == 1:
         return UserError(

@@ -1,4 +1,4 @@
-"""The values of a config as text can hold them: names for classes, plain numbers and paths."""
+"""Convert config values to a form that text can hold: class names, plain numbers and paths."""
 
 import keyword
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _TYPE = "type"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-# What transforms of mmcv and mmseg take as tuples alone; two numbers of `scales` are two scales.
+# mmcv's and mmseg's transforms take these only as tuples; a list in `scales` is two scales.
 _TUPLES = frozenset((
     "crop_shape", "crop_size", "gamma_range", "img_scale", "n_holes", "pad_shape", "scale",
     "scale_factor", "scales", "tile_grid_size", "weights",
@@ -26,8 +26,8 @@ def plain_values(config: "Config", check: bool) -> "ConfigDict":
     """Return the content of a config with names in place of classes.
 
     In mmengine's pure Python style a `type` is a class. Every command changes configs and writes
-    them down, so a class becomes its full name, which mmengine's registries take too. What a
-    config imported only to compute with is left out.
+    them down, so a class becomes its full name. mmengine's registries accept full names too.
+    Objects that a config imports only for its own computations are left out.
 
     Args:
         config: A config of either style, which is not changed.
@@ -59,7 +59,7 @@ def plain_values(config: "Config", check: bool) -> "ConfigDict":
 
 
 def check_writable_values(config: "Config") -> None:
-    """Raise unless a config can be written as text from which it can be read again.
+    """Raise unless a config can be written as text and read back from it.
 
     Raises:
         UserError: It cannot; names the key of the first such value.
@@ -69,10 +69,10 @@ def check_writable_values(config: "Config") -> None:
 
 
 def quoted_numbers(part: Any, key: str) -> Iterator[tuple[str, str]]:
-    """Yield (key, text) of every text in a part of a config that is a number in quotes.
+    """Yield (key, text) for every number in quotes in one part of a config.
 
     Args:
-        part: A value, a list, or a dict without the dicts in it that have a type of their own.
+        part: A value, a list or a dict. Nested dicts with a `type` of their own are not searched.
         key: Its key.
     """
     if isinstance(part, str):
@@ -97,7 +97,7 @@ def quoted_number(key: str, text: str) -> UserError:
 
 
 def restore_tuples(value: Any, inside: bool = False) -> Any:
-    """Return a value of a config from JSON, which has no tuples, with those of its pipelines.
+    """Return a config value read from JSON, with tuples restored, also in its pipelines.
 
     Args:
         value: The config, or a part of it.
@@ -131,12 +131,12 @@ def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any
             value.build()
         return f"{value.module}.{value}"
     built = value.build()
-    # A class that is no `type` stays: who asked for it gets the class, not its name.
+    # A class outside a `type` stays a class: the code that uses it needs the class itself.
     return value if callable(built) else plain(built)
 
 
 def _full_name(kind: Any) -> str | None:
-    """Return the name under which a class or function can be imported, if there is one."""
+    """Return the name under which a class or function can be imported, or None."""
     from mmengine.utils import get_object_from_string
 
     name = f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
@@ -153,7 +153,7 @@ def _without_library(value: Any) -> Any:
 
 
 def _is_setting(value: Any, lazy: tuple[type, ...]) -> bool:
-    """Tell whether a value at the top of a config is a setting, not a helper of its code."""
+    """Tell whether a top-level value of a config is a setting, not a helper of its code."""
     return isinstance(value, (dict, list, tuple, *_PLAIN, *lazy))
 
 

@@ -36,7 +36,7 @@ _OTHER_PROCESS = (
     "see the lines of the other processes; env_cfg.dist_cfg.timeout sets how long to wait",
 )
 _NO_GPU = ("PyTorch cannot use the GPU", "check driver and PyTorch's build with nvidia-smi")
-# What PyTorch, NumPy and Python say, and what it means; the first that is found counts.
+# Messages of PyTorch, NumPy and Python, and what they mean; the first match counts.
 _SAYINGS = tuple(
     (re.compile(pattern), meaning)
     for pattern, meaning in (
@@ -61,8 +61,8 @@ def environment_error(error: BaseException) -> EnvError | None:
     """Return the one-line error if it is the machine's fault, else None.
 
     Args:
-        error: What was raised. A data worker's error arrives as text around its original message,
-            so its number is read there.
+        error: The error that was raised. An error from a data worker arrives as text around its
+            original message, so the number is read from that text.
     """
     if isinstance(error, UserError):
         return None

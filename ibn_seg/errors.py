@@ -1,12 +1,12 @@
-"""Errors that are the user's to mend: one line that says what, what is allowed, and what to do.
+"""Errors that the user can fix: one line with the problem, the allowed values and the remedy.
 
-Every command turns these into one line on stderr and an exit code; anything else is a bug of ours
-and keeps its traceback.
+Every command prints these as one line on stderr and exits with a code. Any other error is a bug in
+ibn_seg and keeps its traceback.
 
 Where the environment has IBN_SEG_TRACEBACK=1, the line comes with its traceback.
 
-Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it,
-130 interrupted, 141 whoever read the output has gone.
+Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it, 130
+interrupted, 141 the reader of the output has closed the pipe.
 """
 
 import difflib
@@ -19,7 +19,7 @@ class UserError(Exception):
     """A mistake in what was given: an argument, a config, a file.
 
     Args:
-        problem: What was given and what is wrong with it; names the file or the key.
+        problem: What was given and what is wrong with it. It names the file or the key.
         fix: What is allowed, or what to do about it.
     """
 
@@ -34,7 +34,7 @@ class UserError(Exception):
     def line(self) -> str:
         """The message on one line, without what data workers and registries put around it.
 
-        PyTorch re-raises a data worker's error with the worker's traceback as its message, and
+        PyTorch re-raises a data worker's error with the worker's traceback as its message.
         mmengine's registries prepend the class that was being built.
         """
         marker = f"{type(self).__name__}: "
@@ -50,7 +50,7 @@ class EnvError(UserError):
 
 
 def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """Return the allowed name that `given` most likely means, or None if nothing is close.
+    """Return the allowed name that `given` most likely means, or None if none is similar.
 
     Args:
         given: The name.
@@ -63,7 +63,7 @@ def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | No
 
 
 def unknown(kind: str, given: object, allowed: Iterable[str]) -> UserError:
-    """Return the error for a name that is not in a table, with the nearest name that is."""
+    """Return the error for a name that a table does not have, with the most similar name it has."""
     allowed = list(allowed)
     names = [str(name) for name in allowed]
     guess = nearest(str(given), names)

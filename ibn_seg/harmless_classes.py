@@ -1,8 +1,8 @@
 """What checkpoints hold besides tensors: classes known as harmless, stand-ins for all others.
 
-PyTorch's restricted unpickler calls nothing but what it is given here. A class that is known as
-harmless gives its value. Any other class is replaced by a stand-in, which runs no code of the file
-or of a package: the weights beside it can be read.
+PyTorch's restricted unpickler calls only what it is given here. A class known to be harmless gives
+its value. A stand-in replaces any other class. It runs no code from the file or from a package, so
+the weights in the same file can be read.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from typing import Any
 HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
 # What the pickled state of a `HistoryBuffer` looks up on its class.
 _STATISTICS = ("min", "max", "current", "mean")
-# The attribute of a stand-in that holds the name of the class it stands for.
+# The attribute of a stand-in that holds the name of the class it replaces.
 _STANDS_FOR = "_ibn_seg_stands_for"
 # Both numbers of a pathlib class: Python 3.13 moved them.
 _PATHLIB = ("pathlib", "pathlib._local")
 
-# An object to call in the place of a class, and the name that files have for that class.
+# An object to call instead of a class, and the class's name in files.
 Entry = tuple[Callable, str]
 
 
@@ -62,8 +62,8 @@ def entries(names: Iterable[str], stand_ins: bool) -> list[Entry]:
     Args:
         names: Of classes and functions, with their modules. What PyTorch allows by itself is never
             replaced.
-        stand_ins: Put stand-ins where classes are not known. None is put for names of Python's
-            own library: what is not known as harmless there is what attacks are made of.
+        stand_ins: Replace unknown classes by stand-ins. Names from Python's own library get no
+            stand-in: attacks use unknown names from there.
     """
     names = set(names)
     found = [entry for entry in known(names) if entry[1] in names]
@@ -77,7 +77,8 @@ def known(names: Iterable[str]) -> list[Entry]:
     """Return the classes known as harmless, by the names that files have for them.
 
     Args:
-        names: What a file names; numpy and mmengine are loaded only for files that name theirs.
+        names: The names in a file. numpy and mmengine are loaded only if the file names their
+            classes.
     """
     names = set(names)
     found = [*_python_classes()]
@@ -95,7 +96,7 @@ def unknown_names(names: Iterable[str], given: Iterable[Entry]) -> list[str]:
 
 
 def stands_for(value: object) -> str | None:
-    """Return the name of the class that a stand-in is there for, None of any other value."""
+    """Return the name of the class that a stand-in replaces, or None for any other value."""
     return getattr(value, _STANDS_FOR, None)
 
 
@@ -145,7 +146,7 @@ def _statistic(owner: Any, name: str) -> Any:
 
 
 def _as_dict(*args: object) -> dict:
-    """Return what a subclass of dict is made from; the file adds its items afterwards."""
+    """Return the object from which a subclass of dict is built; the file then adds its items."""
     return dict(args[0]) if args and isinstance(args[0], Mapping) else {}
 
 
@@ -162,7 +163,7 @@ def _foreign(name: str) -> bool:
 
 
 def _stand_in(name: str) -> type:
-    """Return the class that stands for another; it makes dicts, which take items and a state."""
+    """Return a stand-in for another class; it builds dicts, which accept items and a state."""
     if _INERT.fullmatch(name):
         return type("Inert", (Inert,), {_STANDS_FOR: name})
 

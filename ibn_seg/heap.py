@@ -9,15 +9,15 @@ _MOST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc use freed memory again, where it would give it back to the system.
+    """Let glibc reuse freed memory instead of returning it to the system.
 
-    By default each big tensor is mapped afresh and its pages are zeroed at first touch, in every
-    image again; inference on a CPU can spend half of its time on that. For programs, not libraries:
-    it holds for the whole process, and for what it forks.
+    By default glibc maps each big tensor afresh, and the kernel zeroes its pages at first touch,
+    for every image. Inference on a CPU can spend half its time on that. Call this in programs, not
+    in libraries: it affects the whole process and its forks.
 
     Returns:
-        Whether it was done: not where the C library is another one, nor where variables of
-        glibc (MALLOC_..., GLIBC_TUNABLES) say how memory is to be treated.
+        Whether it was done. It is not done with another C library, or where glibc's variables
+        (MALLOC_..., GLIBC_TUNABLES) already set how memory is treated.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False
@@ -30,8 +30,9 @@ def keep_freed_memory() -> bool:
 def return_freed_memory() -> None:
     """Give the memory that is free at this moment back to the system.
 
-    Blocks of many sizes leave holes that the next ones do not fit in, so that a process which keeps
-    its freed memory grows with every large picture. Does nothing with another C library.
+    Freed blocks of many sizes leave holes that the next blocks do not fit into. A process that
+    keeps its freed memory therefore grows with every large picture. Does nothing with another C
+    library.
     """
     library = _glibc()
     if library is not None:

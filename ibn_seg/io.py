@@ -16,8 +16,8 @@ from ibn_seg.checkpoint_files import DAMAGE, check_kind, named_classes
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
 
-# The first version whose `weights_only=True` is the default and can be told of further classes
-# under the names that files have for them. Older ones also know fewer classes by themselves.
+# The first version where `weights_only=True` is the default and accepts further classes by the name
+# they have in files. Older versions also know fewer classes.
 RESTRICTED_SINCE = (2, 6)
 
 # The system's words for something else where a folder should be.
@@ -31,8 +31,9 @@ _ONE_READER = threading.Lock()
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block succeeds.
 
-    Readers see the old file or the whole new one, never a part; a failed block leaves nothing.
-    The temporary name keeps the suffix of `path`, because image writers choose the format by it.
+    Readers see the old file or the complete new one, never a part. A block that fails leaves
+    nothing behind. The temporary name keeps the suffix of `path`, because image writers choose the
+    format by it.
 
     Raises:
         EnvError: The folder cannot be written, or the disk is full.
@@ -119,17 +120,16 @@ def load_checkpoint(
 ) -> Any:
     """Load the tensors and plain values of a PyTorch checkpoint.
 
-    Every reader of checkpoints comes through here, so that all read the same files. Unpickling is
-    restricted to `torch.load(weights_only=True)`: nothing in a file is executed. Classes known as
-    harmless are read as they are (`harmless_classes`). An older PyTorch cannot be told of them and
-    refuses such files; nothing is loaded unrestricted then.
+    All checkpoint readers call this, so they all accept the same files. Unpickling is restricted to
+    `torch.load(weights_only=True)`: nothing in a file is executed. Classes known to be harmless
+    (`harmless_classes`) are read as they are. An older PyTorch does not accept these classes and
+    refuses such files. They are never loaded without the restriction.
 
     Args:
         path: A local file.
         map_location: The device that the tensors go to.
-        stand_ins: Where a file holds objects of other classes, such as the hyperparameters of
-            Lightning, put empty ones there. Who goes on from all of its content says False: the
-            file is refused.
+        stand_ins: Replace objects of other classes, such as Lightning's hyperparameters, by empty
+            ones. With False such a file is refused; use that to continue from its whole content.
 
     Raises:
         UserError: The file is missing, damaged, no checkpoint, or holds what may not be loaded.
@@ -166,8 +166,8 @@ def load_checkpoint(
 def _allowed(given: Iterable[Entry]) -> Iterator[None]:
     """Let the restricted unpickler call what is given, in this block only.
 
-    PyTorch keeps one list for the whole process: blocks of several threads follow each other, and
-    what the process has allowed by itself stays as it is.
+    PyTorch keeps one list for the whole process, so blocks in several threads run one after the
+    other. Classes that the process allowed itself stay allowed.
     """
     given = list(given)
     if not given:
@@ -185,7 +185,7 @@ def _allowed(given: Iterable[Entry]) -> Iterator[None]:
 
 
 def drop_training_state(path: str | os.PathLike) -> None:
-    """Leave of a checkpoint the network and what it is, not what only resuming needs.
+    """Keep a checkpoint's network and description; drop what only resuming needs.
 
     With the common optimisers that is a half or a third of the file.
 
@@ -206,7 +206,7 @@ def drop_training_state(path: str | os.PathLike) -> None:
 
 
 def _refusal(path: Path, version: Any, unknown: list[str]) -> UserError:
-    """Return the error for a file that the restricted reader of a version of PyTorch refused.
+    """Return the error for a file that a PyTorch version's restricted reader refused.
 
     Args:
         path: The file.

@@ -1,8 +1,8 @@
 """NumPy's numbers and arrays in a checkpoint, checked before NumPy is given them.
 
-NumPy trusts a pickle: a type of objects over given bytes, or a structure past the end of an array,
-makes it follow pointers that the file chose. Here a type is one of numbers, times or text, and an
-array has as many bytes as its shape needs.
+NumPy trusts a pickle. Objects over given bytes, or a structure past the end of an array, make it
+follow pointers that the file chose. Here only numbers, times and text are allowed, and an array
+must have as many bytes as its shape needs.
 """
 
 import math
@@ -36,7 +36,7 @@ class PickledType:
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
-        """Take the order of the bytes, and the unit of times; a structure is refused."""
+        """Set the byte order, and the unit of times; refuse a structure."""
         _, order, *structure = state[:5]
         if order not in _ORDERS or any(part is not None for part in structure):
             raise pickle.UnpicklingError("a checkpoint may not hold arrays of structures")
@@ -51,7 +51,7 @@ class PickledType:
 
 
 class PickledArray(np.ndarray):
-    """In the place of `numpy.ndarray` while a file is read: an array, empty until it has a state.
+    """Replaces `numpy.ndarray` while a file is read: an array that is empty until it gets a state.
 
     Args:
         kind: The class of the array, as NumPy's `_reconstruct` is given it; no subclass.

@@ -1,4 +1,4 @@
-"""The one look of progress on the terminal: label, bar, count, detail, elapsed time, time left."""
+"""The progress bar of all commands: label, bar, count, detail, elapsed time, time left."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def progress_bar(passing: bool = False) -> "Progress":
-    """Return a bar on stderr, to be used as a context manager; tasks take a field `detail`.
+    """Return a bar on stderr, to be used as a context manager; each task has a field `detail`.
 
     Where stderr is not a terminal, only the final state is printed.
 
@@ -56,7 +56,7 @@ def progress_callback(label: str, passing: bool = False) -> Iterator[Callable[[i
 
 @contextlib.contextmanager
 def progress_by_step() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each step of a block, moved by a callback that takes (step, done, total)."""
+    """Show a bar for each step of a block; a callback with (step, done, total) moves it."""
     tasks: dict[str, int] = {}
     with progress_bar() as bar:
 
@@ -70,7 +70,7 @@ def progress_by_step() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextlib.contextmanager
 def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each step of a block, moved by a callback that takes (step, done, total).
+    """Show a bar for each step of a block; a callback with (step, done, total) moves it.
 
     The counts are bytes, shown in MB.
     """

@@ -1,4 +1,4 @@
-"""What every result records, so that it can be explained and repeated: versions, commit, memory."""
+"""What every result records so that it can be explained and repeated: versions, commit, memory."""
 
 import contextlib
 import datetime
@@ -88,10 +88,11 @@ def utc_now() -> str:
 
 
 def cpu() -> str:
-    """Return the CPU's model and, if PyTorch is imported, which of its instructions that uses.
+    """Return the CPU's model and, if PyTorch is imported, the instruction set that it uses.
 
-    Its libraries sum in an order that depends on both, so that on another CPU the same training
-    ends with other numbers. For example 'Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz (AVX512)'.
+    PyTorch's libraries add numbers in an order that depends on both. The same training on another
+    CPU therefore gives slightly different numbers. Example: 'Intel(R) Xeon(R) Gold 6248 CPU @
+    2.50GHz (AVX512)'.
     """
     model, torch = _cpu_model(), sys.modules.get("torch")
     return f"{model} ({torch.backends.cpu.get_cpu_capability()})" if torch else model

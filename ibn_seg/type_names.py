@@ -1,9 +1,9 @@
-"""What the `type` of a config means, in each of the spellings that mmengine takes."""
+"""Compare the `type` of a config in any of the spellings that mmengine accepts."""
 
 import re
 
-# Packages whose classes stand in their registries under the bare name. A class of another package
-# may have the same name, and is not the one that is meant.
+# Packages that register their classes under the bare name. A class of another package may have the
+# same name but is a different class.
 _HOSTS = frozenset(("ibn_seg", "mmengine", "mmcv", "mmseg", "torch"))
 
 
@@ -11,7 +11,7 @@ def short_name(kind: object) -> str:
     """Return the name of a class without scope, package and module.
 
     Args:
-        kind: A `type` of a config: a name ('CheckpointHook'), a name with a scope
+        kind: A `type` in a config: a name ('CheckpointHook'), a name with a scope
             ('mmengine.CheckpointHook'), a full name ('mmengine.hooks.CheckpointHook') or a class.
 
     Returns:
@@ -24,12 +24,12 @@ def short_name(kind: object) -> str:
 
 
 def is_named(kind: object, *names: str) -> bool:
-    """Tell whether the `type` of a config is one of some classes, whatever its spelling.
+    """Tell whether the `type` of a config is one of the given classes, in any spelling.
 
     Args:
         kind: As for `short_name`.
-        names: Bare names of classes of ibn_seg, mmengine, mmcv, mmseg or PyTorch. A class of the
-            same name in another package, say 'my_code.CheckpointHook', is none of them.
+        names: Bare names of classes of ibn_seg, mmengine, mmcv, mmseg or PyTorch. A class of
+            another package with the same name, say 'my_code.CheckpointHook', does not match.
     """
     if short_name(kind) not in names:
         return False

@@ -16,7 +16,7 @@ import cv2
 
 from ibn_seg.errors import EnvError, UserError
 
-# Batches that wait for a worker, per worker: enough that none idles, few enough to hold little.
+# Batches queued per worker: enough to keep each one busy, few enough to save memory.
 _AHEAD = 4
 
 
@@ -46,7 +46,7 @@ def run_batches(
         finally:
             cv2.setNumThreads(threads)
         return
-    # Forked copies of a process whose OpenCV threads run may hang; spawned ones start clean.
+    # Forking a process with running OpenCV threads may hang the copies; spawned ones start clean.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker)
     waiting: collections.deque = collections.deque()
@@ -77,12 +77,12 @@ def default_workers() -> int:
 def _no_interrupts() -> Iterator[None]:
     """Put Ctrl-C off while processes are started, and keep it from them for good.
 
-    It reaches the whole process group, but the parent ends its workers itself. A worker whose
-    start is interrupted, or that is interrupted while it starts, prints a traceback.
+    The signal reaches the whole process group, but the parent ends its workers itself. A worker
+    that is interrupted while it starts prints a traceback.
     """
     seen: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    # Other threads may receive the signal, whose Python handler then runs in the main one.
+    # Other threads may receive the signal; Python then runs its handler in the main thread.
     if main:
         handler = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -1,4 +1,4 @@
-"""Checked values of a plan file: every mistake is one line that names file, key and way out."""
+"""Read values of a plan file; each mistake gives one line with file, key and remedy."""
 
 import math
 import re
@@ -160,7 +160,7 @@ class Reader:
         return given
 
     def _plain(self, value: Any, key: str) -> None:
-        """Refuse what YAML reads in another way than people mean, and what JSON cannot hold."""
+        """Refuse values that YAML reads differently than meant, and values JSON cannot hold."""
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             mantissa, _, exponent = value.lower().partition("e")
             fixed = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
