@@ -1,7 +1,8 @@
-"""The table of methods: a file beside this one and a line here make a method.
+"""The table of methods. To add a method, add a file beside this one and a line here.
 
-A file NAME.py has `METHOD`, see `ibn_seg.methods.method.Method`. Plans (`methods: [BN, IBN-a]`),
-configs (`experiment = dict(method='IBN-a')`) and leaderboards know a method by its name.
+A file NAME.py defines `METHOD`, see `ibn_seg.methods.method.Method`. Plans (`methods: [BN,
+IBN-a]`), configs (`experiment = dict(method='IBN-a')`) and leaderboards refer to a method by its
+name.
 """
 
 import sys
@@ -18,7 +19,7 @@ BASELINE = next(iter(METHODS))
 
 
 def complete_named(config: MutableMapping[str, Any]) -> None:
-    """Add to a config what the method that its `experiment.method` names has and it does not say.
+    """Add settings that the method of `experiment.method` has and the config lacks.
 
     Names that are not in the table are the user's own, and change nothing. What else the config
     says is told in one line on stderr.

@@ -1,9 +1,9 @@
-"""A method: a named change of a config, with where it was published and what it needs.
+"""A method: a named change of a config, with its publication and its requirements.
 
-Everything that a method does is said in the config: layers and losses are parts of `model`,
-transforms are steps of the pipelines, hooks act while training, and what happens at test time is a
-part of `model` or of `test_cfg`. So a method is a mapping of settings by dotted key, and what it is
-made of is registered with mmengine like all else.
+The config says everything that a method does. Layers and losses are parts of `model`. Transforms
+are steps of the pipelines. Hooks act during training. Test-time changes are parts of `model` or of
+`test_cfg`. So a method is a mapping from dotted keys to settings. Its components are registered
+with mmengine like all others.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -51,7 +51,7 @@ class Method:
                 del parent[last]
         for key, value in self.settings.items():
             parent, last = self._parent(config, key)
-            # Absent and None are the same, and a config that has it either way stays as it is.
+            # Absent and None mean the same; a config with either stays as it is.
             if value is not None or last in parent:
                 parent[last] = value
         self._check_backbone(config)
@@ -59,7 +59,8 @@ class Method:
     def complete(self, config: MutableMapping[str, Any]) -> None:
         """Add what a config that names this method leaves out; what it says stays.
 
-        With a backbone of others nothing is added: it may be this method in its own way.
+        If the backbone is not one of ours, nothing is added: the config may implement this method
+        in its own way.
 
         Args:
             config: A config of mmengine, which is changed.
@@ -72,7 +73,7 @@ class Method:
                 parent[last] = value
 
     def conflicts(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a config, by key, that are not those of this method."""
+        """Return the config's settings, by key, that differ from this method's."""
         if self._said_otherwise(config):
             return {}
         found = {}
@@ -83,7 +84,7 @@ class Method:
         return found
 
     def _parent(self, config: MutableMapping[str, Any], key: str) -> tuple[Any, str]:
-        """Return the part of a config that holds a key, and the key's last word."""
+        """Return the part of a config that holds a key, and the last word of the key."""
         where, _, last = key.rpartition(".")
         _, part = _find(config, where)
         if not isinstance(part, MutableMapping):
