@@ -21,9 +21,9 @@ from ibn_seg.layers.single_pass import has_relu, is_watched, with_relu
 
 
 class _OfFused(nn.Module):
-    """A module of a fused network, which takes the state of networks fused alike only."""
+    """A module of a fused network, which loads only the state of networks fused in the same way."""
 
-    # Names of tensors that the norm in this place had, and this module has not.
+    # Names of tensors that the original norm had and this module lacks.
     gone = ("running_mean",)
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *args: Any) -> None:
@@ -38,7 +38,7 @@ class _OfFused(nn.Module):
 
 
 class Folded(_OfFused):
-    """Where a batch norm was that is a part of the convolution before it now; does nothing."""
+    """Replaces a batch norm that was folded into the convolution before it; does nothing."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return `x`."""
@@ -46,7 +46,7 @@ class Folded(_OfFused):
 
 
 class ScaleShift(_OfFused):
-    """A batch norm in evaluation mode as one scale and one shift of each channel.
+    """A batch norm in evaluation mode, as one scale and one shift per channel.
 
     Args:
         norm: The batch norm, with running statistics.
@@ -132,8 +132,8 @@ class FusedInstanceNorm(_OfFused):
     def direct(self, x: torch.Tensor) -> bool:
         """Return whether writing over tensors is allowed, precise enough and worth it.
 
-        Compilers, exporters and tracers know the plain formulation better. It also keeps statistics
-        of half precision in float32, and gradients where they are asked for.
+        Compilers, exporters and tracers handle the plain formulation better. It also keeps
+        statistics of half-precision inputs in float32, and gradients where needed.
         """
         if is_compiling() or torch.jit.is_tracing() or is_watched():
             return False
@@ -149,15 +149,15 @@ class FusedInstanceNorm(_OfFused):
 class FusedIBN(nn.Module):
     """An `IBN` in evaluation mode, whose batch-norm channels need little or nothing.
 
-    Where these are folded into the convolution before it, the instance norm is written over its
-    share of the convolution's output, and the other channels are not touched: nothing is copied and
-    nothing is joined.
+    If the batch norm is folded into the convolution before it, the instance norm writes over its
+    own channels of the convolution's output. The other channels stay untouched, so nothing is
+    copied or concatenated.
 
     Args:
         ibn: The layer.
         relu: Apply a ReLU to the result.
-        folded: Whether its batch norm is a part of the convolution before it, whose output nothing
-            else reads.
+        folded: Whether the batch norm is folded into the convolution before it. No other layer may
+            read that convolution's output.
 
     Attributes:
         IN: The instance norm, with the tensors of that of `ibn`.
@@ -226,10 +226,10 @@ def _normalise(
     eps: float,
     overwrite: bool,
 ) -> torch.Tensor:
-    """Return the instance norm of `x`, by passes that are fast whatever the strides are."""
+    """Return the instance norm of `x`, by passes that are fast for any memory layout."""
     size = x.shape[2] * x.shape[3]
     mean = x.mean((2, 3), keepdim=True)
-    # Centred first: the mean of squares would lose what a large mean has too many of.
+    # Subtract the mean first: with a large mean, the mean of squares loses too many digits.
     x = x.sub_(mean) if overwrite else x - mean
     var = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square_().div_(size)
     scale = torch.rsqrt(var + eps)

@@ -28,10 +28,11 @@ class IBN(nn.Module):
         Input and output are (N, channels, H, W); channels-last memory is kept. In training mode
         H * W > 1.
 
-    `torch.fx` and TorchScript take it apart into its norms; run as it is it may be one pass of C.
+    `torch.fx` and TorchScript trace it as its separate norms. In eager mode it may run as a single
+    C pass.
 
     Raises:
-        UserError: `ratio` is not between 0 and 1, or leaves one of the two without a channel.
+        UserError: `ratio` is not between 0 and 1, or leaves one of the norms without channels.
     """
 
     # TorchScript would compile them, and knows no tuple of modules.

@@ -26,8 +26,8 @@ SWITCH = "IBN_SEG_KERNEL"
 DEFAULT = "auto"
 _VALUES = ("auto", "plain", "triton")
 _SOURCE = Path(__file__).with_name("ibn_native.c")
-# No -ffast-math: NaN and infinity go through as in PyTorch, and sums keep their order. No OpenMP:
-# the threads are those of PyTorch's own runtime, a second one in a process would fight it.
+# No -ffast-math: NaN and infinity behave as in PyTorch, and sums keep their order. No OpenMP: the
+# passes use the threads of PyTorch's own runtime. A second runtime would compete with it.
 _FLAGS = (
     "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=fast", "-fPIC", "-shared", "-Wno-psabi",
@@ -70,7 +70,7 @@ def allowed(device: str) -> bool:
 
 
 def library() -> ctypes.CDLL | None:
-    """Return the compiled passes, or None where there are none; a debug line in the log says why.
+    """Return the compiled passes, or None if there are none; the log has the reason at debug level.
 
     The first call on a machine compiles them, which takes one to two seconds.
     """
@@ -80,7 +80,7 @@ def library() -> ctypes.CDLL | None:
 
 @functools.cache
 def parallel() -> int | None:
-    """Return the address by which PyTorch's own OpenMP runtime runs a function in its threads."""
+    """Return the address of the function with which PyTorch's OpenMP runtime starts its threads."""
     # The search goes through PyTorch's libraries and what they have loaded, nothing else.
     runtime = ctypes.CDLL(torch._C.__file__)
     try:
@@ -100,7 +100,7 @@ def _library() -> ctypes.CDLL | None:
 
 
 def _compiled() -> Path:
-    """Return the library for this machine, compiled now if it is not in the cache.
+    """Return the library for this machine; compile it first if the cache does not have it.
 
     Raises:
         OSError: This machine has no compiler, or no cache that is safe.
@@ -177,7 +177,7 @@ def _processor() -> str:
 
 
 def _load(path: Path) -> ctypes.CDLL:
-    """Load the library; one that does not fit is removed, to be compiled again next time."""
+    """Load the library; remove one that does not load, so that it is compiled again."""
     try:
         loaded = ctypes.CDLL(str(path))
         loaded.ibn_problem_size.restype = ctypes.c_int64

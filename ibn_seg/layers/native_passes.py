@@ -8,7 +8,7 @@ import torch
 from ibn_seg.layers import native
 from ibn_seg.layers.passes import Plan
 
-# The longest vectors of the C file, which in channels-last memory run along the channels.
+# The longest vectors in the C file; in channels-last memory they run along the channels.
 _LANES = 16
 # Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).
 _VALUES_PER_THREAD = 32768

@@ -1,4 +1,4 @@
-"""What single passes over a tensor are to do, and how their implementations are called."""
+"""What a single pass over a tensor should do, and how its implementations are called."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -42,10 +42,10 @@ class Passes(Protocol):
 
         Args:
             x: The input, shape (N, C, H, W).
-            tensors: Scale and shift of the instance norm, scale, shift, running mean and running
-                variance of the batch norm; None where there is none.
+            tensors: Scale and shift of the instance norm; scale, shift, running mean and running
+                variance of the batch norm. A tensor that does not exist is None.
             found: Receives mean and unbiased variance of the batch, shape (2, channels of the batch
-                norm); None where the running statistics are taken, or there is no batch norm.
+                norm). None if the running statistics are used, or if there is no batch norm.
             plan: What to do.
         """
 

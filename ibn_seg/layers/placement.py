@@ -1,4 +1,4 @@
-"""Which norm of which block is replaced by what: the one definition of the variants.
+"""Which norm replaces which norm in which block: the one definition of the variants.
 
 A new variant is one entry in `VARIANTS`. What an entry names is built; nothing else is.
 """
@@ -22,10 +22,11 @@ class Variant:
     Attributes:
         stages: The residual stages (from 0) that `ibn='...'` marks.
         first_norm: Builds the first norm of every block of a marked stage (of every third layer in
-            a DenseNet). It is called like `IBN`: with the number of channels, `ratio`, `norm_layer`
-            and, in a DenseNet, `instance_first`. None: it is the batch norm.
-        norm_after_addition: Builds a norm from its number of channels. The last block of a marked
-            stage has it after the residual addition and before the last ReLU. None: there is none.
+            a DenseNet). Called like `IBN`: with the number of channels, `ratio`, `norm_layer` and,
+            in a DenseNet, `instance_first`. None keeps the batch norm.
+        norm_after_addition: Builds a norm from its number of channels. In the last block of a
+            marked stage it follows the residual addition and precedes the last ReLU. None adds no
+            norm.
         stem: Whether `ibn='...'` makes the stem's (last) norm an instance norm.
     """
 
@@ -56,8 +57,8 @@ class Placement:
     """Where a residual network has instance norms.
 
     A stage marked 'a' has an `IBN` as the first norm of every block. A stage marked 'b' has an
-    affine instance norm in its last block, after the residual addition and before the last ReLU.
-    In general a stage has what the entry of its mark in `VARIANTS` builds.
+    affine instance norm in its last block, after the residual addition and before the last ReLU. In
+    general, the entry of a stage's mark in `VARIANTS` says what the stage gets.
 
     Attributes:
         stages: The name of a variant or None for each residual stage.
@@ -111,7 +112,7 @@ class Placement:
         return cls(stages, bool(ibn_stem))
 
     def first_norm(self, stage: int) -> Callable[..., nn.Module] | None:
-        """Return what builds the first norm of every block of `stage` (from 0); see `Variant`."""
+        """Return what builds the first norm of each block of `stage` (from 0); see `Variant`."""
         mark = self.stages[stage]
         return None if mark is None else VARIANTS[mark].first_norm
 
@@ -138,7 +139,7 @@ class Placement:
 
 
 def check_ratio(ratio: object, placement: Placement, default: float) -> None:
-    """Raise unless a backbone's `ibn_ratio` is allowed, and has a norm that it is about.
+    """Raise unless a backbone's `ibn_ratio` is allowed and applies to one of its norms.
 
     Args:
         ratio: Share of the channels of an `IBN` that are instance-normalised.

@@ -37,7 +37,8 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
         """Return what `forward` does; TorchScript knows no `super()`."""
         if not torch.jit.is_scripting():
             if not is_tensor(x):
-                # The mode of what `torch.fx` makes may change later: one pixel is allowed in both.
+                # Users may later change the mode of a module made by `torch.fx`: allow one pixel in
+                # both modes.
                 return normalised(x, self.weight, self.bias, self.eps, False)
             if not torch.jit.is_tracing() and not is_trivial(x, self.training):
                 return with_right_gradients(self._by_pytorch(x))
@@ -61,7 +62,7 @@ def normalised(
 ) -> torch.Tensor:
     """Return the instance norm of `x`, whose gradients are right in every memory format.
 
-    A map of one pixel is its own mean: what is left is the shift.
+    The mean of a one-pixel map is the pixel itself, so only the shift remains.
 
     Args:
         x: The input, shape (N, C, H, W) or (C, H, W).
@@ -84,8 +85,8 @@ def normalised(
             y = y + bias.view(1, -1, 1, 1)
         y = y.to(x.dtype)
     else:
-        # Of feature maps of one sample PyTorch's own gradient is wrong (see
-        # `with_right_gradients`), of rows it is right, and the results are the same.
+        # For feature maps of one sample PyTorch's own gradient is wrong (see
+        # `with_right_gradients`). For rows it is right, and the results are the same.
         rows = F.instance_norm(batch.flatten(2), weight=weight, bias=bias, eps=eps)
         y = rows.view(batch.shape)
     return y.squeeze(0) if x.dim() == 3 else y
@@ -99,7 +100,7 @@ def is_tensor(x: Any) -> bool:
 def is_trivial(x: torch.Tensor, training: bool) -> bool:
     """Return whether PyTorch's instance norm refuses `x` where a batch norm does not.
 
-    So it does with empty batches and, whatever the mode, with maps of one pixel.
+    It also does so with empty batches and, in any mode, with maps of one pixel.
     """
     if x.dim() == 4 and x.size(0) == 0:
         return True
@@ -107,10 +108,10 @@ def is_trivial(x: torch.Tensor, training: bool) -> bool:
 
 
 def with_right_gradients(y: torch.Tensor) -> torch.Tensor:
-    """Return `y`, which PyTorch's instance norm has made, in a way that gradients are right.
+    """Return `y`, the output of PyTorch's instance norm, so that its gradients are right.
 
-    Of one sample PyTorch (2.1 to 2.14 at least) returns wrong gradients without a word when the
-    gradient of `y` is channels-last.
+    For one sample PyTorch (at least 2.1 to 2.14) silently returns wrong gradients if the gradient
+    of `y` is channels-last.
     """
     if not is_compiling() and y.requires_grad:
         y.register_hook(torch.Tensor.contiguous)

@@ -1,8 +1,9 @@
-"""Instance and batch norm of one tensor in single passes, and the same in PyTorch's own terms.
+"""Instance and batch norm of one tensor in single passes, with the same in plain PyTorch.
 
-On CPUs the passes are of C: float32, contiguous or channels-last. On GPUs there are some of Triton,
-half precision included, which only the switch turns on. Everything else is left to the plain
-layers, and so is what looks into them: hooks, `torch.compile`, tracing, `torch.func`.
+On CPUs the passes are written in C, for float32 tensors that are contiguous or channels-last. On
+GPUs they are written in Triton, also for half precision; only the switch turns these on. The plain
+layers do the rest. They also run wherever something looks into them: hooks, `torch.compile`,
+tracing, `torch.func`.
 """
 
 import functools
@@ -32,9 +33,9 @@ _log = logging.getLogger(__name__)
 
 
 def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | None = None) -> bool:
-    """Return whether single passes can do what the norms would do to their channels of `x`.
+    """Return whether single passes can replace these norms for `x`.
 
-    With a batch norm both are parts of a layer, and would not be called.
+    With a batch norm, both norms are parts of a layer and would not be called.
     """
     # First, so that `torch.compile` sees no more than this.
     if is_compiling() or not is_tensor(x):
@@ -51,7 +52,7 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
 
 
 def has_relu(x: torch.Tensor) -> bool:
-    """Return whether passes for the device of `x`, if there are any, can apply a ReLU."""
+    """Return whether there are passes for the device of `x` that can apply a ReLU."""
     return not is_compiling() and x.device.type in _WITH_RELU
 
 
@@ -63,7 +64,7 @@ def with_relu(
     first: int = 0,
     relu: bool = True,
 ) -> torch.Tensor | None:
-    """Return what norms that `ibn_seg.fuse` made and a ReLU make of `x`, all in one; else None.
+    """Return norms made by `ibn_seg.fuse` and a ReLU applied to `x` in one pass, or None.
 
     `has_relu` must have agreed. It is None where `usable` would not agree, or gradients are wanted.
 
@@ -93,7 +94,7 @@ def with_relu(
 
 
 def _offered(x: torch.Tensor) -> Passes | None:
-    """Return the passes for `x` if the switch lets them be used, and nothing looks into them."""
+    """Return the passes for `x` if the switch allows them and nothing looks into the layers."""
     if is_watched() or not native.allowed(x.device.type):
         return None
     passes = _passes(x.device)
@@ -118,7 +119,7 @@ def _triton_passes() -> Passes | None:
 
 
 def _may_be_skipped(norm: nn.Module) -> bool:
-    """Return whether a norm is PyTorch's own and nobody waits for it to be called."""
+    """Return whether a norm is PyTorch's own class and has no hooks waiting for its call."""
     return (
         type(norm).forward in _FORWARDS and "forward" not in norm.__dict__ and not _is_hooked(norm)
     )
@@ -146,7 +147,7 @@ def is_watched() -> bool:
 
 
 def _is_image(x: torch.Tensor, channels: int) -> bool:
-    """Return whether `x` is a batch of feature maps, and nothing but a tensor in memory."""
+    """Return whether `x` is a batch of feature maps and an ordinary tensor in memory."""
     return (
         not torch.jit.is_tracing()
         and _is_plain(x, x.device)
@@ -215,7 +216,7 @@ def normalise(
 
 
 def _run(x: torch.Tensor, *arguments: torch.Tensor | Plan | None) -> torch.Tensor:
-    """Run the passes, with what a backward pass needs if there is going to be one."""
+    """Run the passes, and keep what a backward pass needs if one will follow."""
     if torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in (x, *arguments[:4])
     ):

@@ -15,16 +15,16 @@ from ibn_seg.layers.plain_instance import is_tensor
 class SynchronisedBatchNorm(_BatchNorm):
     """`nn.SyncBatchNorm` that works on CPUs as well, with the same arguments and state dict.
 
-    Each process normalises its part of the batch, which may be of any size, even empty, with the
-    statistics of the whole: together they give the output, the running statistics and the gradients
-    of one process that has it all. On a GPU it is `nn.SyncBatchNorm`'s own code that runs. In
-    evaluation mode, in a single process and in a group of one it is a plain batch norm.
+    Each process normalises its part of the batch with the statistics of the whole batch. A part may
+    have any size, even empty. Output, running statistics and gradients together equal those of one
+    process with the whole batch. On a GPU it runs `nn.SyncBatchNorm`'s own code. In evaluation
+    mode, in a single process and in a group of one it is a plain batch norm.
 
-    It is no subclass of `nn.SyncBatchNorm`, as `DistributedDataParallel` refuses these on CPUs.
-    Every process of the group has to call it the same number of times, backward passes included. It
-    can be differentiated twice, forward (`torch.func.jvp`), and by `torch.func.grad`. As with
-    `nn.BatchNorm2d`, the running statistics must not be updated inside `torch.func`: give them
-    through `functional_call`, or use `track_running_stats=False`.
+    It is no subclass of `nn.SyncBatchNorm`, because `DistributedDataParallel` refuses that class on
+    CPUs. Every process of the group has to call it the same number of times, backward passes
+    included. It can be differentiated twice, forward (`torch.func.jvp`), and by `torch.func.grad`.
+    As with `nn.BatchNorm2d`, the running statistics must not be updated inside `torch.func`. Pass
+    them through `functional_call`, or use `track_running_stats=False`.
 
     Args:
         num_features: Number of channels.
@@ -74,8 +74,9 @@ class SynchronisedBatchNorm(_BatchNorm):
     ) -> nn.Module:
         """Return `module` with every batch norm synchronised, those inside `IBN` included.
 
-        As `nn.SyncBatchNorm.convert_sync_batchnorm`, which works on our networks too: parameters
-        and buffers stay the same tensors, `module` itself is changed unless it is a batch norm.
+        It works like `nn.SyncBatchNorm.convert_sync_batchnorm`, and on the networks of this package
+        too. Parameters and buffers stay the same tensors. `module` itself is changed unless it is a
+        batch norm.
         """
         return _replaced(
             module,
@@ -169,8 +170,8 @@ def _statistics(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return count, mean and biased variance of each channel over all processes.
 
-    The moments of the parts are put together around the common mean (Chan, Golub and LeVeque, 1979,
-    equation 2.1), which loses no digits where the mean is large, in one message.
+    One message combines the moments of the parts around the common mean, so a large mean costs no
+    digits (Chan, Golub and LeVeque, 1979, equation 2.1).
     """
     dims = [0, *range(2, x.dim())]
     if x.numel():
@@ -194,7 +195,7 @@ def _replaced(
     made: Callable[[_BatchNorm], nn.Module],
     known: dict[nn.Module, nn.Module] | None = None,
 ) -> nn.Module:
-    """Return `module` with the norms that are meant replaced, each once under all its names."""
+    """Return `module` with its batch norms replaced, each once under all its names."""
     known = {} if known is None else known
     if module not in known:
         known[module] = made(module) if meant(module) else module

@@ -1,9 +1,9 @@
-"""The kernels of `triton_passes`: one program is one tile, or a few, of some channels of a sample.
+"""The kernels of `triton_passes`: a program handles one or a few tiles of one sample.
 
-Values are float32 within a tile, around the tile's own mean, so that a large mean costs no digits.
-What tiles give is put together in float64, in an order that the shape alone decides: results are
-the same in every run. In memory a sample is (C, P) or, with LAST, (P, C), where P is the number of
-its pixels; other arrays are (N, C) or, with parts of a sample, (N, parts, C).
+Values are float32 within a tile, around the tile's own mean, so a large mean costs no digits.
+Results of tiles are combined in float64, in an order that depends only on the shape: every run
+gives the same result. In memory a sample is (C, P) or, with LAST, (P, C), where P is its number of
+pixels. Other arrays are (N, C) or, with parts of a sample, (N, parts, C).
 """
 
 import triton
@@ -12,7 +12,7 @@ import triton.language as tl
 
 @triton.jit
 def _where(group, C, first, last, BC: tl.constexpr):
-    """Return the channels of a group, whether they exist, have an instance norm, and their place.
+    """Return a group's channels, whether they exist and have an instance norm, and their place.
 
     The place is that among the channels of their norm.
     """
@@ -24,7 +24,7 @@ def _where(group, C, first, last, BC: tl.constexpr):
 
 @triton.jit
 def _offsets(c, p, C, P, LAST: tl.constexpr):
-    """Return where channels and pixels of a tile are, from the beginning of a sample."""
+    """Return the offsets of a tile's channels and pixels from the start of a sample."""
     return p[None, :] * C + c[:, None] if LAST else c[:, None] * P + p[None, :]
 
 
@@ -78,7 +78,7 @@ def moments_of_parts(
 def _together(
     means, squares, at, C, rows, size, total, c, exists, BC: tl.constexpr, BR: tl.constexpr
 ):
-    """Put moments of rows from `at` on together; a row has `size` values, the last ones fewer.
+    """Combine moments of rows from `at` on; a row has `size` values, the last ones fewer.
 
     Chan, Golub and LeVeque, 1979, equation 2.1, for all rows at once.
     """
@@ -125,9 +125,9 @@ def finish_forward(
     batch_mean, batch_var, moments, factors, N, C, P, first, last, instance_eps, batch_eps,
     BATCH: tl.constexpr, BATCH_STATISTICS: tl.constexpr, BC: tl.constexpr, BR: tl.constexpr,
 ):  # fmt: skip
-    """From the moments of samples to those of the norms, and to the factors of `apply`.
+    """Turn moments of samples into those of the norms, and into the factors of `apply`.
 
-    Without BATCH the channels that are not the instance norm's are left as they are.
+    Without BATCH, channels outside the instance norm stay as they are.
     """
     c, exists, instance, place = _where(tl.program_id(0), C, first, last, BC)
     inner, outer = exists & instance, exists & ~instance & BATCH
@@ -221,7 +221,7 @@ def finish_backward(
     factors, N, C, P, first, last,
     BATCH_STATISTICS: tl.constexpr, BC: tl.constexpr, BR: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of scale and shift from the sums over samples, and the factors of `gradient`."""
+    """Compute gradients of scale and shift from sums over samples, and factors of `gradient`."""
     c, exists, instance, place = _where(tl.program_id(0), C, first, last, BC)
     total, product = tl.zeros((BC,), tl.float64), tl.zeros((BC,), tl.float64)
     scaled = tl.zeros((BC,), tl.float64)

@@ -1,7 +1,7 @@
 """The passes of `triton_kernels` over tensors on a GPU, in float32, float16 or bfloat16.
 
-Statistics, scales, shifts and their gradients are float32. No time of them is known: block sizes
-are those that are usual, not the best of several.
+Statistics, scales, shifts and their gradients are float32. They have not been timed: the block
+sizes are common choices, not tuned ones.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from ibn_seg.layers import triton_kernels as kernels
 from ibn_seg.layers.passes import Plan
 
 _TYPES = (torch.float32, torch.float16, torch.bfloat16)
-# Values of a tile: 16 of each thread, with the four warps that are Triton's default. With twice as
-# many, compiled for an H100, some kernels need more registers than there are.
+# Values of a tile: 16 per thread, with Triton's default of four warps. With twice as many, some
+# kernels need more registers than an H100 has.
 _TILE = 2048
-# Channels of a tile in channels-last memory: 64 bytes and more, which are read at once.
+# Channels of a tile in channels-last memory: 64 bytes or more, read at once.
 _CHANNELS = 32
-# Planes are cut in parts until there are this many programs, enough for every GPU.
+# Planes are split until there are this many programs, enough for every GPU.
 _PROGRAMS = 2048
 # Channels and rows of a program that puts results of others together.
 _GROUP, _ROWS = 16, 32
@@ -107,7 +107,7 @@ def backward(
 
 
 def _sample_moments(x: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """Return mean and squares around it of each sample and channel, shape (2, N, C).
+    """Return the mean and the squares around it for each sample and channel, shape (2, N, C).
 
     Where the running statistics are taken the batch norm's channels are left out.
     """
@@ -140,7 +140,7 @@ def _memory(x: torch.Tensor) -> torch.memory_format:
 def _tiling(x: torch.Tensor) -> tuple[dict[str, int | bool], int, int]:
     """Return memory and tiles as kernels want them, the tiles of a row, and the rows.
 
-    A row is the plane of one channel, or the planes of some neighbouring ones.
+    A row is the plane of one channel, or the planes of neighbouring channels.
     """
     samples, channels, pixels = _sizes(x)
     wide, high = triton.next_power_of_2(channels), triton.next_power_of_2(pixels)
@@ -156,6 +156,6 @@ def _tiling(x: torch.Tensor) -> tuple[dict[str, int | bool], int, int]:
 
 
 def _parts(tiles: int, rows: int) -> tuple[int, int]:
-    """Return in how many parts a row is read, and the tiles of one part."""
+    """Return the number of parts in which a row is read, and the tiles of one part."""
     steps = max(1, tiles // triton.cdiv(_PROGRAMS, rows))
     return triton.cdiv(tiles, steps), steps
