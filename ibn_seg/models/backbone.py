@@ -31,10 +31,10 @@ class FeatureInfo:
 
 
 class Backbone(nn.Module, abc.ABC):
-    """A network that returns logits if it has a classifier, feature maps if it has none.
+    """A network that returns logits if it has a classifier, and feature maps otherwise.
 
-    It is cut into a stem, the stem's pooling and stages, so that hosts can take more than what
-    `forward` returns.
+    It is divided into a stem, the stem's pooling and stages, so that hosts can use more than the
+    output of `forward`.
 
     Attributes:
         classifier_name: Name of the linear classifier; present only where `num_classes` was given.
@@ -104,8 +104,8 @@ class Backbone(nn.Module, abc.ABC):
     def depth_points(self) -> dict[str, str]:
         """Return module paths by layer name, in the order of depth: stem, blocks or dense layers.
 
-        The names depend on family and depth alone, so that BN, IBN-a and IBN-b can be compared
-        layer by layer; the module at each path is called once in a forward pass.
+        The names depend only on family and depth, so BN, IBN-a and IBN-b can be compared layer by
+        layer. The module at each path is called once in a forward pass.
         """
 
     @abc.abstractmethod

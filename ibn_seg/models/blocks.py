@@ -57,8 +57,8 @@ class ResidualBlock(nn.Module, abc.ABC):
     Attributes:
         expansion: Output channels over `planes`.
         last_norm: Name of the norm that `zero_init_residual` sets to zero.
-        IN: The instance norm of variant b, after the addition and before the last ReLU; present
-            only where the placement has one.
+        IN: The instance norm of variant b, after the addition and before the last ReLU. Present
+            only if the placement has one.
     """
 
     expansion: int
@@ -152,8 +152,8 @@ class Bottleneck(ResidualBlock):
 
     Args:
         in_channels: Channels of the input.
-        planes: A quarter of the output channels, from which `layers.width` makes the channels of
-            the 3x3 convolution.
+        planes: A quarter of the output channels. `layers.width` computes the channels of the 3x3
+            convolution from it.
         layers: What the block is made of.
         stride: Stride of the convolution that `layers.style` names.
         dilation: Dilation of the 3x3 convolution.

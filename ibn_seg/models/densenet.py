@@ -41,7 +41,7 @@ ARCHITECTURES: dict[int, Architecture] = {
 # Channels between the two convolutions of a layer, over the growth rate.
 _BOTTLENECK = 4
 # Every third layer of a marked block has an IBN, with instance norm on the last 40 % of its
-# channels (the reference implementation; the paper has no DenseNet).
+# channels. This follows the reference implementation; the paper has no DenseNet.
 IBN_EVERY = 3
 IBN_RATIO = 0.4
 
@@ -134,22 +134,22 @@ class Transition(nn.Module):
 class DenseNet(Backbone):
     """DenseNet (Huang et al., CVPR 2017) with instance norms where a placement has them.
 
-    With `num_classes` the network is a classifier and returns logits, shape (N, num_classes);
-    without, it returns a tuple with the output of every stage in `out_indices`: a dense block's
-    feature map after the norm and ReLU that follow it.
+    With `num_classes` the network is a classifier and returns logits, shape (N, num_classes).
+    Without it, the network returns a tuple with the output of every stage in `out_indices`. That is
+    a dense block's feature map after the following norm and ReLU.
 
     Args:
         depth: 121, 161, 169 or 201.
         in_channels: Channels of the image.
-        strides: Stride before each dense block, after the stem's 4: the pooling of the transition,
-            which 1 leaves out. The first is 1.
+        strides: Stride before each dense block, after the stem's 4, by the transition's pooling; 1
+            leaves the pooling out. The first is 1.
         dilations: Dilation of the 3x3 convolutions of each dense block.
         out_indices: Stages (from 0) whose outputs are returned.
         frozen_stages: Freeze the stem (0) and the first stages (1 to 4); -1 freezes nothing.
         norm_eval: Keep batch norms in eval mode while training.
         with_cp: Recompute concatenations, norms and 1x1 convolutions in the backward pass.
-        ibn: 'a' or None: every third layer of the first three dense blocks starts with an IBN
-            (the last 40 % of the channels have the instance norm), as in the reference.
+        ibn: 'a' or None. With 'a', every third layer of the first three dense blocks starts with an
+            IBN, as in the reference. The last 40 % of its channels have the instance norm.
         ibn_stages: 'a' or None for each stage, instead of `ibn`.
         ibn_ratio: Share of the channels that have the instance norm, strictly between 0 and 1.
         num_classes: Classes of the classifier, or None for a backbone.

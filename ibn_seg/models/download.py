@@ -31,9 +31,9 @@ class _CutError(Exception):
 def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
     """Fetch a file, unless it is there already.
 
-    What has arrived of a file whose hash is known is kept beside it (`.part`), so that a download
-    that was cut goes on, in this call or in the next. Several processes may ask for the same file:
-    one fetches it, the others wait.
+    If the hash of a file is known, an interrupted download is kept beside it (`.part`). This call
+    or the next one continues it. Several processes may ask for the same file: one fetches it, the
+    others wait.
 
     Args:
         url: An http(s) address.

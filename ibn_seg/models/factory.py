@@ -60,8 +60,8 @@ def create_model(
         options: Further arguments of the network class.
 
     Returns:
-        The model, in training mode. Images of any size (N, 3, H, W) go in; logits, shape
-        (N, num_classes), or feature maps come out; `feature_info` describes the latter.
+        The model, in training mode. It takes images of any size (N, 3, H, W). It returns logits,
+        shape (N, num_classes), or feature maps, which `feature_info` describes.
 
     Raises:
         UserError: An unknown name, output stride or option; weights that were never published.
@@ -106,7 +106,7 @@ def network_settings(name: str, output_stride: int = 32, **options: Any) -> dict
 
 
 def published_weights(name: str) -> dict[str, torch.Tensor]:
-    """Return the tensors that the authors published for a model, under the names of its network.
+    """Return the tensors that the authors published for a model, under our network's names.
 
     Args:
         name: One of `list_models()`.

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def say_not_finite(network: nn.Module, path: object) -> None:
-    """Say in one line on stderr which loaded weights are NaN or infinite; nothing if none is.
+    """Name in one line on stderr any loaded weights that are NaN or infinite.
 
     Args:
         network: With its weights loaded. Its parameters and buffers are looked at.
@@ -28,7 +28,7 @@ def say_not_finite(network: nn.Module, path: object) -> None:
 
 
 def _is_finite(value: object) -> bool:
-    """Tell whether a value of a state dict is all numbers; what has none, counters say, is."""
+    """Tell whether a value of a state dict has only finite numbers; counters always have."""
     if not isinstance(value, torch.Tensor) or value.is_meta or value.is_quantized:
         return True
     has_others = value.is_floating_point() or value.is_complex()

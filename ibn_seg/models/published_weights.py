@@ -21,8 +21,8 @@ def published_url(name: str) -> str:
         name: One of `list_models()`.
 
     Raises:
-        UserError: No such model, its weights were never published, or the folder that
-            IBN_SEG_WEIGHTS names does not have them as published.
+        UserError: No such model, or its weights were never published, or the folder in
+            IBN_SEG_WEIGHTS lacks them in their published form.
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)

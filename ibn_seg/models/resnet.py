@@ -58,8 +58,8 @@ class StageHooks:
     """Replacements inside the blocks of single stages, each called with the stage (from 0).
 
     Attributes:
-        spatial_conv: Returns what builds the 3x3 convolutions of the stage's bottlenecks, or None
-            for the network's own convolution.
+        spatial_conv: Returns the function that builds the 3x3 convolutions of the stage's
+            bottlenecks, or None for the network's own convolution.
         plugins: Returns what builds extra modules inside the stage's bottlenecks, or None.
     """
 
@@ -70,9 +70,9 @@ class StageHooks:
 class ResNet(Backbone):
     """ResNet (He et al., CVPR 2016) with instance norms where a placement has them.
 
-    With `num_classes` the network is a classifier and returns logits, shape (N, num_classes);
-    without, it returns a tuple with the output of every stage in `out_indices`, stage i having
-    shape (N, base_channels * 2**i * expansion, H / stride, W / stride).
+    With `num_classes` the network is a classifier and returns logits, shape (N, num_classes).
+    Without it, the network returns a tuple with the output of every stage in `out_indices`. Stage i
+    has shape (N, base_channels * 2**i * expansion, H / stride, W / stride).
 
     Args:
         depth: 18, 34, 50, 101 or 152.
@@ -95,8 +95,8 @@ class ResNet(Backbone):
         ibn: A variant ('a', 'b') or None; shorthand for `ibn_stages` and `ibn_stem`.
         ibn_stages: A variant or None for each stage.
         ibn_stem: Instance norm in the stem; with `deep_stem` as its third norm.
-        ibn_ratio: Share of the channels that are instance-normalised in the stages marked 'a',
-            strictly between 0 and 1.
+        ibn_ratio: Share of instance-normalised channels in the stages marked 'a', strictly between
+            0 and 1.
         num_classes: Classes of the classifier, or None for a backbone.
         conv: Builds every convolution, called like `nn.Conv2d`.
         norm: Builds every batch norm, also inside `IBN`.

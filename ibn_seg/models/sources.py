@@ -1,4 +1,4 @@
-"""Where weights come from: local files and URLs, and what stands beside a backbone in them."""
+"""Read weights from local files and URLs, and find the backbone in them."""
 
 import re
 import zlib
@@ -32,8 +32,8 @@ def read_checkpoint(source: str | Path, stand_ins: bool = True) -> Mapping:
     """Return the content of a checkpoint, tensors on the CPU.
 
     Args:
-        source: A local path, or an http(s) URL. Downloads are kept in PyTorch's hub folder; where
-            the file's name ends in its hash (`resnet50-0676ba61.pth`) they are checked against it.
+        source: A local path or an http(s) URL. Downloads are kept in PyTorch's hub folder. If the
+            file's name ends in its hash (`resnet50-0676ba61.pth`), they are checked against it.
         stand_ins: As for `io.load_checkpoint`.
 
     Raises:
@@ -56,8 +56,8 @@ def bare_weights(
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
     """Return a backbone's tensors by their bare names, and what was left out.
 
-    Wrapping dictionaries (`state_dict`, `model`, ...), `module.` and `backbone.` are taken off;
-    the heads beside a `backbone.` are left out; timm's deep stem gets mmseg's names.
+    It unwraps dictionaries (`state_dict`, `model`, ...) and removes the prefixes `module.` and
+    `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names.
 
     Args:
         checkpoint: What a checkpoint file holds.
@@ -107,7 +107,7 @@ def _download(url: str) -> Path:
     match = _HASH_IN_NAME.search(name)
     prefix = match.group(1) if match else None
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    # Only a name that holds a hash says which file it is: others are told apart by their URL.
+    # Only a name with a hash identifies its file; other files are told apart by their URL.
     path = folder / (name if prefix else f"{zlib.crc32(url.encode()):08x}_{name}")
     if not path.is_file() or (prefix and not sha256(path).startswith(prefix)):
         download(url, path, prefix)

@@ -23,14 +23,14 @@ class ModelSpec:
         depth: Number of layers.
         ibn: 'a', 'b' or None (batch norm only).
         parameters: Number of parameters.
-        gflops: Multiply-adds of convolutions and linear layers in one image of 224x224, in
-            thousand millions; what papers call GFLOPs.
-        top1_error: Error in percent on ImageNet's validation set, single crop, or None where the
-            authors published none (README of https://github.com/XingangPan/IBN-Net; their own
-            training for the batch-norm networks too).
+        gflops: Multiply-adds of convolutions and linear layers for one image of 224x224, in
+            thousand millions; papers call this GFLOPs.
+        top1_error: Error in percent on ImageNet's validation set, single crop, or None if the
+            authors published none. Source: README of https://github.com/XingangPan/IBN-Net, also
+            for the batch-norm networks that the authors trained.
         top5_error: The same, among the five most likely classes.
-        sha256: First eight digits of the published weights' SHA-256, which end the file's name, or
-            None where no weights were published.
+        sha256: First eight digits of the SHA-256 of the published weights, also the end of the
+            file's name. None if no weights were published.
     """
 
     family: str

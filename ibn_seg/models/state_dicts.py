@@ -1,4 +1,4 @@
-"""The state dict in what a checkpoint file holds: wrappings that other programs put around it."""
+"""Find the state dict in a checkpoint file, whatever wrappers other programs put around it."""
 
 import contextlib
 import re
@@ -30,9 +30,9 @@ _AVERAGES = "n_averaged"
 def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
     """Return the tensors of a checkpoint by name, and what was left out.
 
-    Wrapping dictionaries, `module.`, `_orig_mod.` and their like are taken off. Dictionaries that
-    lie beside each other, such as 'student' and 'teacher', stay part of the names. A checkpoint of
-    arrays of NumPy and no tensors is read as one of tensors.
+    It removes wrapping dictionaries and prefixes such as `module.` and `_orig_mod.`. Names of
+    dictionaries that lie beside each other, such as 'student' and 'teacher', stay part of the keys.
+    If a checkpoint holds only NumPy arrays, they are read as tensors.
 
     Args:
         checkpoint: What a checkpoint file holds.
@@ -158,7 +158,7 @@ def _with_tensors(value: object, depth: int = _DEPTH) -> Any:
 
 
 def _flat(content: object, prefix: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of a mapping, those of mappings of tensors in it by dotted names."""
+    """Yield the entries of a mapping; tensors in nested mappings get dotted names."""
     if not isinstance(content, Mapping):
         return
     for key, value in content.items():

@@ -25,8 +25,8 @@ class LoadReport:
 
     Attributes:
         split: Batch norms whose tensors were split between the two norms of an `IBN`.
-        added: Modules of the network that the checkpoint has no counterpart for; they start from
-            their defaults.
+        added: Modules of the network without a counterpart in the checkpoint; they start from their
+            defaults.
         dropped: What the network has no place for.
     """
 
@@ -78,12 +78,14 @@ def adapt_state_dict(
     """Return the state dict that `model` takes with `strict=True`, made from `state_dict`.
 
     Where the model has an IBN and the checkpoint a batch norm, scale and shift are split between
-    the two norms and the running statistics go to the batch norm. Where the stem has an instance
-    norm it gets scale and shift. Instance norms without a counterpart start from the identity;
-    block plugins and deformable offsets keep their current values. A checkpoint that has instance
-    norms itself is taken key for key. A bias of the stem's convolution, as in the Caffe ResNet-50,
-    goes into the running mean. The heads, the classifier where the model has none, and the stages
-    after the model's last are dropped; counters of batches may be absent.
+    the two norms. The running statistics go to the batch norm. An instance norm in the stem gets
+    scale and shift. Instance norms without a counterpart start from the identity. Block plugins and
+    deformable offsets keep their current values.
+
+    A checkpoint that already has instance norms is loaded key by key. If the stem's convolution has
+    a bias, as in the Caffe ResNet-50, it goes into the running mean. Dropped are the heads, a
+    classifier that the model lacks, and stages after the model's last. Counters of batches may be
+    absent.
 
     Args:
         model: A network of any placement.
@@ -134,7 +136,7 @@ def _from_below(
 ) -> tuple[dict[str, torch.Tensor], LoadReport]:
     """Return the state dict that `model` takes from weights that all lie below one name.
 
-    Where other weights lie beside them, it is the user's to say which part of a file is meant.
+    If a file holds several sets of weights, the user has to say which part is meant.
 
     Args:
         model: The network.
@@ -242,7 +244,7 @@ def _add_identity(
     target: Mapping[str, torch.Tensor],
     report: LoadReport,
 ) -> None:
-    """Let an instance norm that the checkpoint does not have start with scale 1 and shift 0."""
+    """Start an instance norm that the checkpoint lacks with scale 1 and shift 0."""
     scale, shift = f"{name}.weight", f"{name}.bias"
     weights[scale] = torch.ones_like(target[scale])
     weights[shift] = torch.zeros_like(target[shift])
