@@ -1,10 +1,11 @@
-"""An instance norm between the addition and the last activation of a block we did not write.
+"""Put an instance norm between the addition and the last activation of another library's block.
 
-That place is inside the block's `forward`, and often the activation there is the module that the
-block calls elsewhere too. So the block's own `forward` keeps running, but sees its activation
-through a view that counts the calls of this one pass and puts the norm before the right one. Which
-call that is, and that it follows the addition and ends the block, is read from a symbolic trace of
-the block, and a trace of the result has to show the norm there and no other change.
+That place is inside the block's `forward`, and the block may call the same activation module
+elsewhere too. So the block's own `forward` keeps running, but with a view in place of its
+activation. The view counts the calls in one pass and applies the norm before the right one.
+
+A symbolic trace of the block tells which call is the right one: it follows the addition and ends
+the block. A trace of the result must show the norm there and no other change.
 
 TorchScript cannot compile such a view. It gets the traced steps of the block as a forward pass.
 """
@@ -25,11 +26,11 @@ from ibn_seg.errors import UserError
 from ibn_seg.models.blocks import ResidualBlock
 from ibn_seg.surgery.networks import Block
 
-# The name that our own blocks have for it, so that the keys are the same.
+# Our own blocks use this name too, so that the keys are the same.
 NORM = "IN"
 
-# The first version whose torch.compile is known to follow `_View`. Of the older ones that were
-# tried, 2.6 left the norm out without a word, and 2.9 and 2.11 stopped with an internal error.
+# The first version whose torch.compile is known to follow `_View`. Of the older versions tried, 2.6
+# silently left out the norm; 2.9 and 2.11 stopped with an internal error.
 COMPILED_SINCE = (2, 13)
 
 _UNTRACEABLE = (TraceError, TypeError, AttributeError, RuntimeError)
@@ -47,7 +48,8 @@ class Call:
 class NormAfterAddition:
     """Mixed into the class of a block: runs the block's `IN` before its last activation.
 
-    The block stays an instance of its own class with all it had; it can be copied and pickled.
+    The block stays an instance of its own class with all its attributes. It can be copied and
+    pickled.
 
     Attributes:
         IN: The instance norm.
@@ -80,8 +82,8 @@ class NormAfterAddition:
 class _View:
     """A block in one forward pass, whose last activation is preceded by the norm.
 
-    The count of the calls is kept here and not in the block: recomputation and threads each have
-    their own.
+    The count of the calls is kept here and not in the block, because recomputation and threads each
+    need their own.
     """
 
     # For an object that was never initialised, as torch.compile makes one to look at.
@@ -190,7 +192,7 @@ def _calls_activation(step: object, block: Block) -> bool:
 
 
 def _check(block: Block, graph: Graph, changed: Graph) -> None:
-    """Raise unless a block with a norm takes the steps of `graph` and the norm before the last."""
+    """Raise unless the changed block has the steps of `graph` and the norm before the last one."""
     steps, now = list(graph.nodes), list(changed.nodes)
     last = steps[-1].args[0]
     place = steps.index(last)
@@ -231,7 +233,7 @@ def _with_norm(base: type[nn.Module]) -> type[nn.Module]:
 
 
 def _written_out(block: NormAfterAddition) -> type[nn.Module]:
-    """Return the class of `block` with a forward pass that is its steps one by one.
+    """Return the class of `block` with a forward pass that runs its steps one by one.
 
     Raises:
         UserError: The steps are not the same in training and evaluation.

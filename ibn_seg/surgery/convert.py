@@ -97,34 +97,36 @@ def convert(
 ) -> Conversion:
     """Turn a network with batch norms into its IBN form, whatever library it is from.
 
-    Variant a: the first norm of every residual block of the stages becomes an `IBN`, whose instance
-    norm has the batch norm's scale and shift for its channels while the batch norm keeps its part.
-    In a DenseNet, as in the reference, it is every third layer of the dense blocks, and the
-    instance norm has the last channels. Variant b: the stem's last norm becomes an instance norm
-    with the batch norm's scale and shift, and the last block of each of the stages gets a new one
-    after its residual addition and before its last activation. Both are described by `Placement`.
+    Variant a: the first norm of every residual block of the stages becomes an `IBN`. Its instance
+    norm takes the batch norm's scale and shift for its channels, and the batch norm keeps the other
+    channels. In a DenseNet, as in the reference, every third layer of the dense blocks changes, and
+    the instance norm has the last channels.
 
-    Convert after loading weights made for the batch-norm network: the keys of the changed norms are
-    those of our own networks afterwards (`bn1.IN.weight`, `bn1.BN.weight`). Build the optimiser
-    after converting, as the changed norms have new parameters.
+    Variant b: the stem's last norm becomes an instance norm with the batch norm's scale and shift.
+    The last block of each stage gets a new instance norm after its residual addition and before its
+    last activation. `Placement` describes both variants.
+
+    Load weights of the batch-norm network before converting: afterwards the changed norms have the
+    keys of our own networks (`bn1.IN.weight`, `bn1.BN.weight`). Build the optimiser after
+    converting, because the changed norms have new parameters.
 
     Args:
         model: A network, or a model that holds one anywhere: ResNet and its kin, HRNet, RegNet or
             DenseNet from torchvision, timm, mmseg or segmentation_models_pytorch.
         variant: 'a', 'b' or another entry of `VARIANTS` (`ibn_seg/layers/placement.py`).
-        ratio: Share of the channels of an `IBN` that are instance-normalised, strictly between 0
-            and 1; for variant a only. Default: 0.5, in a DenseNet 0.4.
+        ratio: Share of instance-normalised channels in an `IBN`, strictly between 0 and 1; for
+            variant a only. Default: 0.5, in a DenseNet 0.4.
         stages: Stages to convert, from 1. Default: 1, 2 and 3 for variant a, 1 and 2 for b.
         inplace: Change `model` itself instead of a deep copy.
 
     Returns:
-        The converted model and a report. All that is not named in the report is as it was; new
-        parameters have the device, dtype, training flag and requires_grad of what they replace.
+        The converted model and a report. Modules that the report does not name are unchanged. New
+        parameters take device, dtype, training flag and requires_grad from the ones they replace.
 
     Raises:
-        UserError: An argument is wrong, or the model cannot be converted faithfully: no known
-            network in it, instance norms in it already, norms other than batch norms, no place for
-            variant b. Nothing is changed then.
+        UserError: An argument is wrong, or the model cannot be converted faithfully. Reasons: no
+            known network in it, existing instance norms, norms other than batch norms, or no place
+            for variant b. The model is then unchanged.
 
     Example:
         >>> import ibn_seg, torchvision

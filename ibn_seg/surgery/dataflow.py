@@ -1,8 +1,8 @@
 """Which module reads what another one returned, watched while a network runs.
 
-What a network's code says can be anything; what it does with a tensor can be seen: every operation
-of PyTorch passes here while it runs once. So a step is known to follow another, and to be the only
-one that reads its result, whoever wrote the network.
+A network's code can be written in any way, but its operations on tensors can be watched. Every
+PyTorch operation passes here while the network runs once. This shows which step follows another,
+and whether only that step reads its result.
 """
 
 import weakref
@@ -24,7 +24,8 @@ class Result:
 
     Attributes:
         module: Name of the module.
-        readers: Of every operation that read or wrote it: the watched module that ran it, or None.
+        readers: For every operation that read or wrote it, the watched module that ran the
+            operation, or None.
         taken: Watched modules that were called with this very tensor.
         kept: Whether the tensor was still there at the end, as an output or elsewhere.
     """
@@ -72,7 +73,7 @@ def watch(modules: Mapping[str, nn.Module], runs: Iterable[Callable[[], Any]]) -
 
     Args:
         modules: The modules to watch, by name; none is a part of another.
-        runs: Called one after the other, without gradients; each runs the network or a part of it.
+        runs: Called one after the other, without gradients. Each runs the network or a part of it.
     """
     flow = Dataflow()
     for run in runs:

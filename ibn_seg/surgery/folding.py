@@ -15,7 +15,7 @@ from ibn_seg.surgery.norms import TAIL, ActivatedIBN, ActivatedInstanceNorm2d
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
-# Other libraries' classes that differ in how they pad, or in what they do with empty batches.
+# Classes of other libraries that pad differently or treat empty batches differently.
 _ALIKE = {
     ("timm.layers.conv2d_same", "Conv2dSame"),
     ("mmcv.cnn.bricks.wrappers", "Conv2d"),
@@ -85,8 +85,8 @@ def folded(conv: nn.Module, norm: nn.Module) -> nn.Module:
 
     Args:
         conv: A convolution, see `is_convolution`; also grouped, dilated, transposed, with a bias.
-        norm: A batch norm in evaluation mode; or an `IBN`, of which the batch norm's channels
-            are meant: the filters of the others stay as they are.
+        norm: A batch norm in evaluation mode, or an `IBN`. For an `IBN` only the filters of the
+            batch norm's channels change.
     """
     if isinstance(norm, IBN):
         first = norm.split[0]

@@ -1,4 +1,4 @@
-"""A trained network made ready for inference: norms into convolutions, the rest in fewer passes."""
+"""Make a trained network ready for inference: fold norms into convolutions, merge the others."""
 
 import contextlib
 import copy
@@ -25,18 +25,19 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class FusionReport:
-    """What became of the norms of a network, each by its name; `str()` of it is one line.
+    """What happened to each norm of a network, by name; `str()` gives one line.
 
     Attributes:
         network: Class of the network.
-        folded: Batch norms that are parts of convolutions now.
-        split: `IBN`s whose batch norm is a part of a convolution now, their instance norm is not.
-        scaled: Batch norms that follow no convolution: a scale and a shift now, those in an `IBN`
-            too.
-        instance: Instance norms that keep the memory format now, outside `IBN`.
-        activations: ReLUs that belong to the norm before them now.
-        kept: Norms that are as they were, with the reason.
-        difference: Largest difference of the outputs over their largest value, on the example.
+        folded: Batch norms that are now parts of convolutions.
+        split: `IBN`s whose batch norm is now part of a convolution; their instance norm is not.
+        scaled: Batch norms that follow no convolution, also in an `IBN`: each is now a scale and a
+            shift.
+        instance: Instance norms outside `IBN` that now keep the memory format.
+        activations: ReLUs that are now part of the norm before them.
+        kept: Norms that did not change, with the reason.
+        difference: Largest difference of the outputs on the example, divided by their largest
+            value.
     """
 
     network: str
@@ -84,7 +85,7 @@ class Fusion(NamedTuple):
 
 
 class _Edit(NamedTuple):
-    """A module that takes the place of another: its name, and what makes the new from the old."""
+    """A module that replaces another: its name, and the function that makes it from the old one."""
 
     name: str
     make: Callable[[nn.Module], nn.Module]
@@ -116,31 +117,32 @@ def fuse(
 ) -> Fusion:
     """Make a trained network faster for inference, with the same outputs.
 
-    A batch norm whose input is the output of a convolution that nothing else reads becomes a part
-    of this convolution, and so does the batch norm of an `IBN`: only the filters of its channels
-    change, and the instance norm works on its own channels alone. Batch norms elsewhere, as in
-    DenseNet, become one scale and shift, with the ReLU that follows where it is a module of its
-    own. Instance norms keep the channels-last memory format.
+    A batch norm is folded into the convolution before it if nothing else reads the convolution's
+    output. So is the batch norm of an `IBN`: only the filters of its channels change, and the
+    instance norm works on its own channels alone. Other batch norms, as in DenseNet, become one
+    scale and shift. A following ReLU joins them if it is a separate module. Instance norms keep the
+    channels-last memory format.
 
-    What follows what is not guessed from names but watched while the network runs on an example,
-    and the fused network has to give the same on it. Whatever is not seen then stays as it is.
-    Works with networks of any library; segmentors of mmseg are fused with their auxiliary heads.
+    The order of the layers is not guessed from names. It is watched while the network runs on an
+    example, and the fused network has to give the same output on it. Anything not seen in that run
+    stays unchanged. Works with networks of any library; segmentors of mmseg are fused with their
+    auxiliary heads.
 
-    The result is for inference alone, and its state dict is another: checkpoints of the network do
-    not fit any more, so load weights first.
+    The result is only for inference. Its state dict differs, so checkpoints of the network no
+    longer fit: load weights first.
 
     Args:
         model: A network in evaluation mode.
         inplace: Change `model` itself instead of a deep copy.
-        example: What to run it on: a tensor, or a tuple of its arguments. Default: noise of shape
-            (2, C, 64, 64), where C is what its first convolution takes.
+        example: The input to run it on: a tensor, or a tuple of its arguments. Default: noise of
+            shape (2, C, 64, 64), where C is the number of input channels of its first convolution.
 
     Returns:
         The fused model and a report. It names each norm.
 
     Raises:
-        UserError: The model is in training mode, fused already, has nothing to fuse, cannot be run
-            on the example or gives something else when fused. Nothing is changed then.
+        UserError: The model is in training mode, is already fused or has nothing to fuse. Or it
+            fails on the example, or gives another output when fused. The model is then unchanged.
 
     Example:
         >>> import ibn_seg
@@ -304,7 +306,7 @@ def _with_tail(made: nn.Module, old: nn.Module) -> nn.Module:
 
 
 def _apply(edits: list[_Edit], model: nn.Module) -> Callable[[], None]:
-    """Put the new modules in place, under all names of the old; return what undoes it."""
+    """Put the new modules in place, under all names of the old ones; return an undo function."""
     done: list[tuple[nn.Module, str, nn.Module]] = []
     for edit in edits:
         old = model.get_submodule(edit.name)

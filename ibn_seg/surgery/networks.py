@@ -14,7 +14,7 @@ from ibn_seg.surgery.rules import LAYOUTS, BlockRule, Layout, rule_of, submodule
 
 @dataclass(frozen=True)
 class Block:
-    """A residual or dense block: its name from the model, the module, and where its norms are."""
+    """A residual or dense block: its name in the model, the module, and where its norms are."""
 
     name: str
     module: nn.Module

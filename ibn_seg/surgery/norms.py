@@ -60,9 +60,9 @@ def check_batch_norm(name: str, norm: nn.Module) -> None:
 def split_norm(norm: _BatchNorm, ratio: float, instance_first: bool) -> IBN:
     """Return the IBN that takes the place of `norm`, which is not changed.
 
-    Each channel keeps its scale and shift. The batch norm inside has the class, settings and, for
-    its channels, the running statistics of `norm`; the instance norm is that of `IBN`. Device,
-    dtype, training flag and requires_grad are kept.
+    Each channel keeps its scale and shift. The inner batch norm has the class and settings of
+    `norm` and, for its channels, the running statistics. The instance norm is the one of `IBN`.
+    Device, dtype, training flag and requires_grad are kept.
 
     Raises:
         UserError: `ratio` leaves one of the two without a channel.
@@ -80,7 +80,7 @@ def split_norm(norm: _BatchNorm, ratio: float, instance_first: bool) -> IBN:
 
 
 def instance_norm(norm: _BatchNorm) -> InstanceNorm:
-    """Return the affine instance norm that takes the place of `norm`, with its scale and shift."""
+    """Return the affine instance norm that replaces `norm`, with its scale and shift."""
     layer = ActivatedInstanceNorm2d if _has_tail(norm) else InstanceNorm
     instance = layer(norm.num_features)
     _take_affine(instance, norm, slice(None))

@@ -1,4 +1,4 @@
-"""Where the norms of other libraries' networks are: two tables, one of blocks, one of networks.
+"""Where other libraries' networks have their norms: one table of blocks, one of networks.
 
 Nothing is guessed: what no row describes is not converted.
 """
@@ -17,8 +17,8 @@ class BlockRule:
     Attributes:
         classes: Names of the block's class or of a class that it inherits from.
         first_norm: The norm that variant a replaces.
-        first_conv: The convolution whose output goes into that norm, or None where the norm is the
-            block's first step.
+        first_conv: The convolution that feeds that norm, or None if the norm is the block's first
+            step.
         last_norm: The last norm of the residual; it has as many channels as the sum. None where
             there is no addition.
         activations: Names under which the block may keep the activation after the addition.
@@ -33,9 +33,9 @@ class BlockRule:
     def fits(self, block: nn.Module) -> bool:
         """Return whether `block` is of this kind.
 
-        The name alone says little: many libraries have a `Bottleneck`. The norms have to be there
-        and the first has to follow the first convolution, which tells blocks that normalise before
-        they convolve (pre-activation) by their channels.
+        The name alone says little: many libraries have a `Bottleneck`. The norms have to exist, and
+        the first one has to follow the first convolution. Pre-activation blocks, which normalise
+        before they convolve, differ in these channels.
         """
         if not any(base.__name__ in self.classes for base in type(block).__mro__):
             return False
@@ -51,7 +51,7 @@ class BlockRule:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the stages and the stem of one kind of network are, as dotted names from the network.
+    """Where one kind of network has its stages and stem, as dotted names from the network.
 
     Attributes:
         blocks: For each stage a pattern of its blocks' names; `*` is any child.

@@ -17,14 +17,14 @@ _RAISED = (
 
 
 def whole_images(segmentor: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return logits, shape (N, classes, H, W), of a segmentor of mmseg for images (N, 3, H, W)."""
+    """Return an mmseg segmentor's logits, shape (N, classes, H, W), for images (N, 3, H, W)."""
     size = images.shape[2:]
     about = {"ori_shape": size, "img_shape": size, "pad_shape": size, "padding_size": [0] * 4}
     return segmentor.encode_decode(images, [about])
 
 
 def example_of(model: nn.Module) -> torch.Tensor:
-    """Return noise for a network of images, shape (2, C, 64, 64), the same for each network.
+    """Return noise as input for a network, shape (2, C, 64, 64); every network gets the same.
 
     Raises:
         UserError: It has no convolution of images, from which C would be known.
