@@ -48,8 +48,8 @@ class RawACDCDataset(_AnonymisedScenes):
     """One adverse condition of ACDC, each a domain of its own; 1920x1080.
 
     `rgb_anon/CONDITION/SPLIT/SEQUENCE/*_rgb_anon.png` with
-    `gt/CONDITION/SPLIT/SEQUENCE/*_gt_labelTrainIds.png`. The mean of the four domains and the score
-    of all images pooled are different numbers.
+    `gt/CONDITION/SPLIT/SEQUENCE/*_gt_labelTrainIds.png`. The mean over the four domains differs
+    from the score of all images pooled.
 
     Args:
         data_root: The folder that holds `rgb_anon` and `gt`.

@@ -25,25 +25,25 @@ EXCLUDE_FILE = "ibn_seg_exclude.txt"
 class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     """Base of the data sets with the 19 Cityscapes classes that read raw downloads.
 
-    A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`),
-    its splits (`SPLITS`, the default first) and the keys of files that are known to be unusable
-    (`UNUSABLE`), returns its images and labels by a common key (`list_images`, `list_labels`), and
-    has set `table` by then. Every image must have a label and every label an image.
+    A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`)
+    and its splits (`SPLITS`, the default first). `UNUSABLE` has the keys of files known to be
+    unusable. `list_images` and `list_labels` return images and labels by a common key; `table` must
+    be set by then. Every image must have a label and every label an image.
 
-    Each sample's info carries `target`, by which the metric tells domains apart, and `label_table`,
-    by which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` says the same to
-    mmseg's own `LoadAnnotations`, which is slower and does not check values and sizes.
+    Each sample's info has `target`, by which the metric tells domains apart. It also has
+    `label_table`, with which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` is the
+    same for mmseg's own `LoadAnnotations`, which is slower and does not check values and sizes.
 
     Args:
         data_root: The folder of the download; `~` is expanded.
         split: One of `SPLITS`. Default: the first.
         target: The domain's short name in every result. Defaults to the class's `TARGET`.
-        exclude: A text file of files to leave out, one a line, relative to the root; with an image
-            goes its label. Default: `ibn_seg_exclude.txt` in the root, if there is one, which
-            `ibn-seg data check --fix list` writes.
-        share: The part of the split to train on, in (0, 1]: a random subset (`subset`) of what the
-            exclude list leaves, the nearest whole number of images and at least one. The smaller
-            share lies within the larger one of the same `share_seed`.
+        exclude: A text file with the files to leave out, one per line, relative to the root. An
+            excluded image takes its label with it. Default: `ibn_seg_exclude.txt` in the root, if
+            there is one; `ibn-seg data check --fix list` writes it.
+        share: The part of the split to train on, in (0, 1]. It is a random subset (`subset`) of the
+            images that remain after `exclude`: the nearest whole number, at least one. With the
+            same `share_seed`, a larger share contains every smaller one.
         share_seed: The seed of that choice, 0 or more.
         pipeline: Transforms of each sample, as in mmseg.
         metainfo: As in mmseg; `classes` may select a subset, other classes become ignored.
@@ -52,14 +52,14 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         serialize_data: As in mmseg.
         lazy_init: As in mmseg; put off listing and checking the files until first use.
         max_refetch: As in mmseg.
-        cache_dir: A folder for decoded frames, which `LoadRandomCrop` in the pipeline reads and
-            fills; data sets may share one. `ibn-seg cache` fills it beforehand.
+        cache_dir: A folder for decoded frames. `LoadRandomCrop` in the pipeline reads and fills it,
+            and data sets may share one. `ibn-seg cache` fills it beforehand.
         cache_codec: How they are stored; see `FrameCache`.
 
     Raises:
         EnvError: The package of `cache_codec` is missing.
-        UserError: `split` or `share` is not allowed, the root or a folder is missing, an image has
-            no label or a label no image, there is no image, the name is not usable, or nothing
+        UserError: `split` or `share` is not allowed, the root or a folder is missing, or there is
+            no image. Or an image has no label, a label no image, the name is not usable, or nothing
             reads `cache_dir`.
     """
 
@@ -184,7 +184,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     def image_folder(self) -> Path | None:
         """The folder of the split's images, below which predictions are named.
 
-        None where a data set does not say: then it is the deepest one that holds them all.
+        None if a data set does not say; then it is the deepest folder that holds them all.
         """
         return None
 
@@ -249,14 +249,13 @@ class MultiDomainDataset(ConcatDataset):
 
     Args:
         datasets: Data sets, or their configs.
-        pipeline: The pipeline of those configs that give none. mmseg's inferencers read the
-            pipeline for single pictures here.
+        pipeline: The pipeline for configs that give none. mmseg's inferencers read the pipeline for
+            single pictures here.
         lazy_init: As in `mmengine.dataset.ConcatDataset`.
         ignore_keys: As in `mmengine.dataset.ConcatDataset`.
 
     Raises:
-        UserError: Two data sets have the same name of their domain, so that their scores would be
-            pooled.
+        UserError: Two data sets have the same domain name, so their scores would be pooled.
     """
 
     def __init__(
@@ -287,8 +286,8 @@ def list_files(folder: Path, pattern: str, owner: str) -> list[tuple[Path, Path]
     Hidden files are left out: archivers leave `._NAME.png` files that are no pictures.
 
     Raises:
-        UserError: The folder does not exist, and `owner` names the data set that wanted it; or a
-            folder below cannot be read.
+        UserError: The folder does not exist, and `owner` names the data set that needs it. Or a
+            folder below it cannot be read.
     """
     if not is_folder(folder):
         raise UserError(
@@ -312,15 +311,15 @@ def files_by_key(
     Args:
         folder: Where to look.
         pattern: A glob pattern relative to it. Its end fits in upper and lower case.
-        key: Returns what image and label have in common, or None for a file that is neither; it is
-            given the path as the pattern spells it.
+        key: Gets the path in the spelling of the pattern. Returns the part that image and label
+            have in common, or None for other files.
         owner: The data set, for messages.
         missing: What to do if there are none, for the message.
         what: The files' names in words, for the message; default `pattern`.
 
     Raises:
-        UserError: The folder does not exist or cannot be read, holds no such file, or two files
-            have one key.
+        UserError: The folder does not exist, cannot be read or holds no such file, or two files
+            have the same key.
     """
     found: dict[str, Path] = {}
     for spelled, path in list_files(folder, pattern, owner):

@@ -23,8 +23,8 @@ class RawBDD100KDataset(UrbanSceneDataset):
     """BDD100K's `10K Images` (1280x720 JPEG) with PNG masks of trainIds, in both releases' layouts.
 
     `images/10k/SPLIT/*.jpg` with `labels/sem_seg/masks/SPLIT/*.png`, or `seg/images/SPLIT/*.jpg`
-    with `seg/labels/SPLIT/*_train_id.png`. The images and labels without partner that older
-    downloads are known to have (bdd100k issue 103) are left out.
+    with `seg/labels/SPLIT/*_train_id.png`. Older downloads are known to have images and labels
+    without a partner (bdd100k issue 103); these are left out.
 
     Args:
         data_root: The folder that holds `images` and `labels`, or `seg`.

@@ -1,10 +1,10 @@
-"""Decoded pictures and labels on disk, lossless, so that a crop costs only the tiles under it.
+"""Decoded pictures and labels on disk, lossless and in tiles; a crop reads only its own tiles.
 
-Decoding a PNG of 1914x1052 costs more than all augmentation together, and a crop needs less than
+Decoding a PNG of 1914x1052 takes longer than all augmentation together, and a crop needs less than
 half of it. An entry holds one picture in tiles of 128x128 pixels, each compressed by itself.
 
-An entry belongs to one state of one source file: its header names the file's size, times and inode,
-and an entry that says otherwise, is damaged or is of another version is made again from the file.
+An entry belongs to one state of one source file: its header names the file's size, times and inode.
+An entry is made again from the file if these differ, if it is damaged or if it has another version.
 Entries are written whole and renamed, so any number of processes may fill one folder at once.
 """
 
@@ -131,7 +131,7 @@ class Entry:
             right: The column after its last.
 
         Returns:
-            (H, W, C) uint8, not to be written to; the next call in this thread overwrites it.
+            (H, W, C) uint8. Do not write to it; the next call in this thread overwrites it.
 
         Raises:
             LookupError: A tile is damaged.
@@ -166,8 +166,8 @@ class FrameCache:
     Args:
         folder: Where the entries are; it is made when the first is written.
         codec: 'zstd' (2.4 MB for a rendered frame of 1914x1052; needs the package zstandard),
-            'zlib' (as small, slower to read, needs nothing) or 'raw' (6.0 MB, fastest; damage to
-            the pixels themselves is not noticed).
+            'zlib' (equally small, slower to read, needs nothing) or 'raw' (6.0 MB, fastest; does
+            not notice damage to the pixels themselves).
 
     Raises:
         UserError: There is no such codec.
@@ -203,12 +203,13 @@ class FrameCache:
     def write(
         self, source: str | os.PathLike, kind: str, decode: Callable[[], np.ndarray]
     ) -> Entry:
-        """Make the entry of a file anew and return it; arguments and errors as of `open`."""
+        """Write the entry of a file again and return it; arguments and errors as in `open`."""
         path = self.path(source, kind)
         for _ in range(3):
             identity = Identity.of(source)
             data = encode(decode(), identity, self.codec)
-            # What was decoded may be neither the old nor the new file if it changed meanwhile.
+            # If the file changed meanwhile, the decoded picture may be neither the old nor the new
+            # one.
             if Identity.of(source) == identity:
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(data)
@@ -280,7 +281,7 @@ def _filtered(picture: np.ndarray, name: str) -> np.ndarray:
 
 
 def _undo_up(tiles: np.ndarray) -> None:
-    """Undo the filter 'up' in place in all rows of tiles, (N, TILE, W, C), at once."""
+    """Undo the filter 'up' in place, in all rows of tiles, (N, TILE, W, C), at once."""
     for line in range(1, TILE):
         tiles[:, line] += tiles[:, line - 1]
 

@@ -1,10 +1,10 @@
 """The data sets by name: classes, splits, official counts and sizes, archives and licences.
 
-Counts and sizes are those of the owners' pages, papers and tools where these could be seen; `sure`
-is False where a number is only commonly said. No archive was at hand while this was written. The
-archives' names are from published code that reads them for Cityscapes, GTA5, ACDC, Dark Zurich,
-UrbanSyn and WildDash 2, and commonly said for the others, as are the addresses and the terms. Names
-only appear in advice: an archive is known by the folders in it.
+Counts and sizes are from the owners' pages, papers and tools where these could be seen. `sure` is
+False where a number is only commonly stated. No archive was available when this was written. For
+Cityscapes, GTA5, ACDC, Dark Zurich, UrbanSyn and WildDash 2, the archives' names are from published
+code that reads them. For the others, the names are only commonly stated, as are all addresses and
+terms. Names only appear in advice: the folders in an archive identify it.
 """
 
 import importlib
@@ -17,15 +17,15 @@ from ibn_seg.errors import unknown
 
 @dataclass(frozen=True)
 class Part:
-    """One listing of a data set: the arguments of its class, and how many samples it should have.
+    """One listing of a data set: the arguments of its class, and its expected number of samples.
 
     Attributes:
         arguments: What the class is built with.
         count: The official number of samples, or None.
         sure: Whether a source for the number was seen.
-        default: Whether it is looked at when nothing is said; the others are other views of the
-            same files.
-        optional: Whether a download may lack its labels if it has other ones of the same split.
+        default: Whether it is checked by default; the other listings are other views of the same
+            files.
+        optional: Whether a download may lack its labels if it has other labels of the same split.
     """
 
     arguments: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Entry:
         source: Where to get it.
         licence: What has to be accepted there.
         citation: The paper.
-        listed_ids: The highest value that label files are known to hold, where the class takes any
+        listed_ids: The highest value that label files are known to hold, if the class accepts any
             value (255 is always known).
     """
 

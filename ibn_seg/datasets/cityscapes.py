@@ -18,9 +18,9 @@ class RawCityscapesDataset(UrbanSceneDataset):
     """Cityscapes' fine annotations as they come out of the two zip files.
 
     Images are `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png`. Labels are
-    `gtFine/SPLIT/CITY/*_gtFine_labelTrainIds.png` where csCreateTrainIdLabelImgs has made them, and
-    else the download's `*_gtFine_labelIds.png`; one kind for the whole split, never a mixture.
-    A value that is in neither table is an error.
+    `gtFine/SPLIT/CITY/*_gtFine_labelTrainIds.png` if csCreateTrainIdLabelImgs has made them,
+    otherwise the download's `*_gtFine_labelIds.png`. A split uses one kind, never a mixture. A
+    value that is in neither table is an error.
 
     Args:
         data_root: The folder that holds `leftImg8bit` and `gtFine`.

@@ -1,4 +1,4 @@
-"""Which classes the labels of a data set show, and where: counted once, kept in a JSON file.
+"""Count which classes the labels of a data set show, and where; keep the counts in JSON.
 
 An entry belongs to one state of a label file and one label table, as in `cache`.
 """
@@ -63,7 +63,7 @@ def collect(
 ) -> list[LabelStatistics]:
     """Return the statistics of every sample, counting those that the file does not have.
 
-    The file is written after every 2,000 labels, so an interrupted call goes on near where it was.
+    The file is written after every 2,000 labels, so an interrupted call loses little work.
 
     Args:
         infos: Samples of `UrbanSceneDataset`.

@@ -16,7 +16,7 @@ from ibn_seg.errors import UserError
 # COCO's panoptic format: a segment's number is R + 256 G + 65536 B.
 _PANOPTIC_BASE = 256
 
-# What Pillow ends in on damaged pictures and on those that are too large to be true.
+# The errors that Pillow raises for damaged pictures and for implausibly large ones.
 PICTURE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -71,9 +71,9 @@ def map_ids(ids: np.ndarray, table: LabelTable, path: str | os.PathLike) -> np.n
 def check_image_file(path: str | os.PathLike) -> None:
     """Check a picture file's structure and, for PNG, the checksum of every chunk.
 
-    The decoders disagree on damaged files: some return the part that they could read, some print to
-    the terminal and return nothing. At 2048x1024 this takes 1.6 ms for an image and 0.04 ms for a
-    label, where decoding the image takes 44 ms (one core).
+    The decoders treat damaged files differently: some return the part that they could read, others
+    print to the terminal and return nothing. At 2048x1024 this check takes 1.6 ms for an image and
+    0.04 ms for a label. Decoding the image takes 44 ms (one core).
 
     Raises:
         UserError: The file is missing, truncated or damaged.
@@ -107,7 +107,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 @contextlib.contextmanager
 def explained_decoding(path: str | os.PathLike) -> Iterator[None]:
-    """Say in one line that OpenCV cannot decode an image; mmcv's loader asserts that it can.
+    """Raise a one-line error if OpenCV cannot decode an image; mmcv's loader only asserts it.
 
     Raises:
         UserError: It is so.

@@ -1,11 +1,11 @@
-"""The label table that every data set here is read and scored by; needs numpy only.
+"""The label table with which every data set here is read and scored; needs numpy only.
 
-Names, ids and colours are those of Cityscapes (Cordts et al., CVPR 2016), as in
-`cityscapesScripts`, `helpers/labels.py`. GTA5 (Richter et al., ECCV 2016) uses the same raw ids,
-stored as the indices of palette PNGs.
+Names, ids and colours are from Cityscapes (Cordts et al., CVPR 2016), as in `cityscapesScripts`,
+`helpers/labels.py`. GTA5 (Richter et al., ECCV 2016) uses the same raw ids, stored as the indices
+of palette PNGs.
 
-*raw id*: what the official label files hold, 0..33. *trainId*: what networks are trained on and
-scored by, 0..18, with 255 for pixels that are ignored.
+*raw id*: the value in the official label files, 0..33. *trainId*: the class that networks are
+trained on and scored by, 0..18, with 255 for ignored pixels.
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ class Label:
     color: tuple[int, int, int]
 
 
-# The table's raw id -1 (license plate) is left out: the official rasteriser skips negative ids,
-# so no 8-bit label file holds it.
+# The table's raw id -1 (license plate) is left out: the official rasteriser skips negative ids, so
+# no 8-bit label file holds it.
 LABELS: tuple[Label, ...] = (
     Label("unlabeled", 255, 0, (0, 0, 0)),
     Label("ego vehicle", 255, 1, (0, 0, 0)),
@@ -113,8 +113,8 @@ def label_table(
         kind: What the values are, for messages.
         allowed: The allowed values in words, for messages.
         train_id_of: The trainId of each known value; both 0..255.
-        others_ignored: Whether values outside `train_id_of` are taken as ignored rather than as
-            a fault of the file.
+        others_ignored: Whether values outside `train_id_of` are ignored. If not, they are an error
+            in the file.
         encoding: How the file holds the values; a key of `formats.READERS`.
     """
     train_ids = np.full(256, IGNORE_INDEX, np.uint8)
@@ -130,7 +130,7 @@ def label_table(
 _RAW_TO_TRAIN = {label.raw_id: label.train_id for label in LABELS}
 
 CITYSCAPES_RAW_IDS = label_table("Cityscapes raw id", "0..33", _RAW_TO_TRAIN)
-# GTA5's files hold at least one more id (34, license plate) and nobody lists them all.
+# GTA5's files hold at least one more id (34, license plate), and nobody has published them all.
 GTA5_RAW_IDS = label_table("GTA5 raw id", "0..255", _RAW_TO_TRAIN, others_ignored=True)
 TRAIN_IDS = label_table(
     "trainId", "0..18 and 255", {**{i: i for i in range(NUM_CLASSES)}, IGNORE_INDEX: IGNORE_INDEX}
@@ -166,7 +166,7 @@ def colorize(train_ids: np.ndarray) -> np.ndarray:
 
 
 def raw_id_palette() -> np.ndarray:
-    """Return the (256, 3) uint8 RGB palette of raw ids that label PNGs are written with."""
+    """Return the (256, 3) uint8 RGB palette for label PNGs with raw ids."""
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(LABELS)] = [label.color for label in LABELS]
     return colors

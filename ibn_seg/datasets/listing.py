@@ -1,7 +1,7 @@
-"""Files below a folder by pattern: links are followed, and nothing is left out without a word.
+"""List files below a folder by pattern: follow links, and leave out nothing silently.
 
-`Path.glob` does not enter linked folders below `**`, or from Python 3.13 on only when it is asked
-to, and it skips folders that it may not read.
+`Path.glob` does not enter linked folders below `**`; from Python 3.13 on it does so on request. It
+also skips folders that it may not read.
 """
 
 import fnmatch
@@ -62,9 +62,10 @@ def is_folder(path: str | os.PathLike) -> bool:
 def find_files(folder: str | os.PathLike, pattern: str) -> list[Path]:
     """Return the files below a folder that match a pattern, sorted as those of `Path.glob`.
 
-    Links to folders are followed, below `**` too. There, a link to a folder that holds the link is
-    not followed, since its files are listed already. A broken link with a fitting name counts as a
-    file, so that its reader names it. Folders do not count as files, and hidden ones are entered.
+    Links to folders are followed, below `**` too. There, a link to a folder that contains the link
+    is not followed, because its files are already listed. A broken link with a matching name counts
+    as a file, so that its reader names it in an error. Folders do not count as files, and hidden
+    folders are entered.
 
     Args:
         folder: Where to look.
@@ -79,15 +80,15 @@ def find_files(folder: str | os.PathLike, pattern: str) -> list[Path]:
 def find_spellings(folder: str | os.PathLike, pattern: str) -> list[tuple[Path, Path]]:
     """Return files as `find_files`, and those whose end differs from the pattern's in case only.
 
-    Cameras write `.JPG` and tools `.jpg`. A file of another case is left out if there is a file
-    that is spelled as the pattern wants it.
+    Cameras write `.JPG` and tools `.jpg`. A file with another case is left out if another file has
+    the exact spelling of the pattern.
 
     Args:
         folder: Where to look.
         pattern: As in `find_files`.
 
     Returns:
-        The path as the pattern spells it and the path as it is, sorted by the first.
+        The path in the spelling of the pattern and the real path, sorted by the first.
 
     Raises:
         UserError: As `find_files`.
@@ -134,7 +135,7 @@ def _walk(folder: str, parts: Sequence[str]) -> Iterator[_Item]:
 def _inside(
     here: _Folder, entry: os.DirEntry, names: tuple[str, ...], endless: bool
 ) -> list[_Folder]:
-    """Return the folder of an entry; none if its link leads back and the walk would not end."""
+    """Return the folder of an entry, or None if its link leads back and would never end."""
     if not entry.is_symlink():
         return [_Folder(entry.path, names, os.path.join(here.real, entry.name), here.left)]
     real, way = os.path.realpath(entry.path), (*here.left, here.real)
@@ -175,7 +176,7 @@ def _fits(names: Sequence[str], parts: Sequence[str]) -> bool:
 
 
 def _spelled(name: str, end: str) -> str:
-    """Return a name with the end that a pattern has, if its own differs in case only."""
+    """Return a name with the pattern's ending, if its own ending differs only in case."""
     own = name[len(name) - len(end) :] if len(name) >= len(end) else name
     return name[: len(name) - len(end)] + end if own.lower() == end.lower() else name
 

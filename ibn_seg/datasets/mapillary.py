@@ -26,9 +26,9 @@ MAPPINGS: Mapping[str, tuple[str, LabelTable]] = {
 class MapillaryVistasDataset(UrbanSceneDataset):
     """Mapillary Vistas: `validation/images/*.jpg` with palette PNGs, under 19 classes.
 
-    Labels are in `SPLIT/v1.2/labels` and `SPLIT/v2.0/labels`, or, in the package of v1.2 alone, in
-    `SPLIT/labels`. The ids of the two versions differ, and two maps of v1.2 to the 19 classes are
-    in use, which differ in 11 ids; the mapping's name is part of the domain's.
+    Labels are in `SPLIT/v1.2/labels` and `SPLIT/v2.0/labels`. In the package with only v1.2 they
+    are in `SPLIT/labels`. The ids of the two versions differ. Two maps from v1.2 to the 19 classes
+    are in use and differ in 11 ids, so the mapping's name is part of the domain's name.
 
     Args:
         data_root: The folder that holds `training` and `validation`.

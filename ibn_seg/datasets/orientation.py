@@ -1,8 +1,8 @@
-"""EXIF orientation: images are read upright, as OpenCV turns them, and labels as they are stored.
+"""EXIF orientation: images are turned upright, as OpenCV does, and labels stay as stored.
 
-What a file's EXIF means is not parsed here but seen in what OpenCV makes of the file: on damaged
-EXIF, readers disagree. OpenCV 5.0 turns JPEG, PNG and WebP, and not AVIF; TIFF is turned by libtiff
-whatever OpenCV is told, and by Pillow.
+A file's EXIF is not parsed here. The orientation is read from OpenCV's output instead, because
+readers treat damaged EXIF differently. OpenCV 5.0 turns JPEG, PNG and WebP, but not AVIF. TIFF is
+always turned, by libtiff in OpenCV and by Pillow.
 """
 
 import io
@@ -33,7 +33,7 @@ class Turned:
     stored: tuple[int, int]
 
     def explains(self, label: tuple[int, int]) -> bool:
-        """Return whether a label of this width and height fits the image as it is stored only."""
+        """Return whether a label of this width and height fits the image only as it is stored."""
         return label == self.stored != self.size
 
 
@@ -43,7 +43,7 @@ def may_be_turned(data: bytes) -> bool:
 
 
 def turned(data: bytes) -> Turned | None:
-    """Return how OpenCV turns an image, or None if it does not, or cannot read it.
+    """Return how OpenCV turns an image, or None if it does not turn or cannot read it.
 
     Args:
         data: The file's bytes.

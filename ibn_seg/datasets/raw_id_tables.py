@@ -1,8 +1,8 @@
-"""From the values in each data set's label files to the 19 trainIds; needs numpy only.
+"""Map the values in each data set's label files to the 19 trainIds; needs numpy only.
 
-Cityscapes' and GTA5's own ids are in `labels`. Every table here is written as *trainId: ids*; ids
-that it does not list are ignored. Files that hold trainIds already (BDD100K, ACDC, Dark Zurich) are
-read by `labels.TRAIN_IDS`.
+Cityscapes' and GTA5's own ids are in `labels`. Every table here is written as *trainId: ids*;
+unlisted ids are ignored. Files that already hold trainIds (BDD100K, ACDC, Dark Zurich) are read
+with `labels.TRAIN_IDS`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,14 +32,14 @@ SYNTHIA_IDS = _table(
     encoding="first channel of 16 bits",
 )  # fmt: skip
 
-# UrbanSyn (Gomez et al., arXiv:2312.12176): trainIds, and 19 for unlabelled. 19 is what a public
-# loader treats as unlabelled; the data card's table was not seen, so larger values are ignored too.
+# UrbanSyn (Gomez et al., arXiv:2312.12176): trainIds, and 19 for unlabelled, as in a public loader.
+# The data card's table was not seen, so larger values are ignored too.
 URBANSYN_IDS = label_table(
     "UrbanSyn id", "0..255", {i: i for i in range(NUM_CLASSES)}, others_ignored=True
 )
 
 # Mapillary Vistas v1.2 (Neuhold et al., ICCV 2017), 66 ids. Two maps are in use and differ in 11
-# ids; a result has to say which one it is from.
+# ids, so a result has to name its map.
 _MAPILLARY_12 = {
     0: [13, 24],  # road, lane marking - general
     1: [2, 15],  # curb, sidewalk
@@ -71,18 +71,19 @@ def _extended(
 
 # RobustNet's and HRDA's map: with manhole (41) as road.
 MAPILLARY_12_ROBUSTNET = _table("Mapillary v1.2 id", _extended(_MAPILLARY_12, {0: [41]}), 66)
-# Rein's map, by the names of openseg.pytorch: with bike lane (7), plain crosswalk (8), parking
-# (10), service lane (14) and crosswalk marking (23) as road, curb cut (9) and pedestrian area (11)
-# as sidewalk, street light (44) as pole, sign frame (46) and sign back (49) as traffic sign.
+# Rein's map, by the names of openseg.pytorch. Road includes bike lane (7), plain crosswalk (8),
+# parking (10), service lane (14) and crosswalk marking (23). Sidewalk includes curb cut (9) and
+# pedestrian area (11). Pole includes street light (44). Traffic sign includes sign frame (46) and
+# sign back (49).
 MAPILLARY_12_REIN = _table(
     "Mapillary v1.2 id",
     _extended(_MAPILLARY_12, {0: [7, 8, 10, 14, 23], 1: [9, 11], 5: [44], 7: [46, 49]}),
     66,
 )
 
-# Mapillary Vistas v2.0, 124 ids. No published map to the 19 classes is known to us: this is ours,
-# RobustNet's map for the classes that kept their names, and for the parts into which v2.0 divides a
-# class of v1.2, that class. Roadside strips, medians, driveways and groups of vehicles are ignored.
+# Mapillary Vistas v2.0, 124 ids. We know of no published map to the 19 classes, so this one is
+# ours. Classes that kept their names follow RobustNet's map. Where v2.0 divides a class of v1.2,
+# the parts get that class. Roadside strips, medians, driveways and groups of vehicles are ignored.
 MAPILLARY_20 = _table(
     "Mapillary v2.0 id",
     {
@@ -110,8 +111,8 @@ MAPILLARY_20 = _table(
 )
 
 # IDD (Varma et al., WACV 2019): trainIds as its toolkit makes them (`createLabels.py --id-type
-# csTrainId`). The toolkit gives "non-drivable fallback" the trainId of terrain, which IDD does not
-# have; some papers ignore it instead.
+# csTrainId`). IDD has no terrain; the toolkit gives its trainId to "non-drivable fallback". Some
+# papers ignore that class instead.
 IDD_TRAIN_IDS = label_table(
     "IDD csTrainId", "0..18 and 255", {**{i: i for i in range(NUM_CLASSES)}, 255: IGNORE_INDEX}
 )

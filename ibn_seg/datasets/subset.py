@@ -27,9 +27,9 @@ def check_share(share: Any, seed: Any, owner: str) -> None:
 def subset(names: Sequence[str], share: float, seed: int) -> list[str]:
     """Return a random share of distinct names, in the order in which they are given.
 
-    Every name has a place given by the SHA-256 of seed and name, and the first `subset_size` places
-    are taken. So for one seed a smaller share lies within a larger one, whatever the order of the
-    names, and a name that is added or taken away moves no more than one other in or out.
+    The SHA-256 of seed and name gives every name a place, and the first `subset_size` places are
+    taken. So for one seed a larger share contains every smaller one, in any order of the names.
+    Adding or removing a name moves at most one other name in or out.
 
     Args:
         names: The distinct names.
@@ -42,7 +42,7 @@ def subset(names: Sequence[str], share: float, seed: int) -> list[str]:
 
 
 def subset_size(count: int, share: float) -> int:
-    """Return how many of `count` names a share is: the nearest whole number, at least one.
+    """Return how many of `count` names a share takes: the nearest whole number, at least one.
 
     Not rounded up: 0.07 * 100 is 7.000000000000001 in floating point and must not become 8.
     """

@@ -14,9 +14,9 @@ from ibn_seg.datasets.splits import read_split
 class SynthiaDataset(UrbanSceneDataset):
     """SYNTHIA frames `RGB/NNNNNNN.png` with 16-bit labels `GT/LABELS/NNNNNNN.png`.
 
-    The class is the labels' first channel. Terrain, truck and train do not occur in them, which is
-    why work with SYNTHIA scores 16 or 13 classes (`protocols`). Files may lie in folders below, as
-    RobustNet arranges them.
+    The first channel of the labels holds the class. Terrain, truck and train do not occur, so work
+    with SYNTHIA scores 16 or 13 classes (`protocols`). Files may lie in subfolders, as RobustNet
+    arranges them.
 
     Args:
         data_root: The folder that holds `RGB` and `GT`.

@@ -1,4 +1,4 @@
-"""The domains that networks are evaluated on, by name: what a config would say of each.
+"""The domains for evaluation, by name, each with its settings as in a config.
 
 The same sets as in `configs/_base_/datasets/targets/`, for evaluations that have no such config.
 """
@@ -11,8 +11,8 @@ from typing import Any
 from ibn_seg.errors import UserError, nearest, unknown
 from ibn_seg.provenance import source_domains
 
-# Name of the domain: folder below `data`, which also names the variable of the root; class; its
-# arguments.
+# Name of the domain: folder below `data` (which also names the variable of the root), class, and
+# the class's arguments.
 TARGETS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "cityscapes": ("cityscapes", "RawCityscapesDataset", {"split": "val"}),
     "gta5": ("gta5", "GTA5Dataset", {"split": "val"}),
@@ -46,7 +46,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "world": ("idd", "wilddash2", "mapillary-v2.0"),
 }
 
-# Names of domains that are right wherever they stand: what was trained on need not be evaluated.
+# Names that are always valid: a domain used for training need not be evaluated.
 _KNOWN = frozenset((*TARGETS, *GROUPS, *(folder for folder, _, _ in TARGETS.values())))
 # 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' is none of 'cityscapes'.
 _ALIKE = 0.75
@@ -111,7 +111,7 @@ def check_source(
 def _is_misspelt(name: str, domains: Iterable[str]) -> bool:
     """Tell whether a name is like that of a domain.
 
-    'city_a' is not meant to be 'city_b', nor 'city1' to be 'city2' where a user chose the names.
+    If a user chose the names, 'city_a' is not a misspelling of 'city_b', nor 'city1' of 'city2'.
     """
     for domain in domains:
         if domain not in TARGETS and re.sub(r"\d+", "", name) == re.sub(r"\d+", "", domain):

@@ -14,7 +14,7 @@ from ibn_seg.datasets.labels import TRAIN_IDS
 class TrainIdDataset(UrbanSceneDataset):
     """Images in one folder tree, 8-bit labels of trainIds (0..18, 255) in another.
 
-    An image and its label have the same path below their folders, but for the suffixes.
+    An image and its label have the same path below their folders, apart from the suffixes.
 
     Args:
         data_root: The folder that holds both.

@@ -17,8 +17,8 @@ _ANNOTATIONS = "panoptic.json"
 class WildDash2Dataset(UrbanSceneDataset):
     """WildDash 2's public images: `images/*.jpg` with panoptic PNGs, or `labels/*.png` of ids.
 
-    The current package has `panoptic.json` and a folder `panoptic` of segment numbers, the older
-    one `labels`. There is no official split, so all public images are one.
+    The current package has `panoptic.json` and a folder `panoptic` of segment numbers; the older
+    one has `labels`. There is no official split, so all public images form one.
 
     Args:
         data_root: The folder that holds `images`.

@@ -11,8 +11,8 @@ _PARTS = 5
 def is_held_out(frame: int) -> bool:
     """Whether a frame (numbered from 1) is in our held-out fifth.
 
-    Neighbouring frames are nearly the same picture, so whole blocks of 50 are held out, every fifth
-    of them: 201-250, 451-500, ...
+    Neighbouring frames are nearly the same picture. So whole blocks of 50 are held out, every fifth
+    block: 201-250, 451-500, ...
     """
     return (frame - 1) // _BLOCK % _PARTS == _PARTS - 1
 
