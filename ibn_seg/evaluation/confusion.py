@@ -11,7 +11,7 @@ import numpy as np
 
 from ibn_seg.errors import UserError
 
-# Labels and predictions are 8-bit values: a pair of them is one number below 2 ** 16.
+# Labels and predictions are 8-bit values, so a pair of them is one number below 2 ** 16.
 _VALUES = 256
 # Predictions below this and any label fit 16 bits together.
 _NARROW = 128
@@ -28,10 +28,10 @@ class DomainResult:
         aAcc: Share of the pixels that are not ignored whose prediction is right.
         IoU: Intersection over union per class; classes in `absent` are left out.
         Acc: Recall per class; classes in `absent` and `unlabelled` are left out.
-        absent: Classes that occur in no label and in no prediction: they have no score and are
-            not in any mean.
-        unlabelled: Classes that occur in no label but are predicted somewhere: they score an IoU
-            of 0, which is in the mean, as in the official evaluation.
+        absent: Classes that occur in no label and in no prediction. They have no score and are not
+            in any mean.
+        unlabelled: Classes that are predicted somewhere but occur in no label. Their IoU is 0 and
+            counts in the mean, as in the official evaluation.
         images: Number of images.
         confusion: (C, C) pixel counts, rows are labels and columns predictions.
     """
@@ -94,16 +94,16 @@ def scores(
 
     IoU is TP / (TP + FP + FN) over the pixels whose label is not ignored. The official code
     (`cityscapesScripts`, `evalPixelLevelSemanticLabeling.py`, `getIouScoreForLabel` and
-    `getScoreAverage`) leaves a class out of the mean only when TP + FP + FN is 0, that is when it
-    occurs neither in a label nor in a prediction. A class that no label holds but that is predicted
-    somewhere scores 0 and lowers the mean. Both kinds are named in the result.
+    `getScoreAverage`) leaves a class out of the mean only when TP + FP + FN is 0. Such a class
+    occurs neither in a label nor in a prediction. A class that is predicted but never labelled
+    scores 0 and lowers the mean. The result names both kinds.
 
     Args:
         confusion: (C, C) pixel counts, rows are labels and columns predictions.
         classes: The C class names.
         images: Number of images that were counted.
-        scored: The classes in the means mIoU and mAcc. Default: all. The others are predicted and
-            counted as before, so that the IoU of the scored ones is the same.
+        scored: The classes in the means mIoU and mAcc. Default: all. The other classes are
+            predicted and counted as before, so the IoU of the scored ones does not change.
 
     Raises:
         UserError: No pixel counts, so there is nothing to score.
@@ -138,7 +138,7 @@ def scores(
 def hits_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return TP and TP + FP + FN of every class, exact up to 2**53 pixels.
 
-    Both add up over images, so that the IoU of any set of images follows from their sums.
+    Both add up over images, so their sums give the IoU of any set of images.
 
     Args:
         confusion: (..., C, C) pixel counts, rows are labels and columns predictions.

@@ -21,17 +21,18 @@ from ibn_seg.provenance import source_domains
 class MultiDomainIoU(BaseMetric):
     """mIoU, mAcc, aAcc and per-class IoU of every domain, their mean and the gap to the source.
 
-    Domains are told apart by `target` in a sample's metainfo, which the data-set object puts there
-    and `PackSegInputs(meta_keys=(..., 'target'))` passes on; several data sets go into one
-    dataloader through `MultiDomainDataset` or mmengine's `ConcatDataset`. Scores follow Cityscapes'
-    official evaluation, see `ibn_seg.evaluation.confusion.scores`.
+    `target` in a sample's metainfo tells domains apart. The data-set object sets it, and
+    `PackSegInputs(meta_keys=(..., 'target'))` passes it on. `MultiDomainDataset` or mmengine's
+    `ConcatDataset` puts several data sets into one dataloader. Scores follow Cityscapes' official
+    evaluation, see `ibn_seg.evaluation.confusion.scores`.
 
-    The returned values are percentages (0..100) and unrounded:
-    `DOMAIN/mIoU`, `DOMAIN/mAcc`, `DOMAIN/aAcc`, `DOMAIN/IoU.CLASS` (absent classes left out),
-    `targets/mIoU` (unweighted mean over the domains other than the sources, if there are any) and
-    `gap` (mean mIoU of the sources minus `targets/mIoU`, if all exist). `domain_results` keeps the
-    same per domain, with the confusion matrix, and `image_confusions` the matrix of every image in
-    the data set's order; both are empty on all ranks but the first.
+    The returned values are unrounded percentages (0..100): `DOMAIN/mIoU`, `DOMAIN/mAcc`,
+    `DOMAIN/aAcc`, `DOMAIN/IoU.CLASS` (without absent classes), `targets/mIoU` and `gap`.
+    `targets/mIoU` is the unweighted mean over the domains other than the sources, if there are any.
+    `gap` is the mean mIoU of the sources minus `targets/mIoU`, if all exist.
+
+    `domain_results` has the same per domain, with the confusion matrix. `image_confusions` has the
+    matrix of every image in the data set's order. Both are empty on all ranks but the first.
 
     Args:
         source: The name of the source domain, or several joined by '+'; None where every domain is
@@ -39,14 +40,14 @@ class MultiDomainIoU(BaseMetric):
         domain: The name for samples without `target`, as from mmseg's own data sets. None makes
             such a sample an error.
         ignore_index: The label of pixels that do not count.
-        protocol: Name of the evaluation protocol, which says over how many classes the means of a
-            domain go; the images are brought to its sizes by `ProtocolView`.
+        protocol: Name of the evaluation protocol. It sets the classes in the means of a domain.
+            `ProtocolView` brings the images to its sizes.
         collect_device: As in `mmengine.evaluator.BaseMetric`.
         collect_dir: As in `mmengine.evaluator.BaseMetric`.
 
     Raises:
-        UserError: A sample has no `target` and `domain` is not given, a label holds a value that is
-            neither a class nor ignored, or no pixel of a domain counts.
+        UserError: A sample has no `target` and `domain` is not given, or no pixel of a domain
+            counts. Or a label holds a value that is neither a class nor ignored.
     """
 
     # Not None, so that mmengine neither warns of a missing prefix nor adds one.

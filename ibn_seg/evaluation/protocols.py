@@ -1,11 +1,11 @@
-"""Evaluation protocols of published tables, so that a number says which one it is from.
+"""The evaluation protocols of published tables; each number is marked with its protocol.
 
-A protocol says how large the network sees the images of each target, whether labels are resized
-too, which classes count, and whether images are seen whole or in windows. Unless it says otherwise,
+A protocol sets the image size that the network sees for each target, whether labels are resized
+too, and which classes count. It also sets whether images are seen whole or in windows. By default,
 images and labels have their native size.
 
-Each setting is marked: [V] read in the source that is named, [M] recalled, [C] chosen by us where
-the source says nothing.
+Each setting is marked: [V] read in the named source, [M] recalled, [C] chosen by us because the
+source does not say.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ CLASS_SETS: Mapping[int, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How an image is resized; the ratio of its sides is kept unless `size` sets both.
+    """How an image is resized; its aspect ratio is kept unless `size` sets both sides.
 
     Attributes:
         factor: Each side is multiplied by this and cut to whole pixels.
@@ -72,11 +72,11 @@ class View:
     """How one target is seen and scored.
 
     Attributes:
-        image: The size that the network sees.
-        label: The size that labels are brought to first, by nearest neighbour; the image is brought
-            to it first as well. Predictions are scored at this size.
-        square: Then image and label are cut, or padded with what is ignored, to this square in the
-            centre.
+        image: The image size that the network sees.
+        label: The size to which labels are brought first, by nearest neighbour; the image is
+            resized to it first as well. Predictions are scored at this size.
+        square: Side of a square in the centre. Image and label are then cut to it, or padded to it
+            with ignored pixels.
         classes: Number of classes in the mean: 19, 16 or 13.
     """
 
@@ -91,10 +91,10 @@ class Protocol:
     """How a table was measured.
 
     Attributes:
-        name: What results are marked with.
-        source: Where it is from.
-        views: What applies to a domain, by its name or what it begins with before a '-', or under
-            `ANY` to all others; else images are seen as they are.
+        name: The name that marks the results.
+        source: The publication or code that it is from.
+        views: The view of each domain, by its name or the start of its name before a '-'. `ANY` is
+            for all others. Without an entry, images keep their native size.
         window: Side and stride of sliding windows, or None for whole images.
     """
 
@@ -111,16 +111,16 @@ class Protocol:
 
 _ALL = (
     Protocol("native", "images and labels as they are, 19 classes, whole images"),
-    # Whole images of native size [V: scripts]; Mapillary, image and label, to a height of 1536 and
+    # Whole images of native size [V: scripts]. Mapillary, image and label, to a height of 1536 and
     # a square of 1536 in the centre [V: datasets/__init__.py, issue 24]. There the padding is
-    # scored as road and portrait images are off the centre [V: joint_transforms.py]; here the
+    # scored as road and portrait images are off the centre [V: joint_transforms.py]. Here the
     # padding is ignored and the square is in the centre [C].
     Protocol(
         "robustnet",
         "RobustNet, Choi et al., CVPR 2021 (shachoi/RobustNet)",
         {"mapillary": View(label=Scale(height=1536), square=1536)},
     ),
-    # Configs of Rein for crops of 512 [V]: labels stay at native size except Mapillary's, which are
+    # Configs of Rein for crops of 512 [V]. Labels stay at native size, except Mapillary's: they are
     # halved with their images beforehand [V: mapillary2cityscape.py].
     Protocol(
         "rein",
@@ -132,8 +132,8 @@ _ALL = (
             "acdc": View(Scale(size=(960, 540))),
         },
     ),
-    # GTA5 is resized to 1024x563 before it is cropped [V: issue 26 of IBN-Net, quoting the paper];
-    # that it is so in the evaluation too, and Cityscapes native, is [C].
+    # GTA5 is resized to 1024x563 before it is cropped [V: issue 26 of IBN-Net, quoting the paper].
+    # We assume the same in the evaluation, and Cityscapes at native size [C].
     Protocol(
         "ibn_paper",
         "IBN-Net, Pan et al., ECCV 2018, as far as it says",

@@ -1,16 +1,17 @@
-"""Confusion matrices per image in one small file, so that any statistic needs no second run.
+"""Keep confusion matrices per image in one small file; any statistic needs no second run.
 
 The file is a NumPy archive (`.npz`, deflated) without pickled objects:
 
-- `header`: UTF-8 JSON as (bytes,) uint8: format, version, classes, the step of the weights, and per
-  domain its name, the names of its images and the classes in its means.
+- `header`: UTF-8 JSON as (bytes,) uint8. It has format, version, classes and the step of the
+  weights. Per domain it has the name, the names of the images and the classes in the means.
 - `counts_I` of the I-th domain: (B, N, C, C) uint8, the B little-endian bytes of the pixel counts
-  apart from each other, as many as the largest count needs; rows are labels, columns predictions.
+  as separate planes. B is as large as the largest count needs. Rows are labels, columns
+  predictions.
 
-The high bytes are nearly all zero and pack well on their own: 390 bytes per image for 500 images of
-2048x1024 whose matrices hold 187 counts on average, against 470 for 32-bit and 510 for 64-bit
-numbers deflated as they are. Coordinates of the counts with byte planes take 345, which is not
-worth a form that no other program can read in two lines. Equal content gives equal bytes.
+The high bytes are nearly all zero and compress well on their own. Example: 500 images of 2048x1024
+whose matrices hold 187 counts on average. They take 390 bytes per image, against 470 for deflated
+32-bit and 510 for deflated 64-bit numbers. Coordinates of the counts with byte planes take 345, but
+other programs could not read them in two lines. Equal content gives equal bytes.
 """
 
 import contextlib
@@ -30,11 +31,12 @@ from ibn_seg.io import atomic_path
 
 FORMAT = "ibn_seg.confusions"
 VERSION = 1
-# Beside the result file of the same kind of run, in which the key `confusions` names it.
+# Beside the result file of the same kind of run; its key `confusions` names this file.
 CONFUSION_FILES = {"train": "confusions.npz", "test": "test_confusions.npz"}
 
 _AGAIN = "test the checkpoint again with this version of ibn_seg"
-# What reading damaged bytes ends in: the archive, its deflated members, an array's head, the JSON.
+# The errors that damaged bytes cause: in the archive, its deflated members, an array's head or the
+# JSON.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, TypeError,
     AttributeError, NotImplementedError, RuntimeError,
@@ -157,8 +159,8 @@ def confusions_of(
         None if the result names none, as those of earlier versions.
 
     Raises:
-        UserError: The file is missing or wrong, or of another evaluation than the result: the
-            matrices do not add up to the result's own.
+        UserError: The file is missing or wrong. Or it is from another evaluation: its matrices do
+            not add up to the result's own.
     """
     name = result.get("confusions")
     if name is None:
@@ -194,8 +196,8 @@ def image_names(
         roots: Data roots. A name is the path below the deepest root that holds the file.
 
     Returns:
-        One name for each path, with '/'. Files outside every root are named by their path below
-        the deepest folder that holds all of these; an unknown file by its position, as '#12'.
+        Each path has one name, with '/'. Files outside every root are named by their path below the
+        deepest folder that holds all of these. An unknown file is named by its position, as '#12'.
     """
     known = [PurePath(root) for root in roots]
     known.sort(key=lambda root: len(root.parts), reverse=True)
