@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from ibn_seg.errors import UserError
 
-# Where a sample keeps what is still to be done to its image; one of `PackSegInputs.meta_keys`.
+# Where a sample keeps the changes still to be made to its image; one of `PackSegInputs.meta_keys`.
 RECORD = "appearance"
 # (name, numbers or tables): what is done to one image, drawn already. Both
 # `AppearanceTransform.apply` and `tensor_operations.applied` know what each name means, and give
@@ -19,11 +19,12 @@ Operation = tuple
 class AppearanceTransform(BaseTransform):
     """Base of the transforms that change colours and sharpness of an image, not its geometry.
 
-    With `on_device=True` the image stays as it is and what was drawn goes into the sample's record,
-    which `AppearancePreProcessor` applies to the batch on the network's device. The draws are the
-    same, and so are the samples. Then all later steps but the packing one must have it too, whose
-    `meta_keys` name 'appearance'; a training that would lose the record does not begin. Off by
-    default: it has been tested on a CPU, where it is slower, and never been run on a GPU.
+    With `on_device=True` the image stays unchanged. The drawn changes go into the sample's record,
+    and `AppearancePreProcessor` applies them to the batch on the network's device. The draws are
+    the same, and so are the samples. All later steps except the packing step must then have it too,
+    and the packing step's `meta_keys` must name 'appearance'. If the record would be lost, training
+    stops with an error. Off by default: it is slower on a CPU, where it was tested, and has never
+    been run on a GPU.
 
     Args:
         on_device: Leave the pixels to the data preprocessor.

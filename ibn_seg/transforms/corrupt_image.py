@@ -14,7 +14,7 @@ from ibn_seg.transforms.corruptions import check_names, check_severities, corrup
 class CorruptImage(BaseTransform):
     """Change a picture by one corruption; right after `LoadImageFromFile`, labels untouched.
 
-    What is random depends on the seed and the picture's domain and file name alone, see
+    Random parts depend only on the seed and the picture's domain and file name, see
     `ibn_seg.transforms.corruptions.generator`.
 
     Required keys: `img`, (H, W, 3) BGR, uint8 or float of that range, and `img_path`. Modified:

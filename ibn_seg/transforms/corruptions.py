@@ -1,14 +1,17 @@
 """Changes of a picture's appearance in five severities, for testing how much a network bears.
 
-The way of testing is that of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261, ImageNet-C),
-which Kamann and Rother (CVPR 2020, arXiv:1908.05005) brought to Cityscapes: each corruption in five
-severities, the network never trained on any. Strengths that say ImageNet-C are its published
-constants, in its units: noise and brightness as shares of the range, blurs in pixels whatever the
-size of the picture. The others are ours, and their middle one is the paper's where it has one.
+The method is from Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261, ImageNet-C). Kamann and
+Rother (CVPR 2020, arXiv:1908.05005) brought it to Cityscapes. Each corruption has five severities,
+and the network is trained on none of them.
 
-Not every picture of ImageNet-C can be made again bit for bit: the changes are written anew here,
-on 8-bit pictures, with OpenCV's filters and JPEG. Haze has one depth for the whole picture, since a
-single photograph has no depth. Nothing here moves a thing within the picture, so labels stay valid.
+Strengths marked ImageNet-C are its published constants, in its units: noise and brightness as
+shares of the range, blurs in pixels for any picture size. The others are ours; their middle
+strength is the paper's if the paper has one.
+
+Not every picture of ImageNet-C can be reproduced bit for bit: the corruptions are written anew
+here, on 8-bit pictures, with OpenCV's filters and JPEG. Haze has one depth for the whole picture,
+because a single photograph has no depth. No corruption moves objects within the picture, so labels
+stay valid.
 """
 
 import hashlib
@@ -34,8 +37,8 @@ class Corruption:
     """One way to change pictures.
 
     Attributes:
-        change: Returns the changed picture, (H, W, 3) of any number type, from one in RGB uint8,
-            the strength and a generator for what is random; the picture given stays as it is.
+        change: Gets a picture in RGB uint8, the strength and a generator for random parts. Returns
+            the changed picture, (H, W, 3) of any number type; the given picture stays unchanged.
         strengths: One for each severity.
         source: Where the strengths come from.
     """
@@ -67,8 +70,8 @@ def corrupt(image: np.ndarray, name: str, severity: int, rng: np.random.Generato
 def generator(seed: int, name: str, picture: str) -> np.random.Generator:
     """Return the generator of one picture's corruption.
 
-    It depends on nothing else: not on the batch, the data worker or the order. The severities of a
-    corruption share it, so that a picture has the same noise in five strengths.
+    It does not depend on the batch, the data worker or the order. The severities of a corruption
+    share it, so a picture has the same noise in five strengths.
 
     Args:
         seed: Chooses the whole series.

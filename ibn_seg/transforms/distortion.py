@@ -16,9 +16,9 @@ HUES = 180  # OpenCV's 8-bit hue counts in steps of two degrees.
 class Uint8PhotoMetricDistortion(AppearanceTransform):
     """Distort brightness, contrast, saturation and hue, each with probability 0.5.
 
-    Gives what mmseg's `PhotoMetricDistortion` gives for the same state of numpy's generator, which
-    it draws from in the same order. Every step but the conversions of colour is a table of 256
-    values, and steps that follow each other share one.
+    For the same state of numpy's generator, it gives the same result as mmseg's
+    `PhotoMetricDistortion` and draws in the same order. Every step except the colour conversions is
+    a table of 256 values. Consecutive steps share one table.
 
     Required and modified key: `img`, (H, W, 3) uint8 BGR.
 
@@ -78,7 +78,7 @@ class Uint8PhotoMetricDistortion(AppearanceTransform):
         return [drawn for drawn in operations if not _changes_nothing(drawn)]
 
     def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
-        """Return the image of which all channels, or one of its HSV form, went through a table."""
+        """Return the image after a table was applied to all channels, or to one of its HSV form."""
         if operation[0] == "levels":
             return cv2.LUT(image, operation[1])
         _, channel, table = operation
@@ -106,10 +106,10 @@ def _ramp() -> np.ndarray:
 
 
 def _scaled(table: np.ndarray, factor: float, offset: float) -> np.ndarray:
-    """Return a (256,) uint8 table followed by a scaling, in float32 and cut off as in mmseg."""
+    """Return a (256,) uint8 table with a scaling added, in float32 and clipped as in mmseg."""
     return np.clip(table.astype(np.float32) * factor + offset, 0, 255).astype(np.uint8)
 
 
 def _changes_nothing(operation: Operation) -> bool:
-    """Tell whether an operation leaves every image as it is; a way through HSV never does."""
+    """Tell whether an operation changes no image; a conversion to HSV always may."""
     return operation[0] == "levels" and np.array_equal(operation[1], _ramp())

@@ -16,21 +16,21 @@ from ibn_seg.errors import UserError
 class LoadUrbanLabels(BaseTransform):
     """Load a label file, check it, and map its values to trainIds.
 
-    Palette PNGs are read as indices and grey ones as values, both by Pillow: for a grey label of
-    2048x1024 it takes 5.5 ms and OpenCV 5.2 ms (one core), which is not worth a second path, and
-    OpenCV cannot read indices. Mapping and the check of values together take 1.4 ms.
+    Palette PNGs are read as indices and grey ones as values, both by Pillow. OpenCV cannot read
+    indices. For a grey label of 2048x1024 Pillow takes 5.5 ms and OpenCV 5.2 ms (one core), too
+    little to justify a second path. Mapping and checking the values take 1.4 ms together.
 
-    Images are loaded upright, as their EXIF says; labels are read as they are stored, so a label
+    Images are loaded upright, following their EXIF. Labels are read as they are stored, so a label
     has to be upright in its file (`ibn_seg.datasets.orientation`).
 
     Required keys: `seg_map_path`, `label_table` (set by `UrbanSceneDataset`) and `ori_shape` (set
-    by the image's loading step, which comes first). Added keys: `gt_seg_map`, (H, W) uint8
-    trainIds at the file's own size with 255 for ignored pixels, also listed in `seg_fields`.
-    A sample without `seg_map_path`, as in inference on pictures, passes unchanged.
+    by the image's loading step, which comes first). Added keys: `gt_seg_map`, (H, W) uint8 trainIds
+    at the file's own size with 255 for ignored pixels, also listed in `seg_fields`. A sample
+    without `seg_map_path`, as in inference on pictures, passes unchanged.
 
     Raises:
-        UserError: The file cannot be read, is no label file, has another size than its image,
-            or holds a value that its table does not know.
+        UserError: The file cannot be read, is no label file or has another size than its image. Or
+            it holds a value that its table does not know.
     """
 
     def transform(self, results: dict) -> dict:
@@ -59,8 +59,8 @@ def read_train_ids(results: Mapping[str, Any]) -> np.ndarray:
         results: A sample with `seg_map_path`, `label_table` and `ori_shape`.
 
     Raises:
-        UserError: The file cannot be read, is no label file, has another size than its image, or
-            holds an unknown value.
+        UserError: The file cannot be read, is no label file or has another size than its image. Or
+            it holds an unknown value.
     """
     path, table = results["seg_map_path"], results["label_table"]
     ids = read_values(path, table.encoding, results.get("segments"))

@@ -1,8 +1,8 @@
 """Photometric augmentation with torchvision's meaning, on BGR uint8 images, by OpenCV.
 
-All randomness is drawn from numpy's global generator, as in mmcv's own transforms, so that the
-training loop's seed per sample governs it. Every operation is whole-numbered, or exact in the type
-that it is computed in, so that `tensor_operations` gives the same levels on any device.
+All random numbers come from numpy's global generator, as in mmcv's own transforms, so the training
+loop's seed per sample controls them. Every operation uses whole numbers, or is exact in the type of
+its computation. `tensor_operations` therefore gives the same levels on any device.
 """
 
 import cv2
@@ -12,10 +12,10 @@ from mmengine.registry import TRANSFORMS
 from ibn_seg.errors import UserError
 from ibn_seg.transforms.appearance import AppearanceTransform, Operation, check_range
 
-# `adjust_hue` counts in this part of a level: a power of two, and the last that fits 16 bits.
+# Parts of a level in which `adjust_hue` counts: the largest power of two that fits 16 bits.
 HUE_STEPS = 16
-# Pixels that it turns at once: buffers of a whole 768x768 can go back to the system after each
-# use, which costs more than the arithmetic.
+# Pixels that are turned at once. The buffers of a whole 768x768 image may return to the system
+# after each use, which costs more than the arithmetic.
 _STRIP = 1 << 17
 
 
@@ -40,10 +40,10 @@ def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
     """Rotate the hue of an (H, W, 3) uint8 BGR image by `shift` turns, -0.5..0.5.
 
-    A rotation keeps the highest and the lowest channel's levels, whose difference is the chroma. In
-    units of the chroma, the position on the colour circle is what HSV calls hue: 0..6 from red over
-    green (2) and blue (4). Multiplied by the chroma it is a whole number, which 16 bits hold.
-    OpenCV's HSV of 8 bits would be off by up to 12 levels; this is off by 1 at most.
+    A rotation keeps the levels of the highest and the lowest channel; their difference is the
+    chroma. In units of the chroma, the position on the colour circle is the hue of HSV: 0..6 from
+    red over green (2) and blue (4). Multiplied by the chroma it is a whole number that fits 16
+    bits. OpenCV's 8-bit HSV would be off by up to 12 levels; this is off by 1 at most.
     """
     rows = max(1, _STRIP // image.shape[1])
     table = turn_table(shift)
@@ -119,9 +119,9 @@ def exact_factor(factor: float) -> float:
 class ColorJitter(AppearanceTransform):
     """Change brightness, contrast, saturation and hue, as torchvision's `ColorJitter`.
 
-    Each of the four is applied once, in random order. Factors are uniform in
-    [max(0, 1 - x), 1 + x], the shift of the hue uniform in [-hue, hue] turns. RobustNet (Choi et
-    al., CVPR 2021) uses 0.4/0.4/0.4/0.1 with probability 0.5.
+    Each of the four is applied once, in random order. Factors are uniform in [max(0, 1 - x), 1 +
+    x]. The hue shift is uniform in [-hue, hue] turns. RobustNet (Choi et al., CVPR 2021) uses
+    0.4/0.4/0.4/0.1 with probability 0.5.
 
     Required and modified key: `img`, (H, W, 3) uint8 BGR.
 

@@ -1,8 +1,8 @@
-"""The changes of appearance under which the paper tests its ImageNet networks.
+"""The appearance changes with which the paper tests its ImageNet networks.
 
-Recalled from the paper (Pan et al., arXiv:1807.09441, the table of its appearance transforms):
-the names RGB+50, R+50 and std x1.5, and that they act on pixel values from 0 to 255. Its fourth, a
-transfer to Monet's style, needs another network and is not here.
+Recalled from the paper (Pan et al., arXiv:1807.09441, the table of its appearance transforms): the
+names RGB+50, R+50 and std x1.5, which act on pixel values from 0 to 255. The fourth, a transfer to
+Monet's style, needs another network and is not included.
 
 Chosen by us, because the paper does not say it or because we do not recall it:
 
@@ -43,7 +43,7 @@ def scaled_deviation(pixels: torch.Tensor, factor: float = 1.5) -> torch.Tensor:
     return (mean + factor * (pixels - mean)).clamp(0.0, 255.0)
 
 
-# Name -> function of RGB pixels, (N, 3, H, W) float from 0 to 255, that returns the same.
+# Name -> function of RGB pixels, (N, 3, H, W) float from 0 to 255, that returns the same format.
 APPEARANCES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     BASELINE: _unchanged,
     "rgb+50": brighter,

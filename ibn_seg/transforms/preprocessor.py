@@ -9,16 +9,16 @@ from ibn_seg.transforms.tensor_operations import applied
 
 
 class AppearancePreProcessor(SegDataPreProcessor):
-    """mmseg's `SegDataPreProcessor`, before which each image's recorded changes are applied.
+    """mmseg's `SegDataPreProcessor`, but each image's recorded changes are applied first.
 
-    They are applied on the network's device, in training only, before normalisation and padding.
-    Without a record, and in testing, all is as mmseg has it, and so are the arguments. In a config,
-    with the transforms that have `on_device=True`:
+    They are applied on the network's device, only in training, before normalisation and padding.
+    Without a record, and in testing, it behaves as in mmseg. The arguments are mmseg's too. In a
+    config, with the transforms that have `on_device=True`:
 
         model = dict(data_preprocessor=dict(type='AppearancePreProcessor'))
 
-    Off by default: it has been tested on a CPU and never been run on a GPU. A way through HSV
-    (`Uint8PhotoMetricDistortion`) takes a table of 35 MB of the device's memory.
+    Off by default: it has been tested on a CPU and never been run on a GPU. A conversion through
+    HSV (`Uint8PhotoMetricDistortion`) takes a table of 35 MB of the device's memory.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:

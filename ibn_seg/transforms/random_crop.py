@@ -1,8 +1,8 @@
 """Load, resize, crop and flip in one step that touches only the pixels under the crop.
 
-The result is that of mmcv's and mmseg's chain `LoadImageFromFile`, `LoadUrbanLabels`,
-`RandomResize`, `RandomCrop`, `RandomFlip`, bit for bit and with the same draws from numpy's
-generator. The chain decodes and resizes the whole frame and sorts whole crops of labels.
+The result equals mmcv's and mmseg's chain `LoadImageFromFile`, `LoadUrbanLabels`, `RandomResize`,
+`RandomCrop`, `RandomFlip`. It is the same bit for bit, with the same draws from numpy's generator.
+The chain decodes and resizes the whole frame and sorts whole crops of labels.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,18 +31,17 @@ Window = tuple[int, int, int, int]
 class LoadRandomCrop(BaseTransform):
     """Load a random crop of a randomly resized frame, flipped at random, with its label.
 
-    Takes the place of `LoadImageFromFile`, `LoadUrbanLabels`, `RandomResize`, `RandomCrop` and
-    `RandomFlip` at the start of a training pipeline. With `cache_dir` of the data set, frames are
-    read from its cache; without, whole files are decoded.
+    Replaces `LoadImageFromFile`, `LoadUrbanLabels`, `RandomResize`, `RandomCrop` and `RandomFlip`
+    at the start of a training pipeline. With the data set's `cache_dir`, frames are read from its
+    cache. Otherwise whole files are decoded.
 
     Required keys: `img_path`, `seg_map_path` and `label_table`, which `UrbanSceneDataset` sets, and
     `frame_cache` if there is one. Added keys: those of the transforms that it replaces.
 
-    A sampler's wishes, with which the draws are no longer mmseg's: `crop_class`, a trainId and how
-    many of its pixels the crop shall exceed, for which scale and crop are drawn again up to ten
-    times; `crop_center`, (row,
-    column) of a pixel of the file that the crop shall hold, for which `cat_max_ratio` does not
-    count.
+    A sampler may request a crop; the draws then differ from mmseg's. `crop_class` has a trainId and
+    the number of its pixels that the crop should exceed. Scale and crop are drawn again for it, up
+    to ten times. `crop_center` has the (row, column) of a pixel of the file that the crop should
+    hold. `cat_max_ratio` then does not count.
 
     Args:
         scale: (width, height) that the ratio multiplies, or two such pairs to draw between, as in
@@ -51,12 +50,13 @@ class LoadRandomCrop(BaseTransform):
             smaller crop.
         ratio_range: Lowest and highest ratio, with one pair as `scale`.
         keep_ratio: Fit the frame into the scale rather than stretch it.
-        cat_max_ratio: Draw again, ten times at most, where one class covers this share of the
-            crop's labelled pixels or more.
+        cat_max_ratio: Draw again, at most ten times, if one class covers this share of the crop's
+            labelled pixels or more.
         flip_prob: Probability of the horizontal flip.
 
     Raises:
-        UserError: A setting is out of its range, or a file is missing, damaged, or not of the kind.
+        UserError: A setting is out of its range, or a file is missing, damaged or of the wrong
+            kind.
         EnvError: An entry of the cache cannot be written.
     """
 
@@ -183,7 +183,7 @@ class LoadRandomCrop(BaseTransform):
 
 
 class _Frame:
-    """An image and its label, of which windows are read: from a cache, or decoded whole.
+    """An image and its label, read in windows: from a cache, or from the decoded file.
 
     Args:
         results: The sample.
@@ -204,7 +204,7 @@ class _Frame:
         return self._read(0, window)
 
     def _read(self, which: int, window: Sequence[int]) -> np.ndarray:
-        """Read the image (0) or the label (1); make damaged entries of the cache again, once."""
+        """Read the image (0) or the label (1); write damaged entries of the cache again, once."""
         source = self._pair[which]
         if not isinstance(source, Entry):
             return source
@@ -284,7 +284,7 @@ def open_frame(
 
 @lru_cache(maxsize=64)
 def nearest_indices(old: int, new: int) -> np.ndarray:
-    """Return which of `old` rows each of `new` rows comes from when OpenCV takes the nearest."""
+    """Return the source among `old` rows for each of `new` rows in OpenCV's nearest resizing."""
     indices = cv2.resize(
         np.arange(old, dtype=np.int32)[None], (new, 1), interpolation=cv2.INTER_NEAREST
     )[0]
@@ -300,8 +300,8 @@ def resized_window(
 ) -> np.ndarray:
     """Return a window of a picture resized bilinearly, equal to that of the whole resized.
 
-    OpenCV's phase is fixed at the picture's corner, so what is resized begins there and ends behind
-    the window; outside the window its pixels need not be the picture's.
+    OpenCV's phase is fixed at the picture's corner. So the resized part begins there and ends
+    behind the window; outside the window its pixels may differ from the picture's.
 
     Args:
         read: Returns the picture, with its pixels in the window (top, bottom, left, right) at
@@ -320,7 +320,7 @@ def resized_window(
         # OpenCV would copy a part whose size stays, and not shift its pixels.
         first_row, last_row, first_column, last_column = 0, height, 0, width
     picture = read(first_row, last_row, first_column, last_column)[:last_row, :last_column]
-    # With fx and fy, OpenCV takes them as they are; with a size, it would divide the sizes.
+    # OpenCV uses fx and fy as given; with a size, it would divide the sizes.
     resized = cv2.resize(picture, None, fx=across, fy=down, interpolation=cv2.INTER_LINEAR)
     return resized[top:bottom, left:right]
 

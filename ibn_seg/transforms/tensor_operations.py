@@ -124,9 +124,9 @@ def _to_hsv(image: torch.Tensor) -> list[torch.Tensor]:
 def _from_hsv(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return the BGR image of OpenCV's 8-bit HSV channels.
 
-    OpenCV converts by vectors and, at the end of a row that these do not fill, pixel by pixel; the
-    two differ by a level in three of four colours. A level decides about the next conversion's hue,
-    so both are taken from OpenCV itself, as tables of all colours.
+    OpenCV converts by vectors, and pixel by pixel at the end of a row that they do not fill. The
+    two differ by a level in three of four colours. A level affects the next conversion's hue, so
+    both are taken from OpenCV itself, as tables of all colours.
     """
     height, width = hue.shape
     index = (hue * 256 + saturation) * 256 + value
@@ -177,7 +177,7 @@ def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def gaussian_taps(sigma: float) -> list[int]:
-    """Return the weights of OpenCV's blur of 8-bit images, in parts of 256, by which they sum up.
+    """Return OpenCV's blur weights for 8-bit images, as multiples of 1/256.
 
     They are measured: OpenCV spreads their rounding errors in a way of its own.
     """
