@@ -1,7 +1,7 @@
 """Statistics of methods over seeds and images, as pure functions of stored confusion matrices.
 
-Scores are in percent (0..100), differences in points (percent minus percent). Names are resolved
-when first used, so that what summarises plain numbers does not load numpy.
+Scores are in percent (0..100), differences in points (percent minus percent). Names are resolved at
+first use, so summaries of plain numbers do not load numpy.
 """
 
 import importlib

@@ -1,24 +1,25 @@
-"""The two-level bootstrap: seeds and images are drawn anew, and every score is computed anew.
+"""The two-level bootstrap: each draw resamples seeds and images and computes every score anew.
 
-Percentile intervals as in Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter
-13. A score varies with the seed that a network was trained with and with the images that it is
-tested on, and every network of every seed sees the same images: the two are crossed, not nested.
-So each draw takes seeds with replacement and, apart from that, images with replacement, the same
-for all seeds and methods, as in Owen, The pigeonhole bootstrap (Annals of Applied Statistics 1,
-2007). Other images for each seed would average the luck of the images out over the seeds and give
-intervals that are too narrow.
+Percentile intervals follow Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter
+13. A score varies with the training seed and with the test images. Every network of every seed sees
+the same images, so the two are crossed, not nested. Each draw therefore takes seeds with
+replacement and, separately, images with replacement. The images are the same for all seeds and
+methods, as in Owen, The pigeonhole bootstrap (Annals of Applied Statistics 1, 2007). Other images
+for each seed would average out the luck of the images and give too narrow intervals.
 
-mIoU is no mean over images: in each draw it is computed from the summed matrices of the drawn
-images, by the one definition of `ibn_seg.evaluation.confusion`. A class that none of the drawn
-images holds, neither in labels nor in predictions, leaves the mean of this draw, as it would leave
-the mean of a data set of just these images. A draw without any counted pixel has no score; such
-draws are counted and left out.
+mIoU is no mean over images. In each draw it is computed from the summed matrices of the drawn
+images, by the one definition of `ibn_seg.evaluation.confusion`. A class that occurs in no label and
+no prediction of the drawn images leaves the mean of this draw. It would also leave the mean of a
+data set of just these images. A draw without any counted pixel has no score; such draws are counted
+and left out.
 
-With few seeds the percentile interval is too narrow where it is the seeds that differ: n drawn
-with replacement spread by (n - 1) / n of their variance, which itself is hardly known. In 2,000
-simulated experiments with hardly any variation between images, intervals of 95 % covered the truth
-in 73 % with 3 seeds, 82 % with 5, 90 % with 10 and 94 % with 30; where images vary as much as seeds
-or more, in 94 to 95 % with any number from 3 on.
+With few seeds the percentile interval is too narrow if the scores vary mainly between seeds. A draw
+of n seeds with replacement spreads by (n - 1) / n of their variance, and that variance is itself
+hardly known.
+
+In 2,000 simulated experiments with hardly any variation between images, intervals of 95 % covered
+the truth in 73 % with 3 seeds, 82 % with 5, 90 % with 10 and 94 % with 30. If images vary at least
+as much as seeds, they cover it in 94 to 95 % with any number from 3 on.
 """
 
 from collections.abc import Sequence
@@ -45,8 +46,8 @@ class Interval:
         draws: Number of draws.
         confidence: Percent of the draws that lie within.
         undefined_draws: Draws without a value, which were left out.
-        images_only: Whether there was one seed, so that only images were drawn: the interval says
-            nothing about other seeds.
+        images_only: Whether there was one seed, so that only images were drawn. The interval then
+            says nothing about other seeds.
     """
 
     low: float
@@ -66,8 +67,8 @@ def full_scores(domains: Sequence[np.ndarray]) -> np.ndarray:
     """Return the (M, S) mIoU over all images, averaged over the domains, percent.
 
     Args:
-        domains: Per domain (M, S, 2, N, C): of M methods and S seeds, hits and union of N images
-            and C classes. N may differ between domains.
+        domains: Per domain (M, S, 2, N, C): hits and union for M methods, S seeds, N images and C
+            classes. N may differ between domains.
     """
     return np.mean([_miou(counts.sum(axis=3)) for counts in domains], axis=0)
 
@@ -115,8 +116,8 @@ def percentile_interval(
 def _over_images(counts: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Return the (draws, M, S) mIoU over drawn images.
 
-    The sum over drawn images is a product with how often each was drawn; counts are whole numbers,
-    so it is exact in any order.
+    The sum over drawn images is a product with the number of times each was drawn. Counts are whole
+    numbers, so it is exact in any order.
     """
     methods, seeds, _, images, classes = counts.shape
     table = np.ascontiguousarray(np.moveaxis(counts, 3, 0).reshape(images, -1))

@@ -131,8 +131,8 @@ def paired_difference(
     """Return the paired difference of two methods with a two-level bootstrap interval.
 
     Both are compared on the same drawn seeds and images (see `ibn_seg.statistics.bootstrap`), so
-    that what makes a seed or an image easy for both cancels. 3 seeds, 500 images and 2,000 draws
-    take 0.1 s on one core.
+    effects of an easy seed or image cancel. 3 seeds, 500 images and 2,000 draws take 0.1 s on one
+    core.
 
     Args:
         method: What each training seed counted.
@@ -142,7 +142,7 @@ def paired_difference(
         generator_seed: Seed of the draws.
 
     Raises:
-        UserError: There is no common seed, a domain was not evaluated, or the two were not
+        UserError: There is no common seed, or a domain was not evaluated. Or the two were not
             evaluated on the same images, labels and classes.
     """
     seeds = _common_seeds(method, baseline)
@@ -176,9 +176,9 @@ def gap_closed(
 ) -> GapClosed:
     """Return the share of the oracle's gain that a method reaches, with its interval.
 
-    It is a ratio of means over the common seeds, not a mean of ratios, which one seed with a weak
-    oracle would rule. There is an interval only if the oracle gains at least a point in every draw:
-    else the ratio has no bounds (Fieller, JRSS B 16, 1954).
+    It is a ratio of means over the common seeds. In a mean of ratios, one seed with a weak oracle
+    would dominate. There is an interval only if the oracle gains at least a point in every draw;
+    otherwise the ratio has no bounds (Fieller, JRSS B 16, 1954).
 
     Args:
         method: What each training seed counted.
@@ -223,8 +223,8 @@ def _aligned(
 ) -> list[np.ndarray]:
     """Return per domain the (M, S, 2, N, C) hits and unions of the scored classes.
 
-    Images are in the order of their names, so that the order of an evaluation, and so the draws,
-    never depends on how the files were listed.
+    Images are sorted by name. So the order of an evaluation, and with it the draws, never depends
+    on the order in which files were listed.
 
     Raises:
         UserError: There is nothing to align, or it does not fit together.

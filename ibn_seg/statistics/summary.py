@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# With so few values the standard deviation is itself hardly known, and the range says more.
+# With so few values the standard deviation is hardly known, and the range says more.
 FEW_SEEDS = 3
 
 

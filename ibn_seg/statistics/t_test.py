@@ -73,8 +73,8 @@ def power(effect: float, n: int, alpha: float = ALPHA) -> float:
     """Return the power of the two-sided paired t-test.
 
     The statistic of n pairs follows the noncentral t distribution with n - 1 degrees of freedom and
-    noncentrality d * sqrt(n) (Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988,
-    chapter 2).
+    noncentrality d * sqrt(n). Source: Cohen, Statistical Power Analysis for the Behavioral
+    Sciences, 1988, chapter 2.
 
     Args:
         effect: Mean of the differences over their standard deviation (Cohen's d_z).
@@ -105,8 +105,8 @@ def seeds_needed(
 ) -> SeedsNeeded:
     """Return the smallest number of paired seeds with which the t-test finds the difference.
 
-    Mean and deviation are taken for the true ones; from three seeds both are rough, and so is the
-    answer.
+    It assumes that mean and deviation are the true ones. From three seeds both are rough, and so is
+    the result.
 
     Args:
         mean: Mean of the paired differences, points.
