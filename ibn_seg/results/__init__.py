@@ -1,1 +1,1 @@
-"""What the folder of a run or of a benchmark tells of it: identity, locks, what is kept."""
+"""The folder of a run or a benchmark: its identity, its locks and its kept results."""

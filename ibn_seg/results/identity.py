@@ -8,7 +8,7 @@ from typing import Any
 
 from ibn_seg.errors import UserError
 
-# Parts of a config that change no number of a cell: patterns of dotted keys, `*` is any text.
+# Config settings that change no number of a cell: patterns of dotted keys, `*` is any text.
 LEFT_OUT: Mapping[str, str] = {
     "*_root": "where data sets lie",
     "*.cache_dir": "where decoded frames are kept; crops from them are the same",
@@ -37,7 +37,7 @@ _ID_LENGTH = 12
 
 
 def counted(value: Any, path: str = "") -> Any:
-    """Return a config, or the part of it at a dotted key, as JSON can hold it.
+    """Return a config, or the part of it at a dotted key, in a form that JSON can hold.
 
     Args:
         value: The part.

@@ -1,7 +1,7 @@
-"""From the results folder of a benchmark to the few files that are kept of it.
+"""Reduce the results folder of a benchmark to the few files that are kept.
 
-Left out are checkpoints, logs, the training loss, and what the matrices tell, such as the IoU of
-each class. Of the validations the mIoU of each domain stays.
+Left out are checkpoints, logs and the training loss. Numbers that follow from the matrices, such as
+the IoU of each class, are left out too. Of the validations, the mIoU of each domain stays.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,8 +46,9 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
     Args:
         results: Folder of `ibn-seg benchmark`.
         out: The folder that stands for these results from now on. Its name is the run's name.
-        beside: Folder of a table that the run is added to, such as that of the plan's first run.
-            A run of the same name there is replaced. Default: a table in `out`, of this run alone.
+        beside: Folder of an existing table to which the run is added, such as the folder of the
+            plan's first run. A run of the same name there is replaced. Default: a table in `out`,
+            with only this run.
 
     Returns:
         The files written.
@@ -204,7 +205,7 @@ class _Light:
         return False
 
     def matrices(self, run: str) -> Iterator[RunMatrices]:
-        """Yield what was taken out, by domain; the place of an image has the condition's name."""
+        """Yield the extracted matrices by domain; the condition's name takes the image's place."""
         classes = self._stored.classes
         for domain, conditions in self._taken.items():
             if not conditions:

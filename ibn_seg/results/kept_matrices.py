@@ -15,8 +15,8 @@ Three lines of Python read the set 0 as (rows, columns, images, runs):
     c = sum(part.astype(int) << 8 * k for k, part in enumerate(z["counts_0"]))
     c[np.arange(len(c)), z["column_0"]] = z["labels_0"][..., None] - c.sum(1)
 
-Runs of one plan make mistakes at the same places, so they stand side by side: 31 kB for a run of
-400 images, against 65 kB in a file of its own. Equal content gives equal bytes.
+Runs of one plan make mistakes at the same places, so they are stored side by side. A run of 400
+images then takes 31 kB, against 65 kB in a file of its own. Equal content gives equal bytes.
 """
 
 import io
@@ -95,7 +95,7 @@ def summed_matrices(
     classes: Sequence[str],
     scored: tuple[str, ...] | None,
 ) -> RunMatrices:
-    """Return matrices over all images of a domain, with a condition in the place of an image."""
+    """Return matrices over all images of a domain, one per condition instead of one per image."""
     counts = np.array(list(conditions.values()), np.int64)
     names = tuple(classes)
     return RunMatrices(run, domain, tuple(conditions), names, names, counts, scored)

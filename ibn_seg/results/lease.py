@@ -1,14 +1,14 @@
-"""Who works in a folder: a lock that processes on several machines agree on through its files.
+"""A lock on a folder that processes on several machines agree on through its files.
 
-Every holder of the lock is a numbered file, `000001`, `000002` and so on, made whole by
-`os.link`, which one process alone can do per number. The highest number is the holder, unless
+Every holder of the lock has a numbered file, `000001`, `000002` and so on. `os.link` makes it
+whole, and only one process can make each number. The highest number is the holder, unless
 `NUMBER.released` lies beside it or its file is *stale*: not touched for as long as the holder
-promised. To take over is to make the next number, so there is no moment without a rule, and a
-holder that was stopped sees that a higher number exists.
+promised. Another process takes over by making the next number. So the files say at every moment who
+holds the lock, and a stopped holder sees that a higher number exists.
 
-Ages are differences of two times that the *store* gave to files (`_store_now`); the clocks of the
-machines play no part. Designed for NFS v4, not tested there; the log alone may lose lines there,
-for NFS does not append atomically.
+Ages are differences of two times that the *store* gave to files (`_store_now`), so the machines'
+clocks do not matter. Designed for NFS v4, but not tested on it. There the log, and only the log,
+may lose lines, because NFS does not append atomically.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def note(path: Path, event: str, **more: Any) -> None:
-    """Append an event of the holder whose file this is to the log, as one write.
+    """Append an event of this file's holder to the log, in a single write.
 
     Args:
         path: The holder's file.
@@ -161,7 +161,7 @@ def _create(path: Path, lease_s: float) -> bool:
     try:
         os.link(own, path)
     except FileExistsError:
-        # Over a network the answer to a link that was made may be lost, and the link repeated.
+        # Over a network the reply to a successful link may be lost, and the call repeated.
         return own.stat().st_nlink == 2
     except (PermissionError, NotImplementedError) as error:
         raise EnvError(
@@ -183,7 +183,7 @@ def _store_now(folder: Path) -> float:
     """Return the time that the store gives to a file written just now, in seconds."""
     handle, name = tempfile.mkstemp(prefix=".probe.", dir=folder)
     try:
-        # A time set by its server, which a network file system's client has no say in.
+        # The server of a network file system sets this time, not its client.
         os.utime(name)
         return os.stat(name).st_mtime
     finally:
