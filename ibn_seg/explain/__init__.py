@@ -1,1 +1,1 @@
-"""Errors of mmengine, mmseg and PyTorch about a config as one line that names its part."""
+"""Turn errors of mmengine, mmseg and PyTorch about a config into one line that names its part."""

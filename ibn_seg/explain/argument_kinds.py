@@ -28,7 +28,7 @@ _ACCEPTED: Mapping[Any, Any] = {
 
 
 def wrong_kind(error: Exception, place: Place, frames: Sequence[Frame]) -> UserError | None:
-    """Return the line for an argument of a kind that its class does not take, or None.
+    """Return the line for an argument of a type that its class does not accept, or None.
 
     Args:
         error: What the class raised.
@@ -52,14 +52,14 @@ def wrong_kind(error: Exception, place: Place, frames: Sequence[Frame]) -> UserE
 
 
 def _class_of(place: Place, frames: Sequence[Frame]) -> type | None:
-    """Return the class that a part of a config names, as it was built or is at work."""
+    """Return the class that a part of a config names, while it is built or running."""
     name = short_name(place.part.get("type"))
     seen = (f.locals.get("obj_cls") if f.owner is None else type(f.owner) for f in frames)
     return next((kind for kind in seen if isinstance(kind, type) and kind.__name__ == name), None)
 
 
 def _wanted(kind: type, name: str) -> tuple[Any, ...]:
-    """Return the kinds that an argument may be of; none if it is not known of all of them."""
+    """Return the types that an argument may have; empty if they are not known completely."""
     for base in kind.__mro__:
         if name not in inspect.signature(base.__init__).parameters:
             continue

@@ -1,4 +1,4 @@
-"""Which part of a config an error is about, by the frames that it came through."""
+"""Find the part of a config that an error is about, from the frames of its traceback."""
 
 import re
 import sys
@@ -63,7 +63,7 @@ _KINDS: tuple[tuple[tuple[type, ...], tuple[str, ...]], ...] = (
     ((BaseTransform,), ("{}_dataloader",)),
     ((BaseLoop,), ("{}_cfg",)),
 )
-# Of these there are some that no config names; the others are the one of their kind.
+# Some objects of these types come from no part of the config. Of the other types there is one.
 _NAMED_ONLY = (Hook, BaseLoop, DataLoader, Sampler, BaseTransform)
 # `build_dataloader` is a static method, so the module tells that it is a Runner's.
 _RUNNERS = ("mmengine.runner.runner", "ibn_seg.engine.runner")
@@ -125,7 +125,7 @@ class Place:
 def frames_of(error: BaseException) -> list[Frame]:
     """Return the frames of an error from the outermost to the one that raised.
 
-    mmengine raises some errors anew with more text; the frames of what was raised first follow.
+    mmengine raises some errors again with more text. The frames of the original error come first.
     """
     found: list[Frame] = []
     current: BaseException | None = error
@@ -149,7 +149,7 @@ def _frames(error: BaseException) -> Iterator[Frame]:
 
 
 def follow(error: BaseException, config: Mapping, roots: Sequence[str] = ()) -> "Trail":
-    """Go through the frames of an error to the part of a config that it is about.
+    """Follow the frames of an error to the part of a config that it is about.
 
     Args:
         error: What was raised, with its traceback.
@@ -240,7 +240,7 @@ class Trail:
             self.set(found[0], building=False, part=found[1])
 
     def _module(self, module: nn.Module) -> None:
-        """Be at a module of the network; in its constructor it has no place there yet."""
+        """Record a module of the network as the place; in its constructor it has no place yet."""
         if self.network is None and not self._is_network(module):
             return
         if self.network is None or module is self.network:
@@ -277,7 +277,7 @@ class Trail:
 
 
 def _is_of_every_run(owner: Any, part: Mapping) -> bool:
-    """Tell whether it is a hook that ibn_seg adds to every run, of which no user knows."""
+    """Tell whether it is a hook that ibn_seg adds to every run without the user's config."""
     return isinstance(owner, Hook) and type(owner).__module__.startswith("ibn_seg.") and (
         set(part) == {"type"}
     )  # fmt: skip

@@ -21,7 +21,7 @@ def dicts(config: Any, path: str = "") -> Iterator[tuple[str, Mapping]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values of configs are equal; what is not plain is equal to itself only."""
+    """Tell whether two config values are equal; an object that is not plain equals only itself."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
@@ -35,9 +35,9 @@ def same(one: Any, other: Any) -> bool:
 def find_copy(
     config: Mapping, copy: Mapping, roots: Sequence[str] = (), within: str = ""
 ) -> tuple[str, Mapping] | None:
-    """Return the dict of a config that another is a copy of, with its dotted key.
+    """Return the config's dict from which another was copied, with its dotted key.
 
-    Builders take arguments out of such copies and put others in, so most of the dict counts.
+    Builders remove arguments from such copies and add others, so a match of most entries counts.
 
     Args:
         config: The whole config.

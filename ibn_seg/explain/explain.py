@@ -1,8 +1,8 @@
-"""Errors of mmengine, mmseg and PyTorch about a config, as the one line that a user needs.
+"""Turn errors of mmengine, mmseg and PyTorch about a config into one line for the user.
 
-What a config describes is built and run by others' code, whose errors name no key. Here the frames
-that an error came through tell which part of the config it is about. An error that was raised by
-ibn_seg's own code, or of which no part of the config can be named, stays what it is: a bug.
+Other packages build and run the parts of a config, and their errors name no key. The frames of an
+error tell here which part of the config it is about. Other errors stay unchanged, because they are
+bugs: ibn_seg's own code raised them, or no part of the config can be named.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from ibn_seg.explain.blame import Frame, Place, follow, frames_of
 from ibn_seg.explain.reasons import describe, is_wrong_argument
 from ibn_seg.explain.worker_errors import explain_worker, is_from_worker
 
-# What says itself which file or which end it is about, or is no error at all.
+# These name their file or connection themselves, or are no errors at all.
 _LEFT_ALONE = (StopIteration, EOFError, BrokenPipeError, ConnectionError, PermissionError)
 
 
@@ -28,8 +28,8 @@ def explained(config: Config, *roots: str) -> Iterator[None]:
 
     Args:
         config: The config that is built or run in the block.
-        roots: Keys of the config that are in use, such as 'test_pipeline', to tell equal parts of
-            it apart; inside a Runner's loops they are known.
+        roots: Keys of the config that are in use, such as 'test_pipeline', to distinguish equal
+            parts. Inside a Runner's loops they are known.
 
     Raises:
         UserError: A part of the config cannot be built or does not work.
@@ -46,7 +46,7 @@ def explained(config: Config, *roots: str) -> Iterator[None]:
 
 
 def explain(error: Exception, given: dict, *roots: str) -> UserError | None:
-    """Return the line for an error, or None for one that is no matter of the config.
+    """Return the line for an error, or None for an error that is not about the config.
 
     Args:
         error: What was raised, with its traceback.
@@ -70,11 +70,12 @@ def explain(error: Exception, given: dict, *roots: str) -> UserError | None:
 
 
 def _is_ours(error: Exception, frames: list[Frame], place: Place) -> bool:
-    """Tell whether it is ibn_seg's own code that failed.
+    """Tell whether ibn_seg's own code failed.
 
-    That is where it raised, or where it called a library that raised. But an argument may be one
-    that a base class of ours lacks, a transform of ours may miss what no step before it gave, and
-    PyTorch may refuse what a config says of a layer of ours, built or used.
+    That is the case if it raised the error, or called a library that raised it. There are three
+    exceptions. An argument may be unknown to a base class of ours. A transform of ours may lack a
+    key that no step before it gave. PyTorch may refuse the config's settings of one of our layers,
+    while it is built or used.
     """
     if frames[-1].ours:
         if is_wrong_argument(error, place):
@@ -85,6 +86,6 @@ def _is_ours(error: Exception, frames: list[Frame], place: Place) -> bool:
 
 
 def _is_missing_result(frame: Frame, error: KeyError) -> bool:
-    """Tell whether a transform asked for what no step before it has put into the sample."""
+    """Tell whether a transform asked for a key that no step before it has put into the sample."""
     results = frame.locals.get("results")
     return isinstance(results, dict) and bool(error.args) and error.args[0] not in results

@@ -1,4 +1,4 @@
-"""Labels that a network has no class for, told from the batch at which a loss failed."""
+"""Find labels without a class in the network, from the batch at which the loss failed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def labels_out_of_range(
     Args:
         error: What was raised.
         place: The part of the config that raised.
-        frames: The frames of the error; one of them holds the batch, as it came from the loader.
+        frames: The frames of the error. One of them holds the batch as it came from the loader.
         config: The whole config.
     """
     if not any(saying in str(error) for saying in _SAYINGS):
@@ -54,7 +54,7 @@ def _heads(config: Mapping, raised: str) -> Iterator[tuple[str, Mapping]]:
 
 
 def _samples(frames: Sequence[Frame]) -> Iterator[Any]:
-    """Yield the samples of the batch that was trained on, which are still on the CPU."""
+    """Yield the samples of the training batch, which are still on the CPU."""
     for frame in frames:
         for name in ("data_batch", "batch"):
             batch = frame.locals.get(name)

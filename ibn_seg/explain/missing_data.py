@@ -1,4 +1,4 @@
-"""What a pipeline, a data preprocessor or a loss does not give to the step after it."""
+"""Find data that a pipeline, a data preprocessor or a loss does not give to the next step."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _LABELS = "add LoadUrbanLabels, or LoadAnnotations, before PackSegInputs"
 
 
 def missing_data(error: Exception, place: Place, frames: Sequence[Frame]) -> UserError | None:
-    """Return the line for data that a step needs and no step before it gives, else None.
+    """Return the line for data that a step needs and no step before it gives, or None.
 
     Args:
         error: What was raised.

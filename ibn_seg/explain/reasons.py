@@ -1,4 +1,4 @@
-"""What an error about a part of a config says, and what to do about it, in one line."""
+"""Say in one line what an error about a part of a config means, and what to do about it."""
 
 import inspect
 import linecache
@@ -29,7 +29,7 @@ _OBJECT = re.compile(r" in <\S+ object at 0x\w+>$")
 _OPENCV = re.compile(r"OpenCV\(\S+\) \S+ error: ")
 _WHOLE_PARTS = re.compile(r", but got (train|val|test)_.*")
 _CONFIG = "mmengine.config.config"
-# The messages of these say what is wrong; those of others, such as KeyError, need the code as well.
+# These messages say what is wrong; those of others, such as KeyError, also need the code.
 _TELLING = (RuntimeError, ValueError, AssertionError, ImportError, OSError, cv2.error)
 _LONG_LINE = 200
 _MISSING = object()
@@ -73,7 +73,7 @@ def subject(place: Place) -> str:
 
 
 def reason(error: BaseException, frames: Sequence[Frame]) -> str:
-    """Return what an error says on one line, with the line of code where it says little."""
+    """Return an error's message on one line, with the line of code if the message says little."""
     text = shortened(str(error.args[0] if isinstance(error, KeyError) and error.args else error))
     # A config raises where it is asked; who asked says more.
     last = next((f for f in reversed(frames) if f.module != _CONFIG), frames[-1])
@@ -86,7 +86,7 @@ def reason(error: BaseException, frames: Sequence[Frame]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the first line of a text, without the class and place that registries put before."""
+    """Return the first line of a text, without the class and place that registries add."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     line = _RAISED_BY.sub("", lines[0]) if lines else ""
     line = _WHOLE_PARTS.sub("", _OPENCV.sub("", _OBJECT.sub("", line))).rstrip(":")
@@ -172,7 +172,7 @@ def _arguments(built: Any, part: Any) -> list[str]:
 
 
 def _quoted_number(error: Exception, place: Place) -> UserError | None:
-    """Return the line for a number in quotes, where an error is one that it may have led to."""
+    """Return the line for a number in quotes if it may have caused the error."""
     if not isinstance(error, (TypeError, ValueError, AssertionError, RuntimeError)):
         return None
     for key, text in quoted_numbers(place.part, place.path):
@@ -195,7 +195,7 @@ def _missing_package(error: Exception, place: Place) -> EnvError | None:
 
 
 def _missing_key(error: Exception, frames: Sequence[Frame], config: Mapping) -> UserError | None:
-    """Return the line for a key that is looked for in a dict of the config and is not there."""
+    """Return the line for a key that is missing from a dict of the config."""
     last = frames[-1]
     if last.module != _CONFIG or not isinstance(last.owner, Mapping):
         return None

@@ -1,4 +1,4 @@
-"""Types of a config that no registry knows, with the nearest names that it does know."""
+"""Find config types that no registry knows, and suggest the most similar known names."""
 
 import difflib
 import importlib
@@ -15,7 +15,7 @@ from ibn_seg.explain.blame import Frame, Place
 
 _MESSAGE = re.compile(r"(\S+) is not in the (?:(\S+?)::)?(.+?) registry")
 _OPTIMIZER = "optim_wrapper.optimizer"
-# One registry holds all kinds of models; which are meant, the names of their modules tell.
+# One registry holds all kinds of models; the names of their modules tell the kinds apart.
 _MODULES = {
     "backbone": "backbones",
     "norm_cfg": "norm",
@@ -30,7 +30,7 @@ _LONG_LIST = 40
 
 
 def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -> UserError | None:
-    """Return the line for a type that is not registered, or None if that is not the error.
+    """Return the line for a type that is not registered, or None if the error is another.
 
     Args:
         error: What was raised.
@@ -106,7 +106,7 @@ def _line(given: str, place: Place, name: str, family: Any) -> UserError:
 
 
 def _names(family: Iterable[Registry], word: str) -> set[str]:
-    """Return the names that registries know, of ours and of modules that have a word in theirs."""
+    """Return registered names whose module has a word in its name; for backbones, ours as well."""
     found: set[str] = set()
     for registry in family:
         for known, target in registry.module_dict.items():

@@ -20,7 +20,7 @@ def is_from_worker(error: BaseException) -> bool:
 
 
 def explain_worker(error: Exception, config: Mapping, roots: Sequence[str]) -> UserError | None:
-    """Return the line for a transform that failed in a data worker, or None if it is ours or none.
+    """Return the line for a transform that failed in a worker; None for ours or other errors.
 
     Args:
         error: As PyTorch raises it in the training.
