@@ -16,8 +16,8 @@ def resolve(checkpoint: str) -> str:
     """Return the path or URL that the name of a checkpoint stands for.
 
     Args:
-        checkpoint: A path, an http(s) URL, `ibn://MODEL` for the authors' published weights of a
-            model of ours, or SCHEME://NAME of one of mmengine's tables.
+        checkpoint: A path, an http(s) URL, `ibn://MODEL` for the authors' published weights of one
+            of our models, or SCHEME://NAME from one of mmengine's tables.
 
     Raises:
         UserError: The scheme or the name is unknown, or there are no such weights.

@@ -37,7 +37,7 @@ _DEFAULT_INIT = (
 class ConfigBackbone:
     """A network of ours with the arguments and the start of weights that configs expect.
 
-    A mixin: the class of the network and mmengine's `BaseModule` follow it in the list of bases.
+    A mixin: put the class of the network and mmengine's `BaseModule` after it in the list of bases.
 
     Args:
         depth: Number of layers; see the network.
@@ -46,10 +46,10 @@ class ConfigBackbone:
             `requires_grad=False` stops the gradients of the instance norms too.
         pretrained: Deprecated shorthand for `init_cfg` of type 'Pretrained'.
         init_cfg: How weights start. Default: Kaiming for convolutions, and zero for the last norm
-            of each block where `zero_init_residual`. Type 'Pretrained' takes a local path, an
-            http(s) URL or a name like `ibn://resnet50_ibn_a` or `torchvision://resnet50`, of a
-            network with or without instance norms (see `ibn_seg.models.weights`), and an optional
-            `prefix`.
+            of each block if `zero_init_residual` is set. Type 'Pretrained' takes a local path, an
+            http(s) URL or a name like `ibn://resnet50_ibn_a` or `torchvision://resnet50`. The
+            network may have instance norms or not (see `ibn_seg.models.weights`). It also takes an
+            optional `prefix`.
         builders: More of the network's arguments that configs cannot write.
         network: The other arguments of the network, among them `ibn` and `ibn_stages`.
 

@@ -1,7 +1,7 @@
 """All our components for mmseg: `custom_imports = dict(imports=['ibn_seg.plugins.mmseg'])`.
 
-Importing this registers the backbones, data sets, transforms, metric and engine components, and
-says so in one line where two distributions of one package are installed over each other.
+Importing this registers the backbones, data sets, transforms, metric and engine components. If two
+distributions of one package are installed over each other, it says so in one line.
 """
 
 import importlib

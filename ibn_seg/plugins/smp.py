@@ -1,13 +1,14 @@
 """The encoders for segmentation_models_pytorch (smp): import this, then `smp.Unet(NAME)`.
 
-Registered are all names of `ibn_seg.list_models()` that smp has no encoder of its own under: every
-IBN network, and the batch-norm networks resnext50, resnext101 and resnext152. smp's own encoders
-are never replaced: resnet18, 34, 50, 101 and 152 and densenet121, 161, 169 and 201 are the same
-networks with smp's weights; se_resnet50, 101 and 152 are other networks than ours, which are had
-through timm as 'tu-se_resnet50' and so on after `import ibn_seg.plugins.timm`.
+It registers all names of `ibn_seg.list_models()` that smp's own encoders do not have. These are
+every IBN network and the batch-norm networks resnext50, resnext101 and resnext152. smp's own
+encoders are never replaced. resnet18, 34, 50, 101 and 152 and densenet121, 161, 169 and 201 are the
+same networks with smp's weights. smp's se_resnet50, 101 and 152 differ from ours. For ours, `import
+ibn_seg.plugins.timm` and use 'tu-se_resnet50' and so on.
 
-The networks are those of `ibn_seg.create_model`, with its keys. `encoder_weights='imagenet'` loads
-what the authors published, checked against its hash, or says which models have weights.
+The networks are the ones of `ibn_seg.create_model`, with its keys. `encoder_weights='imagenet'`
+loads the authors' published weights and checks their hash. If there are none, it names the models
+that have weights.
 
 Raises:
     EnvError: segmentation_models_pytorch is not installed.
@@ -39,7 +40,7 @@ except ImportError as error:
     ) from error
 
 _WEIGHTS = "imagenet"
-# Stands in smp's table where the other encoders have the name of a Hugging Face repository.
+# Replaces the name of a Hugging Face repository that smp's table has for other encoders.
 _SOURCE = "ibn_seg/"
 # Mean, standard deviation and channel order, in the form of smp's own repositories.
 _PREPROCESSING = Path(__file__).with_name("smp_imagenet.json")
@@ -48,12 +49,12 @@ _PREPROCESSING = Path(__file__).with_name("smp_imagenet.json")
 class Encoder(EncoderMixin):
     """A network of ours as smp's encoder.
 
-    A mixin: the class of the network follows it in the list of bases. smp sets the channels of the
-    image and the output stride afterwards, through `set_in_channels` and `make_dilated`.
+    A mixin: put the class of the network after it in the list of bases. smp then sets the image's
+    channels and the output stride, through `set_in_channels` and `make_dilated`.
 
     Args:
         name: One of `ibn_seg.list_models()`.
-        depth: Number of feature maps beside the image itself, 1 to 5: the first is the stem's.
+        depth: Number of feature maps beside the image itself, 1 to 5. The first is the stem's.
         output_stride: Image size over the size of the last feature map: 32, 16 or 8.
     """
 
@@ -143,8 +144,8 @@ def _load(source: str, **options: Any) -> dict[str, torch.Tensor]:
     return published_weights(str(source).removeprefix(_SOURCE))
 
 
-# smp takes weights from the Hugging Face hub alone and has no place to say otherwise; its decoders
-# hold `get_encoder` under many names. These two functions are what it fetches and reads them with.
+# smp takes weights only from the Hugging Face hub, and its decoders hold `get_encoder` under many
+# names. So these two functions are replaced, with which it fetches and reads weights.
 _hub_download = smp.encoders.hf_hub_download
 _load_file = smp.encoders.load_file
 smp.encoders.hf_hub_download = _download

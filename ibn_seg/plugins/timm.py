@@ -1,15 +1,15 @@
 """The classifiers for timm: `import ibn_seg.plugins.timm`, then `timm.create_model(NAME)`.
 
-Registered are all names of `ibn_seg.list_models()` that timm has no model of its own under: every
-IBN network, and the batch-norm networks resnext50, resnext101, resnext152, se_resnet50,
-se_resnet101 and se_resnet152. timm's own models are never replaced: resnet18, 34, 50, 101 and 152
-and densenet121, 161, 169 and 201 are the same networks with the same keys, but what
-`pretrained=True` loads is what timm publishes, and `output_stride` dilates as timm does.
+It registers all names of `ibn_seg.list_models()` that timm's own models do not have. These are
+every IBN network and the batch-norm networks resnext50, resnext101, resnext152, se_resnet50,
+se_resnet101 and se_resnet152. timm's own models are never replaced. resnet18, 34, 50, 101 and 152
+and densenet121, 161, 169 and 201 are the same networks with the same keys. For these,
+`pretrained=True` loads timm's weights, and `output_stride` dilates as timm does.
 
-The networks are those of `ibn_seg.create_model`, with its keys: a state dict that loads there loads
-here too. `features_only=True` returns five feature maps, of which the first is the stem's (stride
-2), and keeps the keys. `pretrained=True` loads what the authors published, checked against its
-hash, or says which models have weights.
+The networks are the ones of `ibn_seg.create_model`, with its keys: a state dict that loads there
+loads here too. `features_only=True` returns five feature maps, beginning with the stem's (stride
+2), and keeps the keys. `pretrained=True` loads the authors' published weights and checks their
+hash. If there are none, it names the models that have weights.
 
 Raises:
     EnvError: timm is not installed.
@@ -133,8 +133,8 @@ class TimmNetwork:
 
         Args:
             x: Images, shape (N, in_chans, H, W).
-            indices: Which feature maps, 0 the stem's to 4; a number means that many of the last.
-                Default: all.
+            indices: Which feature maps, from 0 (the stem's) to 4; a number means that many of the
+                last. Default: all.
             norm: Without effect: these networks have no norm at their end.
             stop_early: Stop after the last of `indices`; its feature map is then the first result.
             output_fmt: 'NCHW', the only layout.
@@ -208,7 +208,7 @@ class TimmSEResNet(TimmNetwork, SEResNet):
 class TimmDenseNet(TimmNetwork, DenseNet):
     """`ibn_seg.models.DenseNet` for timm."""
 
-    # A transition comes after all layers of its block: the number is one that no layer has.
+    # A transition comes after all layers of its block, so its number is one that no layer has.
     parameter_groups = (
         r"^features\.(?:conv0|norm0)",
         r"^features\.(?:denseblock|transition|norm)(\d+)",
