@@ -1,7 +1,7 @@
 """Training machinery on top of mmengine: loops, hooks and checkpoints that resume exactly.
 
-Importing this package registers its components with mmengine and allow-lists the classes that
-mmengine's own checkpoints hold; it needs torch and mmengine, not mmseg.
+Importing this package registers its components with mmengine. It also allow-lists the classes in
+mmengine's own checkpoints. It needs torch and mmengine, not mmseg.
 """
 
 from ibn_seg.engine.averaging import SharedEMAHook

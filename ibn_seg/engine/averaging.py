@@ -11,9 +11,9 @@ from ibn_seg.engine.distributed import average_buffers
 class SharedEMAHook(EMAHook):
     """mmengine's `EMAHook`, whose averaged running statistics are shared by the ranks.
 
-    Weights and running statistics are averaged together: the statistics of the newest weights do
-    not fit their average. Plain BN gives each rank its own statistics; their mean over the ranks
-    replaces them before each checkpoint and validation, as it does for the network itself.
+    Weights and running statistics are averaged together, because statistics of the newest weights
+    do not fit the average. Plain BN gives each rank its own statistics. As for the network itself,
+    their mean over the ranks replaces them before each checkpoint and validation.
 
     The averaged weights are what is validated, and what `state_dict` of a checkpoint holds.
 

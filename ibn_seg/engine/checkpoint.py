@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill or a full disk, and finding the one to resume from."""
+"""Write checkpoints that survive a kill or a full disk, and find the one to resume from."""
 
 import contextlib
 import inspect
@@ -56,10 +56,10 @@ class _LateRemoval(AtomicBackend):
 class AtomicCheckpointHook(CheckpointHook):
     """mmengine's `CheckpointHook`, with the order of its steps made safe.
 
-    It writes the new checkpoint to a temporary file, renames it, and only then removes old ones:
-    at every moment there is a complete checkpoint, whatever kills the process or fills the disk.
-    Before writing, `before_checkpoint` is called on the hooks of every rank. Checkpoints hold
-    tensors and plain values only, so that `torch.load(weights_only=True)` reads them anywhere.
+    It writes the new checkpoint to a temporary file, renames it, and only then removes old ones. So
+    a complete checkpoint always exists, even if the process is killed or the disk is full. Before
+    writing, it calls `before_checkpoint` on the hooks of every rank. Checkpoints hold only tensors
+    and plain values, so `torch.load(weights_only=True)` reads them anywhere.
 
     Args:
         **kwargs: As for `CheckpointHook`, which looks at some of them at the first checkpoint only.
@@ -144,8 +144,8 @@ class AtomicCheckpointHook(CheckpointHook):
     def _outdated(self, runner: Runner, step: int) -> list[Path]:
         """Note `step` as kept and return the checkpoints that it makes superfluous.
 
-        The list that the checkpoint itself carries still names them: a run that is killed before
-        they are removed does it when it resumes.
+        The list in the checkpoint itself still names them. If a run is killed before it removes
+        them, it does so when it resumes.
         """
         if self.max_keep_ckpts <= 0:
             return []
@@ -162,7 +162,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     @contextlib.contextmanager
     def _removed_afterwards(self) -> Iterator[None]:
-        """Carry out the removals of the block when it has succeeded, except of what it wrote."""
+        """Carry out the block's removals only after it succeeds, except of files that it wrote."""
         backend, self.file_backend = self.file_backend, _LateRemoval()
         try:
             yield
@@ -177,7 +177,7 @@ class AtomicCheckpointHook(CheckpointHook):
 def _without_functions(states: Any) -> Any:
     """Return the states of schedulers without functions, such as the shape of `OneCycleLR`.
 
-    A new scheduler has them from its settings, and a file of plain values cannot hold them.
+    A new scheduler gets them from its settings, and a file of plain values cannot hold them.
     """
     if isinstance(states, Mapping):
         return {key: _without_functions(v) for key, v in states.items() if not callable(v)}
@@ -187,9 +187,9 @@ def _without_functions(states: Any) -> Any:
 def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     """Return the newest complete checkpoint of a work dir, or None if there is none.
 
-    `last_checkpoint` names it, unless that file is missing or damaged, or the process was killed
-    after it wrote a checkpoint and before it noted the name. Files that cannot be loaded are
-    passed over with a line on stderr.
+    `last_checkpoint` names it, with two exceptions: that file is missing or damaged, or the process
+    was killed between writing a checkpoint and noting its name. Files that cannot be loaded are
+    skipped with a line on stderr.
     """
     found, passed_over = newest_checkpoint(work_dir)
     for reason in passed_over:
@@ -278,7 +278,7 @@ def is_training_state(checkpoint: Any) -> bool:
 
 
 def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None) -> str | None:
-    """Return the text of the config that the newest checkpoint of a work dir was trained with.
+    """Return the text of the config with which the newest checkpoint of a work dir was trained.
 
     Args:
         work_dir: The folder of a run.
@@ -302,7 +302,7 @@ def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = 
 
 
 def _folders(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None) -> list[Path]:
-    """Return the folders of a run's checkpoints: the work dir, and that of the hook's `out_dir`."""
+    """Return the folders of a run's checkpoints: the work dir and the hook's `out_dir`."""
     work_dir, out_dir = Path(work_dir), (hook or {}).get("out_dir")
     return [work_dir, Path(out_dir) / work_dir.name] if out_dir else [work_dir]
 

@@ -51,11 +51,11 @@ class ClassSampler(PositionSampler):
 class RareClassSampler(ClassSampler):
     """Rare-class sampling of DAFormer (Hoyer et al., CVPR 2022, section 3.3).
 
-    Draws a class c with probability P(c) proportional to exp((1 - f_c) / temperature), f_c being
-    its share of all labelled pixels; then one of the images with more than `min_pixels` of it; then
-    crops of it, ten more at most, until one shows more than `min_crop_ratio * min_pixels` pixels of
-    it. The defaults are those of DAFormer's configs (recalled). A class that no image has enough of
-    is never drawn.
+    It draws a class c with probability P(c) proportional to exp((1 - f_c) / temperature), where f_c
+    is the class's share of all labelled pixels. Then it draws one of the images with more than
+    `min_pixels` of the class. Then it draws crops of the image, ten more at most, until one shows
+    more than `min_crop_ratio * min_pixels` pixels of the class. The defaults are from DAFormer's
+    configs (recalled). A class that no image has enough of is never drawn.
 
     Args:
         dataset: Data sets of ibn_seg, whose pipeline begins with `LoadRandomCrop`.
@@ -114,11 +114,11 @@ class RareClassSampler(ClassSampler):
 class ClassUniformSampler(ClassSampler):
     """Class-uniform sampling, as RobustNet (Choi et al., CVPR 2021) uses it.
 
-    A share of the samples is drawn by class: a class, each as likely as the other, then one of its
-    centres of mass in tiles of 1024x1024 pixels, and a crop that holds this pixel. The others go
-    through all images in random order. RobustNet draws one half by class and leaves out the tiles
-    that the image does not fill (both recalled); here these count too, because nearly half of a
-    GTA5 frame lies in them.
+    A share of the samples is drawn by class. All classes are equally likely; then one of the
+    class's centres of mass in tiles of 1024x1024 pixels is drawn, and a crop that holds this pixel.
+    The other samples go through all images in random order. RobustNet draws one half by class and
+    leaves out the tiles that the image does not fill (both recalled). Here these tiles count too,
+    because nearly half of a GTA5 frame lies in them.
 
     Args:
         dataset: Data sets of ibn_seg, whose pipeline begins with `LoadRandomCrop`.
@@ -154,7 +154,7 @@ class ClassUniformSampler(ClassSampler):
         self.centers = {train_id: np.array(rows) for train_id, rows in sorted(centers.items())}
 
     def key(self, position: int) -> tuple:
-        """Return position and index, and the pixel that the crop shall hold if there is one."""
+        """Return position and index, and the pixel that the crop should hold if there is one."""
         generator = self.generator(position)
         if generator.random() >= self.share:
             return position, super().index(position)

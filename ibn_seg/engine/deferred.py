@@ -12,9 +12,9 @@ from ibn_seg.errors import UserError
 def check_deferred(dataset: Any, model: nn.Module) -> None:
     """Check a training's data set and model for transforms with `on_device=True`.
 
-    Without them nothing is checked. With them, all steps after the first must have it as well, but
-    the last, which packs the record, and the model must have an `AppearancePreProcessor`: otherwise
-    samples would be changed in another order, or not at all.
+    Without such transforms nothing is checked. With them, all later steps need `on_device=True`
+    too, except the last, which packs the record. The model needs an `AppearancePreProcessor`.
+    Otherwise samples would be changed in another order, or not at all.
 
     Args:
         dataset: The data set, in any wrappers, built.
@@ -31,7 +31,7 @@ def check_deferred(dataset: Any, model: nn.Module) -> None:
 
 
 def _pipelines(dataset: Any) -> Iterator[Sequence[Any]]:
-    """Yield the steps of every pipeline of a data set and of those that it wraps."""
+    """Yield the steps of every pipeline of a data set and of the data sets that it wraps."""
     pipeline = getattr(dataset, "pipeline", None)
     if pipeline is not None:
         yield list(getattr(pipeline, "transforms", pipeline))

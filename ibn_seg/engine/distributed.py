@@ -33,9 +33,9 @@ _VARIABLES = {
 def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Join the launcher's process group for the block and leave it afterwards.
 
-    mmengine 0.10.7 selects a CUDA device in every launcher, so a group of CPU processes is made
-    here, by gloo; on GPUs the backend is that of `dist_cfg`. A group that exists already is used
-    and left alone.
+    mmengine 0.10.7 selects a CUDA device in every launcher. So this makes a group of CPU processes
+    itself, with gloo. On GPUs `dist_cfg` sets the backend. An existing group is used and left
+    alone.
 
     Args:
         launcher: 'pytorch' (torchrun), 'slurm' or 'mpi'; 'none' does nothing.
@@ -66,8 +66,9 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
 def average_buffers(model: nn.Module) -> None:
     """Replace the running statistics of every rank by their mean over the ranks.
 
-    Plain BN gives each rank its own. Averaged before each checkpoint and each validation, what is
-    validated is what is saved; the updates are linear, so when it is done changes nothing else.
+    Plain BN gives each rank its own statistics. They are averaged before each checkpoint and each
+    validation, so the validated network is the saved one. The updates are linear, so the time of
+    averaging changes nothing else.
     """
     if get_world_size() > 1:
         floating = (buffer for buffer in model.buffers() if buffer.is_floating_point())
@@ -75,7 +76,7 @@ def average_buffers(model: nn.Module) -> None:
 
 
 def on_main_process(look: Callable[[], Found]) -> Found:
-    """Return on every rank what a function returns on the first; what it raises, all raise.
+    """Return on every rank what a function returns on the first; its errors are raised on all.
 
     A rank that ended alone would leave the others waiting for it.
 
@@ -97,8 +98,8 @@ def on_main_process(look: Callable[[], Found]) -> Found:
 def check_launched(launcher: str) -> None:
     """Check that a process that torchrun started among others knows of them.
 
-    Without `--launcher` each would be a run of its own, in the folder of the others. The variables
-    of slurm alone say nothing: the shell of an allocation has them too.
+    Without `--launcher` each process would be a separate run in the same folder. The variables of
+    slurm alone prove nothing: the shell of an allocation has them too.
 
     Raises:
         UserError: torchrun's variables are set, and `launcher` is 'none'.

@@ -26,8 +26,8 @@ _BLOCK = re.compile(r"(?:^|\.)layer([1-4])\.(\d+)\.")
 def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
     """Load the weights of a checkpoint; every parameter and buffer must fit.
 
-    Where they lie below one name, as in checkpoints of Lightning ('model.'), they are taken from
-    there. What is left out is said on stderr, and that they hold NaN or infinite values.
+    If all weights lie below one name, as in checkpoints of Lightning ('model.'), they are taken
+    from there. A line on stderr names weights that are left out, NaN or infinite.
 
     Args:
         model: The model, changed in place.
@@ -35,8 +35,8 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         path: Its file, for the message.
 
     Raises:
-        UserError: Something does not fit; the line says what, and where it can be told, which
-            depth or which placement of IBN the checkpoint and the config have.
+        UserError: Something does not fit. The line says what and, if this can be told, which depth
+            or IBN placement the checkpoint and the config have.
     """
     try:
         given, left_out = all_weights(checkpoint)
@@ -49,7 +49,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
     prefixes = ["", *(f"{prefix}." for prefix in possible_prefixes(given, wanted))]
     fitting = [prefix for prefix in prefixes if not _differences(below(prefix, given), wanted)]
     if len(fitting) != 1:
-        # The first of the prefixes is the bare name: it is meant if anything fits there.
+        # The first of the prefixes is the bare name; it is meant if any key fits there.
         nearest = prefixes[0 if given.keys() & wanted.keys() else min(1, len(prefixes) - 1)]
         raise _misfit(path, nearest, fitting, below(nearest, given), wanted, left_out)
     prefix = fitting[0]

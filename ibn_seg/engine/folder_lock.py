@@ -1,12 +1,13 @@
 """One training at a time in a work dir.
 
-The system itself holds the lock: a record lock on a file in the folder, which ends with its process
-however that ends, and which data workers do not inherit. NFS passes such locks between machines,
+The system itself holds the lock: a record lock on a file in the folder. It ends with its process,
+however that ends, and data workers do not inherit it. NFS passes such locks between machines,
 unless it was mounted without them. The file is removed at the end; after a kill it stays and means
-nothing. A process must not open and close the file while it holds the lock, which would end it.
+nothing. While a process holds the lock it must not open and close the file, because that would end
+the lock.
 
-A benchmark's cell has a lease of its own (`ibn_seg.results.lease`), by which another worker can
-take over from one that is stopped; there this lock is left out.
+A benchmark's cell has its own lease (`ibn_seg.results.lease`), with which another worker can take
+over from a stopped one. This lock is left out there.
 """
 
 import contextlib
@@ -50,7 +51,7 @@ def _hold(work_dir: Path, held: contextlib.ExitStack) -> None:
     try:
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            # Closed last, after the file is removed: a process that waits for it opens a new one.
+            # Closed last, after the file is removed: a waiting process then opens a new one.
             held.callback(os.close, handle)
             if not _lock(handle):
                 raise UserError(
@@ -84,7 +85,7 @@ def _lock(handle: int) -> bool:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Tell whether an open file is the one at a path: its last holder may have removed it."""
+    """Tell whether an open file is still the one at a path; its last holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:

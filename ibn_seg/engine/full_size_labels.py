@@ -16,7 +16,7 @@ from torch.nn import functional
 
 # Labels are 8-bit numbers.
 _MOST_CLASSES = 256
-# What a segmentor and its head must have from mmseg itself, and the modules that define it.
+# Methods that a segmentor and its head must have from mmseg itself, and the modules with them.
 _SEGMENTOR = ("forward", "predict", "inference", "whole_inference", "postprocess_result")
 _SEGMENTOR_MODULES = tuple(
     f"mmseg.models.segmentors.{name}" for name in ("base", "encoder_decoder")
@@ -28,9 +28,9 @@ _ENCODE_MODULES = (
 _PREDICT_MODULES = tuple(
     f"mmseg.models.decode_heads.{name}" for name in ("decode_head", "cascade_decode_head")
 )
-# Up to 3 channels and for outputs of height + width up to 128, PyTorch upsamples by other kernels,
-# in which a channel alone is rounded otherwise than among others. The second bound is far from it:
-# smaller outputs need little memory, and their classes are upsampled together.
+# Up to 3 channels and for outputs of height + width up to 128, PyTorch upsamples with other
+# kernels. These round a single channel differently than several. The second bound here is well
+# above theirs: smaller outputs need little memory, and their classes are upsampled together.
 _FEW_CLASSES = 3
 _SMALL_OUTPUT = 512
 # Hooks of mmengine that look at every batch but not at what was predicted.
@@ -39,15 +39,15 @@ _INDIFFERENT = (IterTimerHook, LoggerHook)
 
 @HOOKS.register_module()
 class LabelsOnlyHook(Hook):
-    """Let validation and test predict labels alone, where nobody asks for logits.
+    """Let validation and test predict only labels if nothing needs logits.
 
     mmseg keeps `seg_logits` of every image at full size, 152 MiB for 19 classes of 2048x1024, and
-    takes the argmax of these. With this hook samples hold `pred_sem_seg` as uint8, of the same
-    values, and no `seg_logits`.
+    takes their argmax. With this hook samples hold `pred_sem_seg` as uint8, with the same values,
+    and no `seg_logits`.
 
-    It does nothing where logits are wanted or the way to the labels is another: test-time
-    augmentation, sliding windows, heads of one channel or with a `predict_by_feat` of their own,
-    and metrics and hooks that do not say `needs_logits = False`.
+    It does nothing if logits are needed or if labels are computed in another way. Examples:
+    test-time augmentation, sliding windows, and heads with one channel or their own
+    `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`.
     """
 
     def __init__(self) -> None:
@@ -127,8 +127,8 @@ def labels_only(network: nn.Module) -> Iterator[None]:
 
     Args:
         network: One for which `can_skip_logits` holds. Samples of a prediction get `pred_sem_seg`,
-            (1, H, W) uint8, of the values that they had otherwise, and no `seg_logits`. Logits in
-            channels_last are upsampled as contiguous ones, which rounds differently.
+            (1, H, W) uint8, with the usual values, and no `seg_logits`. Logits in channels_last are
+            upsampled as contiguous ones, which rounds differently.
     """
     head = _last_head(network)
     upsample, postprocess = head.predict_by_feat, network.postprocess_result
@@ -158,7 +158,7 @@ def labels_only(network: nn.Module) -> Iterator[None]:
 
 
 class _SmallLogits:
-    """The logits of a batch as a decode head gives them, and the way to the size of the input.
+    """The logits of a batch from a decode head, and the way to resize them to the input's size.
 
     Args:
         logits: (N, C, h, w).

@@ -14,9 +14,9 @@ def allow_checkpoint_classes() -> None:
     """Let mmengine's own loader read the checkpoints that mmengine writes.
 
     Since PyTorch 2.6 `torch.load(weights_only=True)` is the default, and mmengine 0.10.7 cannot
-    resume from its own checkpoints (mmengine issue 1655). They hold its message hub: NumPy
-    numbers, and `HistoryBuffer` objects around NumPy arrays. Our own reader needs none of this: it
-    knows these classes by itself.
+    resume from its own checkpoints (mmengine issue 1655). They hold its message hub: NumPy numbers,
+    and `HistoryBuffer` objects around NumPy arrays. Our own reader needs none of this, because it
+    knows these classes.
     """
     if torch.__version__ < RESTRICTED_SINCE:
         return

@@ -20,8 +20,8 @@ _INTERVAL_S = 1.0
 class LeaseHook(Hook):
     """Stop as soon as another worker holds the cell; before anything is written, look again.
 
-    The holder's file (`ibn_seg.results.lease`) is named by the environment variable
-    IBN_SEG_LEASE; without it the hook does nothing, so a cell's config can be trained by itself.
+    The environment variable IBN_SEG_LEASE names the holder's file (`ibn_seg.results.lease`).
+    Without it the hook does nothing, so a cell's config can be trained on its own.
     """
 
     # Before checkpoints are written.

@@ -22,16 +22,16 @@ from ibn_seg.errors import UserError
 class SeededIterLoop(BaseLoop):
     """Iteration-based training whose data is a function of (seed, iteration, place in the batch).
 
-    In a config: `train_cfg = dict(type='SeededIterLoop', max_iters=40000, val_interval=4000)`.
-    mmengine's `IterBasedTrainLoop` reads and throws away every batch up to the iteration that it
-    resumes at; here the sampler starts there. The sampler of `train_dataloader` is replaced by
-    `PositionSampler`, of which only `shuffle` is kept, unless it is one by position itself:
-    `MixedSourceSampler`, `RareClassSampler`, `ClassUniformSampler`.
+    In a config: `train_cfg = dict(type='SeededIterLoop', max_iters=40000, val_interval=4000)`. To
+    resume, mmengine's `IterBasedTrainLoop` reads and discards every earlier batch; here the sampler
+    starts at the right iteration. `PositionSampler` replaces the sampler of `train_dataloader` and
+    keeps only its `shuffle`. Samplers that work by position stay: `MixedSourceSampler`,
+    `RareClassSampler`, `ClassUniformSampler`.
 
-    A run that is resumed with another batch size, or on another number of processes, goes on where
-    a run of that size would be at the same iteration.
+    A run may be resumed with another batch size or number of processes. It then continues where a
+    run with those settings would be at the same iteration.
 
-    Validation leaves the random states alone, so it may happen, or be repeated after an
+    Validation does not change the random states. It may happen, or be repeated after an
     interruption, without any effect on training.
 
     Args:
@@ -43,8 +43,8 @@ class SeededIterLoop(BaseLoop):
         dynamic_intervals: (iteration, val_interval) pairs that apply from that iteration on.
 
     Raises:
-        UserError: The data loader is configured in a way that cannot be resumed by position, or a
-            number is not above 0.
+        UserError: The data loader's configuration cannot be resumed by position, or a number is not
+            above 0.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A word when a training's loss is no number any more, which nothing else would say."""
+"""Warn when a training's loss becomes NaN or infinite; nothing else would say so."""
 
 import math
 from typing import Any
@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 class LossWatchHook(Hook):
     """Warn once, at the first iteration whose loss is NaN or infinite; training goes on.
 
-    The losses are read where mmengine keeps their history, as numbers: the device is not waited
-    for. Our Runner has this hook by itself, so that no config names it.
+    The losses are read as numbers from mmengine's history, so this does not wait for the device.
+    Our Runner adds this hook itself, so no config names it.
     """
 
     # After the hook that keeps the losses, before a checkpoint is written.

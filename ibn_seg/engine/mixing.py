@@ -18,8 +18,8 @@ BLOCK = 1000
 class MixedSourceSampler(PositionSampler):
     """Draw from each member of a `MultiDomainDataset` with a share of its own.
 
-    The shares hold exactly in every 1,000 samples of all ranks together. Each source is visited in
-    an order of its own, every sample once before any comes again, however large the others are.
+    The shares hold exactly in every 1,000 samples of all ranks together. Each source has its own
+    order: every sample comes once before any comes again, however large the other sources are.
 
     Args:
         dataset: Several data sets in one.
@@ -57,7 +57,7 @@ class MixedSourceSampler(PositionSampler):
 
 @lru_cache(maxsize=4)
 def _block(counts: tuple[int, ...], seed: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return of each sample of a block its source, and the how-manieth of the source it is."""
+    """Return the source of each sample of a block, and its number among that source's samples."""
     sources = np.repeat(np.arange(len(counts)), counts)
     # Three words: no other order of this module's or of `sampling` begins from the same.
     sources = np.random.default_rng([seed, block, len(counts)]).permutation(sources)

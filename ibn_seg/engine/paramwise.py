@@ -75,7 +75,7 @@ def _unread(patterns: Mapping[str, Any], built: Any) -> Iterator[str]:
 
 
 def _parts(names: Sequence[str]) -> list[str]:
-    """Return the modules and parameters by their own names, then by those with what is around."""
+    """Return modules and parameters by their own names, then with the names around them."""
     split = [name.split(".") for name in names]
     alone = [part for parts in split for part in parts]
     return [*dict.fromkeys([*alone, *(".".join(p[:at]) for p in split for at in range(2, len(p)))])]

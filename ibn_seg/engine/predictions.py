@@ -50,12 +50,12 @@ def images_of(dataset: Any, domain: str = "") -> dict[str, str]:
 def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return the names that the prediction of each image may have, below its domain's folder.
 
-    The first one is written and all are read. It is X.png while the domain has one image X, else
-    D/X.png, where D is the image's folder. Where D has X.jpg and X.png, it is D/X.jpg.png. With one
+    The first one is written and all are read. It is X.png if the domain has one image X, else
+    D/X.png, where D is the image's folder. If D has X.jpg and X.png, it is D/X.jpg.png. With one
     image X, D/X.png is read as well.
 
     Args:
-        images: Path of each image below the folder of its data set, by file, as of `images_of`.
+        images: Path of each image below the folder of its data set, by file, as from `images_of`.
 
     Raises:
         UserError: Two data sets of the domain have images of the same path.
@@ -86,7 +86,7 @@ def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 class SavePredictionsHook(Hook):
     """Write each prediction of a test as 8-bit grey trainIds, `OUT/DOMAIN/NAME.png`.
 
-    NAME is the image's, with its folder if the domain has two images of the name
+    NAME is the image's name, with its folder if the domain has two images of the name
     (`prediction_names`).
 
     Args:
@@ -119,7 +119,7 @@ class SavePredictionsHook(Hook):
 
 
 def _image_folder(dataset: Any) -> str | None:
-    """Return the folder of a data set's images, as ours and those of mmseg say it."""
+    """Return the folder of a data set's images, for our data sets and mmseg's."""
     folder = getattr(dataset, "image_folder", None)
     if folder is None:
         folder = (getattr(dataset, "data_prefix", None) or {}).get("img_path")
@@ -127,7 +127,7 @@ def _image_folder(dataset: Any) -> str | None:
 
 
 def _spellings(path: PurePath) -> tuple[str, str, str]:
-    """Return the names of a prediction from the shortest to the one that is always of its own."""
+    """Return the names of a prediction, from the shortest to one that is always unique."""
     name = f"{path.stem}.png"
     return name, (path.parent / name).as_posix(), f"{path.as_posix()}.png"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Show bars with loss and ETA on stderr; plain lines where that is not a terminal.
+    """Show bars with loss and ETA on stderr, or plain lines if stderr is no terminal.
 
     Args:
         label: What is trained or tested, shown before the bar.

@@ -53,8 +53,8 @@ def preserved_random_state() -> Iterator[None]:
 class RandomStateHook(Hook):
     """Keep the random states of every rank in checkpoints and put them back on resume.
 
-    Needs `AtomicCheckpointHook`, which calls `before_checkpoint` on all ranks; mmengine calls
-    `before_save_checkpoint` on the first rank alone, where nothing can be gathered any more.
+    It needs `AtomicCheckpointHook`, which calls `before_checkpoint` on all ranks. mmengine calls
+    `before_save_checkpoint` only on the first rank, where nothing can be gathered any more.
     """
 
     # Last before training starts: no other hook may draw after the states are put back.

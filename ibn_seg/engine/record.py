@@ -29,16 +29,15 @@ _CURVE_POINTS = 1000
 class RunRecordHook(Hook):
     """Keep all validations, the time and the memory of a run over interruptions.
 
-    Every validation is written to `WORK_DIR/validations.json` when it ends, so that none is
-    repeated or lost whenever the process is killed. The confusion matrices per image of the last
-    validation, and of a test, go to files of their own (`ibn_seg.evaluation.stored`). Time and
-    memory travel in the checkpoints; what was spent after the last checkpoint of an interrupted
-    part is not known and not counted.
+    Every validation is written to `WORK_DIR/validations.json` when it ends. So none is repeated or
+    lost if the process is killed. The confusion matrices per image of the last validation, and of a
+    test, go to separate files (`ibn_seg.evaluation.stored`). Checkpoints carry the time and memory.
+    Time after the last checkpoint of an interrupted part is unknown and not counted.
 
     Attributes:
-        validations: One dict per validation: "iter", "metrics" (flat, unrounded), "domains"
-            (nested results per domain, as the metric gives them), and "confusions" (the file of the
-            matrices per image, which later validations replace, or None).
+        validations: One dict per validation: "iter", "metrics" (flat, unrounded), "domains" (nested
+            results per domain, from the metric), and "confusions". The last is the file of the
+            matrices per image, which later validations replace, or None.
         resumed_at: The iterations at which the run was resumed.
         changed: What the config says otherwise than the one that the resumed run began with.
         resumed_with: "iter" and "changed" of every resumption for which that is not empty.
@@ -101,11 +100,11 @@ class RunRecordHook(Hook):
             checkpoint["meta"]["run"]["resumed_with"] = self.resumed_with
 
     def before_val(self, runner: Runner) -> None:
-        """Say where data lie; let ranks exchange results in the work dir, not the current one."""
+        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
         _tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Say where data lie; let ranks exchange results in the work dir, not the current one."""
+        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
         _tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -120,10 +119,10 @@ class RunRecordHook(Hook):
         self._record(runner, metrics, "test", 0)
 
     def validated(self, runner: Runner) -> bool:
-        """Tell, on the first rank, whether the last validation and its file are of these weights.
+        """Tell, on the first rank, whether the last validation and its file are for these weights.
 
-        The file is replaced before the validation is noted, so that a kill between leaves a
-        validation to be repeated, never a note without its file.
+        The file is replaced before the validation is noted. A kill in between therefore leaves a
+        validation to repeat, never a note without its file.
         """
         last = self.validations[-1] if self.validations else None
         if last is None or last["iter"] != runner.iter:
@@ -153,9 +152,9 @@ def curves(runner: Runner, validations: list[dict]) -> dict:
     """Return the training curves.
 
     Returns:
-        "iter", "loss" and "lr" of equal length, at most a thousand points: each is the mean loss
-        of the `every` iterations that end at `iter`, and the learning rate at `iter`; and "val",
-        the flat metrics of each validation with its "iter".
+        "iter", "loss" and "lr" of equal length, at most a thousand points, and "val". Each point
+        has the mean loss of the `every` iterations that end at `iter`, and the learning rate at
+        `iter`. "val" has the flat metrics of each validation with its "iter".
     """
     scalars = runner.message_hub.log_scalars
     loss = scalars["train/loss"].data[0] if "train/loss" in scalars else []
@@ -190,7 +189,7 @@ def _tell_metrics(runner: Runner, metrics: list, dataset: Any) -> None:
 
 
 def _data_roots(dataset: Any) -> list[str]:
-    """Return the data roots of a data set and of those that it is made of."""
+    """Return the data roots of a data set and of its members."""
     inner = [*getattr(dataset, "datasets", ()), getattr(dataset, "dataset", None)]
     roots = [root for part in inner if part is not None for root in _data_roots(part)]
     own = getattr(dataset, "data_root", None)

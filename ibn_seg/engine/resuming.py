@@ -1,8 +1,9 @@
-"""Going on from a checkpoint: its weights and history, and the config's optimiser and schedule.
+"""Resume from a checkpoint's weights and history, with the config's optimiser and schedule.
 
-A checkpoint holds the settings of the optimiser and the state of every scheduler, and mmengine
-puts both over what the config says. Here they are taken only where they are what the config says;
-else schedulers are brought to the checkpoint's iteration, as if they had run from the beginning.
+A checkpoint holds the settings of the optimiser and the state of every scheduler. mmengine
+overwrites the config's settings with both. Here they are used only if they agree with the config.
+Otherwise schedulers are brought to the checkpoint's iteration, as if they had run from the
+beginning.
 """
 
 import copy
@@ -18,12 +19,12 @@ from ibn_seg.engine.checkpoint import is_training_state
 from ibn_seg.engine.settings import join_changes, optimiser_of, read_settings
 from ibn_seg.errors import UserError
 
-# What of a scheduler's state says how far it has come, not what it was told to do.
+# Parts of a scheduler's state that record its progress, not its settings.
 _PROGRESS = frozenset((
     "last_step", "_global_step", "_last_value", "verbose", "best", "num_bad_epochs",
     "cooldown_counter",
 ))  # fmt: skip
-# What of it is the setting of the optimiser that it began with, for each group of parameters.
+# The part that is the optimiser's initial setting, for each group of parameters.
 _START = "base_values"
 _ELSEWHERE = "begin elsewhere with --work-dir, and load_from for its weights"
 # Of an optimiser's group: its parameters, and settings that change no numbers.
@@ -33,17 +34,17 @@ Groups = list[dict[str, Any]]
 
 
 def resume(runner: Runner, filename: str) -> list[str]:
-    """Let a runner, whose optimiser and schedulers are built, go on from a checkpoint.
+    """Let a runner, whose optimiser and schedulers are built, continue from a checkpoint.
 
     Args:
         runner: The runner.
         filename: The checkpoint.
 
     Returns:
-        What of the optimiser's settings and the schedule was otherwise before.
+        The optimiser settings and parts of the schedule that have changed.
 
     Raises:
-        UserError: It holds no training state, or is of another optimiser, other groups of
+        UserError: It holds no training state, or belongs to another optimiser, other groups of
             parameters or a longer training.
     """
     planned = {
@@ -150,9 +151,9 @@ def _take_seed(runner: Runner, seed: int | None) -> None:
 
 
 def _changed_groups(checkpoint: Mapping, planned: Mapping[str, Groups]) -> dict[str, str]:
-    """Return the settings of optimisers that a checkpoint has otherwise, each as text for the user.
+    """Return the optimiser settings that differ in a checkpoint, each as text for the user.
 
-    What schedulers change is theirs to say (`_changed_schedule`).
+    Changes by schedulers are reported elsewhere (`_changed_schedule`).
     """
     changed: dict[str, str] = {}
     for name, groups in planned.items():
@@ -165,12 +166,12 @@ def _changed_groups(checkpoint: Mapping, planned: Mapping[str, Groups]) -> dict[
 
 
 def _changed_starts(checkpoint: Mapping, starts: Mapping[str, Groups]) -> list[str]:
-    """Return the settings that schedules begin with and a checkpoint has otherwise, as text.
+    """Return, as text, the initial settings of schedules that differ in a checkpoint.
 
     Args:
         checkpoint: The checkpoint.
-        starts: The settings of each optimiser's groups; where single parameters have their own,
-            those of the optimiser itself come last.
+        starts: The settings of each optimiser's groups. If single parameters have their own
+            settings, the optimiser's own settings come last.
     """
     changed: dict[str, str] = {}
     for name, groups in starts.items():
@@ -193,7 +194,7 @@ def _initial(group: Mapping[str, Any]) -> set[str]:
 def _scheduled(group: Mapping[str, Any]) -> set[str]:
     """Return the settings of a group that schedulers change, and those that they keep there."""
     names = _initial(group)
-    # Of Adam and its like, a schedule of the momentum changes the first of the betas.
+    # For Adam and similar optimisers, a schedule of the momentum changes the first beta.
     betas = {"betas"} if "momentum" in names else set()
     return (
         names | betas | {f"{word}_{name}" for name in names for word in ("initial", "max", "min")}
@@ -219,10 +220,10 @@ def _states(saved: Any) -> list[Mapping[str, Any]]:
 
 
 def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[tuple[str, str]]:
-    """Return what of the schedule a checkpoint has otherwise; empty if nothing.
+    """Return the parts of the schedule that differ in a checkpoint; empty if there are none.
 
     Returns:
-        The setting, '' where it is not one alone, and a text for the user, for each scheduler.
+        For each scheduler the setting, or '' if several differ, and a text for the user.
     """
     now = [_told(s.state_dict()) for s in all_schedulers(runner.param_schedulers)]
     before = [_told(state) for state in _states(checkpoint.get("param_schedulers"))]
@@ -237,7 +238,7 @@ def _changed_schedule(runner: Runner, checkpoint: Mapping) -> list[tuple[str, st
 
 
 def _told_changes(schedule: list[tuple[str, str]], starts: list[str]) -> list[str]:
-    """Return as text what of a schedule, and of the settings that it begins with, is another."""
+    """Return the changes of a schedule, and of the settings that it begins with, as text."""
     return [*starts, *(text for key, text in schedule if not (starts and key == _START))]
 
 
@@ -251,7 +252,7 @@ def _told(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a setting that two states of a scheduler have otherwise, and what it is in each."""
+    """Return a setting that differs in two states of a scheduler, with both values."""
     if before.keys() != now.keys():
         return "", "is of another kind"
     # Where there is another difference, `_changed_starts` alone says that of the beginning.

@@ -1,4 +1,4 @@
-"""mmengine's Runner, made to work on CPU process groups and to keep the console for progress."""
+"""mmengine's Runner, adapted to CPU process groups and to a console with progress bars."""
 
 import contextlib
 import gc
@@ -37,11 +37,11 @@ _ENDLESS = (InfiniteSampler, PositionSampler)
 
 
 class StrictRunner(Runner):
-    """A Runner for one run among several in a process, which takes nothing that only half fits.
+    """A Runner that allows several runs in one process, and refuses weights that fit only partly.
 
-    `cfg.channels_last` keeps weights, and so activations, in that memory format.
-    `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
-    GPU, replicas are made without `device_ids`, and SyncBN becomes our own that needs none.
+    `cfg.channels_last` keeps weights, and so activations, in that memory format. `cfg.quiet` keeps
+    mmengine's log lines off the console; the log file has them all. Without a GPU, replicas are
+    made without `device_ids`, and SyncBN becomes our own, which needs none.
 
     Attributes:
         reads_samples: Whether samples for the validation are looked at before it begins.
@@ -68,17 +68,17 @@ class StrictRunner(Runner):
         return logger
 
     def register_hooks(self, *args: object, **kwargs: object) -> None:
-        """Register the config's hooks, and the one that says when the loss is no number."""
+        """Register the config's hooks, and the hook that warns when the loss is NaN or infinite."""
         super().register_hooks(*args, **kwargs)
         self.register_hook(LossWatchHook())
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
-        """Load the weights to start or to go on from; what does not fit is an error.
+        """Load the weights to start from or to resume; weights that do not fit are an error.
 
         mmengine's own method skips such weights, and unpickles whatever a URL gives. Its further
         arguments have no effect here.
         """
-        # What is gone on from is needed whole, weights to start from are not.
+        # To resume, the whole checkpoint is needed; to start, only its weights.
         checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
@@ -88,15 +88,15 @@ class StrictRunner(Runner):
         return checkpoint
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Go on from a checkpoint with the config's optimiser and schedule.
+        """Resume from a checkpoint with the config's optimiser and schedule.
 
-        mmengine's own method puts the checkpoint's over them, and executes text that a checkpoint
-        may carry. Its further arguments have no effect here.
+        mmengine's own method overwrites them with the checkpoint's, and executes text that a
+        checkpoint may carry. Its further arguments have no effect here.
         """
         self.schedule_changes = resume(self, filename)
 
     def load_or_resume(self) -> None:
-        """Load what a run begins with or goes on from; then a training's config may be written."""
+        """Load the weights to start from or to resume; then write a training's config."""
         super().load_or_resume()
         if self._train_loop is not None:
             self._write_config()
@@ -104,7 +104,7 @@ class StrictRunner(Runner):
     def build_optim_wrapper(
         self, optim_wrapper: dict | OptimWrapper
     ) -> OptimWrapper | OptimWrapperDict:
-        """Build the optimiser; settings of single parameters without effect are said."""
+        """Build the optimiser; report settings of single parameters that have no effect."""
         built = super().build_optim_wrapper(optim_wrapper)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         say_without_effect(self, model, built)
@@ -113,7 +113,7 @@ class StrictRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.
 
-        A pipeline whose draws nothing would apply is an error, and so is an epoch without an end.
+        It raises an error if nothing would apply a pipeline's draws, or if an epoch has no end.
         """
         loop = super().build_train_loop(loop)
         _check_epochs_end(loop)
@@ -122,11 +122,11 @@ class StrictRunner(Runner):
 
     @staticmethod
     def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
-        """Build a data loader whose workers never lose a batch without a word."""
+        """Build a data loader whose workers never lose a batch silently."""
         return report_lost_batches(Runner.build_dataloader(*args, **kwargs))
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the validation loop; what a training would fail at in it is an error now."""
+        """Build the validation loop; raise now for what would fail in it later."""
         built = super().build_val_loop(loop)
         if built is not loop and self._train_loop is not None:
             check_watched(self, built, samples=self.reads_samples)
@@ -141,7 +141,7 @@ class StrictRunner(Runner):
         return built
 
     def dump_config(self) -> None:
-        """Write the config to the work dir, but not that of a training which may yet be refused."""
+        """Write the config to the work dir; for a training, only once it can start."""
         if self._train_loop is None:
             self._write_config()
 
@@ -198,7 +198,7 @@ class StrictRunner(Runner):
 
 
 def _check_epochs_end(loop: BaseLoop) -> None:
-    """Raise if a loop counts epochs over a sampler that never ends: its first would be endless."""
+    """Raise if a loop counts epochs over a sampler without an end: its first would never end."""
     sampler = loop.dataloader.sampler
     if isinstance(loop, EpochBasedTrainLoop) and isinstance(sampler, _ENDLESS):
         raise UserError(

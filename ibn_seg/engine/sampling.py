@@ -1,9 +1,9 @@
-"""Which sample is trained on when, and with which augmentation, as pure functions of the seed.
+"""Compute which sample is trained on when, and its augmentation, as functions of the seed.
 
-Samples are numbered by their position in training: position p is the p-th sample that all ranks
-together train on. The sample at p comes from a permutation given by (seed, p // length), its
-augmentation from (seed, p). Hence resuming at any iteration needs no replay, and the number of
-data workers or of ranks does not change what is trained on.
+Samples are numbered by their position in training: position p is the p-th sample of all ranks
+together. A permutation given by (seed, p // length) fixes the sample at p. Its augmentation depends
+on (seed, p). So resuming at any iteration needs no replay. The number of data workers or ranks does
+not change the training samples.
 """
 
 import random
@@ -31,8 +31,8 @@ def permutation(length: int, seed: int, epoch: int) -> np.ndarray:
 class PositionSampler(Sampler):
     """Endless (position, index) pairs of this rank, beginning at any position.
 
-    A subclass draws other indices or adds wishes for the crop (`key`); as long as they depend on
-    seed and position alone, resuming and several ranks need no further care.
+    A subclass draws other indices or adds requests for the crop (`key`). If they depend only on
+    seed and position, resuming and several ranks work without further care.
 
     Args:
         dataset: The data set; only its length is used.

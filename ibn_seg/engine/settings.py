@@ -1,4 +1,4 @@
-"""The settings of an earlier run, from the text that its checkpoints carry, and what differs now.
+"""Read the settings of an earlier run from its checkpoints, and find what differs now.
 
 The text is a config as mmengine prints it. It is read without being executed.
 """
@@ -20,7 +20,7 @@ _OF_A_START = frozenset((
 _OUR_HOOKS = frozenset((
     "LabelsOnlyHook", "LeaseHook", "ProgressHook", "RandomStateHook", "RunRecordHook",
 ))  # fmt: skip
-# Parts of a model that leave the network what it is: how it starts, is trained and is tested.
+# Parts of a model that do not change the network: how it starts, is trained and is tested.
 _NOT_THE_NETWORK = frozenset((
     "pretrained", "init", "init_cfg", "train_cfg", "test_cfg", "data_preprocessor", "sampler",
     "ignore_index", "norm_eval", "with_cp", "frozen_stages", "requires_grad", "dropout_ratio",
@@ -34,7 +34,7 @@ _MANY = 3
 
 
 def read_settings(text: object) -> dict[str, Any]:
-    """Return the settings of a config's text; those that are no plain values are left out.
+    """Return the settings in a config's text; settings without plain values are left out.
 
     Args:
         text: What a checkpoint has as `meta['cfg']`, or a result as `config`.

@@ -1,6 +1,6 @@
 """Scores and sources that a config names, compared with those that its validation will give.
 
-mmengine looks at such a name at the first validation, which may be hours after the start.
+mmengine looks up such a name at the first validation, which may be hours after the start.
 """
 
 import re
@@ -30,8 +30,8 @@ _OF_A_CLASS = re.compile(r"(.+)/IoU\..+")
 def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
     """Check what a validation needs, before the first iteration.
 
-    Names of scores are compared where every metric is known, and one image of each domain is
-    loaded where a metric counts by domain.
+    Names of scores are compared if every metric is known. One image of each domain is loaded if a
+    metric counts by domain.
 
     Args:
         runner: A runner whose hooks and schedulers are built.
@@ -39,7 +39,7 @@ def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
         samples: Load these images.
 
     Raises:
-        UserError: A hook or a scheduler watches a score that there is not, or a sample lacks what
+        UserError: A hook or a scheduler watches a score that does not exist, or a sample lacks what
             the metric needs.
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
@@ -55,7 +55,7 @@ def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
 
 
 def check_sources(runner: Runner, loop: BaseLoop, part: str) -> None:
-    """Check that what a config calls its source is no misspelt domain, where a metric has sources.
+    """Check that a config's source domains are not misspelt, if a metric has sources.
 
     Args:
         runner: The runner of the loop.
@@ -77,7 +77,7 @@ def check_sources(runner: Runner, loop: BaseLoop, part: str) -> None:
 
 
 def _targets_of(dataset: Dataset) -> list[str | None]:
-    """Return the domain of each data set that a loader reads, None where it has none."""
+    """Return the domain of each data set that a loader reads, or None for one without a domain."""
     return [getattr(member, "target", None) for member in members(dataset)]
 
 
@@ -106,7 +106,7 @@ def _data_samples(sample: Any) -> Any:
 
 
 def _score_names(metrics: Sequence[Any], dataset: Dataset) -> list[str] | None:
-    """Return the names of all scores, None if there is a metric whose names are not known."""
+    """Return the names of all scores, or None if the names of some metric are unknown."""
     names: list[str] = []
     for metric in metrics:
         prefix = f"{metric.prefix}/" if getattr(metric, "prefix", None) else ""
@@ -126,7 +126,7 @@ def _is_of_a_class(watched: str, names: Sequence[str]) -> bool:
 
 
 def _watched(runner: Runner) -> Iterator[tuple[str, str]]:
-    """Yield (where it is said, name) of each score that a hook or a scheduler watches."""
+    """Yield (key, name) for each score that a hook or a scheduler watches."""
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook) and hook.save_best:
             where = "default_hooks.checkpoint.save_best"

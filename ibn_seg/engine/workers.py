@@ -1,4 +1,4 @@
-"""Data workers that say why they cannot hand a batch over, where PyTorch's would be silent."""
+"""Data workers that report why they cannot hand over a batch; PyTorch's would stay silent."""
 
 import multiprocessing.queues
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from torch.utils.data import DataLoader, get_worker_info
 
 
 def report_lost_batches(loader: DataLoader) -> DataLoader:
-    """Let the workers of a data loader send the error where a batch cannot be sent.
+    """Let the workers of a data loader send the error if a batch cannot be sent.
 
-    A worker hands a batch over in a thread. Where that fails, for lack of shared memory or of file
-    descriptors, PyTorch 2 prints a traceback there, forgets the batch, and the training waits for
-    it for ever. Here the error takes the batch's place and is raised in the training.
+    A worker hands a batch over in a thread. This may fail for lack of shared memory or file
+    descriptors. PyTorch 2 then prints a traceback there, forgets the batch, and the training waits
+    for it forever. Here the error takes the batch's place and is raised in the training.
 
     Args:
         loader: Changed in place, before its workers are started.
@@ -27,7 +27,7 @@ def report_lost_batches(loader: DataLoader) -> DataLoader:
 
 
 class _Start:
-    """What a worker does first; a class, so that it can be sent to spawned workers.
+    """The first function a worker runs; a class, so that it can be sent to spawned workers.
 
     Args:
         then: The data loader's own function, or None.
