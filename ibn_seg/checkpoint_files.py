@@ -20,7 +20,7 @@ _OLD_PICKLES = 4
 _NEW_PROTOCOLS = (4, 5)
 _AGAIN = "copy or download it again"
 _TAR_AT, _TAR = 257, b"ustar"
-# What people give for a checkpoint: first bytes, what it is, what to do.
+# Files that people mistake for checkpoints: first bytes, kind of file, remedy.
 _OTHERS = (
     (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
     (b"\x1f\x8b", "compressed by gzip", "unpack it: gunzip"),
@@ -31,7 +31,7 @@ _OTHERS = (
     (b"\x89HDF", "an HDF5 file", "give weights of PyTorch"),
     (b"\x93NUMPY", "a NumPy array", "give weights of PyTorch"),
 )
-# What reading damaged bytes ends in, in PyTorch's reader and restricted unpickler.
+# Errors that damaged bytes cause in PyTorch's reader and restricted unpickler.
 DAMAGE = (
     RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
     AssertionError, AttributeError, TypeError,
@@ -48,7 +48,7 @@ def check_kind(path: Path) -> None:
     """Raise unless a file looks like what `torch.save` writes.
 
     Raises:
-        UserError: There is no such file, or it is something else; the line says what.
+        UserError: There is no such file, or it is no checkpoint; the line says what it is.
         EnvError: It cannot be read.
     """
     if path.is_dir():
@@ -72,8 +72,8 @@ def check_kind(path: Path) -> None:
 def named_classes(path: Path) -> set[str]:
     """Return the classes and functions that a checkpoint names, with their modules.
 
-    Nothing is unpickled. What cannot be followed ends the list: PyTorch's reader then says what
-    is damaged.
+    Nothing is unpickled. The list ends at the first part that cannot be followed; PyTorch's reader
+    then reports the damage.
 
     Raises:
         UserError: It is a pickle or an archive that `torch.save` did not write.
@@ -88,7 +88,7 @@ def named_classes(path: Path) -> set[str]:
 
 
 def _describe(start: bytes) -> tuple[str, str]:
-    """Return what a file with these first bytes is, and what to do."""
+    """Return what kind of file has these first bytes, and what to do."""
     if not start:
         return ", it is empty", _AGAIN
     for begin, kind, fix in _OTHERS:
@@ -136,7 +136,7 @@ def _named_in_row(path: Path, file: BinaryIO) -> set[str]:
 
 
 def _names(path: Path, file: BinaryIO) -> Iterator[str]:
-    """Yield what one pickle names, under the names of Python 3.
+    """Yield the names in one pickle, as Python 3 spells them.
 
     PyTorch writes protocol 2. It names classes with a single operation, under their Python 2 names.
     """

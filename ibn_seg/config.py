@@ -128,7 +128,7 @@ def _import_modules(path: Path, given: Any) -> None:
     """Import the modules that a config of either style names under `custom_imports`.
 
     Raises:
-        UserError: The entry is none that mmengine takes, or a module of it fails.
+        UserError: mmengine does not accept the entry, or one of its modules fails.
         EnvError: A module's package is not installed.
     """
     if not given:
@@ -225,7 +225,7 @@ def _has_distribution(name: str) -> bool:
 def scope_of(cfg: "Config") -> str:
     """Return the framework that a config's names are looked up in: by default mmseg.
 
-    Configs in mmengine's pure Python style need none, and many say `default_scope = None`.
+    Configs in mmengine's pure Python style need no scope, and many say `default_scope = None`.
     """
     return cfg.get("default_scope") or "mmseg"
 
@@ -251,7 +251,7 @@ def _installed_configs(package: str) -> Path:
 
 
 def _nearest_configs(name: str, package: str = PACKAGE, folder: Path | None = None) -> str:
-    """Say which of a package's configs a wrong name may have meant."""
+    """Return which of a package's configs a wrong name may have meant, as text."""
     names = _runnable(folder or config_folder())
     by_stem = {Path(known).name: known for known in names}
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.4)

@@ -64,7 +64,7 @@ class _Place:
 
 
 def _explanation(path: Path, error: BaseException) -> UserError:
-    """Return the one-line error for what was raised while a config was read."""
+    """Return the one-line error for an exception raised while a config was read."""
     place = _place(path, error)
     missing = _missing_package(error)
     reason = _one_line(_reason(error, place))
@@ -91,7 +91,7 @@ def _explanation(path: Path, error: BaseException) -> UserError:
 
 
 def _absent_base(error: BaseException, place: _Place) -> tuple[str, str] | None:
-    """Return (config, its base) where the base is no file."""
+    """Return (config, its base) if the base is no file."""
     if place.line is not None:
         return None
     base, found, _ = str(error).partition(" not found! It means")
@@ -110,7 +110,7 @@ def import_error(place: str, module: str, error: BaseException) -> UserError:
     Args:
         place: The file and key that name it.
         module: Its name.
-        error: What importing it raised.
+        error: The exception that its import raised.
     """
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1] if frames and not isinstance(error, ImportError | SyntaxError) else None
@@ -128,13 +128,13 @@ def _missing_package(error: BaseException) -> str | None:
     """Return what to do about an error raised by a package that is not installed.
 
     Args:
-        error: What an import raised, directly or as the cause of another error.
+        error: An exception from an import, raised directly or as the cause of another error.
 
     Returns:
         Returns None for other errors, for example a wrong name inside an installed package.
     """
     failed = [cause for cause in _causes(error) if isinstance(cause, ModuleNotFoundError)]
-    # mmengine raises some anew, without the name.
+    # mmengine raises some errors again without the name.
     packages = [cause.name.partition(".")[0] for cause in failed if cause.name]
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if not missing and (packages or not failed):
@@ -144,7 +144,7 @@ def _missing_package(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that it came from."""
+    """Yield an error and the errors that caused it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -153,7 +153,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _place(path: Path, error: BaseException) -> _Place:
-    """Return where reading stopped, by the calls that were in progress."""
+    """Return where reading stopped, from the calls that were in progress."""
     frames = list(traceback.walk_tb(error.__traceback__))
     # mmengine raises errors again, which lists the frame twice.
     readers = list(dict.fromkeys(frame for frame, _ in frames if _is_reader(frame)))
@@ -191,14 +191,14 @@ def _same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
 
 
 def _at(path: Path, place: _Place) -> str:
-    """Return the file at fault, and where it is a base, whose."""
+    """Return the file at fault and, if it is a base, the config that uses it."""
     file, line = place.line or (place.files[-1], None)
     where = file if line is None else f"{file}, line {line}"
     return where if _same(file, path) else f"{where} (a base of {path})"
 
 
 def _reason(error: BaseException, place: _Place) -> str:
-    """Return what went wrong, in words where mmengine's or Python's are none."""
+    """Return what went wrong, in words if mmengine's or Python's error has none."""
     syntax = next((e for e in _causes(error) if isinstance(e, SyntaxError) and e.lineno), None)
     if syntax is not None:
         # mmengine parses text without its name, and writes it to a temporary file first.
@@ -224,7 +224,7 @@ def _reason(error: BaseException, place: _Place) -> str:
 
 
 def _words(error: BaseException, place: _Place) -> str | None:
-    """Return in words what mmengine's own code stumbled over, where its error has none."""
+    """Return in words why mmengine's own code failed, if its error has no words."""
     last = place.functions[-1] if place.functions else ""
     if "_substitute_base_vars" in place.functions:
         return f"a {{{{_base_.NAME}}}} in it is in no base ({error})"

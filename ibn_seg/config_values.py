@@ -31,7 +31,7 @@ def plain_values(config: "Config", check: bool) -> "ConfigDict":
 
     Args:
         config: A config of either style, which is not changed.
-        check: Import the classes, so that a wrong name is an error here.
+        check: Import the classes, so that a wrong name raises an error here.
 
     Raises:
         Exception: Something that the config imports does not exist, or fails to load.
@@ -125,7 +125,7 @@ def _as_tuples(value: Any, several: bool = False) -> Any:
 
 
 def _resolved(value: Any, is_type: bool, check: bool, plain: Callable[[Any], Any]) -> Any:
-    """Return what stands for something that a config of the pure Python style imports."""
+    """Return a replacement for an object that a config in the pure Python style imports."""
     if is_type:
         if check:
             value.build()
@@ -158,7 +158,7 @@ def _is_setting(value: Any, lazy: tuple[type, ...]) -> bool:
 
 
 def _unwritable(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, what is wrong) of every value that text cannot hold."""
+    """Yield (dotted key, problem) for every value that text cannot hold."""
     if isinstance(value, dict):
         words = all(str(name).isidentifier() for name in value)
         for name, part in value.items():

@@ -16,11 +16,11 @@ TRACEBACK_VARIABLE = "IBN_SEG_TRACEBACK"
 
 
 class UserError(Exception):
-    """A mistake in what was given: an argument, a config, a file.
+    """A mistake in the user's input: an argument, a config, a file.
 
     Args:
         problem: What was given and what is wrong with it. It names the file or the key.
-        fix: What is allowed, or what to do about it.
+        fix: The allowed values, or what to do about it.
     """
 
     exit_code = 2
@@ -32,7 +32,7 @@ class UserError(Exception):
 
     @property
     def line(self) -> str:
-        """The message on one line, without what data workers and registries put around it.
+        """The message on one line, without the text that data workers and registries add.
 
         PyTorch re-raises a data worker's error with the worker's traceback as its message.
         mmengine's registries prepend the class that was being built.
@@ -55,7 +55,7 @@ def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | No
     Args:
         given: The name.
         allowed: The names that it may stand for; upper and lower case count the same.
-        cutoff: How alike two names have to be, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
+        cutoff: How similar two names have to be, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
     """
     folded = {str(name).lower(): str(name) for name in allowed}
     matches = difflib.get_close_matches(str(given).lower(), folded, n=1, cutoff=cutoff)

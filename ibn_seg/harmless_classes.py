@@ -1,4 +1,4 @@
-"""What checkpoints hold besides tensors: classes known as harmless, stand-ins for all others.
+"""Objects other than tensors in checkpoints: known harmless classes, stand-ins for the rest.
 
 PyTorch's restricted unpickler calls only what it is given here. A class known to be harmless gives
 its value. A stand-in replaces any other class. It runs no code from the file or from a package, so
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 HISTORY = "mmengine.logging.history_buffer.HistoryBuffer"
-# What the pickled state of a `HistoryBuffer` looks up on its class.
+# The attributes that the pickled state of a `HistoryBuffer` looks up on its class.
 _STATISTICS = ("min", "max", "current", "mean")
 # The attribute of a stand-in that holds the name of the class it replaces.
 _STANDS_FOR = "_ibn_seg_stands_for"
@@ -40,7 +40,7 @@ class Inert:
 
 
 class _NoHistory(Inert):
-    """In the place of mmengine's `HistoryBuffer`, where mmengine is not installed."""
+    """Replaces mmengine's `HistoryBuffer` if mmengine is not installed."""
 
     min = max = current = mean = None
 
@@ -49,7 +49,7 @@ _INERT = re.compile(
     r"functools\.partial|mmengine\.config\.config\.Config|mmcv\.utils\.config\.Config"
     r"|numpy\.random\..*"
 )
-# What PyTorch's restricted unpickler knows by itself.
+# Classes that PyTorch's restricted unpickler already knows.
 _TORCHS_OWN = re.compile(
     r"torch\.(\w+|(_utils|_tensor|storage|serialization|cuda|sparse|nn\.parameter)\.\w+)"
     r"|collections\.(OrderedDict|Counter)|_codecs\.encode|builtins\.(set|bytearray|complex)"
@@ -57,11 +57,11 @@ _TORCHS_OWN = re.compile(
 
 
 def entries(names: Iterable[str], stand_ins: bool) -> list[Entry]:
-    """Return what the unpickler may call for the classes that a file names.
+    """Return the objects that the unpickler may call for the classes in a file.
 
     Args:
-        names: Of classes and functions, with their modules. What PyTorch allows by itself is never
-            replaced.
+        names: Names of classes and functions, with their modules. Classes that PyTorch already
+            allows are never replaced.
         stand_ins: Replace unknown classes by stand-ins. Names from Python's own library get no
             stand-in: attacks use unknown names from there.
     """
@@ -90,7 +90,7 @@ def known(names: Iterable[str]) -> list[Entry]:
 
 
 def unknown_names(names: Iterable[str], given: Iterable[Entry]) -> list[str]:
-    """Return the names that neither PyTorch nor `given` knows as harmless, sorted."""
+    """Return the names that neither PyTorch nor `given` lists as harmless, sorted."""
     known_ones = {name for entry, name in given if stands_for(entry) is None}
     return sorted(name for name in set(names) - known_ones if not _TORCHS_OWN.fullmatch(name))
 
@@ -101,7 +101,7 @@ def stands_for(value: object) -> str | None:
 
 
 def history_class() -> type:
-    """Return mmengine's `HistoryBuffer`; a stand-in where mmengine is not installed."""
+    """Return mmengine's `HistoryBuffer`, or a stand-in if mmengine is not installed."""
     try:
         from mmengine.logging import HistoryBuffer
     except ImportError:
@@ -128,7 +128,7 @@ def _python_classes() -> Iterable[Entry]:
 
 
 def _numpy_classes() -> Iterable[Entry]:
-    """Yield what makes NumPy's numbers and arrays; NumPy 2 moved the functions."""
+    """Yield the functions that make NumPy's numbers and arrays; NumPy 2 moved them."""
     from ibn_seg.pickled_arrays import PickledArray, PickledType, scalar
 
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):

@@ -20,7 +20,7 @@ from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
 # they have in files. Older versions also know fewer classes.
 RESTRICTED_SINCE = (2, 6)
 
-# The system's words for something else where a folder should be.
+# The system's errors for another kind of file where a folder should be.
 _NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP)
 
 # PyTorch keeps what its restricted unpickler may call in one list of the process.
@@ -29,7 +29,7 @@ _ONE_READER = threading.Lock()
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block succeeds.
+    """Yield a temporary path beside `path`; it replaces `path` when the block succeeds.
 
     Readers see the old file or the complete new one, never a part. A block that fails leaves
     nothing behind. The temporary name keeps the suffix of `path`, because image writers choose the
@@ -50,7 +50,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes private files; results are meant to be read by others.
+        # mkstemp makes private files, but others should be able to read results.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
@@ -98,7 +98,7 @@ def write_error(path: str | os.PathLike, error: OSError) -> EnvError:
 
 
 def _no_folder(path: str | os.PathLike) -> str | None:
-    """Say which part of a path is there and is no folder; None if each is one, or is not there."""
+    """Return the first part of a path that exists and is no folder, or None."""
     parts = (*reversed(Path(path).parents), Path(path))
     block = next(
         (part for part in parts if os.path.lexists(part) and not os.path.isdir(part)), None
@@ -149,7 +149,7 @@ def load_checkpoint(
     except DAMAGE as error:
         if any(stands_for(entry) for entry, _ in given):  # which may be what did not fit
             raise _refusal(path, torch.__version__, unknown_names(names, given)) from error
-        # PyTorch's first sentence says what; what follows is advice for its developers.
+        # PyTorch's first sentence names the problem; the rest is advice for its developers.
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise UserError(
             f"{path}: not a readable PyTorch checkpoint ({reason})", "copy or download it again"
@@ -190,7 +190,7 @@ def drop_training_state(path: str | os.PathLike) -> None:
     With the common optimisers that is a half or a third of the file.
 
     Args:
-        path: A checkpoint of mmengine, which a smaller one takes the place of.
+        path: A checkpoint of mmengine. A smaller one replaces it.
 
     Raises:
         UserError: It cannot be read.

@@ -20,7 +20,7 @@ _UNIT = re.compile(r"[a-zA-Zμ]{1,7}")
 
 
 class PickledType:
-    """In the place of `numpy.dtype`, whose own state could describe any memory.
+    """Replaces `numpy.dtype`, whose own state could describe any memory.
 
     Args:
         code: Such as 'f8', which is what NumPy writes.
@@ -55,12 +55,12 @@ class PickledArray(np.ndarray):
 
     Args:
         kind: The class of the array, as NumPy's `_reconstruct` is given it; no subclass.
-        _: What else the file gives, without effect.
+        _: Other arguments from the file, which have no effect.
     """
 
     def __new__(cls, kind: object = None, *_: object) -> "PickledArray":
         """Make an empty array."""
-        # A process that allows NumPy's own class by itself gives that.
+        # If a process itself allows NumPy's own class, PyTorch passes that class.
         if kind not in (cls, np.ndarray):
             raise pickle.UnpicklingError("a checkpoint may hold plain arrays only")
         return super().__new__(cls, 0, np.int8)

@@ -14,7 +14,7 @@ def progress_bar(passing: bool = False) -> "Progress":
     Where stderr is not a terminal, only the final state is printed.
 
     Args:
-        passing: Leave nothing of it, and print nothing where that is not a terminal.
+        passing: Remove the bar at the end, and print nothing if stderr is no terminal.
     """
     from rich.console import Console
     from rich.progress import (
@@ -46,7 +46,7 @@ def progress_callback(label: str, passing: bool = False) -> Iterator[Callable[[i
     """Show a bar for the block, moved by a callback that takes (done, total).
 
     Args:
-        label: What is done.
+        label: What is being done, shown before the bar.
         passing: As for `progress_bar`.
     """
     with progress_bar(passing) as bar:

@@ -30,7 +30,7 @@ def source_domains(source: str | None) -> tuple[str, ...]:
     """Return the names of the domains that a network was trained on.
 
     Args:
-        source: What configs and results call `source`: one domain, or several joined by '+'.
+        source: The setting `source` of configs and results: one domain, or several joined by '+'.
     """
     return tuple(source.split("+")) if source else ()
 
@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(checkout: Path | None = None) -> str | None:
-    """Return the commit of a checkout, `-dirty` if it was changed; None if it is none.
+    """Return the commit of a checkout, with `-dirty` if it was changed; None without a checkout.
 
     Args:
         checkout: Its folder. Default: the one that this package runs from.
@@ -66,7 +66,7 @@ def git_commit(checkout: Path | None = None) -> str | None:
 
 
 def reset_peak_memory() -> None:
-    """Let `peak_memory_mib` count from now on, where the system can (Linux)."""
+    """Reset the count of `peak_memory_mib`, if the system can (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -15,7 +15,7 @@ def short_name(kind: object) -> str:
             ('mmengine.CheckpointHook'), a full name ('mmengine.hooks.CheckpointHook') or a class.
 
     Returns:
-        'CheckpointHook' for all of these; '' for what is no `type`.
+        The bare name, 'CheckpointHook' in these examples; '' if it is no `type`.
     """
     if isinstance(kind, str):
         return re.split(r"[.:]", kind)[-1]

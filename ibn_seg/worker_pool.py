@@ -27,7 +27,7 @@ def run_batches(
 
     Args:
         function: A module's function, so that it can be sent.
-        jobs: What it is called with, `size` at a time; drawn as they are needed.
+        jobs: The arguments of each call, sent `size` at a time and drawn as needed.
         workers: Number of processes; 1 runs everything in this one.
         size: Jobs per batch.
 

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[\w.+-]+")
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file in which no key is given twice.
+    """Return the content of a YAML file; a key that is given twice is an error.
 
     Raises:
         UserError: The file is missing, is not YAML, or repeats a key.
@@ -102,7 +102,7 @@ class Reader:
         return value
 
     def unique(self, value: Any, key: str, example: str) -> list:
-        """Return a list with at least one item, none of them twice."""
+        """Return a list with at least one item and no item twice."""
         items = self.items(value, key, example)
         for index, item in enumerate(items):
             if item in items[:index]:
@@ -143,12 +143,12 @@ class Reader:
         return float(value)
 
     def options(self, value: Any, key: str, allowed: Iterable[str]) -> dict[str, Any]:
-        """Return config options by dotted key; null stands for none.
+        """Return config options by dotted key; null gives no options.
 
         Args:
-            value: What the plan gives.
+            value: The value in the plan.
             key: Where it is given.
-            allowed: What a dotted key may begin with.
+            allowed: The allowed first parts of a dotted key.
         """
         given = self.mapping(
             {} if value is None else value, key, example=" such as {model.backbone.ibn: a}"
@@ -176,7 +176,7 @@ class Reader:
 
 
 def _kind(value: Any) -> str:
-    """Return what a wrong value is, as a message shows it."""
+    """Return the description of a wrong value for a message."""
     if value is None:
         return "empty"
     if isinstance(value, Mapping | list) and not value:
