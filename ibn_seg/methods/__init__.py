@@ -1,1 +1,1 @@
-"""What is compared: methods by name, one file each, found through one table."""
+"""The methods that are compared: one file each, found by name through one table."""

@@ -21,8 +21,8 @@ BASELINE = next(iter(METHODS))
 def complete_named(config: MutableMapping[str, Any]) -> None:
     """Add settings that the method of `experiment.method` has and the config lacks.
 
-    Names that are not in the table are the user's own, and change nothing. What else the config
-    says is told in one line on stderr.
+    Names outside the table are the user's own methods and change nothing. Settings of the config
+    that differ from the method's are listed in one line on stderr.
 
     Raises:
         UserError: The config cannot be one of that method.

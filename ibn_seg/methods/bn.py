@@ -1,4 +1,4 @@
-"""Batch norm alone: the baseline that others are compared with."""
+"""Batch norm only: the baseline for the other methods."""
 
 from ibn_seg.methods.method import Method
 

@@ -21,12 +21,12 @@ class Method:
     """One method.
 
     Attributes:
-        name: What plans, configs and tables call it.
+        name: Its name in plans, configs and tables.
         summary: What it does, in a few words.
         paper: Where it was published.
         settings: Values of a config by dotted key; None stands for an absent key.
-        spelled: Further keys by which a config may say the same in another way.
-        backbones: How the types of backbones begin that it works with; empty: all.
+        spelled: Further keys with which a config may express the same setting.
+        backbones: Beginnings of the backbone types that it works with; empty: all.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Method:
         self._check_backbone(config)
 
     def complete(self, config: MutableMapping[str, Any]) -> None:
-        """Add what a config that names this method leaves out; what it says stays.
+        """Add the settings that a config with this method lacks; existing settings stay.
 
         If the backbone is not one of ours, nothing is added: the config may implement this method
         in its own way.
