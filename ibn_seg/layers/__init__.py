@@ -1,4 +1,4 @@
-"""Normalisation layers and where a network has them; PyTorch alone."""
+"""Normalisation layers and where a network has them; needs only PyTorch."""
 
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm

@@ -1,4 +1,4 @@
-"""What `ibn_seg.fuse` puts in the place of norms: for inference only."""
+"""Modules that `ibn_seg.fuse` puts in place of norms; for inference only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -112,7 +112,7 @@ class FusedInstanceNorm(_OfFused):
         return x.relu_() if self.relu else x
 
     def _run(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise in the fastest way that fits; what is recorded would fix the way."""
+        """Normalise in the fastest way that fits; a recorded graph would fix that way."""
         if x.dim() == 3:
             return self._run(x.unsqueeze(0)).squeeze(0)
         if has_relu(x):
@@ -147,7 +147,7 @@ class FusedInstanceNorm(_OfFused):
 
 
 class FusedIBN(nn.Module):
-    """An `IBN` in evaluation mode, whose batch-norm channels need little or nothing.
+    """An `IBN` in evaluation mode; its batch-norm channels need little or no work.
 
     If the batch norm is folded into the convolution before it, the instance norm writes over its
     own channels of the convolution's output. The other channels stay untouched, so nothing is
@@ -160,7 +160,7 @@ class FusedIBN(nn.Module):
             read that convolution's output.
 
     Attributes:
-        IN: The instance norm, with the tensors of that of `ibn`.
+        IN: The instance norm, with the tensors of `ibn`'s instance norm.
         BN: `Folded`, or the batch norm as a `ScaleShift`.
 
     Shape:
@@ -189,7 +189,7 @@ class FusedIBN(nn.Module):
         return x.relu_() if self.relu else x
 
     def _overwritten(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Return the result where nothing has to be joined, else None."""
+        """Return the result if no parts have to be concatenated, or None."""
         if has_relu(x):
             first = 0 if self.instance_first else self.split[0]
             batch = None if self.folded else self.BN
@@ -209,7 +209,7 @@ class FusedIBN(nn.Module):
 
 
 def scale_and_shift(norm: _BatchNorm) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what a batch norm in evaluation mode does to each channel, in float64."""
+    """Return the scale and shift of a batch norm in evaluation mode, in float64."""
     scale = torch.rsqrt(norm.running_var.detach().double() + norm.eps)
     if norm.weight is not None:
         scale = scale * norm.weight.detach().double()

@@ -63,7 +63,7 @@ class IBN(nn.Module):
         return self.normalise(x)
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what `forward` does; TorchScript knows no `super()`."""
+        """Return the same as `forward`; TorchScript does not support `super()`."""
         if not torch.jit.is_scripting():
             y = self._in_one_pass(x)
             if y is not None:
@@ -76,7 +76,7 @@ class IBN(nn.Module):
         return plain_instance.kept(torch.cat(parts, dim=1), x)
 
     def _in_one_pass(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Return the result where a single pass can make it, else None."""
+        """Return the result if a single pass can compute it, or None."""
         if not single_pass.usable(x, self.IN, self.BN):
             return None
         first = 0 if self.instance_first else self.BN.num_features

@@ -23,7 +23,7 @@ class InstanceNorm(plain_instance.PlainInstanceNorm):
         return self.normalise_fast(input)
 
     def normalise_fast(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what `forward` does; TorchScript knows no `super()`."""
+        """Return the same as `forward`; TorchScript does not support `super()`."""
         if not torch.jit.is_scripting():
             y = single_pass.normalise(x, self) if single_pass.usable(x, self) else None
             if y is not None:

@@ -20,8 +20,8 @@ import torch
 from ibn_seg.errors import EnvError, unknown
 from ibn_seg.io import atomic_path
 
-# 'auto' uses the C passes where they are possible, 'plain' leaves them out; 'triton' is as 'auto'
-# on CPUs and uses the passes of Triton on GPUs.
+# 'auto' uses the C passes if possible. 'plain' does not use them. 'triton' equals 'auto' on CPUs
+# and uses the Triton passes on GPUs.
 SWITCH = "IBN_SEG_KERNEL"
 DEFAULT = "auto"
 _VALUES = ("auto", "plain", "triton")
@@ -46,7 +46,7 @@ _POINTERS = (
 
 
 class Problem(ctypes.Structure):
-    """What a call is to do: `struct problem` of the C file, whose comments say what is what."""
+    """The arguments of a call: `struct problem` of the C file, whose comments explain them."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("samples", "channels", "pixels", "first", "last")),
@@ -158,7 +158,7 @@ def _check_ours(path: Path) -> None:
 
 
 def _key(command: Iterable[str]) -> str:
-    """Return what tells one library from another: source, command, compiler and processor.
+    """Return what identifies a library: source, command, compiler and processor.
 
     Machines of different kinds may share a home.
     """

@@ -7,14 +7,14 @@ import torch
 
 
 class Plan(NamedTuple):
-    """What is done to which channels.
+    """Which operations apply to which channels.
 
     Attributes:
         first: First instance-normalised channel.
         last: The channel after the last one of these. The others, before and behind, are
             batch-normalised.
         instance_eps: Added to the variance of the instance norm.
-        batch_eps: Added to that of the batch norm.
+        batch_eps: Added to the variance of the batch norm.
         batch_statistics: Whether the batch norm takes the statistics of the batch.
     """
 
@@ -46,7 +46,7 @@ class Passes(Protocol):
                 variance of the batch norm. A tensor that does not exist is None.
             found: Receives mean and unbiased variance of the batch, shape (2, channels of the batch
                 norm). None if the running statistics are used, or if there is no batch norm.
-            plan: What to do.
+            plan: Which operations to do.
         """
 
     def backward(
@@ -64,7 +64,7 @@ class Passes(Protocol):
             x: The input.
             dy: Gradient of the output, of its shape and type.
             weights: Scale of the instance norm and of the batch norm.
-            moments: What the forward pass returned.
-            plan: What it did.
+            moments: The moments that the forward pass returned.
+            plan: The plan of the forward pass.
             needed: Which of the five are wanted; the others are None.
         """

@@ -1,6 +1,6 @@
 """Which norm replaces which norm in which block: the one definition of the variants.
 
-A new variant is one entry in `VARIANTS`. What an entry names is built; nothing else is.
+A new variant is one entry in `VARIANTS`. Exactly what an entry names is built.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ibn_seg.layers.instance import InstanceNorm
 
 @dataclass(frozen=True)
 class Variant:
-    """What a variant builds, and where.
+    """What a variant builds, and in which stages.
 
     Attributes:
         stages: The residual stages (from 0) that `ibn='...'` marks.
@@ -36,10 +36,10 @@ class Variant:
     stem: bool = False
 
     def __post_init__(self) -> None:
-        """Check that marked stages differ from those of a batch-norm network.
+        """Check that marked stages differ from the stages of a batch-norm network.
 
         Raises:
-            ValueError: The entry builds nothing in them, or marks none.
+            ValueError: The entry builds nothing in them, or marks no stage.
         """
         if not self.stages or (self.first_norm is None and self.norm_after_addition is None):
             raise ValueError("a variant has to mark stages, and to build a norm in them")
@@ -84,7 +84,7 @@ class Placement:
 
         Args:
             ibn: A variant ('a', 'b') or None: shorthand for the other two.
-            ibn_stages: A variant or None for each stage. Default: none anywhere.
+            ibn_stages: A variant or None for each stage. Default: None for all.
             ibn_stem: Whether the stem has an instance norm. Default: no.
             num_stages: How many residual stages the network has.
 

@@ -34,7 +34,7 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
         return self.normalise(input)
 
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what `forward` does; TorchScript knows no `super()`."""
+        """Return the same as `forward`; TorchScript does not support `super()`."""
         if not torch.jit.is_scripting():
             if not is_tensor(x):
                 # Users may later change the mode of a module made by `torch.fx`: allow one pixel in
@@ -47,7 +47,7 @@ class PlainInstanceNorm(nn.InstanceNorm2d):
     @torch.jit.ignore
     def _by_pytorch(self, x: torch.Tensor) -> torch.Tensor:
         if x.dim() == 4 and x.size(1) == self.num_features:
-            # What its `forward` does, which PyTorch 2.1 cannot compile in a class of ours.
+            # The same as PyTorch's `forward`, which PyTorch 2.1 cannot compile in a class of ours.
             return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         return super().forward(x)
 
@@ -60,7 +60,7 @@ def normalised(
     eps: float,
     training: bool,
 ) -> torch.Tensor:
-    """Return the instance norm of `x`, whose gradients are right in every memory format.
+    """Return the instance norm of `x`, with right gradients in every memory format.
 
     The mean of a one-pixel map is the pixel itself, so only the shift remains.
 
@@ -78,7 +78,7 @@ def normalised(
         raise ValueError(f"expected 3D or 4D input (got {x.dim()}D input)")
     batch = x.unsqueeze(0) if x.dim() == 3 else x
     if is_trivial(batch, training):
-        y = batch - batch  # zero, and NaN where `x` is not finite
+        y = batch - batch  # zero, or NaN if `x` is not finite
         if weight is not None:
             y = y * weight.view(1, -1, 1, 1)
         if bias is not None:
@@ -98,7 +98,7 @@ def is_tensor(x: Any) -> bool:
 
 
 def is_trivial(x: torch.Tensor, training: bool) -> bool:
-    """Return whether PyTorch's instance norm refuses `x` where a batch norm does not.
+    """Return whether PyTorch's instance norm refuses `x` although a batch norm does not.
 
     It also does so with empty batches and, in any mode, with maps of one pixel.
     """

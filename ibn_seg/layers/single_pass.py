@@ -37,7 +37,7 @@ def usable(x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | Non
 
     With a batch norm, both norms are parts of a layer and would not be called.
     """
-    # First, so that `torch.compile` sees no more than this.
+    # First, so that `torch.compile` sees only this line.
     if is_compiling() or not is_tensor(x):
         return False
     if batch is not None and not (_may_be_skipped(instance) and _may_be_skipped(batch)):
@@ -66,7 +66,8 @@ def with_relu(
 ) -> torch.Tensor | None:
     """Return norms made by `ibn_seg.fuse` and a ReLU applied to `x` in one pass, or None.
 
-    `has_relu` must have agreed. It is None where `usable` would not agree, or gradients are wanted.
+    Call it only if `has_relu` has agreed. It returns None if `usable` would not agree, or if
+    gradients are needed.
 
     Args:
         x: The input, shape (N, channels, H, W).
@@ -102,7 +103,7 @@ def _offered(x: torch.Tensor) -> Passes | None:
 
 
 def _passes(device: torch.device) -> Passes | None:
-    """Return the passes for a device, None where there are none."""
+    """Return the passes for a device, or None if there are none."""
     if device.type == "cpu":
         return native_passes
     return _triton_passes() if device.type == "cuda" else None
@@ -189,14 +190,14 @@ def _is_known(norm: _BatchNorm, device: torch.device) -> bool:
 def normalise(
     x: torch.Tensor, instance: nn.InstanceNorm2d, batch: _BatchNorm | None = None, first: int = 0
 ) -> torch.Tensor:
-    """Return what the norms make of their channels of `x`; `usable` must have agreed.
+    """Return the norms applied to their channels of `x`; call it only if `usable` has agreed.
 
     Running statistics are updated as `nn.BatchNorm2d` does. In memory the result is as `x`.
 
     Args:
         x: The input, shape (N, C, H, W).
         instance: The norm of the channels from `first` on.
-        batch: The norm of the others; None if there are none.
+        batch: The norm of the other channels; None if there are none.
         first: The first channel of the instance norm.
     """
     last = first + instance.num_features
@@ -283,14 +284,14 @@ def gradients_in_torch(
     plan: Plan,
     needed: tuple[bool, ...],
 ) -> list[torch.Tensor | None]:
-    """Return what the backward pass returns, as functions that can be differentiated again.
+    """Return the same as the backward pass, by functions that can be differentiated again.
 
     Args:
         x: The input, shape (N, C, H, W).
         dy: Gradient of the output, of the same shape.
         weights: Scale of the instance norm and of the batch norm; the latter is None without one.
-        running: Mean and variance of the batch norm, None where it takes the batch's own.
-        plan: What was done.
+        running: Mean and variance of the batch norm, or None if it uses the batch's own.
+        plan: The plan of the forward pass.
         needed: Which gradients are wanted: of x, then scale and shift of both norms.
     """
     again = torch.is_grad_enabled()
@@ -316,7 +317,7 @@ def in_torch(
     running_var: torch.Tensor | None,
     plan: Plan,
 ) -> torch.Tensor:
-    """Return what the passes compute, by PyTorch's operations; nothing is updated."""
+    """Return the same as the passes, by PyTorch's operations; nothing is updated."""
     head, inner, tail = x.split((plan.first, plan.last - plan.first, x.size(1) - plan.last), 1)
     inner = F.instance_norm(
         inner.contiguous(), weight=instance_weight, bias=instance_bias, eps=plan.instance_eps

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are those of all processes, on CPUs too."""
+"""Batch norm with the statistics of all processes, on CPUs too."""
 
 from collections.abc import Callable
 from typing import Self
@@ -72,7 +72,7 @@ class SynchronisedBatchNorm(_BatchNorm):
     def convert_sync_batchnorm(
         cls, module: nn.Module, process_group: dist.ProcessGroup | None = None
     ) -> nn.Module:
-        """Return `module` with every batch norm synchronised, those inside `IBN` included.
+        """Return `module` with every batch norm synchronised, including those inside `IBN`.
 
         It works like `nn.SyncBatchNorm.convert_sync_batchnorm`, and on the networks of this package
         too. Parameters and buffers stay the same tensors. `module` itself is changed unless it is a
@@ -125,7 +125,7 @@ class SynchronisedBatchNorm(_BatchNorm):
             raise ValueError(f"expected at least 2D input (got {x.dim()}D input)")
 
     def _check_non_zero_input_channels(self, x: torch.Tensor) -> None:
-        """Check what `nn.SyncBatchNorm` checks, whose code calls this."""
+        """Make the checks of `nn.SyncBatchNorm`, whose code calls this."""
         if x.size(1) == 0:
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
 

@@ -43,7 +43,7 @@ def moments_of_parts(
 ):  # fmt: skip
     """Mean and squares around it of the parts of planes: `steps` tiles, one after the other.
 
-    Without EVERY the instance norm's channels alone are read.
+    Without EVERY only the instance norm's channels are read.
     """
     groups = tl.cdiv(C, BC)
     group, row = tl.program_id(0) % groups, tl.program_id(0) // groups
@@ -62,7 +62,7 @@ def moments_of_parts(
             values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
             centre = tl.sum(values, axis=1) / size
             apart = tl.where(inside, values - centre[:, None], 0.0)
-            # What rounding has left in the centre is in `rest`.
+            # `rest` has the part of the centre that rounding lost.
             rest = tl.sum(apart, axis=1).to(tl.float64)
             square = tl.sum(apart * apart, axis=1).to(tl.float64) - rest * rest / size
             difference = centre.to(tl.float64) + rest / size - mean
@@ -107,7 +107,7 @@ def moments_of_samples(
     part_mean, part_squares, mean_out, squares_out, C, P, parts, size,
     BC: tl.constexpr, BR: tl.constexpr,
 ):  # fmt: skip
-    """Mean and squares of each channel of each sample from those of its parts."""
+    """Compute mean and squares of each channel of each sample from its parts."""
     groups = tl.cdiv(C, BC)
     group, n = tl.program_id(0) % groups, tl.program_id(0) // groups
     c = group * BC + tl.arange(0, BC)
@@ -154,7 +154,7 @@ def finish_forward(
         spread = tl.where(instance[None, :], own_var, var[None, :])
         rstd = 1.0 / tl.sqrt(spread + eps[None, :])
         scale = weight[None, :] * rstd
-        # What the mean has more digits than a float32 is in the shift.
+        # The shift takes the digits of the mean that do not fit into a float32.
         shift = bias[None, :] - (centre - centre.to(tl.float32).to(tl.float64)) * scale
         tl.store(moments + at, centre, mask=inside)
         tl.store(moments + N * C + at, rstd, mask=inside)

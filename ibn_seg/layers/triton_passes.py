@@ -49,7 +49,7 @@ def forward(
         samples, channels, pixels = _sizes(x)
         moments = x.new_empty((2, samples, channels), dtype=torch.float64)
         factors = x.new_empty((3, samples, channels), dtype=torch.float32)
-        # A pointer that is not followed has to be one, too.
+        # A pointer that is never followed must be a pointer, too.
         pointers = [
             tensors[0] if t is None else t
             for t in (*tensors, *((None, None) if found is None else found))
