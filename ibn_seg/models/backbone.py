@@ -1,4 +1,4 @@
-"""What all networks share: the features they return, frozen stages, norms in eval mode."""
+"""The common parts of all networks: returned features, frozen stages, norms in eval mode."""
 
 import abc
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Backbone(nn.Module, abc.ABC):
     output of `forward`.
 
     Attributes:
-        classifier_name: Name of the linear classifier; present only where `num_classes` was given.
-        weight_rules: What the checkpoints of this family look like.
+        classifier_name: Name of the linear classifier; present only if `num_classes` was given.
+        weight_rules: The form of this family's checkpoints.
         depth: Number of layers.
         placement: Where the instance norms are.
         stage_blocks: Number of blocks or layers of each stage.
@@ -66,11 +66,11 @@ class Backbone(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the first stage gets from the result of `run_stem`."""
+        """Return the input of the first stage, from the result of `run_stem`."""
 
     @abc.abstractmethod
     def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a stage (from 0) from that of the one before it."""
+        """Return the output of a stage (from 0), from the previous stage's output."""
 
     def forward(self, x: torch.Tensor) -> Any:
         """Return logits or feature maps of images, shape (N, in_channels, H, W)."""
@@ -117,7 +117,7 @@ class Backbone(nn.Module, abc.ABC):
         """Start the weights from random values."""
 
     def start_residuals(self) -> None:
-        """Start residual blocks as their shortcuts, where the network has them and wants it."""
+        """Make residual blocks start as their shortcut alone, if the network has and wants this."""
 
 
 def reset_convolutions_and_norms(network: nn.Module) -> None:
@@ -138,7 +138,7 @@ def check_stages(
     out_indices: Sequence[int],
     frozen_stages: int,
 ) -> None:
-    """Raise a `UserError` where these do not describe a network of `num_stages` stages."""
+    """Raise a `UserError` if these do not describe a network of `num_stages` stages."""
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != num_stages:
             raise UserError(

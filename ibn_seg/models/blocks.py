@@ -23,11 +23,11 @@ PLUGIN_POSITIONS = ("after_conv1", "after_conv2", "after_conv3")
 
 @dataclass(frozen=True)
 class BlockLayers:
-    """What the blocks of one stage are made of.
+    """The settings for the blocks of one stage.
 
     Attributes:
         conv: Convolution, called like `nn.Conv2d`.
-        spatial_conv: The same for the 3x3 convolution of `Bottleneck` (deformable where asked).
+        spatial_conv: The same for the 3x3 convolution of `Bottleneck` (deformable if requested).
         norm: Batch norm from a number of channels.
         first_norm: The norm after a block's first convolution.
         width: Channels of the 3x3 convolution of `Bottleneck`, from the block's planes.
@@ -52,7 +52,7 @@ class BlockLayers:
 
 
 class ResidualBlock(nn.Module, abc.ABC):
-    """What both blocks share: the addition, the norm after it, and recomputation.
+    """The common parts of both blocks: the addition, the norm after it, and recomputation.
 
     Attributes:
         expansion: Output channels over `planes`.
@@ -79,7 +79,7 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def _residual(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what is added to the shortcut."""
+        """Return the residual that is added to the shortcut."""
 
     def _sum(self, x: torch.Tensor) -> torch.Tensor:
         out = self._residual(x)
@@ -108,7 +108,7 @@ class BasicBlock(ResidualBlock):
     Args:
         in_channels: Channels of the input.
         planes: Channels of both convolutions.
-        layers: What the block is made of.
+        layers: The settings for its layers.
         stride: Stride of the first convolution.
         dilation: Dilation of the first convolution.
         downsample: The shortcut, or None for the identity.
@@ -154,7 +154,7 @@ class Bottleneck(ResidualBlock):
         in_channels: Channels of the input.
         planes: A quarter of the output channels. `layers.width` computes the channels of the 3x3
             convolution from it.
-        layers: What the block is made of.
+        layers: The settings for its layers.
         stride: Stride of the convolution that `layers.style` names.
         dilation: Dilation of the 3x3 convolution.
         downsample: The shortcut, or None for the identity.
@@ -263,7 +263,7 @@ ARCHITECTURES: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
 
 
 def wants_gradients(*inputs: torch.Tensor) -> bool:
-    """Return whether a backward pass may follow: what traces or records the network has none."""
+    """Return whether a backward pass may follow; in tracing or recording there is none."""
     recorded = torch.jit.is_tracing() or not all(map(is_tensor, inputs))
     return not recorded and any(x.requires_grad for x in inputs)
 

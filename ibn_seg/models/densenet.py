@@ -97,7 +97,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Layers of which each sees the outputs of all before it; `layers` become its children."""
+    """Layers that each see the outputs of all layers before them; `layers` become its children."""
 
     def __init__(self, layers: Sequence[DenseLayer]) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class DenseBlock(nn.Module):
 
 
 class Transition(nn.Module):
-    """Norm, 1x1 convolution to half the channels, 2x2 average pooling where there is a stride."""
+    """Norm, 1x1 convolution to half the channels, 2x2 average pooling if there is a stride."""
 
     def __init__(self, channels: int, stride: int, conv: ConvFactory, norm: NormFactory) -> None:
         super().__init__()
@@ -127,12 +127,12 @@ class Transition(nn.Module):
         return self.relu(self.norm(x))
 
     def shrink(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the next stage gets from the result of `activate`."""
+        """Return the input of the next stage, from the result of `activate`."""
         return self.pool(self.conv(x))
 
 
 class DenseNet(Backbone):
-    """DenseNet (Huang et al., CVPR 2017) with instance norms where a placement has them.
+    """DenseNet (Huang et al., CVPR 2017) with instance norms where a placement puts them.
 
     With `num_classes` the network is a classifier and returns logits, shape (N, num_classes).
     Without it, the network returns a tuple with the output of every stage in `out_indices`. That is
@@ -238,7 +238,7 @@ class DenseNet(Backbone):
         return self.features.pool0(x)
 
     def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a stage (from 0) from that of the one before it."""
+        """Return the output of a stage (from 0), from the previous stage's output."""
         if stage > 0:
             x = self._stage(stage - 1)[1].shrink(x)
         block, end = self._stage(stage)
@@ -246,7 +246,7 @@ class DenseNet(Backbone):
         return end.activate(x) if stage < 3 else self.features.relu5(end(x))
 
     def _stage(self, stage: int) -> list[nn.Module]:
-        """Return a stage's dense block and what follows it."""
+        """Return a stage's dense block and the modules that follow it."""
         return [self.features.get_submodule(name) for name in _stage_modules(stage)]
 
     def _add_features(
@@ -308,7 +308,7 @@ class DenseNet(Backbone):
 
 
 def _stage_modules(stage: int) -> tuple[str, str]:
-    """Return the names of a stage's dense block and of what follows it."""
+    """Return the names of a stage's dense block and of the modules that follow it."""
     return f"denseblock{stage + 1}", "norm5" if stage == 3 else f"transition{stage + 1}"
 
 

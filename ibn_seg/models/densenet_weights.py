@@ -1,4 +1,4 @@
-"""What the checkpoints of DenseNet look like."""
+"""The form of DenseNet checkpoints."""
 
 import re
 
@@ -20,7 +20,7 @@ class DenseNetWeights(WeightRules):
         return {_OLD_NAME.sub(r"\1\2", key): value for key, value in weights.items()}
 
     def check(self, model: Described, weights: Weights) -> None:
-        """Raise if the dense blocks in the checkpoint are those of another network."""
+        """Raise if the dense blocks in the checkpoint belong to another network."""
         counts = [0, 0, 0, 0]
         for key in weights:
             match = _LAYER.match(key)

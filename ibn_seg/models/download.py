@@ -29,7 +29,7 @@ class _CutError(Exception):
 
 
 def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
-    """Fetch a file, unless it is there already.
+    """Fetch a file, unless it already exists.
 
     If the hash of a file is known, an interrupted download is kept beside it (`.part`). This call
     or the next one continues it. Several processes may ask for the same file: one fetches it, the
@@ -71,7 +71,7 @@ def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _tidied(part: Path, hash_prefix: str | None) -> Iterator[None]:
-    """Leave a partial file only where a later call can go on with it."""
+    """Leave a partial file only if a later call can continue it."""
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _fetch(url: str, file: IO[bytes], progress: Progress) -> None:
-    """Append what is missing; try again where the connection breaks."""
+    """Append the missing part; try again if the connection breaks."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             _append(url, file, progress)
@@ -157,7 +157,7 @@ def _connection_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(name: str) -> Iterator[Progress]:
-    """Show a bar where there is a terminal and rich is installed."""
+    """Show a bar if there is a terminal and rich is installed."""
     if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         with progress_callback(name) as progress:
             yield lambda done, total: progress(done, total or done)

@@ -32,7 +32,7 @@ def list_models(pretrained: bool = False) -> list[str]:
     """Return the names that `create_model` takes.
 
     Args:
-        pretrained: Only those with published weights.
+        pretrained: List only models with published weights.
     """
     return [name for name, spec in MODELS.items() if spec.weights or not pretrained]
 
@@ -50,8 +50,8 @@ def create_model(
 
     Args:
         name: One of `list_models()`.
-        pretrained: Load the weights that the authors published (see `published`), key for key. The
-            classifier's are left out where the model has no classifier of 1000 classes.
+        pretrained: Load the authors' published weights (see `published`), key by key. The
+            classifier's weights are left out if the model has no classifier of 1000 classes.
         num_classes: Classes of the classifier.
         features_only: Build a backbone instead, which returns a tuple of feature maps.
         out_indices: With `features_only`, the stages whose outputs are returned, from 0 (stride 4)

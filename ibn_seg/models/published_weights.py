@@ -1,4 +1,4 @@
-"""The authors' published ImageNet weights: where they are, and where else they may be had."""
+"""The authors' published ImageNet weights: their location, and other sources for them."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from ibn_seg.models.specs import MODELS
 
 # A mirror's address, or a folder, that has the published files under their own names.
 MIRROR = "IBN_SEG_WEIGHTS"
-# What was subtracted from and divided by, for RGB images in 0..1 (the authors' imagenet.py).
+# Mean and deviation for normalising RGB images in 0..1 (the authors' imagenet.py).
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 

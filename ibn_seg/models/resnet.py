@@ -34,12 +34,13 @@ IBN_RATIO = 0.5
 
 @dataclass(frozen=True)
 class BlockDesign:
-    """What sets the families apart: the form of their bottlenecks.
+    """The difference between the families: the form of their bottlenecks.
 
     Attributes:
         groups: Groups of the 3x3 convolution.
         base_width: With more than one group, the channels of each in the first stage.
-        se_reduction: `reduction` of the block's `SqueezeExcitation`, or None for none.
+        se_reduction: `reduction` of the block's `SqueezeExcitation`, or None for a block without
+            one.
     """
 
     groups: int = 1
@@ -68,7 +69,7 @@ class StageHooks:
 
 
 class ResNet(Backbone):
-    """ResNet (He et al., CVPR 2016) with instance norms where a placement has them.
+    """ResNet (He et al., CVPR 2016) with instance norms where a placement puts them.
 
     With `num_classes` the network is a classifier and returns logits, shape (N, num_classes).
     Without it, the network returns a tuple with the output of every stage in `out_indices`. Stage i
@@ -101,7 +102,7 @@ class ResNet(Backbone):
         conv: Builds every convolution, called like `nn.Conv2d`.
         norm: Builds every batch norm, also inside `IBN`.
         hooks: Replacements in single stages. Default: none.
-        design: The form of the bottlenecks; what `ResNeXt` and `SEResNet` set.
+        design: The form of the bottlenecks; `ResNeXt` and `SEResNet` set it.
 
     Raises:
         UserError: An argument is unknown or does not fit the others.
@@ -219,7 +220,7 @@ class ResNet(Backbone):
         return self.maxpool(x)
 
     def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a stage (from 0) from that of the one before it."""
+        """Return the output of a stage (from 0), from the previous stage's output."""
         return getattr(self, self.stage_names[stage])(x)
 
     @classmethod
@@ -260,7 +261,7 @@ class ResNet(Backbone):
         self.stem_info = FeatureInfo(channels, 2, "stem" if self.deep_stem else "relu")
 
     def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
-        """Return what the blocks of one stage are made of."""
+        """Return the settings for the blocks of one stage."""
         first_norm = common.norm
         replacement = self.placement.first_norm(stage)
         if replacement is not None:
@@ -323,7 +324,7 @@ def _common_layers(
     style: str,
     with_cp: bool,
 ) -> BlockLayers:
-    """Return what the blocks of all stages are made of, before placement and hooks."""
+    """Return the settings for the blocks of all stages, before placement and hooks."""
     attention = None
     if design.se_reduction is not None:
         attention = functools.partial(SqueezeExcitation, reduction=design.se_reduction)

@@ -1,4 +1,4 @@
-"""What the checkpoints of the ResNet family look like."""
+"""The form of ResNet-family checkpoints."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _FIRST_ATTENTION = "layer1.0.se.fc.0.weight"
 
 
 class DescribedResNet(Described, Protocol):
-    """What they read of a network of the ResNet family besides."""
+    """What they also read from a network of the ResNet family."""
 
     family: str
     stage_names: tuple[str, ...]
@@ -26,7 +26,7 @@ class ResNetWeights(WeightRules):
     """Checkpoints of ResNet, ResNeXt and SE-ResNet."""
 
     def check(self, model: DescribedResNet, weights: Weights) -> None:
-        """Raise if the blocks in the checkpoint are those of another network."""
+        """Raise if the blocks in the checkpoint belong to another network."""
         if not any(key.startswith("layer1.") for key in weights):
             raise UserError(
                 f"the checkpoint holds no {model.family} backbone,"
@@ -63,7 +63,7 @@ class ResNetWeights(WeightRules):
                 yield from (f"{stage}.{index}.conv2.{name}" for name in offsets)
 
     def hint(self, model: DescribedResNet, weights: Weights, target: Weights) -> str:
-        """Return the option in which the checkpoint's network differs most plainly."""
+        """Return the option in which the checkpoint's network differs most clearly."""
         if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
             return "SE-ResNet's are the networks with keys '.se.': use weights of the same family"
         shapes = [

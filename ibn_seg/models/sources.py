@@ -14,7 +14,7 @@ from ibn_seg.io import load_checkpoint, sha256
 from ibn_seg.models.download import download
 from ibn_seg.models.state_dicts import all_weights, select, without_wrappers
 
-# What stands beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
+# Parts beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
 HEADS = {
     *("decode_head", "auxiliary_head", "data_preprocessor", "head"),  # mmseg, mmpretrain
     *("neck", "rpn_head", "bbox_head", "roi_head", "mask_head"),  # mmdet
@@ -54,13 +54,13 @@ def read_checkpoint(source: str | Path, stand_ins: bool = True) -> Mapping:
 def bare_weights(
     checkpoint: Mapping, prefix: str | None = None
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """Return a backbone's tensors by their bare names, and what was left out.
+    """Return a backbone's tensors by their bare names, and the entries that were left out.
 
     It unwraps dictionaries (`state_dict`, `model`, ...) and removes the prefixes `module.` and
     `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names.
 
     Args:
-        checkpoint: What a checkpoint file holds.
+        checkpoint: The content of a checkpoint file.
         prefix: Take only the tensors below this name, for example 'backbone'. It may begin with
             the name of a wrapping dictionary, for example 'state_dict_ema'.
 
@@ -100,7 +100,7 @@ def _from_timm(key: str) -> str:
 
 
 def _download(url: str) -> Path:
-    """Fetch `url` into PyTorch's hub folder, unless it is there, and return the file."""
+    """Fetch `url` into PyTorch's hub folder, unless it exists there, and return the file."""
     name = Path(urlparse(url).path).name
     if not name:
         raise UserError(f"{url}: names no file", "give the full URL of a .pth file")

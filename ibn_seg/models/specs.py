@@ -16,7 +16,7 @@ _RELEASE = "https://github.com/XingangPan/IBN-Net/releases/download/v1.0"
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One named model; the figures are those of the ImageNet classifier with 1000 classes.
+    """One named model; the figures are for the ImageNet classifier with 1000 classes.
 
     Attributes:
         family: The network class, a key of `factory.FAMILIES`.
@@ -44,7 +44,7 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """What `create_model` takes, for example 'resnet50_ibn_a'."""
+        """The name that `create_model` takes, for example 'resnet50_ibn_a'."""
         return f"{self.family}{self.depth}" + (f"_ibn_{self.ibn}" if self.ibn else "")
 
     @property

@@ -13,34 +13,34 @@ from ibn_seg.errors import UserError
 from ibn_seg.harmless_classes import stands_for
 
 COUNTER = "num_batches_tracked"
-# The keys under which training scripts keep the weights; the first that is there counts.
+# The keys under which training scripts keep the weights; the first existing key counts.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
-# Those of averaged weights: timm and torchvision write them beside the weights themselves.
+# Keys of averaged weights: timm and torchvision write them beside the weights themselves.
 _AVERAGED = ("state_dict_ema", "model_ema")
 # Booleans, whole, real and complex numbers.
 _NUMBERS = "biufc"
 # Nobody's checkpoint is deeper; a hostile one may hold itself.
 _DEPTH = 6
-# What `torch.compile`, FSDP and activation checkpointing put before the names of a module.
+# Prefixes that `torch.compile`, FSDP and activation checkpointing add to module names.
 _WRAPPED = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
-# `AveragedModel` of PyTorch counts what it averaged, beside `module.`.
+# The counter of PyTorch's `AveragedModel`, beside `module.`.
 _AVERAGES = "n_averaged"
 
 
 def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
-    """Return the tensors of a checkpoint by name, and what was left out.
+    """Return the tensors of a checkpoint by name, and the entries that were left out.
 
     It removes wrapping dictionaries and prefixes such as `module.` and `_orig_mod.`. Names of
     dictionaries that lie beside each other, such as 'student' and 'teacher', stay part of the keys.
     If a checkpoint holds only NumPy arrays, they are read as tensors.
 
     Args:
-        checkpoint: What a checkpoint file holds.
-        wrapper: Take the weights below this key of the checkpoint, if it is there.
+        checkpoint: The content of a checkpoint file.
+        wrapper: Take the weights below this key of the checkpoint, if it exists.
 
     Returns:
-        Tensors by name, and a description of each entry that is none. A counter of batches that
-        was saved as a number is a tensor again.
+        Tensors by name, and a description of each entry that is no tensor. A counter of batches
+        that was saved as a number becomes a tensor again.
 
     Raises:
         UserError: There are no tensors in it.
@@ -76,7 +76,7 @@ def all_weights(checkpoint: object, wrapper: str = "") -> tuple[dict[str, torch.
 
 
 def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Take off what `torch.compile`, `DataParallel` and their like put before names."""
+    """Remove prefixes that `torch.compile`, `DataParallel` and similar tools add."""
     weights = {_WRAPPED.sub(r"\1", key): value for key, value in weights.items()}
     while all(key.startswith("module.") for key in weights.keys() - {_AVERAGES}):
         if weights.keys() == {_AVERAGES}:
@@ -86,17 +86,17 @@ def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def below(prefix: str, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return what lies below a prefix, under names without it."""
+    """Return the entries below a prefix, under names without it."""
     return {
         key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
     }
 
 
 def select(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Return what is below a prefix that must be there.
+    """Return the entries below a prefix, which must exist.
 
     Raises:
-        UserError: It is not; the line says what is.
+        UserError: It does not exist; the line names the prefixes that do.
     """
     selected = below(prefix, weights)
     if not selected:
@@ -127,7 +127,7 @@ def possible_prefixes(
 
 
 def _wrapper(content: object) -> str | None:
-    """Return the key under which the weights are wrapped, None where they are bare."""
+    """Return the key under which the weights are wrapped, or None if they are bare."""
     if not isinstance(content, Mapping):
         return None
     return next((key for key in WRAPPERS if _has_tensors(content.get(key))), None)
@@ -146,7 +146,7 @@ def _has_tensors(value: object, depth: int = _DEPTH) -> bool:
 
 
 def _with_tensors(value: object, depth: int = _DEPTH) -> Any:
-    """Return what a checkpoint holds with tensors in the place of arrays of numbers."""
+    """Return the content of a checkpoint, with tensors instead of arrays of numbers."""
     if isinstance(value, Mapping) and depth > 0:
         return {key: _with_tensors(part, depth - 1) for key, part in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS:
@@ -182,7 +182,7 @@ def _kind(value: object) -> str:
 
 
 def _no_weights(checkpoint: object) -> UserError:
-    """Return the error for content without tensors, which names what is there instead."""
+    """Return the error for content without tensors, which names the content."""
     if not isinstance(checkpoint, Mapping):
         found = type(checkpoint).__name__
     else:

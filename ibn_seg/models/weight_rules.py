@@ -1,4 +1,4 @@
-"""What differs between the families when a checkpoint is fitted to a network."""
+"""The family-specific rules for fitting a checkpoint to a network."""
 
 import abc
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ Weights = Mapping[str, torch.Tensor]
 
 
 class Described(Protocol):
-    """What the rules of every family read of a network."""
+    """What the rules of every family read from a network."""
 
     classifier_name: str
     stage_blocks: tuple[int, ...]
@@ -18,7 +18,7 @@ class Described(Protocol):
 
 
 class WeightRules(abc.ABC):
-    """What the checkpoints of one family look like; see `weights.adapt_state_dict`."""
+    """The form of one family's checkpoints; see `weights.adapt_state_dict`."""
 
     def rename(self, weights: Weights) -> dict[str, torch.Tensor]:
         """Return `weights` under the names of this package."""
@@ -26,7 +26,7 @@ class WeightRules(abc.ABC):
 
     @abc.abstractmethod
     def check(self, model: Described, weights: Weights) -> None:
-        """Raise a `UserError` if `weights` are those of another network."""
+        """Raise a `UserError` if `weights` belong to another network."""
 
     def unused(self, model: Described) -> Iterable[str]:
         """Return modules of the family's checkpoints that `model` was built without."""
@@ -37,7 +37,7 @@ class WeightRules(abc.ABC):
         return []
 
     def hint(self, model: Described, weights: Weights, target: Weights) -> str:
-        """Return what most likely makes `weights` fit a network that takes `target`."""
+        """Return the most likely remedy that makes `weights` fit a network that takes `target`."""
         have, need = instance_share(weights), instance_share(target)
         if have is not None and need is not None and have != need:
             return f"its IBN ratio is {have:.3g}, here {need:.3g}: set ibn_ratio"

@@ -21,13 +21,13 @@ _COUNTER = ".num_batches_tracked"
 
 @dataclass
 class LoadReport:
-    """What was done to a checkpoint so that it fits.
+    """The changes to a checkpoint that made it fit.
 
     Attributes:
         split: Batch norms whose tensors were split between the two norms of an `IBN`.
         added: Modules of the network without a counterpart in the checkpoint; they start from their
             defaults.
-        dropped: What the network has no place for.
+        dropped: Entries for which the network has no place.
     """
 
     split: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ def load_backbone_weights(
         skip: Modules of the model that keep their values: a classifier of other classes.
 
     Returns:
-        What was split, added and dropped; `str()` of it is one line.
+        The split, added and dropped entries; `str()` of it is one line.
 
     Raises:
         UserError: The checkpoint cannot be read or does not fit.
@@ -108,7 +108,7 @@ def adapt_state_dict(
 def _adapted(
     model: Backbone, state_dict: Mapping, prefix: str | None, skip: Sequence[str]
 ) -> tuple[dict[str, torch.Tensor], LoadReport]:
-    """Return the state dict that `model` takes, from what lies below `prefix`."""
+    """Return the state dict that `model` takes, from the weights below `prefix`."""
     bare, dropped = bare_weights(state_dict, prefix)
     rules = model.weight_rules
     weights = rules.rename(bare)
@@ -140,7 +140,7 @@ def _from_below(
 
     Args:
         model: The network.
-        state_dict: What a checkpoint file holds.
+        state_dict: The content of a checkpoint file.
         skip: Modules of the model that keep their values.
         error: Why the weights do not fit under the names that they have.
 
@@ -270,7 +270,7 @@ def _check_fit(
     target: Mapping[str, torch.Tensor],
     dropped: list[str],
 ) -> None:
-    """Raise if keys or shapes differ from what the model takes."""
+    """Raise if keys or shapes differ from the model's."""
     missing = [key for key in target if key not in weights]
     unexpected = [key for key in weights if key not in target]
     shapes = [
