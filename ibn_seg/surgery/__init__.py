@@ -1,1 +1,1 @@
-"""Instance norms into networks that others wrote; PyTorch alone, whatever library they are from."""
+"""Put instance norms into other libraries' networks; needs only PyTorch."""

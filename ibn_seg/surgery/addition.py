@@ -72,15 +72,15 @@ class NormAfterAddition:
     def __prepare_scriptable__(self) -> nn.Module:
         """Return this block with its steps written out, as `torch.jit.script` asks for.
 
-        PyTorch puts the result in the place of the block. So it is the block itself, whose results,
-        keys, copies and pickles stay the same.
+        PyTorch replaces the block by the result. So the result is the block itself, and its
+        outputs, keys, copies and pickles stay the same.
         """
         self.__class__ = _written_out(self)
         return self
 
 
 class _View:
-    """A block in one forward pass, whose last activation is preceded by the norm.
+    """A block in one forward pass, with the norm before its last activation.
 
     The count of the calls is kept here and not in the block, because recomputation and threads each
     need their own.
@@ -96,7 +96,7 @@ class _View:
 
     @property
     def __class__(self) -> type:
-        """The block's class, so that a `super()` in its forward pass takes the view."""
+        """The block's class, so that a `super()` in its forward pass uses the view."""
         return type(self._block)
 
     def __getattr__(self, name: str) -> Any:
@@ -145,7 +145,7 @@ def attach_norm(block: nn.Module, norm: nn.Module, call: Call) -> None:
 
 
 def last_activation(block: Block) -> Call:
-    """Return the call that variant b's norm has to precede.
+    """Return the call before which variant b's norm has to run.
 
     Raises:
         UserError: The block does not end in an addition and a call of its activation, or the norm

@@ -22,10 +22,10 @@ from ibn_seg.surgery.rules import submodule
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What was changed in a network; `str()` of it is one line.
+    """The changes in a network; `str()` of it is one line.
 
     Attributes:
-        network: Class of the network, and its name where it is a part of the model.
+        network: Class of the network, and its name if it is a part of the model.
         split: Batch norms that became an `IBN`.
         replaced: Batch norms that became an instance norm (the stem's).
         added: Instance norms that are new, with scale 1 and shift 0 (after an addition).
@@ -56,7 +56,7 @@ class Conversion(NamedTuple):
 
     Attributes:
         model: The converted model.
-        report: What was changed in it.
+        report: The changes in it.
     """
 
     model: nn.Module
@@ -64,7 +64,7 @@ class Conversion(NamedTuple):
 
 
 class _Replacement(NamedTuple):
-    """A norm that takes the place of another, under all names that this has."""
+    """A norm that replaces another, under all names of the old one."""
 
     name: str
     norm: nn.Module

@@ -20,7 +20,7 @@ from ibn_seg.surgery.running import tensors
 
 @dataclass
 class Result:
-    """What one call of a watched module returned.
+    """The result of one call of a watched module.
 
     Attributes:
         module: Name of the module.
@@ -36,7 +36,7 @@ class Result:
     kept: bool = False
 
     def only_reader(self) -> str | None:
-        """Return the one module that took the result and alone read it, or None."""
+        """Return the one module that took the result, if nothing else read it, or None."""
         if self.kept or len(self.taken) != 1 or set(self.readers) - set(self.taken):
             return None
         return self.taken[0]
@@ -48,11 +48,11 @@ class Result:
 
 @dataclass
 class Dataflow:
-    """What the watched modules did.
+    """The recorded calls of the watched modules.
 
     Attributes:
-        results: What they returned, in order.
-        outputs: What each run of the network returned.
+        results: Their results, in order.
+        outputs: The output of each run of the network.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -63,13 +63,13 @@ class Dataflow:
         return sum(result.module == module for result in self.results)
 
     def result(self, module: str) -> Result | None:
-        """Return what a module returned, None unless it was called once."""
+        """Return a module's result, or None unless it was called once."""
         found = [result for result in self.results if result.module == module]
         return found[0] if len(found) == 1 else None
 
 
 def watch(modules: Mapping[str, nn.Module], runs: Iterable[Callable[[], Any]]) -> Dataflow:
-    """Run a network in evaluation mode and return what some of its modules did.
+    """Run a network in evaluation mode and record some of its modules.
 
     Args:
         modules: The modules to watch, by name; none is a part of another.
@@ -83,7 +83,7 @@ def watch(modules: Mapping[str, nn.Module], runs: Iterable[Callable[[], Any]]) -
                 for handle in watcher.attach(name, module):
                     stack.callback(handle.remove)
             stack.enter_context(watcher)
-            # Held until the end: what is an output must be seen to be kept.
+            # Held until the end, so that outputs are seen to be kept.
             flow.outputs.append(run())
         watcher.finish()
     return flow
@@ -96,13 +96,13 @@ class _Watcher(TorchDispatchMode):
         super().__init__()
         self.flow = flow
         self.active: list[str] = []
-        # By storage, so that views count too. A tensor that is gone takes its entry along, as
-        # another may get its place.
+        # By storage, so that views count too. The entry of a freed tensor goes with it, because
+        # another tensor may get its storage.
         self.alive: dict[int, Result] = {}
         self.references: list[tuple[weakref.ref, Result]] = []
 
     def attach(self, name: str, module: nn.Module) -> list[Any]:
-        """Watch a module; return what removes the hooks."""
+        """Watch a module; return the handles that remove the hooks."""
 
         def before(_: nn.Module, args: tuple) -> None:
             given = self._result_of(args[0]) if args else None
@@ -126,7 +126,7 @@ class _Watcher(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def finish(self) -> None:
-        """Note whose tensors are still there."""
+        """Note whose tensors still exist."""
         for reference, result in self.references:
             result.kept = reference() is not None
 

@@ -23,7 +23,7 @@ _ALIKE = {
     ("mmcv.cnn.bricks.wrappers", "ConvTranspose2d"),
     ("mmcv.cnn.bricks.wrappers", "ConvTranspose3d"),
 }
-# Those that only check their input otherwise: mmengine's have a class of their own.
+# Classes that only check their input differently: mmengine's have a class of their own.
 _BATCH_NORMS = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,

@@ -77,7 +77,7 @@ class Fusion(NamedTuple):
 
     Attributes:
         model: The fused model.
-        report: What was changed in it.
+        report: The changes in it.
     """
 
     model: nn.Module
@@ -93,7 +93,7 @@ class _Edit(NamedTuple):
 
 @dataclass
 class _Plan:
-    """What is to be done: the report's lists, and the edits."""
+    """The planned changes: the report's lists, and the edits."""
 
     folded: list[str] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
@@ -245,7 +245,7 @@ def _plan_norm(
     conv: str | None,
     flow: Dataflow,
 ) -> None:
-    """Add what becomes of one norm; `conv` is the convolution whose output it alone reads."""
+    """Add the change of one norm; `conv` is the convolution whose output only the norm reads."""
     norm = watched[name]
     if conv is not None and not isinstance(norm, nn.InstanceNorm2d):
         plan.edits.append(_Edit(conv, lambda old: folded(old, norm)))
@@ -294,7 +294,7 @@ def _has_tail(norm: nn.Module) -> bool:
 
 
 def _with_tail(made: nn.Module, old: nn.Module) -> nn.Module:
-    """Return the new module with what the old one applied after normalising (timm)."""
+    """Return the new module, with the layers that the old one applied after normalising (timm)."""
     if not _has_tail(old):
         return made
     tail = {part: getattr(old, part) for part in TAIL if hasattr(old, part)}

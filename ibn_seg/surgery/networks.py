@@ -23,7 +23,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Network:
-    """A network with the blocks of each stage; `name` is where the model has it, '' for itself."""
+    """A network with the blocks of each stage; `name` is its place in the model, '' for itself."""
 
     name: str
     module: nn.Module
@@ -40,7 +40,7 @@ class Network:
         """Return the stem's last norm and its name from the model.
 
         Raises:
-            UserError: It is not where the stems of such networks have it.
+            UserError: It is not where such networks have their stem.
         """
         for name in self.layout.stem:
             norm = submodule(self.module, name)
@@ -53,10 +53,10 @@ class Network:
 
 
 def find_network(model: nn.Module) -> Network:
-    """Return the one network inside `model` whose blocks are known.
+    """Return the only network inside `model` with known blocks.
 
     Raises:
-        UserError: There is none, or several, or it has instance norms already.
+        UserError: There is no such network, or several, or it already has instance norms.
     """
     for name, module in model.named_modules():
         if isinstance(module, IBN):
@@ -83,7 +83,7 @@ def join(*names: str) -> str:
 
 
 def _networks(name: str, module: nn.Module) -> Iterator[Network]:
-    """Yield the networks at and below `module`, not those inside another."""
+    """Yield the networks at and below `module`, but not those inside another network."""
     for layout in LAYOUTS.values():
         stages = _stages(name, module, layout)
         if stages:

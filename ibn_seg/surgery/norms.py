@@ -11,7 +11,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
 
-# What timm's `BatchNormAct2d` applies to the normalised channels, in this order.
+# Layers that timm's `BatchNormAct2d` applies to the normalised channels, in this order.
 TAIL = ("drop", "act")
 
 
@@ -58,7 +58,7 @@ def check_batch_norm(name: str, norm: nn.Module) -> None:
 
 
 def split_norm(norm: _BatchNorm, ratio: float, instance_first: bool) -> IBN:
-    """Return the IBN that takes the place of `norm`, which is not changed.
+    """Return the IBN that replaces `norm`; `norm` itself is not changed.
 
     Each channel keeps its scale and shift. The inner batch norm has the class and settings of
     `norm` and, for its channels, the running statistics. The instance norm is the one of `IBN`.
@@ -138,7 +138,7 @@ def _narrowed(parameter: nn.Parameter, channels: slice) -> nn.Parameter:
 
 
 def _finish(layer: nn.Module, norm: _BatchNorm) -> nn.Module:
-    """Give the layer the training flag of `norm` and what it applies after normalising."""
+    """Give the layer the training flag of `norm` and the layers it applies after normalising."""
     layer.train(norm.training)
     for name in TAIL:
         if _has_tail(norm):

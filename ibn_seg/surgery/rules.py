@@ -1,6 +1,6 @@
 """Where other libraries' networks have their norms: one table of blocks, one of networks.
 
-Nothing is guessed: what no row describes is not converted.
+Nothing is guessed: a network that no row describes is not converted.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class BlockRule:
         first_norm: The norm that variant a replaces.
         first_conv: The convolution that feeds that norm, or None if the norm is the block's first
             step.
-        last_norm: The last norm of the residual; it has as many channels as the sum. None where
-            there is no addition.
+        last_norm: The last norm of the residual; it has as many channels as the sum. None if there
+            is no addition.
         activations: Names under which the block may keep the activation after the addition.
     """
 
@@ -45,7 +45,7 @@ class BlockRule:
         if self.first_conv is None:
             return True
         channels = getattr(submodule(block, self.first_conv), "out_channels", None)
-        # No `num_features`, or none yet: the norm is of another kind, which is said elsewhere.
+        # No `num_features`, or none yet: the norm is of another kind, which another check reports.
         return channels is not None and (getattr(norm, "num_features", 0) or channels) == channels
 
 
@@ -55,12 +55,12 @@ class Layout:
 
     Attributes:
         blocks: For each stage a pattern of its blocks' names; `*` is any child.
-        stem: Possible names of the stem's last norm; the first that exists is meant.
+        stem: Possible names of the stem's last norm; the first that exists counts.
         min_stages: How many stages, from the first, a network of this kind has at least.
         every: The first of every so many blocks gets an IBN.
         ratio: Share of the instance-normalised channels by default.
         instance_first: Whether these are the first channels (see `IBN`).
-        no_b: Why variant b has no meaning here, or None where it has one.
+        no_b: Why variant b has no meaning here, or None if it has one.
     """
 
     blocks: tuple[str, ...]
@@ -117,7 +117,7 @@ BLOCKS: tuple[BlockRule, ...] = (
 )
 
 LAYOUTS: dict[str, Layout] = {
-    # Before ResNet, whose `layer1` it has too.
+    # Before ResNet, because it has `layer1` too.
     "HRNet": Layout(
         blocks=(
             "layer1.*",

@@ -43,11 +43,11 @@ def example_of(model: nn.Module) -> torch.Tensor:
 
 
 def runs(model: nn.Module, arguments: tuple, given: bool) -> list[Callable[[], Any]]:
-    """Return what runs all of a network: inference, then each auxiliary head of a segmentor.
+    """Return the runs of a whole network: inference, then each auxiliary head of a segmentor.
 
     Args:
         model: The network. A segmentor of mmseg is run on whole images, as it infers.
-        arguments: What it is called with.
+        arguments: The arguments of its call.
         given: Whether the user gave these, for messages.
     """
     segmentor = hasattr(model, "encode_decode") and hasattr(model, "extract_feat")
@@ -56,7 +56,7 @@ def runs(model: nn.Module, arguments: tuple, given: bool) -> list[Callable[[], A
         heads = getattr(model, "auxiliary_head", None)
         heads = heads if isinstance(heads, nn.ModuleList) else [heads] if heads else []
         for head in heads:
-            # The features are made before, so that the backbone is not seen to run twice.
+            # Compute the features first, so that the watched backbone does not run twice.
             features = _explained(model, lambda: model.extract_feat(*arguments), given)
             found.append(lambda head=head, features=features: head(features))
     return [lambda run=run: _explained(model, run, given) for run in found]
@@ -69,7 +69,7 @@ def tensors(values: Any) -> list[torch.Tensor]:
 
 
 def _explained(model: nn.Module, run: Callable[[], Any], given: bool) -> Any:
-    """Return the result of a run; what it raises is one line."""
+    """Return the result of a run; any exception becomes a one-line error."""
     title = type(model).__name__
     try:
         result = run()
