@@ -15,7 +15,7 @@ _IMAGE, _LABEL = "_rgb_anon.png", "_gt_labelTrainIds.png"
 
 
 class _AnonymisedScenes(UrbanSceneDataset):
-    """What both share: `rgb_anon/FOLDER/SEQUENCE/*` with `gt/FOLDER/SEQUENCE/*` of trainIds."""
+    """Shared layout: `rgb_anon/FOLDER/SEQUENCE/*` with `gt/FOLDER/SEQUENCE/*` of trainIds."""
 
     table = TRAIN_IDS
     folder: str
@@ -82,7 +82,7 @@ class RawACDCDataset(_AnonymisedScenes):
 
     @property
     def folder(self) -> str:
-        """The folder of the condition and split, below those of images and labels."""
+        """The folder of the condition and split, below the folders of images and labels."""
         return f"{self.condition}/{self.split}"
 
 
@@ -91,7 +91,7 @@ class RawDarkZurichDataset(_AnonymisedScenes):
     """The labelled night images of Dark Zurich: val, 50 of 1920x1080.
 
     `rgb_anon/val/**/*_rgb_anon.png` with `gt/val/**/*_gt_labelTrainIds.png`. The training images
-    have no labels and those of the test images are not public.
+    have no labels, and the labels of the test images are not public.
 
     Args:
         data_root: The folder that holds `rgb_anon` and `gt`.

@@ -1,4 +1,4 @@
-"""What all urban-scene data sets share: pairing, label tables, and names of domains."""
+"""The common parts of all urban-scene data sets: pairing, label tables, and domain names."""
 
 import abc
 import dataclasses
@@ -176,7 +176,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         return images, labels
 
     def listed_keys(self, *files: Mapping[str, Path]) -> set[str]:
-        """Return the keys of those files that the exclude list names."""
+        """Return the keys of the files in the exclude list."""
         listed = read_exclude_list(self.data_root, self.exclude)
         return {key for group in files for key, path in group.items() if path in listed}
 
@@ -189,11 +189,11 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         return None
 
     def split_of(self, key: str) -> str:
-        """Return the split that a sample belongs to where one folder holds several, or ''."""
+        """Return the split that a sample belongs to if one folder holds several, or ''."""
         return ""
 
     def more_info(self, key: str) -> dict[str, Any]:
-        """Return what else a sample's info carries."""
+        """Return further entries of a sample's info."""
         return {}
 
     def get_data_info(self, idx: int) -> dict:
@@ -214,7 +214,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
 
         Args:
             idx: The sample.
-            **wishes: What the crop shall show, for `LoadRandomCrop`.
+            **wishes: Requests for the crop, for `LoadRandomCrop`.
 
         Raises:
             UserError: A file is missing, truncated or damaged, or nothing heeds the wishes.

@@ -40,7 +40,7 @@ _buffers = threading.local()
 
 
 class Identity(NamedTuple):
-    """What tells one state of a file from another.
+    """Identifies one state of a file.
 
     Args:
         size: Bytes.
@@ -122,7 +122,7 @@ class Entry:
             raise LookupError(f"{self.path}: truncated")
 
     def canvas(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """Return the picture, of which only a window is filled with its pixels.
+        """Return the picture, with pixels only inside a window.
 
         Args:
             top: The window's first row.
@@ -186,7 +186,8 @@ class FrameCache:
 
         Args:
             source: The file.
-            kind: What of the file the entry holds; one file may have entries of several kinds.
+            kind: Which content of the file the entry holds; one file may have entries of several
+                kinds.
             decode: Returns it, (H, W) or (H, W, C) uint8.
 
         Raises:
@@ -217,7 +218,7 @@ class FrameCache:
         raise EnvError(f"{source}: changes while it is read", "stop what writes to it")
 
     def path(self, source: str | os.PathLike, kind: str) -> Path:
-        """Return where the entry of a file is or will be."""
+        """Return the place of a file's entry, whether it exists or not."""
         name = "\0".join((kind, self.codec, os.path.abspath(source)))
         digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
         return self.folder / digest[:2] / f"{digest}{SUFFIX}"
@@ -271,7 +272,7 @@ def _grid(height: int, width: int) -> tuple[int, int]:
 
 
 def _filtered(picture: np.ndarray, name: str) -> np.ndarray:
-    """Return a picture filtered; 'up' starts anew in each row of tiles. Differences wrap at 256."""
+    """Return a picture filtered; 'up' restarts in each row of tiles. Differences wrap at 256."""
     if name == "none":
         return picture
     result = picture.copy()
@@ -330,7 +331,7 @@ def _decompressor(codec: str) -> Callable[[np.ndarray], bytes]:
 
 
 def _damage() -> tuple[type[Exception], ...]:
-    """Return what decompressing damaged bytes ends in."""
+    """Return the errors that damaged bytes cause when they are decompressed."""
     try:
         return (zlib.error, _zstandard().ZstdError)
     except EnvError:
@@ -338,7 +339,7 @@ def _damage() -> tuple[type[Exception], ...]:
 
 
 def _buffer(shape: tuple[int, ...]) -> np.ndarray:
-    """Return this thread's memory for a canvas; pages that are written anew every time cost."""
+    """Return this thread's memory for a canvas; writing to fresh pages every time is slow."""
     held = getattr(_buffers, "canvas", {})
     if shape not in held:
         held = {kept: held[kept] for kept in list(held)[-3:]}

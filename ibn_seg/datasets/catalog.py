@@ -20,7 +20,7 @@ class Part:
     """One listing of a data set: the arguments of its class, and its expected number of samples.
 
     Attributes:
-        arguments: What the class is built with.
+        arguments: The arguments of the class.
         count: The official number of samples, or None.
         sure: Whether a source for the number was seen.
         default: Whether it is checked by default; the other listings are other views of the same
@@ -47,14 +47,14 @@ class Entry:
     Attributes:
         kind: Module in `ibn_seg.datasets` and class, as MODULE:CLASS.
         parts: Its splits and variants with public labels.
-        size: Width and height of the pictures, or None where they differ or nobody says.
+        size: Width and height of the pictures, or None if they differ or no source says.
         archives: The official archives, in the owners' names.
-        anchors: The folders of the layout, below the root. What comes before them in an archive is
+        anchors: The folders of the layout, below the root. Folders above them in an archive are
             dropped.
         keep: Patterns of single files that belong into the root.
         flat: The folder of files that an archive may hold without one, by pattern.
         source: Where to get it.
-        licence: What has to be accepted there.
+        licence: The terms that users have to accept there.
         citation: The paper.
         listed_ids: The highest value that label files are known to hold, if the class accepts any
             value (255 is always known).
@@ -234,7 +234,7 @@ def entry_of(name: str) -> Entry:
     """Return a data set's entry.
 
     Raises:
-        UserError: There is none of that name.
+        UserError: No data set has this name.
     """
     if name not in CATALOG:
         raise unknown("data set", name, CATALOG)

@@ -25,7 +25,7 @@ _SAVE_EVERY = 2000
 
 
 class LabelStatistics(NamedTuple):
-    """What one label shows.
+    """The classes in one label.
 
     Args:
         counts: Pixels of each of the 19 classes.
@@ -37,11 +37,11 @@ class LabelStatistics(NamedTuple):
 
 
 def label_statistics(train_ids: np.ndarray, tile: int = TILE) -> LabelStatistics:
-    """Return what a label shows.
+    """Return the classes in a label.
 
     Args:
         train_ids: (H, W) uint8.
-        tile: Side of the tiles in pixels; those at the right and lower edge are smaller.
+        tile: Side of the tiles in pixels; tiles at the right and lower edge are smaller.
     """
     counts = np.bincount(train_ids.ravel(), minlength=256)[:NUM_CLASSES]
     centroids = []
@@ -61,7 +61,7 @@ def collect(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[LabelStatistics]:
-    """Return the statistics of every sample, counting those that the file does not have.
+    """Return the statistics of every sample; count the samples that the file lacks.
 
     The file is written after every 2,000 labels, so an interrupted call loses little work.
 

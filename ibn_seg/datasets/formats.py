@@ -136,7 +136,7 @@ def _index(data: bytes, path: str | os.PathLike, segments: object) -> np.ndarray
 
 
 def _first_channel_of_16_bits(data: bytes, path: str | os.PathLike, segments: object) -> np.ndarray:
-    """Read a 16-bit RGB PNG whose red channel is the class, as SYNTHIA's.
+    """Read a 16-bit RGB PNG whose red channel is the class, as in SYNTHIA.
 
     OpenCV returns blue first; Pillow would cut the values to 8 bits.
     """

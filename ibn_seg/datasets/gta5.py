@@ -16,7 +16,7 @@ from ibn_seg.errors import UserError
 SINGLE_COLOUR = frozenset(
     (12160, 12166, 12167, 12191, 12192, 12193, 12195, 19993, *range(12202, 12209))
 )
-# Besides them, those where image and label differ in size, as public loaders say.
+# These, and the frames where image and label differ in size, according to public loaders.
 DEFECTIVE_FRAMES = SINGLE_COLOUR | {15188, 17705}
 
 
@@ -24,7 +24,7 @@ def _listed(name: str, without: frozenset[int] = frozenset()) -> Callable[[], Ca
     return lambda: (read_split(name) - without).__contains__
 
 
-# Of every split: what returns the test of whether a frame is in it.
+# For every split: a function that returns the test of whether a frame is in it.
 _SPLITS: Mapping[str, Callable[[], Callable[[int], bool]]] = {
     "train": lambda: lambda frame: not is_held_out(frame),
     "val": lambda: is_held_out,

@@ -22,7 +22,7 @@ class Label:
 
     Args:
         name: The class's name.
-        train_id: 0..18, or 255 for what is ignored in training and scoring.
+        train_id: 0..18, or 255 if training and scoring ignore it.
         raw_id: 0..33, the value in `*_labelIds.png` and in GTA5's palette PNGs.
         color: RGB, 0..255 each.
     """
@@ -85,7 +85,7 @@ class LabelTable:
     """How the values of an 8-bit label file become trainIds.
 
     Args:
-        kind: What the values are, for messages ("raw id").
+        kind: The kind of values, for messages ("raw id").
         allowed: The allowed values in words, for messages ("0..33").
         train_ids: (256,) uint8, the trainId of each value, read-only.
         known: (256,) bool, which values may occur, read-only.
@@ -110,7 +110,7 @@ def label_table(
     """Build the lookup table of one kind of label files.
 
     Args:
-        kind: What the values are, for messages.
+        kind: The kind of values, for messages.
         allowed: The allowed values in words, for messages.
         train_id_of: The trainId of each known value; both 0..255.
         others_ignored: Whether values outside `train_id_of` are ignored. If not, they are an error

@@ -22,7 +22,7 @@ class _Folder(NamedTuple):
         path: Its path as it is listed, with links in it.
         names: The names that lead to it from the first folder.
         real: Its path without links.
-        left: The folders, without links, in which links were followed on the way here.
+        left: The folders, without links, from which links were followed on the way here.
     """
 
     path: str
@@ -32,7 +32,7 @@ class _Folder(NamedTuple):
 
 
 class _Item(NamedTuple):
-    """What was found in a folder and is no folder.
+    """An entry of a folder that is no folder itself.
 
     Attributes:
         path: Its path.
@@ -60,7 +60,7 @@ def is_folder(path: str | os.PathLike) -> bool:
 
 
 def find_files(folder: str | os.PathLike, pattern: str) -> list[Path]:
-    """Return the files below a folder that match a pattern, sorted as those of `Path.glob`.
+    """Return the files below a folder that match a pattern, sorted as by `Path.glob`.
 
     Links to folders are followed, below `**` too. There, a link to a folder that contains the link
     is not followed, because its files are already listed. A broken link with a matching name counts
@@ -72,13 +72,13 @@ def find_files(folder: str | os.PathLike, pattern: str) -> list[Path]:
         pattern: Parts separated by '/', each as in `fnmatch`; the first may be '**'.
 
     Raises:
-        UserError: A folder cannot be read, or a link where a folder may stand leads nowhere.
+        UserError: A folder cannot be read, or a link in the place of a folder is broken.
     """
     return [path for spelled, path in find_spellings(folder, pattern) if spelled == path]
 
 
 def find_spellings(folder: str | os.PathLike, pattern: str) -> list[tuple[Path, Path]]:
-    """Return files as `find_files`, and those whose end differs from the pattern's in case only.
+    """Return files as `find_files`; the case of the pattern's ending does not matter.
 
     Cameras write `.JPG` and tools `.jpg`. A file with another case is left out if another file has
     the exact spelling of the pattern.
@@ -94,7 +94,7 @@ def find_spellings(folder: str | os.PathLike, pattern: str) -> list[tuple[Path, 
         UserError: As `find_files`.
     """
     parts = pattern.split("/")
-    # What follows the last wildcard.
+    # The part after the last wildcard.
     end = re.search(r"[^*?\]]*$", parts[-1]).group()
     exact, others, broken = [], [], []
     for item in _walk(os.fspath(folder), parts):

@@ -48,7 +48,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 # Names that are always valid: a domain used for training need not be evaluated.
 _KNOWN = frozenset((*TARGETS, *GROUPS, *(folder for folder, _, _ in TARGETS.values())))
-# 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' is none of 'cityscapes'.
+# 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' does not pass for 'cityscapes'.
 _ALIKE = 0.75
 _LAST_PART = re.compile(r"(.*[-_.])?(.*)", re.DOTALL)
 
@@ -57,11 +57,11 @@ def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
     """Return the configs of the data sets of domains, each with its name as `target`.
 
     Args:
-        targets: Names of `TARGETS` or of `GROUPS`; NAME=ROOT says where a download is. Default
-            root: what the variable IBN_SEG_NAME says, else `data/NAME`.
+        targets: Names of `TARGETS` or of `GROUPS`; NAME=ROOT gives the folder of a download.
+            Default root: the variable IBN_SEG_NAME, else `data/NAME`.
 
     Raises:
-        UserError: There is none, one is unknown or named twice.
+        UserError: There is no name, or one is unknown or given twice.
     """
     configs: dict[str, dict[str, Any]] = {}
     for item in targets:
@@ -90,16 +90,16 @@ def check_source(
 ) -> None:
     """Check that a source which is not evaluated is not a misspelt domain that is.
 
-    Such a domain would count as a target. A name that is like none of them may be right.
+    Such a domain would count as a target. A name unlike all of them may be right.
 
     Args:
-        source: What a network was trained on: a domain, or several joined by '+'.
+        source: The training data of a network: a domain, or several joined by '+'.
         evaluated: The names of the evaluated domains.
-        key: What says the source, for the message: a key or an option.
-        trained: Further names that are right, such as those of the training set.
+        key: The key or option that gives the source, for the message.
+        trained: Further valid names, such as the names of the training set.
 
     Raises:
-        UserError: A name is most likely meant to be that of an evaluated domain.
+        UserError: A name is most likely a misspelt evaluated domain.
     """
     evaluated = list(evaluated)
     for name in source_domains(source):
@@ -109,7 +109,7 @@ def check_source(
 
 
 def _is_misspelt(name: str, domains: Iterable[str]) -> bool:
-    """Tell whether a name is like that of a domain.
+    """Tell whether a name is similar to a domain's.
 
     If a user chose the names, 'city_a' is not a misspelling of 'city_b', nor 'city1' of 'city2'.
     """

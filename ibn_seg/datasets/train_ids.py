@@ -20,8 +20,8 @@ class TrainIdDataset(UrbanSceneDataset):
         data_root: The folder that holds both.
         images: The images' folder.
         labels: The labels' folder.
-        image_suffix: What the images' names end in.
-        label_suffix: What the labels' names end in.
+        image_suffix: The ending of the images' names.
+        label_suffix: The ending of the labels' names.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to the root's name.
 
     Raises:
