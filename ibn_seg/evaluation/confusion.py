@@ -25,7 +25,7 @@ class DomainResult:
     Args:
         mIoU: Mean of `IoU`.
         mAcc: Mean of `Acc`.
-        aAcc: Share of the pixels that are not ignored whose prediction is right.
+        aAcc: Share of right predictions among the pixels that are not ignored.
         IoU: Intersection over union per class; classes in `absent` are left out.
         Acc: Recall per class; classes in `absent` and `unlabelled` are left out.
         absent: Classes that occur in no label and in no prediction. They have no score and are not
@@ -152,7 +152,7 @@ def hits_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return 100 * part / whole; NaN where the whole is 0: an absent class has no score."""
+    """Return 100 * part / whole; NaN if the whole is 0: an absent class has no score."""
     with np.errstate(invalid="ignore"):
         return 100 * part / whole
 
@@ -179,7 +179,7 @@ def _pair_counts(pred: Any, label: Any) -> np.ndarray:
         values.append(tensor.flatten())
     predictions, labels = values[0], values[1].to(pred.device)
     narrow = not predictions.numel() or int(predictions.max()) < _NARROW
-    # Half the bytes of what holds every pair: bincount is as fast as memory.
+    # 16 bits take half the bytes if they suffice; the speed of bincount is limited by memory.
     columns, kind = (_NARROW, torch.int16) if narrow else (_VALUES, torch.int32)
     pairs = labels.to(kind) * columns
     pairs += predictions
@@ -190,7 +190,7 @@ def _pair_counts(pred: Any, label: Any) -> np.ndarray:
 
 
 def _array_counts(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Return what `_pair_counts` does, without PyTorch."""
+    """Return the same as `_pair_counts`, without PyTorch."""
     for name, values in (("prediction", pred), ("label", label)):
         if values.dtype.itemsize > 1 and values.size:
             _check_range(name, int(values.min()), int(values.max()))

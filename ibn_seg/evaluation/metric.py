@@ -35,8 +35,8 @@ class MultiDomainIoU(BaseMetric):
     matrix of every image in the data set's order. Both are empty on all ranks but the first.
 
     Args:
-        source: The name of the source domain, or several joined by '+'; None where every domain is
-            a target.
+        source: The name of the source domain, or several joined by '+'. With None every domain is a
+            target.
         domain: The name for samples without `target`, as from mmseg's own data sets. None makes
             such a sample an error.
         ignore_index: The label of pixels that do not count.
@@ -77,10 +77,10 @@ class MultiDomainIoU(BaseMetric):
         self._gap_missed = False
 
     def score_names(self, domains: Sequence[str | None]) -> list[str]:
-        """Return the names of what is returned for domains, but for those of single classes.
+        """Return the names of the scores for domains, without the scores of single classes.
 
         Args:
-            domains: The `target` of each evaluated data set, None where it has none.
+            domains: The `target` of each evaluated data set, or None for one without.
         """
         found = list(dict.fromkeys(name or self.domain for name in domains))
         targets = [name for name in found if name not in self.sources]
@@ -126,7 +126,7 @@ class MultiDomainIoU(BaseMetric):
         Args:
             data_batch: Not used.
             data_samples: Per image `pred_sem_seg.data` and `gt_sem_seg.data`, both (1, H, W), and
-                `target`; `img_path` names the image where there is one.
+                `target`. `img_path` names the image if there is one.
         """
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
@@ -172,7 +172,7 @@ class MultiDomainIoU(BaseMetric):
         return means
 
     def _say_no_gap(self, source: str, domains: Sequence[str]) -> None:
-        """Say why there is no gap: on the console only once, whatever validations follow."""
+        """Say why there is no gap: only once on the console, also with several validations."""
         MMLogger.get_current_instance().info(
             f"no gap: source {source!r} is not among the evaluated domains ({', '.join(domains)})",
             extra={"notice": not self._gap_missed},

@@ -104,7 +104,7 @@ class Protocol:
     window: tuple[int, int] | None = None
 
     def view(self, domain: str) -> View:
-        """Return what applies to a domain, for example 'mapillary' to 'mapillary-rein'."""
+        """Return the view of a domain, for example 'mapillary' for 'mapillary-rein'."""
         start = domain.partition("-")[0]
         return self.views.get(domain) or self.views.get(start) or self.views.get(ANY, View())
 
@@ -150,7 +150,7 @@ def get_protocol(name: str) -> Protocol:
     """Return a protocol by name.
 
     Raises:
-        UserError: There is none of this name.
+        UserError: No protocol has this name.
     """
     if name not in PROTOCOLS:
         raise unknown("evaluation protocol", name, PROTOCOLS)

@@ -60,7 +60,7 @@ class ImageConfusions:
 
 @dataclass(frozen=True, eq=False)
 class StoredConfusions:
-    """What one validation or test counted.
+    """The counts of one validation or test.
 
     Args:
         classes: The C class names.
@@ -116,7 +116,7 @@ def read_confusions(
         classes: The class names that it must have. Default: any.
 
     Raises:
-        UserError: The file is missing, damaged, of another kind or version, or of other classes.
+        UserError: The file is missing or damaged, or has another kind, version or other classes.
     """
     with _opened(path) as (header, arrays):
         stored = StoredConfusions(
@@ -152,11 +152,11 @@ def confusions_of(
 
     Args:
         result: The content of a result file.
-        folder: The folder in which the result file lies.
+        folder: The folder of the result file.
         classes: The class names that they must have. Default: any.
 
     Returns:
-        None if the result names none, as those of earlier versions.
+        None if the result names no file, as in earlier versions.
 
     Raises:
         UserError: The file is missing or wrong. Or it is from another evaluation: its matrices do
@@ -192,7 +192,7 @@ def image_names(
     """Return names of images that are the same wherever the data lie.
 
     Args:
-        paths: Their files, None where it is not known.
+        paths: Their files, or None for an unknown file.
         roots: Data roots. A name is the path below the deepest root that holds the file.
 
     Returns:
