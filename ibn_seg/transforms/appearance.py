@@ -10,9 +10,8 @@ from ibn_seg.errors import UserError
 
 # Where a sample keeps the changes still to be made to its image; one of `PackSegInputs.meta_keys`.
 RECORD = "appearance"
-# (name, numbers or tables): what is done to one image, drawn already. Both
-# `AppearanceTransform.apply` and `tensor_operations.applied` know what each name means, and give
-# the same levels.
+# (name, numbers or tables): a drawn change of one image. Both `AppearanceTransform.apply` and
+# `tensor_operations.applied` know the meaning of each name, and give the same levels.
 Operation = tuple
 
 
@@ -47,7 +46,7 @@ class AppearanceTransform(BaseTransform):
         """Return an (H, W, 3) uint8 BGR image after an operation that was drawn."""
 
     def transform(self, results: dict) -> dict:
-        """Change `results['img']`, or add to the record what shall be done to it."""
+        """Change `results['img']`, or add the change to the record."""
         image = uint8_image(results, type(self).__name__)
         operations = self.draw()
         if self.on_device:
@@ -67,7 +66,7 @@ def check_range(owner: str, name: str, value: float, highest: float) -> None:
 
 
 def check_pair(owner: str, name: str, pair: Sequence[float]) -> None:
-    """Raise the error for what is not a (lowest, highest) of 0 or more."""
+    """Raise an error unless it is a (lowest, highest) of 0 or more."""
     if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
         raise UserError(f"{owner}: {name}={pair!r}", "give (lowest, highest)")
 

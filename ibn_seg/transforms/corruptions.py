@@ -28,7 +28,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.transforms.pixel_shifts import brighter, redder, scaled_deviation
 
 SEVERITIES = (1, 2, 3, 4, 5)
-# A light, nearly white grey: the colour of what far things fade to.
+# A light, nearly white grey: the colour of distant objects in haze.
 _AIRLIGHT = 0.9 * 255.0
 
 

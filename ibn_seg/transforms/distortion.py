@@ -26,7 +26,7 @@ class Uint8PhotoMetricDistortion(AppearanceTransform):
         brightness_delta: Most that is added to or taken from all channels.
         contrast_range: Lowest and highest factor of all channels.
         saturation_range: Lowest and highest factor of the saturation.
-        hue_delta: Most steps of two degrees by which the hue turns.
+        hue_delta: Largest turn of the hue, in steps of two degrees.
         on_device: See `AppearanceTransform`.
 
     Raises:

@@ -63,7 +63,7 @@ def _turned(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     chroma_16, blue, green, red = (x.astype(np.int16) for x in (chroma, *bands))
     double = chroma_16 + chroma_16
     triple = double + chroma_16
-    # One chroma more than the position, so that none is negative; `turn_table` takes it off again.
+    # The position plus one chroma, so that no value is negative; `turn_table` subtracts it again.
     position = red - green
     position += double
     position += triple

@@ -6,7 +6,7 @@ Monet's style, needs another network and is not included.
 
 Chosen by us, because the paper does not say it or because we do not recall it:
 
-- They act on what the network sees, after resizing and cropping and before normalisation.
+- They act on the network's input, after resizing and cropping and before normalisation.
 - Values are clipped to 0..255 and not rounded: a camera saturates too.
 - The standard deviation is scaled around the picture's own mean, channel by channel.
 """

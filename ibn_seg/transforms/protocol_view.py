@@ -32,7 +32,7 @@ class ProtocolView(BaseTransform):
         self.protocol = get_protocol(protocol)
 
     def transform(self, results: dict) -> dict:
-        """Resize `results['img']` and, where the protocol does, `results['gt_seg_map']`."""
+        """Resize `results['img']` and, if the protocol does so, `results['gt_seg_map']`."""
         view = self.protocol.view(results.get("target", ""))
         image, label = results["img"], results.get("gt_seg_map")
         size = image.shape[1::-1]
@@ -61,7 +61,7 @@ class ProtocolView(BaseTransform):
 
 
 def _centre(picture: np.ndarray, side: int, fill: int) -> np.ndarray:
-    """Return the square in the centre of a picture, with `fill` where it has nothing."""
+    """Return the square in the centre of a picture, with `fill` outside the picture."""
     height, width = picture.shape[:2]
     result = np.full((side, side, *picture.shape[2:]), fill, picture.dtype)
     (top, to_top, rows), (left, to_left, columns) = (
@@ -74,5 +74,5 @@ def _centre(picture: np.ndarray, side: int, fill: int) -> np.ndarray:
 
 
 def _overlap(length: int, side: int) -> tuple[int, int, int]:
-    """Return where a centred cut begins, where it goes to, and how long it is."""
+    """Return the start of a centred cut in the source and in the result, and its length."""
     return max(0, (length - side) // 2), max(0, (side - length) // 2), min(length, side)

@@ -36,7 +36,7 @@ class LoadRandomCrop(BaseTransform):
     cache. Otherwise whole files are decoded.
 
     Required keys: `img_path`, `seg_map_path` and `label_table`, which `UrbanSceneDataset` sets, and
-    `frame_cache` if there is one. Added keys: those of the transforms that it replaces.
+    `frame_cache` if there is one. Added keys: the same as by the transforms that it replaces.
 
     A sampler may request a crop; the draws then differ from mmseg's. `crop_class` has a trainId and
     the number of its pixels that the crop should exceed. Scale and crop are drawn again for it, up
@@ -143,7 +143,7 @@ class LoadRandomCrop(BaseTransform):
     ) -> tuple[Window, np.ndarray]:
         """Draw crops as mmseg's `RandomCrop` does, or one at a centre; return it and its label."""
         if center is not None:
-            # The resized row that lies where the source's does.
+            # The resized row at the position of the source's row.
             factors = len(rows) / frame.size[0], len(columns) / frame.size[1]
             middle = [int(at * factor) for at, factor in zip(center, factors, strict=True)]
             window = self._draw_around(len(rows), len(columns), middle)
@@ -200,7 +200,7 @@ class _Frame:
         self.size = tuple(self._pair[0].shape[:2])
 
     def image(self, *window: int) -> np.ndarray:
-        """Return the image, (H, W, 3), whose window alone is sure to hold its pixels."""
+        """Return the image, (H, W, 3); only its window is sure to hold the right pixels."""
         return self._read(0, window)
 
     def _read(self, which: int, window: Sequence[int]) -> np.ndarray:
@@ -233,7 +233,7 @@ class _Frame:
 
 
 def _shows(label: np.ndarray, wanted: tuple[int, float] | None) -> bool:
-    """Tell whether a crop shows more pixels of the wanted class than it shall."""
+    """Tell whether a crop shows more pixels of the wanted class than requested."""
     return wanted is None or cv2.countNonZero(cv2.compare(label, wanted[0], cv2.CMP_EQ)) > wanted[1]
 
 
@@ -247,7 +247,7 @@ def open_frame(
     Args:
         results: The sample.
         load: Loads a picture.
-        anew: Make the entries again, whatever is there.
+        anew: Make the entries again, even if they exist.
 
     Raises:
         UserError: A file is missing, damaged, or not of the kind.
@@ -298,7 +298,7 @@ def resized_window(
     new: tuple[int, int],
     window: Window,
 ) -> np.ndarray:
-    """Return a window of a picture resized bilinearly, equal to that of the whole resized.
+    """Return a window of a picture resized bilinearly, as if the whole had been resized.
 
     OpenCV's phase is fixed at the picture's corner. So the resized part begins there and ends
     behind the window; outside the window its pixels may differ from the picture's.
@@ -317,7 +317,7 @@ def resized_window(
     first_row, last_row = _source_range(top, bottom, down, height)
     first_column, last_column = _source_range(left, right, across, width)
     if (round(last_row * down), round(last_column * across)) == (last_row, last_column):
-        # OpenCV would copy a part whose size stays, and not shift its pixels.
+        # OpenCV would copy a part whose size stays the same, and not shift its pixels.
         first_row, last_row, first_column, last_column = 0, height, 0, width
     picture = read(first_row, last_row, first_column, last_column)[:last_row, :last_column]
     # OpenCV uses fx and fy as given; with a size, it would divide the sizes.
@@ -331,7 +331,7 @@ def _source_range(begin: int, end: int, factor: float, length: int) -> tuple[int
 
 
 def is_varied(label: np.ndarray, cat_max_ratio: float) -> bool:
-    """Tell whether a crop has two classes and none covers too much, as mmseg's `RandomCrop`.
+    """Tell if a crop has two classes and none covers too much, as mmseg's `RandomCrop` does.
 
     Args:
         label: (H, W) uint8 trainIds.

@@ -1,4 +1,4 @@
-"""What `AppearanceTransform`s draw, applied by PyTorch on any device, with OpenCV's levels.
+"""Apply the draws of `AppearanceTransform`s in PyTorch, on any device, with OpenCV's levels.
 
 Images are (3, H, W) int32 tensors of levels 0..255, blue first. All arithmetic is whole-numbered or
 exact in its type, hence the same on every device. Nothing waits for a GPU.
@@ -25,7 +25,7 @@ def applied(image: torch.Tensor, operations: Sequence[Operation]) -> torch.Tenso
 
     Args:
         image: (3, H, W) BGR levels, uint8, or whole numbers 0..255 of another type.
-        operations: What `AppearanceTransform.draw` gave, in order.
+        operations: The draws of `AppearanceTransform.draw`, in order.
 
     Returns:
         (3, H, W) of the image's type.
@@ -48,7 +48,7 @@ def applied(image: torch.Tensor, operations: Sequence[Operation]) -> torch.Tenso
 
 
 def _looked_up(image: torch.Tensor, table: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Return what a table of 256 numbers holds for each number of a tensor."""
+    """Return the entry of a table of 256 numbers for each number of a tensor."""
     table = torch.as_tensor(table, device=image.device).int()
     return table.index_select(0, image.reshape(-1)).view(image.shape)
 
@@ -59,7 +59,7 @@ def _brightness(image: torch.Tensor, factor: float) -> torch.Tensor:
 
 def _contrast(image: torch.Tensor, factor: float) -> torch.Tensor:
     mean = _grey(image).sum(dtype=torch.int64).double() / image[0].numel()
-    # `blend_table`, where the mean is. The order of the sums decides about the last bit.
+    # `blend_table` with the mean as its centre. The order of the sums decides the last bit.
     ramp = torch.arange(256, dtype=torch.float64, device=image.device)
     return _looked_up(image, (factor * ramp + (1.0 - factor) * mean).clamp(0, 255))
 
@@ -103,7 +103,7 @@ def _grey(image: torch.Tensor) -> torch.Tensor:
 
 
 def _hsv(image: torch.Tensor, channel: int, table: np.ndarray) -> torch.Tensor:
-    """Return an image of which one channel of OpenCV's 8-bit HSV went through a table."""
+    """Return an image with a table applied to one channel of OpenCV's 8-bit HSV."""
     hsv = _to_hsv(image)
     hsv[channel] = _looked_up(hsv[channel], table)
     return _from_hsv(*hsv)
