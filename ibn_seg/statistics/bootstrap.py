@@ -76,7 +76,7 @@ def full_scores(domains: Sequence[np.ndarray]) -> np.ndarray:
 def drawn_scores(
     domains: Sequence[np.ndarray], draws: int = DRAWS, generator_seed: int = GENERATOR_SEED
 ) -> np.ndarray:
-    """Return what the methods score in each draw: (draws, M) mean over the drawn seeds, percent.
+    """Return the methods' scores in each draw: (draws, M) mean over the drawn seeds, percent.
 
     Args:
         domains: As in `full_scores`. Images are drawn within each domain.
@@ -93,7 +93,7 @@ def drawn_scores(
 def percentile_interval(
     values: np.ndarray, *, images_only: bool, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the percentile interval of a quantity's value in each draw; NaN: it has none there.
+    """Return the percentile interval of a value over the draws; NaN marks a draw without one.
 
     Raises:
         ValueError: It has a value in no draw.

@@ -1,4 +1,4 @@
-"""What methods score over seeds and images, and how they differ, with intervals."""
+"""Scores of methods over seeds and images, and their differences, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ibn_seg.statistics.bootstrap import (
 )
 from ibn_seg.statistics.summary import SeedSummary, summarise
 
-# One method: what each of its training seeds counted.
+# One method: the counts of each of its training seeds.
 Runs = Mapping[int, StoredConfusions]
 
 # Below this gain of the oracle a share of it means nothing.
@@ -27,10 +27,10 @@ LEAST_ORACLE_GAIN = 1.0
 
 @dataclass(frozen=True)
 class MeanScore:
-    """What a method scores.
+    """The score of a method.
 
     Args:
-        domains: The domains that the score is the mean of.
+        domains: The domains over which the score is the mean.
         seeds: The training seeds.
         per_seed: Mean over the domains of their mIoU for each of `seeds`, percent.
         interval: Two-level bootstrap interval of the mean over seeds, percent.
@@ -49,7 +49,7 @@ class PairedDifference:
     """A method minus a baseline over the seeds that both have.
 
     Args:
-        domains: The domains whose mean mIoU is compared.
+        domains: The domains over which the mean mIoU is compared.
         seeds: The seeds that both have.
         per_seed: Difference for each of `seeds`, points.
         interval: Two-level bootstrap interval of the mean difference, points.
@@ -69,7 +69,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class GapClosed:
-    """How much of what training on the target gains a method gains without it.
+    """Gap closed: a method's gain as a share of the gain from training on the target itself.
 
     Args:
         domain: The target.
@@ -77,7 +77,7 @@ class GapClosed:
         percent: 100 * (method - baseline) / (oracle - baseline), of means over `seeds`; None if it
             is undefined.
         oracle_gain: Oracle minus baseline, points; None without a common seed.
-        interval: Two-level bootstrap interval, percent; None where there is none.
+        interval: Two-level bootstrap interval, percent; None if there is none.
         reason: Why the value or its interval is None, else None.
     """
 
@@ -99,7 +99,7 @@ def mean_score(
     """Return a method's mIoU over seeds with a two-level bootstrap interval.
 
     Args:
-        method: What each training seed counted.
+        method: The counts of each training seed.
         domains: The domains to average over, in the mean with equal weight.
         draws: Number of draws.
         generator_seed: Seed of the draws.
@@ -135,7 +135,7 @@ def paired_difference(
     core.
 
     Args:
-        method: What each training seed counted.
+        method: The counts of each training seed.
         baseline: The same of the method that is compared with.
         domains: The domains to average over, in the mean with equal weight.
         draws: Number of draws.
@@ -181,7 +181,7 @@ def gap_closed(
     otherwise the ratio has no bounds (Fieller, JRSS B 16, 1954).
 
     Args:
-        method: What each training seed counted.
+        method: The counts of each training seed.
         baseline: The same of the baseline of the same backbone.
         oracle: The same of the baseline's network trained on the target's own training set.
         domain: The target.
@@ -268,7 +268,7 @@ def _counts(
 def _check_same_evaluation(
     who: str, domain: str, stored: StoredConfusions, first: StoredConfusions
 ) -> None:
-    """Raise the error that says in what two runs' evaluations differ."""
+    """Raise the error that says how two runs' evaluations differ."""
     fix = "compare runs that were evaluated on the same data by the same protocol"
     if domain not in first.domains:
         return

@@ -24,7 +24,7 @@ class TTest:
     Args:
         t: Mean difference over its standard error; infinite if all differences are the same.
         degrees_of_freedom: Number of pairs minus 1.
-        p_value: Probability of a |t| at least as large where there is no difference.
+        p_value: Probability of a |t| at least as large if there is no difference.
     """
 
     t: float
@@ -37,7 +37,7 @@ class SeedsNeeded:
     """How many seeds tell two methods apart.
 
     Args:
-        seeds: The smallest number of paired seeds; None if there is none, for `reason`.
+        seeds: The smallest number of paired seeds, or None for the given `reason`.
         reason: Why there is no number, as words after 'seeds needed:'.
     """
 
