@@ -1,4 +1,4 @@
-"""What of a config changes numbers, and the hash of it."""
+"""Find the parts of a config that change numbers, and hash them."""
 
 import fnmatch
 import hashlib
@@ -44,7 +44,7 @@ def counted(value: Any, path: str = "") -> Any:
         path: Its key.
 
     Returns:
-        What of it changes numbers: all but `LEFT_OUT`.
+        The parts that change numbers: all except `LEFT_OUT`.
 
     Raises:
         UserError: It holds what JSON cannot.

@@ -32,11 +32,11 @@ from ibn_seg.results.kept_table import (
 INDEX = "benchmark.json"
 SCHEMA = 1
 TRAINING, DONE = "train", "done"
-# What an analysis measured without changing pictures.
+# The name for an analysis's measurements on unchanged pictures.
 CLEAN = "clean"
-# `config` is kept beside the matrices; `metrics` says `domains` in other words.
+# `config` is kept beside the matrices; `metrics` repeats `domains` in another form.
 _ELSEWHERE = ("config", "metrics")
-# What the scores of a domain say that its matrix says too.
+# Scores of a domain that follow from its matrix.
 _OF_MATRIX = ("IoU", "Acc", "confusion", "absent", "unlabelled")
 
 
@@ -64,7 +64,7 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
         old = read_table(beside / TABLE)
         _check_plan(beside / TABLE, old, head)
         files = [beside / file for file in old.matrices]
-        # What is replaced keeps its place among the runs.
+        # A replaced run keeps its place among the runs.
         runs = {**old.runs, **runs}
         matrices += _but(read_matrices(files), name)
         configs = {**read_configs(files), **configs}
@@ -80,7 +80,7 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
 def _collected(
     results: Path, name: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[RunMatrices], dict[str, str]]:
-    """Return of a folder: what its index says beside the cells, rows, matrices, configs."""
+    """Return a folder's index without its cells, and its rows, matrices and configs."""
     index = _mapping(results / INDEX)
     if index.get("schema") != SCHEMA or not isinstance(index.get("cells"), list):
         raise UserError(f"{results / INDEX}: not the index of a benchmark", f"schema {SCHEMA}")
@@ -119,11 +119,11 @@ def _check_plan(path: Path, table: KeptTable, head: Mapping[str, Any]) -> None:
 
 
 class _Cell:
-    """What is kept of one cell.
+    """The kept parts of one cell.
 
     Args:
         results: The results folder.
-        row: What its index says of the cell.
+        row: The index's entry for the cell.
         run: The name that its matrices get.
     """
 
@@ -137,7 +137,7 @@ class _Cell:
         """Read the cell.
 
         Args:
-            stored: What the trainings counted, by cell; one is added if this is a training.
+            stored: The trainings' counts, by cell; if this is a training, its counts are added.
         """
         if self.row.get("state") != DONE:
             return
@@ -174,7 +174,7 @@ class _Light:
     """Takes the matrices out of the content of a result file.
 
     Args:
-        stored: What the training counted that the result is of: its classes and domains.
+        stored: The counts of the training that the result belongs to: its classes and domains.
     """
 
     def __init__(self, stored: StoredConfusions) -> None:
@@ -182,7 +182,7 @@ class _Light:
         self._taken: dict[str, dict[str, list[list[int]]]] = {}
 
     def without(self, value: Any, path: tuple[str, ...] = ()) -> Any:
-        """Return a part of the content without matrices and what these say."""
+        """Return a part of the content without matrices and the scores that follow from them."""
         if isinstance(value, list):
             return [self.without(one, (*path, _label(one))) for one in value]
         if not isinstance(value, Mapping):
@@ -194,7 +194,7 @@ class _Light:
     def _takes(self, matrix: Any, path: tuple[str, ...]) -> bool:
         """Take a matrix that is of all classes; tell whether it was taken."""
         *place, _, domain = path
-        # An entry of a list is known by itself: 'haze 3', not 'corrupted haze 3'.
+        # The name of an entry of a list is enough: 'haze 3', not 'corrupted haze 3'.
         condition = " ".join(place[1:] or place) or CLEAN
         taken = self._taken.setdefault(domain, {})
         size = len(self._stored.classes)
@@ -222,7 +222,7 @@ def _brief(record: Mapping[str, Any]) -> dict[str, Any]:
             {key: value for key, value in point.items() if key == "iter" or key.endswith("/mIoU")}
             for point in kept["curves"].get("val", ())
         ]
-        # Readers of curves want a loss for each iteration that is logged: none is.
+        # Readers of curves expect a loss for each logged iteration; none is logged here.
         kept["curves"] = {"iter": [], "loss": [], "val": points}
     return kept
 
@@ -236,7 +236,7 @@ def _but(found: Mapping[str, Mapping[str, RunMatrices]], name: str) -> list[RunM
 
 
 def _label(value: Any) -> str:
-    """Return what tells an entry of a list from the others, such as 'haze 3'."""
+    """Return the name that distinguishes an entry of a list, such as 'haze 3'."""
     if not isinstance(value, Mapping):
         return ""
     return " ".join(str(one) for one in value.values() if isinstance(one, str | int))

@@ -1,4 +1,4 @@
-"""What a cell is, told by its difference to another cell.
+"""The identity of a cell, stored as a difference to another cell.
 
 Cells of a plan differ in few settings. A difference names them by JSON pointers (RFC 6901):
 
@@ -18,7 +18,7 @@ def shortened(value: Any, wholes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value as a difference to the most similar of others, or whole.
 
     Args:
-        value: What JSON can hold.
+        value: A value that JSON can hold.
         wholes: The values that may be named, by name.
     """
     forms: list[dict[str, Any]] = [{"whole": value}]
@@ -55,7 +55,7 @@ def whole(form: Mapping[str, Any], wholes: Mapping[str, Any]) -> Any:
 
 
 def _differences(old: Any, new: Any, at: str) -> Iterator[tuple[str, Any]]:
-    """Yield the pointer and the new value of what differs; `_GONE` for what is no more."""
+    """Yield the pointer and the new value of each difference; `_GONE` for a removed value."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in (*old, *(key for key in new if key not in old)):
             below = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,4 +1,4 @@
-"""Confusion matrices of many runs in few compressed files, which NumPy reads by itself.
+"""Confusion matrices of many runs in few compressed files that NumPy alone can read.
 
 Each file `matrices-N.npz` is a NumPy archive without pickled objects, its members packed by LZMA.
 `header` is JSON in UTF-8 bytes. Its list `sets` says which runs, images, rows (labels) and columns
@@ -6,8 +6,8 @@ Each file `matrices-N.npz` is a NumPy archive without pickled objects, its membe
 
 - `counts_K`: (B, rows, columns, images, runs) uint8, the B bytes of each count, low bytes first;
 - `labels_K`: (rows, images) int64, the pixels of each label, which are the same for all runs;
-- `column_K`: (rows,) int64, for each row the column that `counts_K` leaves at 0. Its counts are
-  the pixels of the label without those of the other columns.
+- `column_K`: (rows,) int64, for each row the column that `counts_K` leaves at 0. Its counts are the
+  label's pixels minus the counts of the other columns.
 
 Three lines of Python read the set 0 as (rows, columns, images, runs):
 
@@ -61,7 +61,7 @@ class RunMatrices:
 
     Args:
         run: Name of the run, such as 'embedded/067facfe6a42'.
-        domain: What was evaluated.
+        domain: The evaluated domain.
         images: Names of the N images.
         rows: Names of the R labels.
         columns: Names of the C predictions.
@@ -104,7 +104,7 @@ def summed_matrices(
 def write_matrices(
     folder: Path, found: Iterable[RunMatrices], configs: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Write matrices of runs, and their configs beside these; return the names of the files.
+    """Write matrices of runs, and their configs beside them; return the names of the files.
 
     Args:
         folder: Where to. Other `matrices-N.npz` in it are removed.
@@ -136,7 +136,7 @@ def read_matrices(
         wanted: Names of the runs; None: all.
 
     Raises:
-        UserError: A file is missing, damaged, of another kind or version.
+        UserError: A file is missing or damaged, or has another kind or version.
     """
     found: dict[str, dict[str, RunMatrices]] = {}
     for path in paths:

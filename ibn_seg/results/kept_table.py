@@ -3,9 +3,9 @@
 The first line says what the file is and how to read it. A line with `head` begins a run: the plan,
 versions, commit. The lines below it are its cells, with the same keys as in `benchmark.json`, and
 
-- `record`: what the cell's result file says beside its matrices;
+- `record`: the cell's result file without its matrices;
 - `tested`: the same of the test of a checkpoint that the plan selected;
-- `identity`: what the cell is, whole or as a difference to another cell (`kept_identity`).
+- `identity`: the cell's identity, whole or as a difference to another cell (`kept_identity`).
 """
 
 import json
@@ -39,7 +39,7 @@ class KeptRun:
     """One run of a plan.
 
     Args:
-        head: What its index says beside the cells.
+        head: The index without its cells.
         rows: Its cells.
     """
 
@@ -47,7 +47,7 @@ class KeptRun:
     rows: tuple[Mapping[str, Any], ...]
 
     def identity(self, cell: str) -> Any:
-        """Return what a cell is: what its id is the hash of.
+        """Return a cell's identity, of which its id is the hash.
 
         Raises:
             UserError: It is damaged or not there.
@@ -93,7 +93,7 @@ def read_table(path: Path) -> KeptTable:
     """Return a table.
 
     Raises:
-        UserError: It is missing, damaged, of another kind or version.
+        UserError: It is missing or damaged, or has another kind or version.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -141,7 +141,7 @@ def read_pointer(folder: Path) -> tuple[Path, str]:
     """Return the table and the name of the run that a folder stands for.
 
     Raises:
-        UserError: The file is damaged, of another kind or version.
+        UserError: The file is damaged or has another kind or version.
     """
     path = folder / POINTER
     content = read_json(path)

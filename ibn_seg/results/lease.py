@@ -41,7 +41,7 @@ def holder_number(folder: Path) -> int:
 
 
 def is_superseded(path: str | os.PathLike) -> bool:
-    """Tell whether another process has taken over from the holder whose file this is."""
+    """Tell whether another process has taken over from the holder of this file."""
     path = Path(path)
     return (path.parent / _name(int(path.name) + 1)).exists()
 
@@ -69,7 +69,7 @@ def note(path: Path, event: str, **more: Any) -> None:
     Args:
         path: The holder's file.
         event: 'acquire', 'takeover', 'train', 'measure', 'release' or 'lost'.
-        **more: What else the line says. Its `time` is in seconds, by the store's clock.
+        **more: Further entries of the line. Its `time` is in seconds, by the store's clock.
     """
     log = os.open(path.parent / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
