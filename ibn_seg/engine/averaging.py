@@ -9,13 +9,13 @@ from ibn_seg.engine.distributed import average_buffers
 
 @HOOKS.register_module()
 class SharedEMAHook(EMAHook):
-    """mmengine's `EMAHook`, whose averaged running statistics are shared by the ranks.
+    """mmengine's `EMAHook`; the ranks share its averaged running statistics.
 
     Weights and running statistics are averaged together, because statistics of the newest weights
     do not fit the average. Plain BN gives each rank its own statistics. As for the network itself,
     their mean over the ranks replaces them before each checkpoint and validation.
 
-    The averaged weights are what is validated, and what `state_dict` of a checkpoint holds.
+    Validation uses the averaged weights, and `state_dict` in a checkpoint holds them.
 
     Args:
         momentum: Weight of the newest weights in the average, after every iteration.
@@ -29,6 +29,6 @@ class SharedEMAHook(EMAHook):
         average_buffers(self.ema_model)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Share the statistics and put the averages into the network."""
+        """Share the statistics and load the averages into the network."""
         average_buffers(self.ema_model)
         super().before_val_epoch(runner)

@@ -24,7 +24,7 @@ _STEP = r"(?:iter|epoch)_(\d+)\.pth"
 _BEST = "best_"
 _NOTE = "last_checkpoint"
 _STATE = frozenset(("meta", "state_dict", "optimizer"))
-# What the constructor of mmengine's hook raises for settings that it cannot have.
+# Errors that the constructor of mmengine's hook raises for impossible settings.
 _WRONG_SETTING = (AssertionError, KeyError, TypeError, ValueError)
 
 
@@ -33,11 +33,11 @@ class AtomicBackend(LocalBackend):
     """Local files that are never half-written: mmengine's `backend_args=dict(backend='atomic')`."""
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Write bytes to a temporary file that then takes the place of `filepath`."""
+        """Write bytes to a temporary file that then replaces `filepath`."""
         write_bytes(filepath, bytes(obj))
 
     def put_text(self, obj: str, filepath: str | os.PathLike, encoding: str = "utf-8") -> None:
-        """Write text to a temporary file that then takes the place of `filepath`."""
+        """Write text to a temporary file that then replaces `filepath`."""
         write_bytes(filepath, obj.encode(encoding))
 
 
@@ -200,14 +200,14 @@ def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
 def checkpoint_to_resume(
     work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None
 ) -> tuple[Path, dict] | None:
-    """Return the checkpoint that a run goes on from, and its content; None where none is.
+    """Return the checkpoint from which a run resumes, and its content; None if there is none.
 
     Args:
         work_dir: The folder of the run.
-        hook: `default_hooks.checkpoint` of its config, which may name files and folder otherwise.
+        hook: `default_hooks.checkpoint` of its config, which may set other file names and folders.
 
     Raises:
-        UserError: There are checkpoints, and none can be used: to begin anew would replace them.
+        UserError: There are checkpoints, but none can be used. A new start would replace them.
         EnvError: A folder cannot be read.
     """
     found, passed_over = newest_checkpoint(work_dir, hook)
@@ -264,7 +264,7 @@ def newest_checkpoint(
 
 
 def is_training_state(checkpoint: Any) -> bool:
-    """Tell whether a run can go on from what a checkpoint holds.
+    """Tell whether a run can resume from a checkpoint's content.
 
     Args:
         checkpoint: The content of its file.
@@ -285,7 +285,7 @@ def config_of_run(work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = 
         hook: `default_hooks.checkpoint` of its config.
 
     Returns:
-        None if there is no checkpoint that can be read and says so.
+        None if there is no readable checkpoint with the text.
 
     Raises:
         EnvError: A folder cannot be read.
@@ -315,7 +315,7 @@ def _step_pattern(hook: Mapping[str, Any] | None) -> re.Pattern:
 
 
 def _files(folder: Path, hook: Mapping[str, Any] | None) -> list[Path]:
-    """Return the files with weights in a folder; none where there is no folder.
+    """Return the files with weights in a folder; empty if there is no folder.
 
     Some programs end their names in '.pt', as a hook's `filename_tmpl` says.
 
@@ -344,7 +344,7 @@ def _candidates(folder: Path, noted: Path | None, hook: Mapping[str, Any] | None
     noted = folder / noted.name if noted is not None else None
     if noted not in steps:
         return ranked
-    # A higher number alone may be of an earlier run in the same folder.
+    # A higher number alone may belong to an earlier run in the same folder.
     age = _age(noted)
     newer = [p for p in ranked if steps[p] > steps[noted] and _age(p) > age]
     return [*newer, noted, *(p for p in ranked if p not in {noted, *newer})]

@@ -22,7 +22,7 @@ class ClassSampler(PositionSampler):
     """Reads the statistics of a data set's labels; a subclass draws by them.
 
     Args:
-        dataset: Data sets of ibn_seg, whose pipeline begins with `LoadRandomCrop`.
+        dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
         statistics: The JSON file of the labels' statistics; it is made if need be.
         workers: Processes that count what is missing there.
@@ -58,7 +58,7 @@ class RareClassSampler(ClassSampler):
     configs (recalled). A class that no image has enough of is never drawn.
 
     Args:
-        dataset: Data sets of ibn_seg, whose pipeline begins with `LoadRandomCrop`.
+        dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
         statistics: The JSON file of the labels' statistics; it is made if need be.
         temperature: Over 0; the larger, the more alike the classes' probabilities.
@@ -98,7 +98,7 @@ class RareClassSampler(ClassSampler):
         self.least = min_crop_ratio * min_pixels
 
     def key(self, position: int) -> tuple[int, int, dict[str, Any]]:
-        """Return position, index and the class that the crop shall show."""
+        """Return position, index and the class that the crop should show."""
         generator = self.generator(position)
         label = int(generator.choice(NUM_CLASSES, p=self.probabilities))
         return position, int(generator.choice(self.images[label])), {
@@ -121,7 +121,7 @@ class ClassUniformSampler(ClassSampler):
     because nearly half of a GTA5 frame lies in them.
 
     Args:
-        dataset: Data sets of ibn_seg, whose pipeline begins with `LoadRandomCrop`.
+        dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
         statistics: The JSON file of the labels' statistics; it is made if need be.
         share: Share of the samples that are drawn by class, 0..1.

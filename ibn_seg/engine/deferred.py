@@ -74,7 +74,7 @@ def _check_steps(pipeline: Sequence[Any], first: int) -> None:
 
 
 def _check_model(model: nn.Module, name: str) -> None:
-    # It loads mmseg, which this package does not need otherwise.
+    # It loads mmseg, which nothing else in this package needs.
     from ibn_seg.transforms.preprocessor import AppearancePreProcessor
 
     model = model.module if is_model_wrapper(model) else model

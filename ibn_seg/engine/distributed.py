@@ -78,7 +78,7 @@ def average_buffers(model: nn.Module) -> None:
 def on_main_process(look: Callable[[], Found]) -> Found:
     """Return on every rank what a function returns on the first; its errors are raised on all.
 
-    A rank that ended alone would leave the others waiting for it.
+    A rank that ended by itself would leave the others waiting for it.
 
     Args:
         look: A function that says by `UserError` or `EnvError` what is wrong.

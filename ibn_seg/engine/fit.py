@@ -31,7 +31,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
 
     Args:
         model: The model, changed in place.
-        checkpoint: What `ibn_seg.io.load_checkpoint` returned.
+        checkpoint: The result of `ibn_seg.io.load_checkpoint`.
         path: Its file, for the message.
 
     Raises:
@@ -63,7 +63,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         print(f"{path}: loaded{where}{rest}", file=sys.stderr)
     try:
         model.load_state_dict(weights, strict=False)
-    except RuntimeError as error:  # quantised ones, and those without values on the device 'meta'
+    except RuntimeError as error:  # quantised tensors, or 'meta' tensors without values
         kind = next((f"{v.dtype} on {v.device}" for v in weights.values() if _is_odd(v)), "")
         if not kind:
             raise
@@ -100,7 +100,7 @@ def _misfit(
         path: The file.
         prefix: Where in it the weights were looked for, '' or with a dot at its end.
         fitting: The prefixes below which everything fits.
-        given: What is below `prefix`.
+        given: The entries below `prefix`.
         wanted: The state dict of the model.
         left_out: Entries that are no tensors.
     """

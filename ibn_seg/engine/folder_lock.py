@@ -33,7 +33,7 @@ _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVA
 def folder_lock(work_dir: str | os.PathLike) -> Iterator[None]:
     """Hold the lock of a work dir for the block, by the first rank.
 
-    Where neither the system nor the file system has such locks, nothing is held.
+    If neither the system nor the file system has such locks, no lock is held.
 
     Raises:
         UserError: Another process holds it.
@@ -69,7 +69,7 @@ def _hold(work_dir: Path, held: contextlib.ExitStack) -> None:
 
 
 def _lock(handle: int) -> bool:
-    """Lock an open file unless another process has; return whether none has."""
+    """Lock an open file unless another process has locked it; return whether it did."""
     try:
         import fcntl
     except ImportError:  # Windows has no record locks

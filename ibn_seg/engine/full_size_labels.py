@@ -123,7 +123,7 @@ def _defined_in(module: nn.Module, methods: Sequence[str], modules: Sequence[str
 
 @contextlib.contextmanager
 def labels_only(network: nn.Module) -> Iterator[None]:
-    """Let a segmentor of mmseg predict labels alone in the block.
+    """Let a segmentor of mmseg predict only labels in the block.
 
     Args:
         network: One for which `can_skip_logits` holds. Samples of a prediction get `pred_sem_seg`,
@@ -178,7 +178,7 @@ class _SmallLogits:
         # A GPU has the memory and would wait for many small steps.
         if self.logits.is_cuda or self.logits.shape[1] <= _FEW_CLASSES:
             return False
-        # The argmax of what is not finite follows rules of its own.
+        # The argmax of NaN and infinity follows other rules.
         return bool(self.logits[sample].isfinite().all())
 
     def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:

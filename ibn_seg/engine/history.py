@@ -27,7 +27,7 @@ def pack_history(message_hub: dict) -> None:
     """Turn the state of a message hub into tensors and plain values, in place.
 
     Args:
-        message_hub: What `MessageHub.state_dict` returned.
+        message_hub: The result of `MessageHub.state_dict`.
     """
     scalars = message_hub["log_scalars"]
     message_hub["history"] = {

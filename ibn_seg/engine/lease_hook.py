@@ -1,4 +1,4 @@
-"""Ends a benchmark's training or test whose worker has lost the cell to another."""
+"""End a benchmark's training or test if another worker has taken over its cell."""
 
 import os
 import time

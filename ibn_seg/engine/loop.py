@@ -20,7 +20,7 @@ from ibn_seg.errors import UserError
 
 @LOOPS.register_module()
 class SeededIterLoop(BaseLoop):
-    """Iteration-based training whose data is a function of (seed, iteration, place in the batch).
+    """Iteration-based training; its data depend on (seed, iteration, place in the batch).
 
     In a config: `train_cfg = dict(type='SeededIterLoop', max_iters=40000, val_interval=4000)`. To
     resume, mmengine's `IterBasedTrainLoop` reads and discards every earlier batch; here the sampler
@@ -143,7 +143,7 @@ class SeededIterLoop(BaseLoop):
 
 
 def _say_schedules_that_rest(runner: Runner) -> None:
-    """Say which schedulers count epochs, of which this loop has one: they never step."""
+    """Report schedulers that count epochs: this loop has one epoch, so they never step."""
     resting = [s for s in all_schedulers(runner.param_schedulers) if s.by_epoch]
     for kind in dict.fromkeys(type(scheduler).__name__ for scheduler in resting):
         runner.logger.warning(
@@ -154,7 +154,7 @@ def _say_schedules_that_rest(runner: Runner) -> None:
 
 
 def _number(key: str, value: Any, least: int) -> float:
-    """Return a number of iterations, or raise `UserError` where it is none or too small."""
+    """Return a number of iterations; raise `UserError` if it is no number or too small."""
     if isinstance(value, str) or not isinstance(value, numbers.Real) or not value >= least:
         raise UserError(f"train_cfg.{key} = {value!r}", f"give a number of at least {least}")
     return value

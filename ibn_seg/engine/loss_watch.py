@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 
 class LossWatchHook(Hook):
-    """Warn once, at the first iteration whose loss is NaN or infinite; training goes on.
+    """Warn once, at the first iteration with a NaN or infinite loss; training continues.
 
     The losses are read as numbers from mmengine's history, so this does not wait for the device.
     Our Runner adds this hook itself, so no config names it.

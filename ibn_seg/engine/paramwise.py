@@ -1,4 +1,4 @@
-"""`optim_wrapper.paramwise_cfg`: keys that mmengine would pass over without a word."""
+"""`optim_wrapper.paramwise_cfg`: report keys that mmengine would silently ignore."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from ibn_seg.type_names import is_named
 
 _KEY = "optim_wrapper.paramwise_cfg"
 _DEFAULT = "DefaultOptimWrapperConstructor"
-# What mmengine's default constructor reads; others read what they like.
+# Keys that mmengine's default constructor reads; other constructors may read any keys.
 _READ = (
     "custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "dwconv_decay_mult",
     "flat_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate",
@@ -38,7 +38,7 @@ def say_without_effect(runner: Runner, network: nn.Module, built: Any) -> None:
     """Say what of `custom_keys` changes nothing: patterns that fit nowhere, and other settings.
 
     Args:
-        runner: The runner, whose log says it.
+        runner: The runner, whose log gets the message.
         network: The network that is trained, without what replicates it.
         built: The optimiser wrapper that was built for it.
     """
@@ -82,7 +82,7 @@ def _parts(names: Sequence[str]) -> list[str]:
 
 
 def _settings(wrapper: Any) -> Mapping[str, Any]:
-    """Return `paramwise_cfg` of a wrapper; empty where there is none, or no default constructor."""
+    """Return `paramwise_cfg` of a wrapper; empty if it has none, or another constructor."""
     if not isinstance(wrapper, Mapping) or not is_named(
         wrapper.get("constructor", _DEFAULT), _DEFAULT
     ):

@@ -16,6 +16,6 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
     @contextlib.contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run the forward pass of the block in bfloat16 where that is safe."""
+        """Run the forward pass of the block in bfloat16 if that is safe."""
         with super().optim_context(model), autocast(dtype=torch.bfloat16):
             yield

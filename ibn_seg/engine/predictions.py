@@ -29,7 +29,7 @@ def encode_png(image: np.ndarray) -> bytes:
 def images_of(dataset: Any, domain: str = "") -> dict[str, str]:
     """Return the images of a domain: their paths below the folder of their data set, by file.
 
-    Data sets that do not say what files they read are left out.
+    Data sets that do not name their files are left out.
 
     Args:
         dataset: Data sets below wrappers and concatenations.
@@ -133,6 +133,6 @@ def _spellings(path: PurePath) -> tuple[str, str, str]:
 
 
 def _clashing(spellings: Mapping[str, Sequence[str]], levels: Mapping[str, int]) -> list[str]:
-    """Return the images whose names others have as well."""
+    """Return the images that share their name with others."""
     counts = Counter(spellings[file][level] for file, level in levels.items())
     return [file for file, level in levels.items() if counts[spellings[file][level]] > 1]

@@ -23,7 +23,7 @@ class ProgressHook(Hook):
     Args:
         label: What is trained or tested, shown before the bar.
         interval_s: Seconds between two plain lines.
-        epoch_length: Iterations of an epoch, where validations are to be told apart by epochs.
+        epoch_length: Iterations of an epoch, if validations are labelled by epoch.
     """
 
     # After the hook that takes the loss from the model's outputs.
@@ -159,7 +159,7 @@ class BatchCallbackHook(Hook):
 
 
 def _miou(metrics: dict[str, float] | None) -> str:
-    """Return the mIoU of each domain, or whatever was measured if there is none."""
+    """Return the mIoU of each domain, or all measured values if there is none."""
     found = {key: value for key, value in (metrics or {}).items() if key.endswith("mIoU")}
     shown = found or {k: v for k, v in (metrics or {}).items() if isinstance(v, float)}
     return "  ".join(f"{key} {value:.2f}" for key, value in shown.items())

@@ -51,13 +51,13 @@ def preserved_random_state() -> Iterator[None]:
 
 @HOOKS.register_module()
 class RandomStateHook(Hook):
-    """Keep the random states of every rank in checkpoints and put them back on resume.
+    """Keep the random states of every rank in checkpoints and restore them on resume.
 
     It needs `AtomicCheckpointHook`, which calls `before_checkpoint` on all ranks. mmengine calls
     `before_save_checkpoint` only on the first rank, where nothing can be gathered any more.
     """
 
-    # Last before training starts: no other hook may draw after the states are put back.
+    # Last before training starts: no other hook may draw after the states are restored.
     priority = "LOWEST"
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class RandomStateHook(Hook):
         self._loaded = checkpoint.get("random_states", [])
 
     def before_train(self, runner: Runner) -> None:
-        """Put the states back if this run goes on from a checkpoint."""
+        """Restore the states if this run resumes from a checkpoint."""
         if runner.iter == 0 or not self._loaded:
             return
         if len(self._loaded) == get_world_size():

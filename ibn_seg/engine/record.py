@@ -1,4 +1,4 @@
-"""What a run measured, kept so that an interrupted run ends with the same record."""
+"""Keep a run's measurements, so that an interrupted run ends with the same record."""
 
 import time
 from pathlib import Path
@@ -39,7 +39,7 @@ class RunRecordHook(Hook):
             results per domain, from the metric), and "confusions". The last is the file of the
             matrices per image, which later validations replace, or None.
         resumed_at: The iterations at which the run was resumed.
-        changed: What the config says otherwise than the one that the resumed run began with.
+        changed: Settings that differ from the config with which the resumed run began.
         resumed_with: "iter" and "changed" of every resumption for which that is not empty.
     """
 
@@ -89,7 +89,7 @@ class RunRecordHook(Hook):
             write_json(path, self.validations)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Put the record into the checkpoint, and what the config says the run is."""
+        """Put the record into the checkpoint, with the config's description of the run."""
         checkpoint["meta"]["experiment"] = runner.cfg.to_dict().get("experiment")
         checkpoint["meta"]["run"] = {
             "wall_time_s": self.wall_time_s,
@@ -128,7 +128,7 @@ class RunRecordHook(Hook):
         if last is None or last["iter"] != runner.iter:
             return False
         try:
-            # Without scores by domain there is nothing of which there would be a file.
+            # Without scores by domain there would be no such file.
             path = Path(runner.work_dir) / CONFUSION_FILES["train"]
             return not last["domains"] or read_step(path) == runner.iter
         except UserError:
@@ -205,7 +205,7 @@ def training_images(dataset: Any) -> list[str] | None:
         dataset: Data sets below wrappers and concatenations.
 
     Returns:
-        None if one of them does not say what files it reads.
+        None if one of them does not name the files it reads.
     """
     names: list[str] = []
     for member in members(dataset):
@@ -231,7 +231,7 @@ def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> st
 
 
 def _read(path: Path, runner: Runner) -> list[dict]:
-    """Return the recorded validations of a run that goes on.
+    """Return the recorded validations of a resumed run.
 
     Raises:
         UserError: They cannot be read, and would be replaced.

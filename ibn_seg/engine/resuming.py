@@ -100,7 +100,7 @@ def _wrappers(runner: Runner) -> Mapping[str, Any]:
 
 
 def _check(runner: Runner, checkpoint: Any, planned: Mapping[str, Groups], filename: str) -> None:
-    """Raise unless a runner can go on from a checkpoint."""
+    """Raise unless a runner can resume from a checkpoint."""
     state = checkpoint if isinstance(checkpoint, Mapping) else {}
     if not is_training_state(state):
         raise UserError(
@@ -192,7 +192,7 @@ def _initial(group: Mapping[str, Any]) -> set[str]:
 
 
 def _scheduled(group: Mapping[str, Any]) -> set[str]:
-    """Return the settings of a group that schedulers change, and those that they keep there."""
+    """Return the settings of a group that schedulers change, and those that they store there."""
     names = _initial(group)
     # For Adam and similar optimisers, a schedule of the momentum changes the first beta.
     betas = {"betas"} if "momentum" in names else set()
@@ -243,7 +243,7 @@ def _told_changes(schedule: list[tuple[str, str]], starts: list[str]) -> list[st
 
 
 def _told(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a scheduler was told to do, from its state."""
+    """Return a scheduler's settings, from its state."""
     return {
         key: _plain(value)
         for key, value in state.items()
@@ -255,20 +255,20 @@ def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tupl
     """Return a setting that differs in two states of a scheduler, with both values."""
     if before.keys() != now.keys():
         return "", "is of another kind"
-    # Where there is another difference, `_changed_starts` alone says that of the beginning.
+    # Report another difference first; `_changed_starts` reports the initial settings.
     key = min((key for key in now if before[key] != now[key]), key=lambda key: key == _START)
     return key, f"{key} {before[key]} -> {now[key]}"
 
 
 def _load_schedulers(runner: Runner, saved: Any) -> None:
-    """Give every scheduler its state of the checkpoint, which is of the same schedule."""
+    """Load the checkpoint's state into every scheduler; the schedule must be the same."""
     pairs = zip(all_schedulers(runner.param_schedulers), _states(saved), strict=True)
     for scheduler, state in pairs:
         scheduler.load_state_dict(dict(state))
 
 
 def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> None:
-    """Bring fresh schedulers to where a run of them would be after so many iterations.
+    """Bring new schedulers to their state after so many iterations.
 
     Raises:
         UserError: One depends on the scores of the run, or ends before that.
@@ -306,12 +306,12 @@ def _step(schedulers: Sequence[_ParamScheduler], *, by_epoch: bool) -> None:
 def _set_groups(
     groups: Sequence[dict[str, Any]], settings: Groups, keys: set[str] | None = None
 ) -> None:
-    """Put settings over those that came with an optimiser's state.
+    """Overwrite the settings that came with an optimiser's state.
 
     Args:
         groups: The optimiser's groups.
-        settings: What `settings_of` returned for them.
-        keys: Those to put; None means all.
+        settings: The result of `settings_of` for them.
+        keys: The settings to overwrite; None means all.
     """
     for group, given in zip(groups, settings, strict=True):
         wanted = given.keys() - {"params"} if keys is None else given.keys() & keys

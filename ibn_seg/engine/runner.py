@@ -31,7 +31,7 @@ from ibn_seg.io import write_text
 from ibn_seg.layers.sync import SynchronisedBatchNorm, for_cpu
 from ibn_seg.models.sources import read_checkpoint
 
-# What mmengine takes as `sync_bn`; on CPUs both mean ours.
+# Values that mmengine accepts as `sync_bn`; on CPUs both mean ours.
 _SYNC_BN = ("torch", "mmcv")
 _ENDLESS = (InfiniteSampler, PositionSampler)
 
@@ -170,7 +170,7 @@ class StrictRunner(Runner):
         )
 
     def _synchronised(self, model: nn.Module) -> nn.Module:
-        """Return the model with SyncBN that runs on CPUs, where the config asks for SyncBN."""
+        """Return the model with a SyncBN that runs on CPUs, if the config asks for SyncBN."""
         everywhere = self.cfg.get("sync_bn")
         if everywhere is None:
             return for_cpu(model)

@@ -66,7 +66,7 @@ class PositionSampler(Sampler):
         return int(permutation(self.length, self.seed, epoch)[offset])
 
     def key(self, position: int) -> tuple:
-        """Return what `SeededDataset` is asked for at a position: (position, index[, wishes])."""
+        """Return the key for `SeededDataset` at a position: (position, index[, wishes])."""
         return position, self.index(position)
 
     def __iter__(self) -> Iterator[tuple]:
@@ -81,7 +81,7 @@ class PositionSampler(Sampler):
 
 @DATASETS.register_module()
 class SeededDataset(Dataset):
-    """A data set whose random augmentation depends on (seed, position) alone.
+    """A data set whose random augmentation depends only on (seed, position).
 
     Args:
         dataset: The data set, or its config.
@@ -93,7 +93,7 @@ class SeededDataset(Dataset):
         self.seed = seed
 
     def full_init(self) -> None:
-        """Initialise the wrapped data set, where it does so lazily."""
+        """Initialise the wrapped data set if it is lazy."""
         if hasattr(self.dataset, "full_init"):
             self.dataset.full_init()
 

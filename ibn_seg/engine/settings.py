@@ -11,12 +11,12 @@ from ibn_seg.errors import UserError
 from ibn_seg.results.identity import counted
 from ibn_seg.type_names import short_name
 
-# Set anew by every start of a run, beside what `counted` leaves out.
+# Keys that every start of a run sets again, besides those that `counted` leaves out.
 _OF_A_START = frozenset((
     "experiment_name", "experiment", "quiet", "load_from", "randomness", "model_wrapper_cfg",
     "default_scope", "custom_imports",
 ))  # fmt: skip
-# Hooks that training adds by itself.
+# Hooks that training adds itself.
 _OUR_HOOKS = frozenset((
     "LabelsOnlyHook", "LeaseHook", "ProgressHook", "RandomStateHook", "RunRecordHook",
 ))  # fmt: skip
@@ -37,7 +37,7 @@ def read_settings(text: object) -> dict[str, Any]:
     """Return the settings in a config's text; settings without plain values are left out.
 
     Args:
-        text: What a checkpoint has as `meta['cfg']`, or a result as `config`.
+        text: `meta['cfg']` of a checkpoint, or `config` of a result.
 
     Returns:
         An empty dict if it is not the text of a config.
@@ -79,10 +79,10 @@ def _value(node: ast.expr) -> Any:
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two runs' settings, of all that changes numbers.
+    """Return the differences between two runs' settings that can change numbers.
 
     Args:
-        before: What `read_settings` returned for the earlier run.
+        before: The result of `read_settings` for the earlier run.
         now: The same for this one.
 
     Returns:
@@ -111,7 +111,7 @@ def _bare(part: Any) -> Any:
 
 
 def network_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what makes two models other networks, as 'KEY BEFORE -> AFTER' each.
+    """Return the settings that make two models different networks, as 'KEY BEFORE -> AFTER'.
 
     Initial weights, losses, and how a network is trained and tested do not count.
 
@@ -123,7 +123,7 @@ def network_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 
 
 def _network(part: Any) -> Any:
-    """Return what of a model's config is the network."""
+    """Return the part of a model's config that describes the network."""
     if isinstance(part, Mapping):
         return {
             key: _kind(part) if key == "type" else _network(value)
@@ -134,7 +134,7 @@ def _network(part: Any) -> Any:
 
 
 def describe_network(settings: Mapping[str, Any]) -> str:
-    """Return what a config's network is called, such as 'IBNResNet-18 (ibn a), FCNHead'."""
+    """Return the name of a config's network, such as 'IBNResNet-18 (ibn a), FCNHead'."""
     model = settings.get("model") or {}
     backbone, head = model.get("backbone"), model.get("decode_head")
     if not isinstance(backbone, Mapping):
@@ -155,7 +155,7 @@ def _kind(part: Any) -> str:
 
 
 def optimiser_of(settings: Mapping[str, Any]) -> str | None:
-    """Return the type of a config's optimiser; None if there is none, or are several."""
+    """Return the type of a config's optimiser; None if there is none, or if there are several."""
     wrapper = settings.get("optim_wrapper")
     optimiser = wrapper.get("optimizer") if isinstance(wrapper, Mapping) else None
     return _kind(optimiser) if isinstance(optimiser, Mapping) else None

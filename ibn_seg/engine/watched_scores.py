@@ -1,4 +1,4 @@
-"""Scores and sources that a config names, compared with those that its validation will give.
+"""Compare scores and sources that a config names with those that its validation will give.
 
 mmengine looks up such a name at the first validation, which may be hours after the start.
 """
@@ -18,7 +18,7 @@ from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.metric import MultiDomainIoU
 
-# The scores of mmseg's IoUMetric by what it is asked for (mmseg/evaluation/metrics/iou_metric.py).
+# The scores of mmseg's IoUMetric by its setting (mmseg/evaluation/metrics/iou_metric.py).
 _IOU_METRIC = {
     "mIoU": ("mIoU", "mAcc"),
     "mDice": ("mDice", "mAcc"),
@@ -63,7 +63,7 @@ def check_sources(runner: Runner, loop: BaseLoop, part: str) -> None:
         part: 'val' or 'test'.
 
     Raises:
-        UserError: A source is most likely meant to be an evaluated domain.
+        UserError: A source is most likely a misspelt evaluated domain.
     """
     training = runner._train_loop
     trained = _targets_of(training.dataloader.dataset) if isinstance(training, BaseLoop) else ()
@@ -92,7 +92,7 @@ def _check_samples(metric: Any, dataset: Dataset) -> None:
 
 
 def _data_samples(sample: Any) -> Any:
-    """Return what a metric is given of a sample.
+    """Return the part of a sample that a metric gets.
 
     Raises:
         UserError: The pipeline does not pack it.

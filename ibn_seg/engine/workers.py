@@ -44,7 +44,7 @@ class _Start:
 
 
 def _send_error(queue: Any, error: Exception, item: Any) -> None:
-    """Put an error where its batch would have been: Python calls this in the sending thread.
+    """Send an error in place of its batch; Python calls this in the sending thread.
 
     Args:
         queue: The queue to the training.
