@@ -13,9 +13,9 @@ from ibn_seg.errors import UserError
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.type_names import short_name
 
-# What a value of the wrong kind ends in, inside the class that took it.
+# Errors that a value of the wrong type causes inside the class that took it.
 _ERRORS = (TypeError, AttributeError, ValueError, IndexError)
-# Kinds in words. Nothing is said of a constructor's argument that may be of any other kind.
+# Types in words. An argument that may have any other type is not judged.
 _WORDS: Mapping[Any, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "True or False",
     os.PathLike: "a path", dict: "a dict", collections.abc.Mapping: "a dict", list: "a list",
@@ -31,7 +31,7 @@ def wrong_kind(error: Exception, place: Place, frames: Sequence[Frame]) -> UserE
     """Return the line for an argument of a type that its class does not accept, or None.
 
     Args:
-        error: What the class raised.
+        error: The error that the class raised.
         place: The part of the config that it was built from.
         frames: The frames of the error.
     """

@@ -47,7 +47,7 @@ _STEPS = {
     "build_test_loop": "test_cfg",
     "load_or_resume": "load_from",
 }
-# What runs, and the keys of the config that it comes from.
+# Objects that run, and the keys of the config that they come from.
 _KINDS: tuple[tuple[tuple[type, ...], tuple[str, ...]], ...] = (
     ((Hook,), ("custom_hooks", "default_hooks")),
     ((DefaultOptimWrapperConstructor,), ("optim_wrapper.paramwise_cfg", "optim_wrapper")),
@@ -84,7 +84,7 @@ class Frame:
 
     @property
     def owner(self) -> Any:
-        """The object whose method it is, or None."""
+        """The object that the method belongs to, or None."""
         return self.locals.get("self")
 
     @property
@@ -109,7 +109,7 @@ class Place:
 
     Attributes:
         path: Its dotted key; '' for the config as a whole.
-        part: What stands there.
+        part: The value at that path.
         building: Whether it was being built, else it was at work.
         layer: The module of the network inside it that raised, by its dotted name.
         frame: The innermost frame that says so.
@@ -152,15 +152,15 @@ def follow(error: BaseException, config: Mapping, roots: Sequence[str] = ()) -> 
     """Follow the frames of an error to the part of a config that it is about.
 
     Args:
-        error: What was raised, with its traceback.
+        error: The error, with its traceback.
         config: The whole config, as it was before anything was built from it.
-        roots: Keys of the config that are in use, where no loop of a Runner tells.
+        roots: Keys of the config that are in use, if no loop of a Runner tells them.
     """
     trail = Trail(config, tuple(roots))
     for frame in frames_of(error):
         trail.follow(frame)
     last = trail.frame
-    # The Runner itself says what of the config does not belong together.
+    # The Runner itself says which parts of the config do not belong together.
     if trail.place is None and last is not None and last.is_in(_RUNNERS[0], "__init__"):
         trail.set("", building=True)
     method = _RUNNER_METHOD.search(str(error))
@@ -189,7 +189,7 @@ class Trail:
         self.network: nn.Module | None = None
 
     def follow(self, frame: Frame) -> None:
-        """Go into a frame, which may say more than those around it."""
+        """Go into a frame, which may tell more than the frames around it."""
         self.frame = frame
         owner = frame.owner
         if isinstance(owner, BaseLoop):
@@ -232,7 +232,7 @@ class Trail:
             self._at(found)
 
     def _at(self, found: tuple[str, Mapping]) -> None:
-        """Be at an object's dict; where that is being built, one is in its constructor."""
+        """Record an object's dict as the place; if it is being built, it stays so."""
         within = self.place is not None and self.place.building and self.place.path == found[0]
         if within:
             self.place = replace(self.place, part=found[1])

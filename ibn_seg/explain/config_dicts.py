@@ -84,7 +84,7 @@ def look_up(config: Any, path: Sequence[str]) -> tuple[str, Any, list[str]]:
         path: Such as ('decode_head', 'loss_decode', '0').
 
     Returns:
-        The dotted key inside the dict, what stands there, and the names that are left.
+        The dotted key inside the dict, the value there, and the remaining names.
     """
     key, rest = "", list(path)
     while rest:
@@ -100,7 +100,7 @@ def look_up(config: Any, path: Sequence[str]) -> tuple[str, Any, list[str]]:
 
 
 def _nearness(path: str, roots: Sequence[str], within: str = "") -> int:
-    """Return how near a key is to where it is looked for; 0 is anywhere."""
+    """Return how close a key is to the place of the search; 0 is anywhere."""
     for index, root in enumerate([within, *roots] if within else roots):
         if path == root or path.startswith((f"{root}.", f"{root}[")):
             return len(roots) + 1 - index

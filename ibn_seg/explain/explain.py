@@ -49,7 +49,7 @@ def explain(error: Exception, given: dict, *roots: str) -> UserError | None:
     """Return the line for an error, or None for an error that is not about the config.
 
     Args:
-        error: What was raised, with its traceback.
+        error: The error, with its traceback.
         given: The config, as it was before anything was built from it.
         roots: As for `explained`.
     """

@@ -9,7 +9,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.explain.blame import Frame, Place
 from ibn_seg.explain.config_dicts import dicts
 
-# What PyTorch says on CPUs and on GPUs; the latter say no more.
+# PyTorch's messages on CPUs and on GPUs; the latter say nothing more.
 _SAYINGS = ("is out of bounds", "device-side assert")
 _IGNORED = 255
 
@@ -20,7 +20,7 @@ def labels_out_of_range(
     """Return the line for labels beyond a head's classes, or None if the labels are not at fault.
 
     Args:
-        error: What was raised.
+        error: The error that was raised.
         place: The part of the config that raised.
         frames: The frames of the error. One of them holds the batch as it came from the loader.
         config: The whole config.

@@ -14,7 +14,7 @@ def missing_data(error: Exception, place: Place, frames: Sequence[Frame]) -> Use
     """Return the line for data that a step needs and no step before it gives, or None.
 
     Args:
-        error: What was raised.
+        error: The error that was raised.
         place: The part of the config that raised.
         frames: The frames of the error.
     """

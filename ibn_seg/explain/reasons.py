@@ -39,7 +39,7 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
     """Return the line for an error about a part of a config.
 
     Args:
-        error: What was raised.
+        error: The error that was raised.
         place: The part.
         frames: The frames of the error, the one that raised last.
         config: The whole config.
@@ -66,7 +66,7 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
 
 
 def subject(place: Place) -> str:
-    """Return what a line is about: the key and, where there is one, the class."""
+    """Return the subject of a line: the key and, if there is one, the class."""
     kind = place.part.get("type") if isinstance(place.part, Mapping) else None
     path = place.path or "the config"
     return f"{path}: {short_name(kind)}" if kind is not None else path
@@ -75,7 +75,7 @@ def subject(place: Place) -> str:
 def reason(error: BaseException, frames: Sequence[Frame]) -> str:
     """Return an error's message on one line, with the line of code if the message says little."""
     text = shortened(str(error.args[0] if isinstance(error, KeyError) and error.args else error))
-    # A config raises where it is asked; who asked says more.
+    # A config raises in the code that asks it; the frame of the caller tells more.
     last = next((f for f in reversed(frames) if f.module != _CONFIG), frames[-1])
     code = linecache.getline(last.file, last.line).strip()
     if isinstance(error, AssertionError) and not text:
@@ -94,7 +94,7 @@ def shortened(text: str) -> str:
 
 
 def _without_type(error: Exception, place: Place, last: Frame) -> UserError | None:
-    """Return the line for what is no dict with a type where one is needed."""
+    """Return the line for a value that is no dict with a type but should be."""
     if last.function != "build_from_cfg":
         return None
     given = last.locals.get("cfg")
@@ -206,7 +206,7 @@ def _missing_key(error: Exception, frames: Sequence[Frame], config: Mapping) -> 
     found = [path for path, part in dicts(config) if same(part, given)]
     if not found or not isinstance(name, str):
         return None
-    # Of equal dicts, which is meant stands in the code that asked: `self.test_cfg.mode`.
+    # If several dicts are equal, the code that asked names the right one: `self.test_cfg.mode`.
     path = max(found, key=lambda one: one.rpartition(".")[2] in code)
     return UserError(f"{path} has no {name!r}, which is needed", f"add {name}=...")
 

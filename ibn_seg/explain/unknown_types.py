@@ -33,7 +33,7 @@ def unknown_type(error: Exception, place: Place, last: Frame, config: Mapping) -
     """Return the line for a type that is not registered, or None if the error is another.
 
     Args:
-        error: What was raised.
+        error: The error that was raised.
         place: The part of the config that it is about.
         last: The frame that raised.
         config: The whole config.
@@ -67,7 +67,7 @@ def _asked(place: Place, given: str) -> Place:
 
 
 def _unknown_scope(config: Mapping) -> UserError | None:
-    """Return the line for a default scope without registries, in which no type is found."""
+    """Return the line for a default scope without registries, so that no type is found."""
     scope, known = config.get("default_scope"), {"mmengine", *registries.MODELS.children}
     if scope is None or scope in known:
         return None
@@ -76,7 +76,7 @@ def _unknown_scope(config: Mapping) -> UserError | None:
 
 
 def _unknown_optimizer(place: Place, config: Mapping) -> UserError | None:
-    """Return the line for an unknown optimiser, whose type mmengine calls before it looks."""
+    """Return the line for an unknown optimiser; mmengine calls its type before checking it."""
     wrapper = config.get("optim_wrapper")
     part = wrapper.get("optimizer") if isinstance(wrapper, Mapping) else None
     given = part.get("type") if isinstance(part, Mapping) else None
