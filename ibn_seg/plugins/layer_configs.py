@@ -1,4 +1,4 @@
-"""From the dicts of a config to what builds convolutions, batch norms and block plugins."""
+"""Turn dicts of a config into builders of convolutions, batch norms and block plugins."""
 
 import functools
 import importlib.util
@@ -17,12 +17,12 @@ _DEFORMABLE = ("DCN", "DCNv2")
 
 
 def conv_factory(conv_cfg: Mapping | None) -> ConvFactory:
-    """Return what builds the convolutions of `conv_cfg`."""
+    """Return the builder of the convolutions of `conv_cfg`."""
     return functools.partial(build_conv_layer, conv_cfg)
 
 
 def norm_factory(norm_cfg: Mapping) -> NormFactory:
-    """Return what builds the batch norm of `norm_cfg`.
+    """Return the builder of the batch norm of `norm_cfg`.
 
     Raises:
         UserError: It is not a batch norm.
@@ -44,7 +44,7 @@ def deformable(
     conv_cfg: Mapping | None,
     num_stages: int,
 ) -> Callable[[int], ConvFactory | None]:
-    """Return what gives the deformable convolution of a stage, or None.
+    """Return the function that gives the deformable convolution of a stage, or None.
 
     Raises:
         UserError: The arguments do not fit each other.
@@ -79,7 +79,7 @@ def deformable(
 def stage_plugins(
     plugins: Sequence[Mapping] | None, num_stages: int
 ) -> Callable[[int], PluginFactory | None]:
-    """Return what gives the plugins of a stage, or None.
+    """Return the function that gives the plugins of a stage, or None.
 
     Raises:
         UserError: A plugin's position is unknown, or its stages are not `num_stages`.

@@ -25,7 +25,7 @@ from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.plugins.layer_configs import conv_factory, deformable, norm_factory, stage_plugins
 from ibn_seg.type_names import is_named
 
-# What the arguments of the plug-ins are turned into; not for configs.
+# `_BUILDERS`: arguments made from the config's plug-in settings; not for configs.
 _PRETRAINED = ("Pretrained", "PretrainedInit")
 _BUILDERS = {"conv", "norm", "hooks", "design", "num_classes"}
 _DEFAULT_INIT = (
@@ -120,7 +120,7 @@ class ConfigBackbone:
 
 
 class ConfigResNet(ConfigBackbone):
-    """What the residual networks take besides; see `ConfigBackbone` for the other arguments.
+    """The further arguments of the residual networks; for the others see `ConfigBackbone`.
 
     `ResNetV1c` is `deep_stem=True`, `ResNetV1d` is `deep_stem=True, avg_down=True`. Plugins at one
     position of a block run one after the other.
@@ -211,7 +211,7 @@ def arguments(backbone: type) -> dict[str, Any]:
 
 
 def _init_cfg(pretrained: str | None, init_cfg: Any) -> Any:
-    """Return what mmseg's ResNet makes of these two arguments."""
+    """Return the settings that mmseg's ResNet makes of these two arguments."""
     if not isinstance(init_cfg, (Mapping, list, tuple, type(None))):
         raise UserError(f"init_cfg={init_cfg!r} is no dict", "write dict(type='...')")
     if pretrained is None:

@@ -61,7 +61,7 @@ class Encoder(EncoderMixin):
     _is_torch_scriptable = False
 
     def __init__(self, name: str, depth: int = 5, output_stride: int = 32) -> None:
-        # EncoderMixin does not go on to the next class.
+        # EncoderMixin does not call the next class's constructor.
         super(EncoderMixin, self).__init__(**network_settings(name))
         if depth not in range(1, 6):
             raise UserError(f"encoder_depth={depth!r} of {name} is out of range", "allowed: 1 to 5")
@@ -88,7 +88,7 @@ class Encoder(EncoderMixin):
 
 
 class ResidualEncoder(Encoder):
-    """What the residual networks' encoders share."""
+    """The common parts of the residual networks' encoders."""
 
     def get_stages(self) -> dict[int, list[nn.Module]]:
         """Return the stages that a smaller output stride dilates, by their stride."""
@@ -131,7 +131,7 @@ _CLASSES: Mapping[str, type[Backbone]] = {
 
 
 def _download(repo_id: str, filename: str, **options: Any) -> str:
-    """Return a file of the Hugging Face hub; of our models, where theirs would be."""
+    """Return a file of the Hugging Face hub; for our models, the published weights."""
     if not repo_id.startswith(_SOURCE):
         return _hub_download(repo_id, filename, **options)
     return str(_PREPROCESSING) if filename == "config.json" else repo_id

@@ -138,7 +138,7 @@ class TimmNetwork:
             norm: Without effect: these networks have no norm at their end.
             stop_early: Stop after the last of `indices`; its feature map is then the first result.
             output_fmt: 'NCHW', the only layout.
-            intermediates_only: Return the others alone.
+            intermediates_only: Return only the feature maps.
         """
         if output_fmt != "NCHW":
             raise UserError(f"output_fmt={output_fmt!r} cannot be had here", "allowed: 'NCHW'")
@@ -177,7 +177,7 @@ class TimmNetwork:
     def _run(
         self, x: torch.Tensor, last: int = _STAGES, taken: Sequence[int] = ()
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return the feature map `last` and those in `taken`."""
+        """Return the feature map `last` and the ones in `taken`."""
         x = self.run_stem(x)
         features = [x] if 0 in taken else []
         for stage in range(last):
@@ -232,7 +232,7 @@ def _row(info: FeatureInfo) -> dict[str, Any]:
 
 
 def _indices(given: int | Sequence[int] | None) -> tuple[int, ...]:
-    """Return which feature maps are meant, in the order of the network."""
+    """Return the chosen feature maps, in the order of the network."""
     count = len(_FEATURES)
     wanted = range(-given, 0) if isinstance(given, int) else _FEATURES if given is None else given
     if not wanted or any(not -count <= index < count for index in wanted):
@@ -285,7 +285,7 @@ def _build(
 
 
 def _settings(spec: ModelSpec) -> dict[str, Any]:
-    """Return how images were prepared for a model (authors' imagenet.py) and what timm adapts."""
+    """Return how images were prepared for a model (authors' imagenet.py) and timm's settings."""
     dense = spec.family == "densenet"
     return {
         "url": spec.url or "",
@@ -315,7 +315,7 @@ def _entry_point(spec: ModelSpec) -> Callable[..., nn.Module]:
 
 
 _REGISTERED = [spec for spec in MODELS.values() if not is_model(spec.name)]
-# timm looks for this name in the module of what it registers.
+# timm looks for this name in the module of each registered model.
 default_cfgs = generate_default_cfgs({spec.name: _settings(spec) for spec in _REGISTERED})
 for _spec in _REGISTERED:
     register_model(_entry_point(_spec))
