@@ -5,7 +5,7 @@ ibn_seg itself requires only PyTorch and numpy. The commands need one of its ext
 
 import sys
 
-# Packages of the extras. Anything else that is missing is a bug, with its traceback.
+# Packages of the extras. If anything else is missing, that is a bug and keeps its traceback.
 _EXTRAS = frozenset(
     ("click", "cv2", "jinja2", "matplotlib", "mmcv", "mmengine", "mmseg", "PIL", "pkg_resources",
      "prettytable", "rich")

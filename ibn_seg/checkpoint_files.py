@@ -13,7 +13,7 @@ from typing import BinaryIO
 from ibn_seg.errors import EnvError, UserError
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-# PyTorch's old format is a row of pickles that begins with this number.
+# PyTorch's old format is a sequence of pickles that begins with this number.
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _OLD_PICKLES = 4
 # The first protocol with another operation for naming classes; 5 uses the same one.
@@ -45,7 +45,7 @@ _SAFETENSORS = (
 
 
 def check_kind(path: Path) -> None:
-    """Raise unless a file looks like what `torch.save` writes.
+    """Raise unless a file looks like the output of `torch.save`.
 
     Raises:
         UserError: There is no such file, or it is no checkpoint; the line says what it is.
@@ -70,7 +70,7 @@ def check_kind(path: Path) -> None:
 
 
 def named_classes(path: Path) -> set[str]:
-    """Return the classes and functions that a checkpoint names, with their modules.
+    """Return the classes and functions named in a checkpoint, with their modules.
 
     Nothing is unpickled. The list ends at the first part that cannot be followed; PyTorch's reader
     then reports the damage.

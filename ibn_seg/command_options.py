@@ -67,7 +67,7 @@ def split_numbers(text: str, flag: str) -> tuple[int, ...]:
 
     Args:
         text: The list.
-        flag: The option that it was given by, for the message.
+        flag: The option that gave it, for the message.
 
     Raises:
         UserError: A word is not a whole number.
@@ -84,7 +84,7 @@ def split_decimals(text: str, flag: str) -> tuple[float, ...]:
 
     Args:
         text: The list.
-        flag: The option that it was given by, for the message.
+        flag: The option that gave it, for the message.
 
     Raises:
         UserError: A word is not a number.

@@ -146,7 +146,7 @@ def _import_modules(path: Path, given: Any) -> None:
             importlib.import_module(name)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:  # the module is code of the user
+        except (Exception, SystemExit) as error:  # the module is the user's own code
             if given.get("allow_failed_imports") and isinstance(error, ImportError):
                 warnings.warn(f"{name} failed to import and is ignored", stacklevel=2)
                 continue
@@ -223,7 +223,7 @@ def _has_distribution(name: str) -> bool:
 
 
 def scope_of(cfg: "Config") -> str:
-    """Return the framework that a config's names are looked up in: by default mmseg.
+    """Return the framework in which a config's names are looked up; the default is mmseg.
 
     Configs in mmengine's pure Python style need no scope, and many say `default_scope = None`.
     """
@@ -239,7 +239,7 @@ def is_pure_python(path: str | os.PathLike) -> bool:
 
 
 def _installed_configs(package: str) -> Path:
-    """Return the folder of the configs that another package carries."""
+    """Return the folder of configs in another package."""
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     places = spec.submodule_search_locations if spec else None
     for place in places or ():

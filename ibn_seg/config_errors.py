@@ -26,7 +26,7 @@ _LONGEST = 400
 
 @contextlib.contextmanager
 def explained_reading(path: Path) -> Iterator[None]:
-    """Turn what reading a config raises into one line.
+    """Turn errors while reading a config into one line.
 
     A config is a program that the user wrote. It, or anything it imports, can raise any error.
 
@@ -36,7 +36,7 @@ def explained_reading(path: Path) -> Iterator[None]:
     Raises:
         UserError: The text of the config or of a base is wrong. The error names that file and, if
             known, the line.
-        EnvError: A package is missing, or the machine does not let the file be read.
+        EnvError: A package is missing, or the system does not allow reading the file.
     """
     try:
         yield
@@ -54,7 +54,7 @@ class _Place:
         files: The config and the bases down to the one that was read last.
         line: The line of the config's own code that was being executed, as (file, number).
         functions: The functions of mmengine that were reading, outermost first.
-        called: Whether the code called what it imports, which mmengine does not allow.
+        called: Whether the code called an imported object, which mmengine does not allow.
     """
 
     files: tuple[str, ...]
@@ -157,7 +157,7 @@ def _place(path: Path, error: BaseException) -> _Place:
     frames = list(traceback.walk_tb(error.__traceback__))
     # mmengine raises errors again, which lists the frame twice.
     readers = list(dict.fromkeys(frame for frame, _ in frames if _is_reader(frame)))
-    # The others look into a file that one of these is about to read.
+    # The other functions only look into a file that one of these is about to read.
     nested = [frame for frame in readers if frame.f_code.co_name in _RECURSIVE] or readers[:1]
     chain = [_shown(path, frame.f_locals[_ARGUMENT]) for frame in nested] or [str(path)]
     # Code of a config is compiled under the name of its file.
@@ -182,7 +182,7 @@ def _is_reader(frame: FrameType) -> bool:
 
 
 def _shown(path: Path, file: str) -> str:
-    """Return a file's name: as the user gave it, or without detours."""
+    """Return a file's name: as the user gave it, or as a direct path."""
     return str(path) if _same(file, path) else os.path.normpath(file)
 
 
@@ -245,7 +245,7 @@ def _one_line(text: str) -> str:
 
 
 def _circle(files: tuple[str, ...]) -> str:
-    """Return the first round of bases that lead back to one of them."""
+    """Return the first cycle of bases that include each other."""
     last = next(i for i, file in enumerate(files) if file in files[:i])
     return " -> ".join(files[files.index(files[last]) : last + 1])
 

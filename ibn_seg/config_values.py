@@ -62,7 +62,7 @@ def check_writable_values(config: "Config") -> None:
     """Raise unless a config can be written as text and read back from it.
 
     Raises:
-        UserError: It cannot; names the key of the first such value.
+        UserError: It cannot be written. The error names the key of the first such value.
     """
     for key, problem in _unwritable(config.to_dict()):
         raise UserError(f"{config.filename or 'config'}: {key} {problem}", "write plain values")
@@ -89,7 +89,7 @@ def quoted_numbers(part: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def quoted_number(key: str, text: str) -> UserError:
-    """Return the error for a number that is needed and is given as text."""
+    """Return the error for a number that is given as text."""
     # To YAML, 1e-3 is a text even without quotes.
     dotless = "e" in text.lower() and "." not in text
     yaml = f", in YAML as {text.lower().replace('e', '.0e')}" if dotless else ""
@@ -101,7 +101,7 @@ def restore_tuples(value: Any, inside: bool = False) -> Any:
 
     Args:
         value: The config, or a part of it.
-        inside: The part is of a pipeline.
+        inside: The part belongs to a pipeline.
     """
     if isinstance(value, dict):
         return type(value)({
@@ -144,7 +144,7 @@ def _full_name(kind: Any) -> str | None:
 
 
 def _without_library(value: Any) -> Any:
-    """Return paths as text, and numbers and arrays of NumPy as Python's."""
+    """Return paths as text, and NumPy's numbers and arrays as Python's."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
@@ -163,7 +163,7 @@ def _unwritable(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         words = all(str(name).isidentifier() for name in value)
         for name, part in value.items():
             below = f"{key}.{name}" if key else str(name)
-            # mmengine writes `dict(class=1)`, and a quote inside quotes.
+            # mmengine would write `dict(class=1)`, and a quote inside quotes.
             if (words and keyword.iskeyword(str(name))) or {"'", "\\", "\n"} & set(str(name)):
                 yield below, "has a name that cannot be written in a config"
             yield from _unwritable(part, below)

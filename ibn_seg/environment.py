@@ -1,4 +1,4 @@
-"""Errors that are the machine's: no memory, disk, processes, files or shared memory left."""
+"""Errors of the machine: no memory, disk, processes, files or shared memory left."""
 
 import errno
 import re
@@ -40,7 +40,7 @@ _NO_GPU = ("PyTorch cannot use the GPU", "check driver and PyTorch's build with 
 _SAYINGS = tuple(
     (re.compile(pattern), meaning)
     for pattern, meaning in (
-        # A semaphore of Python's is a file there as well.
+        # Python's semaphores are files there as well.
         (r"unable to \w+ shared memory|out of shared memory|shared memory \(shm\)|shm_open"
          r"|torch_shm_manager|signal: Bus error|multiprocessing\.synchronize", _SHARED_MEMORY),
         (r"(?s)DataLoader worker.*signal: Killed", _WORKER_KILLED),
@@ -58,7 +58,7 @@ _SAYINGS = tuple(
 
 
 def environment_error(error: BaseException) -> EnvError | None:
-    """Return the one-line error if it is the machine's fault, else None.
+    """Return the one-line error if the machine is at fault, or None.
 
     Args:
         error: The error that was raised. An error from a data worker arrives as text around its

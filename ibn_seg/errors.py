@@ -3,7 +3,7 @@
 Every command prints these as one line on stderr and exits with a code. Any other error is a bug in
 ibn_seg and keeps its traceback.
 
-Where the environment has IBN_SEG_TRACEBACK=1, the line comes with its traceback.
+With IBN_SEG_TRACEBACK=1 in the environment, the line comes with its traceback.
 
 Exit codes: 0 success, 1 internal error, 2 wrong input or usage, 3 the environment cannot do it, 130
 interrupted, 141 the reader of the output has closed the pipe.
@@ -54,7 +54,7 @@ def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | No
 
     Args:
         given: The name.
-        allowed: The names that it may stand for; upper and lower case count the same.
+        allowed: The allowed names; upper and lower case count the same.
         cutoff: How similar two names have to be, from 0 to 1 (`difflib.SequenceMatcher.ratio`).
     """
     folded = {str(name).lower(): str(name) for name in allowed}

@@ -74,7 +74,7 @@ def entries(names: Iterable[str], stand_ins: bool) -> list[Entry]:
 
 
 def known(names: Iterable[str]) -> list[Entry]:
-    """Return the classes known as harmless, by the names that files have for them.
+    """Return the classes known as harmless, by their names in files.
 
     Args:
         names: The names in a file. numpy and mmengine are loaded only if the file names their
@@ -110,7 +110,7 @@ def history_class() -> type:
 
 
 def _python_classes() -> Iterable[Entry]:
-    """Yield plain data of Python's own library; dicts and lists come for their subclasses."""
+    """Yield plain types of Python's own library; dicts and lists are there for their subclasses."""
     for kind in (bool, int, float, str, bytes, tuple, list, dict, frozenset, slice, range, object):
         yield kind, f"builtins.{kind.__name__}"
     yield _as_dict, "collections.defaultdict"
@@ -139,7 +139,7 @@ def _numpy_classes() -> Iterable[Entry]:
 
 
 def _statistic(owner: Any, name: str) -> Any:
-    """Return a statistic of `HistoryBuffer` by name: all that its pickled state looks up."""
+    """Return a statistic of `HistoryBuffer` by name; its pickled state looks up only these."""
     if owner is not history_class() or name not in _STATISTICS:
         raise pickle.UnpicklingError(f"a checkpoint may not look up {name!r}")
     return getattr(owner, name)

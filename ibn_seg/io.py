@@ -1,4 +1,4 @@
-"""Files that are never half-written, and checkpoints that never execute anything."""
+"""Write files that are never half-written, and load checkpoints without executing anything."""
 
 import contextlib
 import errno
@@ -23,7 +23,7 @@ RESTRICTED_SINCE = (2, 6)
 # The system's errors for another kind of file where a folder should be.
 _NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ELOOP)
 
-# PyTorch keeps what its restricted unpickler may call in one list of the process.
+# PyTorch keeps the list of allowed classes once per process.
 _ONE_READER = threading.Lock()
 
 
@@ -132,7 +132,7 @@ def load_checkpoint(
             ones. With False such a file is refused; use that to continue from its whole content.
 
     Raises:
-        UserError: The file is missing, damaged, no checkpoint, or holds what may not be loaded.
+        UserError: The file is missing, damaged, no checkpoint, or holds forbidden classes.
         EnvError: It cannot be read.
     """
     import torch
@@ -164,7 +164,7 @@ def load_checkpoint(
 
 @contextlib.contextmanager
 def _allowed(given: Iterable[Entry]) -> Iterator[None]:
-    """Let the restricted unpickler call what is given, in this block only.
+    """Let the restricted unpickler call the given classes, only in this block.
 
     PyTorch keeps one list for the whole process, so blocks in several threads run one after the
     other. Classes that the process allowed itself stay allowed.
@@ -187,7 +187,7 @@ def _allowed(given: Iterable[Entry]) -> Iterator[None]:
 def drop_training_state(path: str | os.PathLike) -> None:
     """Keep a checkpoint's network and description; drop what only resuming needs.
 
-    With the common optimisers that is a half or a third of the file.
+    With the common optimisers, the network is a half or a third of the file.
 
     Args:
         path: A checkpoint of mmengine. A smaller one replaces it.

@@ -1,4 +1,4 @@
-"""NumPy's numbers and arrays in a checkpoint, checked before NumPy is given them.
+"""Check NumPy's numbers and arrays in a checkpoint before NumPy gets them.
 
 NumPy trusts a pickle. Objects over given bytes, or a structure past the end of an array, make it
 follow pointers that the file chose. Here only numbers, times and text are allowed, and an array
@@ -27,7 +27,7 @@ class PickledType:
         _: NumPy's further arguments, without effect.
 
     Attributes:
-        dtype: NumPy's type, which `numpy.dtype(...)` takes from here too.
+        dtype: NumPy's type. `numpy.dtype(...)` reads it from this attribute too.
     """
 
     def __init__(self, code: object, *_: object) -> None:
@@ -66,7 +66,7 @@ class PickledArray(np.ndarray):
         return super().__new__(cls, 0, np.int8)
 
     def __setstate__(self, state: tuple) -> None:
-        """Take shape, type and values, if they fit each other."""
+        """Set shape, type and values if they fit each other."""
         _, shape, kind, fortran, data = state
         dtype = _checked(kind, data)
         sizes = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
@@ -90,7 +90,7 @@ def scalar(kind: object, data: object = b"") -> np.generic:
 
 
 def _checked(kind: object, data: object) -> np.dtype:
-    """Return the type of bytes; anything else in their place is refused."""
+    """Return the type of bytes; refuse anything else in their place."""
     dtype = kind.dtype if isinstance(kind, PickledType) else kind
     if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
         raise pickle.UnpicklingError("a checkpoint may not hold arrays of objects")

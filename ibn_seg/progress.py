@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def progress_bar(passing: bool = False) -> "Progress":
     """Return a bar on stderr, to be used as a context manager; each task has a field `detail`.
 
-    Where stderr is not a terminal, only the final state is printed.
+    If stderr is not a terminal, only the final state is printed.
 
     Args:
         passing: Remove the bar at the end, and print nothing if stderr is no terminal.
@@ -43,7 +43,7 @@ def progress_bar(passing: bool = False) -> "Progress":
 
 @contextlib.contextmanager
 def progress_callback(label: str, passing: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for the block, moved by a callback that takes (done, total).
+    """Show a bar for the block; a callback with (done, total) moves it.
 
     Args:
         label: What is being done, shown before the bar.

@@ -27,7 +27,7 @@ _DISTRIBUTIONS = (
 
 
 def source_domains(source: str | None) -> tuple[str, ...]:
-    """Return the names of the domains that a network was trained on.
+    """Return the names of the domains on which a network was trained.
 
     Args:
         source: The setting `source` of configs and results: one domain, or several joined by '+'.
@@ -36,7 +36,7 @@ def source_domains(source: str | None) -> tuple[str, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, ibn_seg and of the installed packages that shape results."""
+    """Return the versions of Python, ibn_seg and the installed packages that affect results."""
     found = {"python": platform.python_version(), "ibn_seg": ibn_seg.__version__}
     for name in _DISTRIBUTIONS:
         try:
@@ -50,13 +50,13 @@ def git_commit(checkout: Path | None = None) -> str | None:
     """Return the commit of a checkout, with `-dirty` if it was changed; None without a checkout.
 
     Args:
-        checkout: Its folder. Default: the one that this package runs from.
+        checkout: Its folder. Default: the checkout of this package.
     """
     root = checkout or Path(ibn_seg.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
-    # Without --exclude a tag would stand in place of the commit.
+    # Without --exclude a tag would replace the commit.
     command.append("--exclude=*")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

@@ -1,4 +1,4 @@
-"""Batches of jobs in worker processes: bounded memory, results in order, clean interrupts."""
+"""Run batches of jobs in workers: bounded memory, results in order, clean interrupts."""
 
 import collections
 import concurrent.futures
@@ -75,7 +75,7 @@ def default_workers() -> int:
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Put Ctrl-C off while processes are started, and keep it from them for good.
+    """Delay Ctrl-C while processes start, and never let it reach them.
 
     The signal reaches the whole process group, but the parent ends its workers itself. A worker
     that is interrupted while it starts prints a traceback.
@@ -97,10 +97,10 @@ def _no_interrupts() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """Make a worker a good child: one thread, and it ends with its parent."""
+    """Prepare a worker: one thread, and it ends with its parent."""
     # The workers already use the cores.
     cv2.setNumThreads(1)
-    # A killed parent says nothing, and its workers would wait for work for ever.
+    # A killed parent sends no message, and its workers would wait for work forever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

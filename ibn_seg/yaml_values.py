@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _refuse_duplicates(node: "yaml.Node | None", path: Path, where: str = "") -> None:
-    """Raise UserError for a key that is given twice in one mapping; PyYAML takes the last."""
+    """Raise UserError for a key given twice in one mapping; PyYAML would use the last."""
     if node is None or isinstance(node.value, str):
         return
     seen: set[str] = set()
@@ -61,7 +61,7 @@ def _refuse_duplicates(node: "yaml.Node | None", path: Path, where: str = "") ->
 
 
 class Reader:
-    """Takes values out of a plan file and checks them.
+    """Reads values of a plan file and checks them.
 
     Args:
         file: The plan file, for messages.
