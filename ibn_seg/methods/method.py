@@ -59,7 +59,7 @@ class Method:
     def complete(self, config: MutableMapping[str, Any]) -> None:
         """Add the settings that a config with this method lacks; existing settings stay.
 
-        If the backbone is not one of ours, nothing is added: the config may implement this method
+        If the backbone is not one of ours, nothing is added. The config may implement this method
         in its own way.
 
         Args:
@@ -92,7 +92,7 @@ class Method:
         return part, last
 
     def _said_otherwise(self, config: Mapping[str, Any]) -> bool:
-        """Tell whether a config may be this method by other words than its settings."""
+        """Tell whether a config may express this method with other settings."""
         spelled = any(_find(config, key)[0] for key in self.spelled)
         return spelled or not _kind(config).startswith(self.backbones)
 
@@ -106,7 +106,7 @@ class Method:
 
 
 def _kind(config: Mapping[str, Any]) -> str:
-    """Return the name of a config's type of backbone."""
+    """Return the name of a config's backbone type."""
     kind = _find(config, f"{_BACKBONE}.type")[1]
     return short_name(kind) if kind else "none"
 
@@ -114,7 +114,7 @@ def _kind(config: Mapping[str, Any]) -> str:
 def _find(config: Mapping[str, Any], key: str) -> tuple[bool, Any]:
     """Return whether a dotted key is in a config, and its value."""
     first, *others = key.split(".")
-    # mmengine's Config is no Mapping, and the dicts in it are.
+    # mmengine's Config is no Mapping, but the dicts in it are.
     part: Any = config.get(first)
     found = part is not None
     for word in others:
