@@ -72,7 +72,7 @@ class ScaleShift(_OfFused):
         self.register_buffer("var", torch.ones_like(self.weight), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Scale and shift the channels of `x`, then rectify them if asked for."""
+        """Scale and shift the channels of `x`, then apply a ReLU if requested."""
         x = functional.batch_norm(x, self.mean, self.var, self.weight, self.bias, False, 0.0, 0.0)
         return x.relu_() if self.relu else x
 
@@ -130,7 +130,7 @@ class FusedInstanceNorm(_OfFused):
         return x.relu_() if self.relu else x
 
     def direct(self, x: torch.Tensor) -> bool:
-        """Return whether writing over tensors is allowed, precise enough and worth it.
+        """Return whether overwriting tensors is allowed, precise enough and worthwhile.
 
         Compilers, exporters and tracers handle the plain formulation better. It also keeps
         statistics of half-precision inputs in float32, and gradients where needed.
@@ -149,9 +149,9 @@ class FusedInstanceNorm(_OfFused):
 class FusedIBN(nn.Module):
     """An `IBN` in evaluation mode; its batch-norm channels need little or no work.
 
-    If the batch norm is folded into the convolution before it, the instance norm writes over its
-    own channels of the convolution's output. The other channels stay untouched, so nothing is
-    copied or concatenated.
+    If the batch norm is folded into the convolution before it, the instance norm overwrites its own
+    channels of that output. The other channels stay untouched, so nothing is copied or
+    concatenated.
 
     Args:
         ibn: The layer.

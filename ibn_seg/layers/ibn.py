@@ -13,7 +13,7 @@ class IBN(nn.Module):
     """Instance-batch normalisation (Pan et al., ECCV 2018, section 3.2).
 
     The first `int(channels * ratio)` channels go through an affine instance norm without running
-    statistics (eps 1e-5), the others through a batch norm. The state dict holds `IN.weight`,
+    statistics (eps 1e-5). The others go through a batch norm. The state dict holds `IN.weight`,
     `IN.bias` and the batch norm's tensors under `BN.`, in the order of the channels.
 
     Args:
@@ -21,7 +21,7 @@ class IBN(nn.Module):
         ratio: Share of the channels that are instance-normalised, strictly between 0 and 1.
         norm_layer: Builds the batch norm from its number of channels.
         instance_first: Whether the instance norm has the first channels. If not, the batch norm has
-            the first `int(channels * (1 - ratio))` and the instance norm the rest, as in the
+            the first `int(channels * (1 - ratio))`. The instance norm then has the rest, as in the
             reference's DenseNet.
 
     Shape:
@@ -35,7 +35,7 @@ class IBN(nn.Module):
         UserError: `ratio` is not between 0 and 1, or leaves one of the norms without channels.
     """
 
-    # TorchScript would compile them, and knows no tuple of modules.
+    # TorchScript would compile them, and does not support a tuple of modules.
     __jit_unused_properties__ = ("norms",)
 
     def __init__(

@@ -8,7 +8,7 @@ from ibn_seg.layers import plain_instance, single_pass
 class InstanceNorm(plain_instance.PlainInstanceNorm):
     """`nn.InstanceNorm2d` with scale and shift, which keeps channels-last memory and is faster.
 
-    Where `single_pass.usable` agrees, it runs in single passes of C.
+    If `single_pass.usable` agrees, it runs as single C passes.
 
     Args:
         num_features: Number of channels.

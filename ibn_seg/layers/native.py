@@ -1,4 +1,4 @@
-"""The C passes of `ibn_native.c`: compiled once per machine, then loaded by ctypes."""
+"""Compile the C passes of `ibn_native.c` once per machine, and load them by ctypes."""
 
 import ctypes
 import functools
@@ -58,10 +58,10 @@ class Problem(ctypes.Structure):
 
 
 def allowed(device: str) -> bool:
-    """Return whether the environment lets single passes be used on a type of device.
+    """Return whether the environment allows single passes on a type of device.
 
     Raises:
-        UserError: The switch has a value that is not known.
+        UserError: The switch has an unknown value.
     """
     value = os.environ.get(SWITCH, DEFAULT)
     if value not in _VALUES:

@@ -10,7 +10,7 @@ from ibn_seg.layers.passes import Plan
 
 # The longest vectors in the C file; in channels-last memory they run along the channels.
 _LANES = 16
-# Below this many values a second thread costs more than it does (`at::internal::GRAIN_SIZE`).
+# Below this many values a second thread costs more than it saves (`at::internal::GRAIN_SIZE`).
 _VALUES_PER_THREAD = 32768
 _TENSORS = (
     "instance_weight", "instance_bias", "batch_weight", "batch_bias", "running_mean", "running_var",

@@ -11,11 +11,11 @@ class Plan(NamedTuple):
 
     Attributes:
         first: First instance-normalised channel.
-        last: The channel after the last one of these. The others, before and behind, are
+        last: The channel after the last one of these. The channels before and behind are
             batch-normalised.
         instance_eps: Added to the variance of the instance norm.
         batch_eps: Added to the variance of the batch norm.
-        batch_statistics: Whether the batch norm takes the statistics of the batch.
+        batch_statistics: Whether the batch norm uses the statistics of the batch.
     """
 
     first: int
@@ -26,10 +26,10 @@ class Plan(NamedTuple):
 
 
 class Passes(Protocol):
-    """The passes of one kind of device; a module with these functions is one."""
+    """The passes for one kind of device; a module with these functions fits."""
 
     def takes(self, x: torch.Tensor) -> bool:
-        """Return whether the passes are there and know type and memory of `x`."""
+        """Return whether the passes exist and support type and memory format of `x`."""
 
     def forward(
         self,
@@ -66,5 +66,5 @@ class Passes(Protocol):
             weights: Scale of the instance norm and of the batch norm.
             moments: The moments that the forward pass returned.
             plan: The plan of the forward pass.
-            needed: Which of the five are wanted; the others are None.
+            needed: Which of the five are needed; the others are None.
         """

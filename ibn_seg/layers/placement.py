@@ -57,8 +57,8 @@ class Placement:
     """Where a residual network has instance norms.
 
     A stage marked 'a' has an `IBN` as the first norm of every block. A stage marked 'b' has an
-    affine instance norm in its last block, after the residual addition and before the last ReLU. In
-    general, the entry of a stage's mark in `VARIANTS` says what the stage gets.
+    affine instance norm in its last block. It follows the residual addition and precedes the last
+    ReLU. In general, the entry of a stage's mark in `VARIANTS` says what the stage gets.
 
     Attributes:
         stages: The name of a variant or None for each residual stage.
@@ -80,7 +80,7 @@ class Placement:
         ibn_stem: bool | None = None,
         num_stages: int = 4,
     ) -> Placement:
-        """Return the placement that the arguments of a backbone mean.
+        """Return the placement that a backbone's arguments describe.
 
         Args:
             ibn: A variant ('a', 'b') or None: shorthand for the other two.
@@ -144,7 +144,7 @@ def check_ratio(ratio: object, placement: Placement, default: float) -> None:
     Args:
         ratio: Share of the channels of an `IBN` that are instance-normalised.
         placement: Where the network has instance norms.
-        default: The backbone's own ratio, which may stand anywhere.
+        default: The backbone's own ratio, which is always allowed.
 
     Raises:
         UserError: It is not strictly between 0 and 1, or no first norm is replaced.

@@ -7,15 +7,15 @@ import torch.fx
 from torch import nn
 from torch.nn import functional as F
 
-# PyTorch 2.1 has it in another place.
+# In PyTorch 2.1 it is in another module.
 is_compiling = getattr(torch.compiler, "is_compiling", None) or torch._utils.is_compiling
 
 
 class PlainInstanceNorm(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d` with scale and shift, which takes what a batch norm takes.
+    """`nn.InstanceNorm2d` with scale and shift that accepts the same inputs as a batch norm.
 
-    These are empty batches and, in evaluation mode, maps of one pixel. `torch.fx` records it as one
-    call of `normalised`, TorchScript compiles that function.
+    That includes empty batches and, in evaluation mode, maps of one pixel. `torch.fx` records it as
+    one call of `normalised`; TorchScript compiles that function.
 
     Args:
         num_features: Number of channels.
@@ -72,7 +72,7 @@ def normalised(
         training: Whether a map of one pixel is an error.
 
     Raises:
-        ValueError: `x` has another number of dimensions, or is of one pixel while training.
+        ValueError: `x` has another number of dimensions, or has one pixel while training.
     """
     if x.dim() != 3 and x.dim() != 4:
         raise ValueError(f"expected 3D or 4D input (got {x.dim()}D input)")
@@ -120,7 +120,7 @@ def with_right_gradients(y: torch.Tensor) -> torch.Tensor:
 
 @torch.fx.wrap
 def kept(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Return `y` in the memory format of `x`; PyTorch's instance norm makes NCHW of all."""
+    """Return `y` in the memory format of `x`; PyTorch's instance norm always returns NCHW."""
     if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         return y.contiguous(memory_format=torch.channels_last)
     return y

@@ -141,7 +141,7 @@ def is_watched() -> bool:
     return (
         torch._C._are_functorch_transforms_active()
         or torch._C._len_torch_dispatch_stack() > 0
-        # A default device is a mode too, which follows nothing but what makes tensors.
+        # A default device is a mode too, but it follows only functions that make tensors.
         or any(not isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
         or forward_ad._current_level >= 0
     )
@@ -192,7 +192,7 @@ def normalise(
 ) -> torch.Tensor:
     """Return the norms applied to their channels of `x`; call it only if `usable` has agreed.
 
-    Running statistics are updated as `nn.BatchNorm2d` does. In memory the result is as `x`.
+    Running statistics are updated as in `nn.BatchNorm2d`. The result has the memory format of `x`.
 
     Args:
         x: The input, shape (N, C, H, W).
@@ -240,7 +240,7 @@ def _track(batch: _BatchNorm, mean: torch.Tensor, var: torch.Tensor) -> None:
 
 
 class _SinglePass(torch.autograd.Function):
-    """The passes forward and backward; derivatives of the second order are PyTorch's."""
+    """The passes forward and backward; PyTorch computes second-order derivatives."""
 
     @staticmethod
     def forward(

@@ -55,7 +55,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         """Return a synchronised norm with the tensors, settings and mode of `norm`.
 
         Raises:
-            UserError: `norm` does more than normalise, as timm's that end in an activation.
+            UserError: `norm` does more than normalise, such as timm's norms with an activation.
         """
         if any(True for _ in norm.children()):
             raise UserError(
@@ -108,7 +108,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(x.dtype)
 
     def _track(self, count: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> None:
-        """Count the batch in the running statistics; their variance is the unbiased one."""
+        """Count the batch in the running statistics; the variance there is unbiased."""
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             share = self.momentum
@@ -131,7 +131,7 @@ class SynchronisedBatchNorm(_BatchNorm):
 
 
 def for_cpu(model: nn.Module) -> nn.Module:
-    """Return `model` with every `nn.SyncBatchNorm` as one that works on CPUs; it is changed."""
+    """Change `model` so that every `nn.SyncBatchNorm` works on CPUs, and return it."""
     return _replaced(
         model,
         lambda norm: isinstance(norm, nn.SyncBatchNorm),
@@ -177,7 +177,7 @@ def _statistics(
     if x.numel():
         var, mean = torch.var_mean(x, dims, correction=0)
     else:
-        mean = var = x.sum(dims)  # zeros that take part in the backward pass
+        mean = var = x.sum(dims)  # zeros that are part of the backward pass
     row = torch.cat((mean, var, mean.new_full((1,), x.numel() // x.size(1))))
     place = row.new_zeros(dist.get_world_size(group), 1)
     place[dist.get_rank(group)] = 1

@@ -14,7 +14,7 @@ import triton.language as tl
 def _where(group, C, first, last, BC: tl.constexpr):
     """Return a group's channels, whether they exist and have an instance norm, and their place.
 
-    The place is that among the channels of their norm.
+    The place counts among the channels of their norm.
     """
     c = group * BC + tl.arange(0, BC)
     instance = (c >= first) & (c < last)
@@ -30,7 +30,7 @@ def _offsets(c, p, C, P, LAST: tl.constexpr):
 
 @triton.jit
 def _of_norm(instance_values, batch_values, place, inner, outer, default):
-    """Load what each channel has in one of two arrays, in float64."""
+    """Load each channel's value from one of two arrays, in float64."""
     one = tl.load(instance_values + place, mask=inner, other=default)
     other = tl.load(batch_values + place, mask=outer, other=default)
     return tl.where(inner, one, other).to(tl.float64)
@@ -41,7 +41,7 @@ def moments_of_parts(
     x, part_mean, part_squares, C, P, first, last, parts, steps,
     LAST: tl.constexpr, EVERY: tl.constexpr, BC: tl.constexpr, BP: tl.constexpr,
 ):  # fmt: skip
-    """Mean and squares around it of the parts of planes: `steps` tiles, one after the other.
+    """Compute mean and squares of parts of planes, in `steps` tiles one after the other.
 
     Without EVERY only the instance norm's channels are read.
     """
@@ -191,7 +191,7 @@ def sums_of_parts(
     x, dy, moments, sum_out, product_out, C, P, parts, steps,
     LAST: tl.constexpr, BC: tl.constexpr, BP: tl.constexpr,
 ):  # fmt: skip
-    """Sums of dy and of dy * (x - mean) over parts of planes."""
+    """Sum dy and dy * (x - mean) over parts of planes."""
     groups = tl.cdiv(C, BC)
     group, row = tl.program_id(0) % groups, tl.program_id(0) // groups
     n, part = row // parts, row % parts

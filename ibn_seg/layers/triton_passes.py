@@ -20,12 +20,12 @@ _TILE = 2048
 _CHANNELS = 32
 # Planes are split until there are this many programs, enough for every GPU.
 _PROGRAMS = 2048
-# Channels and rows of a program that puts results of others together.
+# Channels and rows of a program that combines the results of others.
 _GROUP, _ROWS = 16, 32
 
 
 def takes(x: torch.Tensor) -> bool:
-    """Return whether the passes know type and memory of `x`."""
+    """Return whether the passes support type and memory format of `x`."""
     return (
         x.dtype in _TYPES
         and (x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last))
@@ -42,7 +42,7 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return y, and mean and 1 / deviation of each sample and channel; see `Passes`.
 
-    With `relu` y is rectified. Channels without a norm stay as they are.
+    With `relu` y gets a ReLU. Channels without a norm stay as they are.
     """
     with torch.cuda.device_of(x):
         mean, squares = _sample_moments(x, plan)
@@ -109,7 +109,7 @@ def backward(
 def _sample_moments(x: torch.Tensor, plan: Plan) -> torch.Tensor:
     """Return the mean and the squares around it for each sample and channel, shape (2, N, C).
 
-    Where the running statistics are taken the batch norm's channels are left out.
+    If the running statistics are used, the batch norm's channels are left out.
     """
     samples, channels, pixels = _sizes(x)
     layout, tiles, rows = _tiling(x)
