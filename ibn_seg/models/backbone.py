@@ -33,8 +33,8 @@ class FeatureInfo:
 class Backbone(nn.Module, abc.ABC):
     """A network that returns logits if it has a classifier, and feature maps otherwise.
 
-    It is divided into a stem, the stem's pooling and stages, so that hosts can use more than the
-    output of `forward`.
+    It is divided into a stem, the stem's pooling and stages. So hosts can use more than the output
+    of `forward`.
 
     Attributes:
         classifier_name: Name of the linear classifier; present only if `num_classes` was given.

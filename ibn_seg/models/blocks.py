@@ -1,4 +1,4 @@
-"""The residual blocks of the ResNet family, with the norms that a placement asks for."""
+"""The residual blocks of the ResNet family, with the norms of a placement."""
 
 import abc
 import contextlib
@@ -155,7 +155,7 @@ class Bottleneck(ResidualBlock):
         planes: A quarter of the output channels. `layers.width` computes the channels of the 3x3
             convolution from it.
         layers: The settings for its layers.
-        stride: Stride of the convolution that `layers.style` names.
+        stride: Stride of the convolution that `layers.style` selects.
         dilation: Dilation of the 3x3 convolution.
         downsample: The shortcut, or None for the identity.
         added_norm: Builds the norm that follows the addition (variant b), or None.
@@ -270,7 +270,7 @@ def wants_gradients(*inputs: torch.Tensor) -> bool:
 
 @contextlib.contextmanager
 def statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Run a recomputation without counting the batch in the running statistics twice."""
+    """Run a recomputation without a second update of the running statistics."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:

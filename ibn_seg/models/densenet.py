@@ -24,7 +24,7 @@ from ibn_seg.models.densenet_weights import DenseNetWeights
 
 @dataclass(frozen=True)
 class Architecture:
-    """Channels of the stem, channels that each layer adds, layers of each dense block."""
+    """Channels of the stem, channels added by each layer, layers of each dense block."""
 
     stem_channels: int
     growth_rate: int

@@ -16,7 +16,7 @@ class DenseNetWeights(WeightRules):
     """Checkpoints of DenseNet, with torchvision's names."""
 
     def rename(self, weights: Weights) -> dict[str, torch.Tensor]:
-        """Give torchvision's published files their names of today."""
+        """Rename keys of torchvision's published files to their current names."""
         return {_OLD_NAME.sub(r"\1\2", key): value for key, value in weights.items()}
 
     def check(self, model: Described, weights: Weights) -> None:

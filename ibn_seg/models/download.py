@@ -1,4 +1,4 @@
-"""Downloads that arrive whole, checked, or not at all."""
+"""Download files completely and checked, or not at all."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ Progress = Callable[[int, int | None], None]
 
 
 class _CutError(Exception):
-    """The connection ended before the file did, or was not there."""
+    """The connection ended before the file was complete, or failed."""
 
 
 def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
@@ -84,7 +84,7 @@ def _matches(path: Path, hash_prefix: str | None) -> bool:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Wait until no other process writes to this file; without flock nobody waits."""
+    """Wait until no other process writes to this file; without flock there is no wait."""
     if importlib.util.find_spec("fcntl"):
         import fcntl
 
@@ -105,13 +105,13 @@ def _fetch(url: str, file: IO[bytes], progress: Progress) -> None:
 
 
 def _append(url: str, file: IO[bytes], progress: Progress) -> None:
-    """Append the rest of the file as far as one connection carries.
+    """Append as much of the rest of the file as one connection delivers.
 
     Raises:
-        _CutError: It did not carry to the end.
+        _CutError: The connection ended early.
     """
     file.flush()
-    done = os.fstat(file.fileno()).st_size  # not tell(), which truncate() leaves as it was
+    done = os.fstat(file.fileno()).st_size  # not tell(), which truncate() does not change
     request = urllib.request.Request(url, headers={"User-Agent": "ibn_seg"})
     if done:
         request.add_header("Range", f"bytes={done}-")
@@ -120,7 +120,7 @@ def _append(url: str, file: IO[bytes], progress: Progress) -> None:
             answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == _RANGE_NOT_SATISFIABLE:
-            file.truncate(0)  # as long as the file there, or longer, and not it
+            file.truncate(0)  # at least as long as the server's file, but not that file
         if error.code >= 500 or error.code == _RANGE_NOT_SATISFIABLE:
             raise _CutError(f"the server says {error.code} {error.reason}") from error
         raise UserError(f"{url}: the server says {error.code} {error.reason}") from error
@@ -145,7 +145,7 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 
 @contextlib.contextmanager
 def _connection_errors() -> Iterator[None]:
-    """Turn what breaks a connection into `_CutError`; answers of the server pass."""
+    """Turn connection failures into `_CutError`; pass on answers of the server."""
     try:
         yield
     except urllib.error.HTTPError:

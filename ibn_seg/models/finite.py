@@ -1,4 +1,4 @@
-"""A word about weights that hold no numbers, which a network takes like any others."""
+"""Report loaded weights that are NaN or infinite; a network would accept them silently."""
 
 import sys
 
@@ -11,7 +11,7 @@ def say_not_finite(network: nn.Module, path: object) -> None:
     """Name in one line on stderr any loaded weights that are NaN or infinite.
 
     Args:
-        network: With its weights loaded. Its parameters and buffers are looked at.
+        network: A network with its weights loaded. Its parameters and buffers are checked.
         path: Where they came from.
     """
     if dist.is_available() and dist.is_initialized() and dist.get_rank():

@@ -7,7 +7,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import sha256
 from ibn_seg.models.specs import MODELS
 
-# A mirror's address, or a folder, that has the published files under their own names.
+# A mirror's address, or a folder, with the published files under their own names.
 MIRROR = "IBN_SEG_WEIGHTS"
 # Mean and deviation for normalising RGB images in 0..1 (the authors' imagenet.py).
 IMAGE_MEAN = (0.485, 0.456, 0.406)

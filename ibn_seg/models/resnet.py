@@ -38,7 +38,7 @@ class BlockDesign:
 
     Attributes:
         groups: Groups of the 3x3 convolution.
-        base_width: With more than one group, the channels of each in the first stage.
+        base_width: Channels per group in the first stage, with more than one group.
         se_reduction: `reduction` of the block's `SqueezeExcitation`, or None for a block without
             one.
     """
@@ -61,7 +61,8 @@ class StageHooks:
     Attributes:
         spatial_conv: Returns the function that builds the 3x3 convolutions of the stage's
             bottlenecks, or None for the network's own convolution.
-        plugins: Returns what builds extra modules inside the stage's bottlenecks, or None.
+        plugins: Returns the function that builds extra modules inside the stage's bottlenecks, or
+            None.
     """
 
     spatial_conv: Callable[[int], ConvFactory | None] = lambda stage: None
@@ -205,7 +206,7 @@ class ResNet(Backbone):
         return {"stem": self.stem_info.module, **{block: block for block in blocks}}
 
     def frozen_modules(self) -> list[nn.Module]:
-        """Return the stem and the stages that `frozen_stages` names."""
+        """Return the stem and the stages that `frozen_stages` freezes."""
         if self.frozen_stages < 0:
             return []
         stem = [self.stem] if self.deep_stem else [self.conv1, self.bn1]

@@ -22,8 +22,8 @@ HEADS = {
 }
 # timm names the deep stem after the convolution that it replaces.
 _TIMM_DEEP_STEM = "conv1.0.weight"
-# The published convention: the first digits of the file's SHA-256 end its name. Eight digits that
-# read as a date are one.
+# By convention, the first digits of a published file's SHA-256 end its name. Eight digits that look
+# like a date are a date.
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _HASH_IN_NAME = re.compile(rf"-(?!{_DATE}\.)([0-9a-f]{{8,64}})\.[^.]+$")
 

@@ -19,7 +19,7 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_
 _AVERAGED = ("state_dict_ema", "model_ema")
 # Booleans, whole, real and complex numbers.
 _NUMBERS = "biufc"
-# Nobody's checkpoint is deeper; a hostile one may hold itself.
+# No known checkpoint is nested deeper; a hostile one may contain itself.
 _DEPTH = 6
 # Prefixes that `torch.compile`, FSDP and activation checkpointing add to module names.
 _WRAPPED = re.compile(r"(^|\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")
@@ -115,7 +115,7 @@ def possible_prefixes(
         target: The state dict of the network.
 
     Returns:
-        Those below which most of its tensors are come first; without the empty one.
+        Names with most of the network's tensors come first; the empty name is left out.
     """
     modules = {key.partition(".")[0] for key in target}
     found = set()
@@ -150,7 +150,7 @@ def _with_tensors(value: object, depth: int = _DEPTH) -> Any:
     if isinstance(value, Mapping) and depth > 0:
         return {key: _with_tensors(part, depth - 1) for key, part in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS:
-        # A copy in the machine's order of bytes, which PyTorch may write to.
+        # A copy in the machine's byte order, which PyTorch may write to.
         native = np.array(value, value.dtype.newbyteorder("="), subok=False)
         with contextlib.suppress(TypeError):  # numbers that PyTorch has not
             return torch.from_numpy(native)

@@ -45,7 +45,7 @@ class WeightRules(abc.ABC):
 
 
 def instance_share(weights: Weights) -> float | None:
-    """Return the share of the channels that the first `IBN` of a network instance-normalises.
+    """Return the share of instance-normalised channels in the first `IBN` of a network.
 
     Returns:
         None if it has none.

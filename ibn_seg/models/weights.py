@@ -1,4 +1,4 @@
-"""Weights of the batch-norm twin: any checkpoint of a family into any placement of norms."""
+"""Load weights of the same network with any placement of norms, such as plain batch norm."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,10 +51,10 @@ def load_backbone_weights(
     """Load a checkpoint of the same network, with or without instance norms, into `model`.
 
     Args:
-        model: The network to fill; nothing changes in it unless everything fits.
+        model: The network to fill. It changes only if everything fits.
         source: A local path or an http(s) URL.
         prefix: Take only the tensors below this name.
-        skip: Modules of the model that keep their values: a classifier of other classes.
+        skip: Modules of the model that keep their values, such as a classifier of other classes.
 
     Returns:
         The split, added and dropped entries; `str()` of it is one line.
@@ -77,10 +77,10 @@ def adapt_state_dict(
 ) -> tuple[dict[str, torch.Tensor], LoadReport]:
     """Return the state dict that `model` takes with `strict=True`, made from `state_dict`.
 
-    Where the model has an IBN and the checkpoint a batch norm, scale and shift are split between
-    the two norms. The running statistics go to the batch norm. An instance norm in the stem gets
-    scale and shift. Instance norms without a counterpart start from the identity. Block plugins and
-    deformable offsets keep their current values.
+    If the model has an IBN and the checkpoint a batch norm, both norms share its scale and shift.
+    The running statistics go to the batch norm. An instance norm in the stem gets scale and shift.
+    Instance norms without a counterpart start from the identity. Block plugins and deformable
+    offsets keep their current values.
 
     A checkpoint that already has instance norms is loaded key by key. If the stem's convolution has
     a bias, as in the Caffe ResNet-50, it goes into the running mean. Dropped are the heads, a
@@ -142,7 +142,7 @@ def _from_below(
         model: The network.
         state_dict: The content of a checkpoint file.
         skip: Modules of the model that keep their values.
-        error: Why the weights do not fit under the names that they have.
+        error: Why the weights do not fit under their own names.
 
     Raises:
         UserError: They fit nowhere, or need a prefix; the line says which.
@@ -172,7 +172,7 @@ def _from_below(
 
 
 def _drop(modules: Iterable[str], weights: dict[str, torch.Tensor], report: LoadReport) -> None:
-    """Take out the modules that the model does not have, the classifier for example."""
+    """Remove the modules that the model does not have, such as the classifier."""
     for name in modules:
         keys = [key for key in weights if key.startswith(f"{name}.")]
         for key in keys:
@@ -232,7 +232,7 @@ def _split(name: str, norm: IBN, weights: dict[str, torch.Tensor], report: LoadR
 
 
 def _drop_statistics(name: str, weights: dict[str, torch.Tensor], report: LoadReport) -> None:
-    """Take out the running statistics of a batch norm that became an instance norm."""
+    """Remove the running statistics of a batch norm that became an instance norm."""
     found = [weights.pop(f"{name}.{tensor}", None) for tensor in _STATISTICS]
     if any(value is not None for value in found):
         report.dropped.append(f"the running statistics of {name} (an instance norm here)")
