@@ -4,8 +4,8 @@ That place is inside the block's `forward`, and the block may call the same acti
 elsewhere too. So the block's own `forward` keeps running, but with a view in place of its
 activation. The view counts the calls in one pass and applies the norm before the right one.
 
-A symbolic trace of the block tells which call is the right one: it follows the addition and ends
-the block. A trace of the result must show the norm there and no other change.
+A symbolic trace of the block shows the right call: it follows the addition and ends the block. A
+trace of the result must show the norm there and no other change.
 
 TorchScript cannot compile such a view. It gets the traced steps of the block as a forward pass.
 """
@@ -54,7 +54,7 @@ class NormAfterAddition:
     Attributes:
         IN: The instance norm.
         last_activation: The call that it runs before.
-        own_class: The class that the block had.
+        own_class: The original class of the block.
     """
 
     last_activation: Call
@@ -65,7 +65,7 @@ class NormAfterAddition:
         return self.own_class.forward(_View(self), x)
 
     def __reduce_ex__(self, protocol: int) -> tuple:
-        """Pickle the block's own class, as ours is made while running."""
+        """Pickle the block's own class, because ours is created at run time."""
         _, _, *state = super().__reduce_ex__(protocol)
         return (_restore, (self.own_class,), *state)
 
@@ -82,11 +82,11 @@ class NormAfterAddition:
 class _View:
     """A block in one forward pass, with the norm before its last activation.
 
-    The count of the calls is kept here and not in the block, because recomputation and threads each
-    need their own.
+    Each pass has its own count here, not in the block: recomputation and threads need separate
+    counts.
     """
 
-    # For an object that was never initialised, as torch.compile makes one to look at.
+    # For an uninitialised object, such as torch.compile makes for inspection.
     _block: nn.Module | None = None
 
     def __init__(self, block: NormAfterAddition) -> None:
@@ -123,7 +123,7 @@ class _NormBeforeCall:
 
 
 class _BlockTracer(Tracer):
-    """Traces the steps of a block, its modules as single steps."""
+    """Traces the steps of a block, with its modules as single steps."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
@@ -139,7 +139,7 @@ class _BlockTracer(Tracer):
 def attach_norm(block: nn.Module, norm: nn.Module, call: Call) -> None:
     """Let `block` run `norm` before the given call of its activation."""
     setattr(block, NORM, norm)
-    if not isinstance(block, ResidualBlock):  # ours runs the norm that it has
+    if not isinstance(block, ResidualBlock):  # our own blocks already run their norm
         block.last_activation = call
         block.__class__ = _with_norm(type(block))
 

@@ -98,15 +98,15 @@ def convert(
     """Turn a network with batch norms into its IBN form, whatever library it is from.
 
     Variant a: the first norm of every residual block of the stages becomes an `IBN`. Its instance
-    norm takes the batch norm's scale and shift for its channels, and the batch norm keeps the other
-    channels. In a DenseNet, as in the reference, every third layer of the dense blocks changes, and
-    the instance norm has the last channels.
+    norm takes the batch norm's scale and shift for its channels. The batch norm keeps the other
+    channels. In a DenseNet, every third layer of the dense blocks changes, and the instance norm
+    has the last channels, as in the reference.
 
     Variant b: the stem's last norm becomes an instance norm with the batch norm's scale and shift.
     The last block of each stage gets a new instance norm after its residual addition and before its
     last activation. `Placement` describes both variants.
 
-    Load weights of the batch-norm network before converting: afterwards the changed norms have the
+    Load weights of the batch-norm network before converting. Afterwards the changed norms have the
     keys of our own networks (`bn1.IN.weight`, `bn1.BN.weight`). Build the optimiser after
     converting, because the changed norms have new parameters.
 

@@ -1,4 +1,4 @@
-"""Which module reads what another one returned, watched while a network runs.
+"""Watch a running network to see which module reads another one's result.
 
 A network's code can be written in any way, but its operations on tensors can be watched. Every
 PyTorch operation passes here while the network runs once. This shows which step follows another,
@@ -26,8 +26,8 @@ class Result:
         module: Name of the module.
         readers: For every operation that read or wrote it, the watched module that ran the
             operation, or None.
-        taken: Watched modules that were called with this very tensor.
-        kept: Whether the tensor was still there at the end, as an output or elsewhere.
+        taken: Watched modules that were called with exactly this tensor.
+        kept: Whether the tensor still existed at the end, as an output or elsewhere.
     """
 
     module: str
@@ -147,7 +147,7 @@ class _Watcher(TorchDispatchMode):
         self.references.append((weakref.ref(output, gone), result))
 
     def _result_of(self, value: Any) -> Result | None:
-        """Return the result that a value is, not one that it is a view of."""
+        """Return the result that is this value; views of a result do not count."""
         for reference, result in reversed(self.references):
             if isinstance(value, torch.Tensor) and reference() is value:
                 return result

@@ -1,4 +1,4 @@
-"""Batch norms in evaluation mode as parts of the convolutions before them."""
+"""Fold batch norms in evaluation mode into the convolutions before them."""
 
 import copy
 
@@ -32,7 +32,7 @@ _BATCH_NORMS = (
     SynchronisedBatchNorm,
 )
 _INSTANCE_NORMS = (nn.InstanceNorm2d, PlainInstanceNorm, InstanceNorm, ActivatedInstanceNorm2d)
-# timm's, which end in dropout and activation.
+# timm's norms, which end in dropout and activation.
 _ACTIVATED = ("BatchNormAct2d", "SyncBatchNormAct")
 
 
@@ -44,7 +44,7 @@ def is_convolution(module: nn.Module) -> bool:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Return whether `module` is a norm of a kind that is looked at."""
+    """Return whether `module` is a norm of a kind that is handled here."""
     return isinstance(module, (IBN, _BatchNorm, nn.InstanceNorm2d))
 
 
@@ -73,15 +73,15 @@ def obstacle(norm: nn.Module) -> str | None:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether something looks at or changes what goes into or out of a module.
+    """Return whether hooks read or change a module's input or output.
 
-    So do parametrisations of the old kind, such as `torch.nn.utils.weight_norm`.
+    Old parametrisations count as well, such as `torch.nn.utils.weight_norm`.
     """
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def folded(conv: nn.Module, norm: nn.Module) -> nn.Module:
-    """Return a copy of `conv` that does what `norm` did to its output.
+    """Return a copy of `conv` that includes the effect of `norm` on its output.
 
     Args:
         conv: A convolution, see `is_convolution`; also grouped, dilated, transposed, with a bias.

@@ -118,13 +118,13 @@ def fuse(
     """Make a trained network faster for inference, with the same outputs.
 
     A batch norm is folded into the convolution before it if nothing else reads the convolution's
-    output. So is the batch norm of an `IBN`: only the filters of its channels change, and the
-    instance norm works on its own channels alone. Other batch norms, as in DenseNet, become one
-    scale and shift. A following ReLU joins them if it is a separate module. Instance norms keep the
-    channels-last memory format.
+    output. The same holds for the batch norm of an `IBN`. There only the filters of its channels
+    change, and the instance norm works on its own channels. Other batch norms, as in DenseNet,
+    become one scale and shift. A following ReLU joins them if it is a separate module. Instance
+    norms keep the channels-last memory format.
 
     The order of the layers is not guessed from names. It is watched while the network runs on an
-    example, and the fused network has to give the same output on it. Anything not seen in that run
+    example. The fused network has to give the same output on it. Anything not seen in that run
     stays unchanged. Works with networks of any library; segmentors of mmseg are fused with their
     auxiliary heads.
 
@@ -180,7 +180,7 @@ def fuse(
 
 
 def _check(model: object) -> None:
-    """Check that a model can be fused at all."""
+    """Check that a model can be fused."""
     title = type(model).__name__
     if not isinstance(model, nn.Module):
         raise UserError(f"a {title} cannot be fused", "give an nn.Module")
@@ -278,14 +278,14 @@ def _rewritten(norm: nn.Module, relu: bool, after_conv: bool) -> nn.Module:
 
 
 def _relu_after(name: str, watched: Mapping[str, nn.Module], flow: Dataflow) -> str | None:
-    """Return the ReLU that a norm's output goes into and that is called there only."""
+    """Return the ReLU that a norm's output goes into, if it is called only there."""
     result = flow.result(name)
     if result is None or _has_tail(watched[name]):
         return None
     reader = result.first_reader()
     if reader is None or not _is_relu(watched[reader]) or flow.calls(reader) != 1:
         return None
-    # Written over, the norm's own output is seen by no one.
+    # If the ReLU overwrites it, nothing else sees the norm's own output.
     return reader if watched[reader].inplace else result.only_reader()
 
 
@@ -326,7 +326,7 @@ def _apply(edits: list[_Edit], model: nn.Module) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Undo what norms in training mode make of their running statistics."""
+    """Undo changes of running statistics by norms in training mode."""
     kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         yield
@@ -349,7 +349,7 @@ def _difference(found: list[Any], expected: list[Any]) -> float:
 
 
 def _reasons(kept: Mapping[str, str]) -> str:
-    """Return the reasons for norms that stay, each with the names of some."""
+    """Return the reasons for unchanged norms, each with some names."""
     names: dict[str, list[str]] = {}
     for name, reason in kept.items():
         names.setdefault(reason, []).append(name)

@@ -94,7 +94,7 @@ def _networks(name: str, module: nn.Module) -> Iterator[Network]:
 
 
 def _stages(name: str, module: nn.Module, layout: Layout) -> tuple[tuple[Block, ...], ...]:
-    """Return the blocks of each stage, nothing if `module` is not of this layout."""
+    """Return the blocks of each stage, or nothing if `module` does not have this layout."""
     stages: list[list[tuple[str, nn.Module]]] = []
     for pattern in layout.blocks:
         blocks = _matches(module, pattern)
@@ -124,7 +124,7 @@ def _stages(name: str, module: nn.Module, layout: Layout) -> tuple[tuple[Block, 
 
 
 def _matches(module: nn.Module, pattern: str) -> list[tuple[str, nn.Module]]:
-    """Return the modules below `module` that a pattern of names means, in order."""
+    """Return the modules below `module` that match a pattern of names, in order."""
     found = [("", module)]
     for part in pattern.split("."):
         found = [
@@ -137,7 +137,7 @@ def _matches(module: nn.Module, pattern: str) -> list[tuple[str, nn.Module]]:
 
 
 def _check_untouched(network: Network) -> None:
-    """Raise if the network has instance norms already."""
+    """Raise if the network already has instance norms."""
     for name, module in network.module.named_modules():
         if isinstance(module, nn.InstanceNorm2d):
             raise UserError(

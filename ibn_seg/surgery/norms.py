@@ -42,7 +42,7 @@ class ActivatedInstanceNorm2d(InstanceNorm):
 
 
 def check_batch_norm(name: str, norm: nn.Module) -> None:
-    """Raise a `UserError` unless `norm` is a batch norm that can be taken apart."""
+    """Raise a `UserError` unless `norm` is a batch norm that can be split."""
     kind = type(norm).__name__
     if not isinstance(norm, _BatchNorm):
         raise UserError(f"{name} is a {kind}, not a batch norm", "only batch norms can become IBN")
@@ -107,7 +107,7 @@ def _has_tail(norm: nn.Module) -> bool:
 def _part(norm: _BatchNorm, channels: slice) -> _BatchNorm:
     """Return a copy of `norm` for some of its channels, without dropout and activation."""
     group = getattr(norm, "process_group", None)
-    # The processes that a SyncBatchNorm talks to are shared, they cannot be copied.
+    # The processes of a SyncBatchNorm are shared, because they cannot be copied.
     part = copy.deepcopy(norm, {id(group): group})
     for name, parameter in norm.named_parameters(recurse=False):
         setattr(part, name, _narrowed(parameter, channels))
@@ -124,7 +124,8 @@ def _part(norm: _BatchNorm, channels: slice) -> _BatchNorm:
 def _take_affine(instance: nn.InstanceNorm2d, norm: _BatchNorm, channels: slice) -> None:
     """Give an instance norm the scale and shift of some channels of a batch norm.
 
-    Without any, as `affine=False` says, it has its own, on the same device.
+    If the batch norm has none (`affine=False`), the instance norm keeps its own, on the same
+    device.
     """
     if norm.affine:
         instance.weight = _narrowed(norm.weight, channels)

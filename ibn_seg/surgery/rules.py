@@ -88,7 +88,7 @@ BLOCKS: tuple[BlockRule, ...] = (
         last_norm="bn2",
         activations=("relu", "act2"),
     ),
-    # The SENets of Cadene's pretrained models, which segmentation_models_pytorch and timm took.
+    # The SENets of Cadene's pretrained models; segmentation_models_pytorch and timm use them.
     BlockRule(
         classes=("SEBottleneck", "SEResNetBottleneck", "SEResNeXtBottleneck"),
         first_norm="bn1",
@@ -155,7 +155,7 @@ def rule_of(block: nn.Module) -> BlockRule | None:
 
 
 def submodule(module: nn.Module, name: str) -> nn.Module | None:
-    """Return the module that a dotted name means below `module`, or None."""
+    """Return the module at a dotted name below `module`, or None."""
     try:
         return module.get_submodule(name)
     except AttributeError:

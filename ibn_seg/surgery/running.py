@@ -1,4 +1,4 @@
-"""How a network is run that others wrote."""
+"""Run networks of other libraries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def example_of(model: nn.Module) -> torch.Tensor:
     """Return noise as input for a network, shape (2, C, 64, 64); every network gets the same.
 
     Raises:
-        UserError: It has no convolution of images, from which C would be known.
+        UserError: It has no convolution for images, so C is unknown.
     """
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
     first = next(convolutions, None)
@@ -46,7 +46,7 @@ def runs(model: nn.Module, arguments: tuple, given: bool) -> list[Callable[[], A
     """Return the runs of a whole network: inference, then each auxiliary head of a segmentor.
 
     Args:
-        model: The network. A segmentor of mmseg is run on whole images, as it infers.
+        model: The network. A segmentor of mmseg is run on whole images, as in inference.
         arguments: The arguments of its call.
         given: Whether the user gave these, for messages.
     """
