@@ -26,7 +26,7 @@ class _AnonymisedScenes(UrbanSceneDataset):
         return Path(self.data_root) / "rgb_anon" / self.folder
 
     def list_images(self) -> dict[str, Path]:
-        """Return the images by name; the normal-condition references are others."""
+        """Return the images by name; the normal-condition references are not included."""
         return self._files("rgb_anon", _IMAGE)
 
     def list_labels(self) -> dict[str, Path]:

@@ -138,7 +138,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         """Return the label files by the same keys."""
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:
-        """Return the keys that belong to the data set out of all that are paired."""
+        """Return the keys that belong to the data set, among all paired keys."""
         return keys
 
     def load_data_list(self) -> list[dict]:
@@ -217,7 +217,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             **wishes: Requests for the crop, for `LoadRandomCrop`.
 
         Raises:
-            UserError: A file is missing, truncated or damaged, or nothing heeds the wishes.
+            UserError: A file is missing, truncated or damaged, or nothing uses the requests.
         """
         info = {**self.get_data_info(idx), **wishes}
         if wishes and self._check_files:
@@ -283,7 +283,7 @@ class MultiDomainDataset(ConcatDataset):
 def list_files(folder: Path, pattern: str, owner: str) -> list[tuple[Path, Path]]:
     """Return the files in `folder` that match a glob pattern, as `listing.find_spellings` does.
 
-    Hidden files are left out: archivers leave `._NAME.png` files that are no pictures.
+    Hidden files are left out, because archivers leave `._NAME.png` files that are no pictures.
 
     Raises:
         UserError: The folder does not exist, and `owner` names the data set that needs it. Or a
@@ -310,7 +310,7 @@ def files_by_key(
 
     Args:
         folder: Where to look.
-        pattern: A glob pattern relative to it. Its end fits in upper and lower case.
+        pattern: A glob pattern relative to it. Its ending matches in upper and lower case.
         key: Gets the path in the spelling of the pattern. Returns the part that image and label
             have in common, or None for other files.
         owner: The data set, for messages.
@@ -338,14 +338,14 @@ def files_by_key(
 
 
 def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -> frozenset[Path]:
-    """Return the files that a list says to leave out.
+    """Return the files that a list excludes.
 
     Args:
-        root: The data root, which the lines are relative to.
-        path: The list, or None for `ibn_seg_exclude.txt` in the root, which need not be there.
+        root: The data root. The lines are relative to it.
+        path: The list, or None for `ibn_seg_exclude.txt` in the root, which may be missing.
 
     Raises:
-        UserError: A list that was named does not exist.
+        UserError: The given list does not exist.
     """
     path, optional = (Path(root) / EXCLUDE_FILE, True) if path is None else (Path(path), False)
     try:
@@ -362,7 +362,7 @@ def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -
 def _check_partners(
     files: Mapping[str, Path], partners: Mapping[str, Path], kind: str, partner: str
 ) -> None:
-    """Raise the error that names the first file without partner and how many there are."""
+    """Raise an error with the first file without partner and the number of such files."""
     lonely = [path for key, path in files.items() if key not in partners]
     if lonely:
         more = f" and {len(lonely) - 1} more" if len(lonely) > 1 else ""

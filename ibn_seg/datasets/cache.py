@@ -56,10 +56,10 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, path: str | os.PathLike) -> "Identity":
-        """Return the identity of a file as it is now.
+        """Return the current identity of a file.
 
         Raises:
-            UserError: There is no such file, or it cannot be reached.
+            UserError: The file does not exist, or cannot be reached.
         """
         try:
             status = os.stat(path)
@@ -75,14 +75,14 @@ class Entry:
 
     Args:
         path: The file.
-        identity: The state of the source that the entry must be of.
+        identity: The state of the source that the entry must have.
 
     Attributes:
         shape: (H, W, C) of the picture.
         made: Whether this call made the entry.
 
     Raises:
-        LookupError: There is no such entry, it is of another state or version, or is damaged.
+        LookupError: The entry does not exist, has another state or version, or is damaged.
     """
 
     def __init__(self, path: Path, identity: Identity, made: bool = False) -> None:
@@ -161,10 +161,10 @@ class Entry:
 
 
 class FrameCache:
-    """A folder of decoded pictures and labels, filled as they are asked for.
+    """A folder of decoded pictures and labels, filled on demand.
 
     Args:
-        folder: Where the entries are; it is made when the first is written.
+        folder: The folder of the entries; it is made with the first one.
         codec: 'zstd' (2.4 MB for a rendered frame of 1914x1052; needs the package zstandard),
             'zlib' (equally small, slower to read, needs nothing) or 'raw' (6.0 MB, fastest; does
             not notice damage to the pixels themselves).
@@ -182,7 +182,7 @@ class FrameCache:
         self.codec = codec
 
     def open(self, source: str | os.PathLike, kind: str, decode: Callable[[], np.ndarray]) -> Entry:
-        """Return the entry of a file's present state, made now if need be.
+        """Return the entry of a file's current state; make it if necessary.
 
         Args:
             source: The file.
@@ -192,7 +192,7 @@ class FrameCache:
 
         Raises:
             UserError: The file is missing, or `decode` raises it.
-            EnvError: The entry cannot be written, or the file changes all the time.
+            EnvError: The entry cannot be written, or the file keeps changing.
         """
         path = self.path(source, kind)
         identity = Identity.of(source)
@@ -257,7 +257,7 @@ def encode(picture: np.ndarray, identity: Identity, codec: str) -> bytes:
 
 
 def label_kind(info: Mapping[str, Any]) -> str:
-    """Return the kind of a sample's label: read by another table it is another label."""
+    """Return the kind of a sample's label: with another table it is another label."""
     table = info["label_table"]
     parts = (table.encoding, table.train_ids.tobytes(), table.known.tobytes())
     digest = hashlib.sha256(repr(parts).encode())

@@ -51,8 +51,8 @@ class Entry:
         archives: The official archives, in the owners' names.
         anchors: The folders of the layout, below the root. Folders above them in an archive are
             dropped.
-        keep: Patterns of single files that belong into the root.
-        flat: The folder of files that an archive may hold without one, by pattern.
+        keep: Patterns of single files that belong in the root.
+        flat: The folder for files that an archive may hold without a folder, by pattern.
         source: Where to get it.
         licence: The terms that users have to accept there.
         citation: The paper.

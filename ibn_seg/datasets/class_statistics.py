@@ -67,9 +67,9 @@ def collect(
 
     Args:
         infos: Samples of `UrbanSceneDataset`.
-        path: The JSON file; it is made, and may serve several data sets.
+        path: The JSON file. It is made if missing, and may serve several data sets.
         workers: Processes.
-        progress: Called with (labels done, labels in all) after each.
+        progress: Called with (labels done, number of labels) after each.
 
     Raises:
         UserError: A label file is missing, damaged or holds unknown values, or `path` is another
@@ -100,7 +100,7 @@ def _key(info: Mapping[str, Any]) -> str:
 
 
 def _counted(infos: Sequence[Mapping], workers: int) -> Iterator[LabelStatistics]:
-    """Yield the statistics of samples in their order, in this process or in several."""
+    """Yield the statistics of samples in order, from this process or several."""
     if workers <= 1:
         yield from map(_count, infos)
         return

@@ -1,4 +1,4 @@
-"""How label files hold their values: palette and grey PNGs, 16-bit channels, panoptic segments."""
+"""Read values from label files: palette and grey PNGs, 16-bit channels, panoptic segments."""
 
 import contextlib
 import io
@@ -120,7 +120,7 @@ def explained_decoding(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _index(data: bytes, path: str | os.PathLike, segments: object) -> np.ndarray:
-    """Read a palette or 8-bit grey picture; the palette's colours do not count."""
+    """Read a palette or 8-bit grey picture; the palette's colours do not matter."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode

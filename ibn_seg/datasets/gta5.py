@@ -12,7 +12,7 @@ from ibn_seg.datasets.labels import GTA5_RAW_IDS
 from ibn_seg.datasets.splits import is_held_out, read_split
 from ibn_seg.errors import UserError
 
-# Frames of one single colour, which RobustNet's lists leave out.
+# Frames of a single colour, which RobustNet's lists leave out.
 SINGLE_COLOUR = frozenset(
     (12160, 12166, 12167, 12191, 12192, 12193, 12195, 19993, *range(12202, 12209))
 )
@@ -54,7 +54,7 @@ class GTA5Dataset(UrbanSceneDataset):
             'robustnet_train', 'robustnet_val' or 'robustnet_test' (12,388, 6,382 and 6,181).
         every: Keep every k-th frame of the split, from its first. The IBN-Net paper trains on a
             quarter of the frames.
-        defective: Keep the frames in `DEFECTIVE_FRAMES`, to reproduce work that did.
+        defective: Keep the frames in `DEFECTIVE_FRAMES`, to reproduce published work that did.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'gta5'.
 
     Raises:

@@ -33,7 +33,7 @@ class Label:
     color: tuple[int, int, int]
 
 
-# The table's raw id -1 (license plate) is left out: the official rasteriser skips negative ids, so
+# The table's raw id -1 (license plate) is left out. The official rasteriser skips negative ids, so
 # no 8-bit label file holds it.
 LABELS: tuple[Label, ...] = (
     Label("unlabeled", 255, 0, (0, 0, 0)),

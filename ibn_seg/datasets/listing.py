@@ -49,7 +49,7 @@ def is_folder(path: str | os.PathLike) -> bool:
     """Return whether a path is a folder, or a link to one.
 
     Raises:
-        UserError: The system does not let us see.
+        UserError: The system does not allow access.
     """
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
@@ -117,7 +117,7 @@ def find_spellings(folder: str | os.PathLike, pattern: str) -> list[tuple[Path, 
 
 
 def _walk(folder: str, parts: Sequence[str]) -> Iterator[_Item]:
-    """Yield all that is no folder, as far down as the pattern leads."""
+    """Yield everything that is no folder, as deep as the pattern reaches."""
     endless = parts[0] == "**"
     folders = [_Folder(folder, (), os.path.realpath(folder))]
     while folders:

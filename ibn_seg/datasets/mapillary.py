@@ -37,8 +37,8 @@ class MapillaryVistasDataset(UrbanSceneDataset):
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'mapillary-MAPPING'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`; `mapping` is not allowed, or the labels of its version
-            are not there.
+        UserError: As `UrbanSceneDataset`; or `mapping` is not allowed, or its version's labels are
+            missing.
     """
 
     TARGET = "mapillary"

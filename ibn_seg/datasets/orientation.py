@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-# Where EXIF begins in JPEG, PNG and WebP; PNG may have it behind the pixels.
+# Where EXIF begins in JPEG, PNG and WebP; PNG may have it after the pixels.
 _EXIF = (b"Exif", b"eXIf", b"EXIF")
 _TIFF = (b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112
@@ -25,7 +25,7 @@ class Turned:
     """An image that is turned or mirrored while it is loaded.
 
     Attributes:
-        size: Its width and height as it is loaded.
+        size: Its width and height after loading.
         stored: Its width and height in the file.
     """
 
@@ -72,7 +72,7 @@ def advice_on_sizes(
 
     Args:
         path: The image.
-        image: Its width and height as it was loaded.
+        image: Its width and height after loading.
         label: The label's width and height.
     """
     try:

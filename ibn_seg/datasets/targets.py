@@ -88,7 +88,7 @@ def _config(domain: str, root: str) -> dict[str, Any]:
 def check_source(
     source: str | None, evaluated: Iterable[str], key: str, trained: Iterable[str] = ()
 ) -> None:
-    """Check that a source which is not evaluated is not a misspelt domain that is.
+    """Check that a source outside the evaluated domains is no misspelling of one of them.
 
     Such a domain would count as a target. A name unlike all of them may be right.
 

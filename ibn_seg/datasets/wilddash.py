@@ -25,7 +25,7 @@ class WildDash2Dataset(UrbanSceneDataset):
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'wilddash2'.
 
     Raises:
-        UserError: As `UrbanSceneDataset`; `panoptic.json` is not what it should be.
+        UserError: As `UrbanSceneDataset`; or `panoptic.json` has unexpected content.
     """
 
     TARGET = "wilddash2"
