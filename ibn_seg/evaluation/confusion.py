@@ -60,7 +60,7 @@ def confusion_matrix(
 
     Args:
         pred: Integers 0..num_classes-1 of any shape, a numpy array or a tensor. Where `label` is
-            `ignore_index` it never matters which of 0..255 it is.
+            `ignore_index`, any value of 0..255 is allowed.
         label: Integers of the same shape, 0..num_classes-1 or `ignore_index`.
         num_classes: The number of classes C, at most 255.
         ignore_index: The label of pixels that do not count, 0..255.
@@ -166,7 +166,7 @@ def mean_present(values: np.ndarray) -> np.ndarray:
 
 
 def _pair_counts(pred: Any, label: Any) -> np.ndarray:
-    """Return how often each pair occurs, at index 256 * label + prediction; (65536,) int64."""
+    """Return the count of each pair, at index 256 * label + prediction; (65536,) int64."""
     if isinstance(pred, np.ndarray):
         return _array_counts(pred, label)
     import torch
@@ -196,7 +196,7 @@ def _array_counts(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
             _check_range(name, int(values.min()), int(values.max()))
     predictions, labels = pred.ravel(), label.ravel()
     counts = np.zeros(_VALUES**2, np.int64)
-    # In pieces that a processor's cache holds.
+    # In pieces that fit into a processor's cache.
     for start in range(0, labels.size, _PIECE):
         pairs = labels[start : start + _PIECE].astype(np.int64)
         pairs <<= 8
@@ -206,7 +206,7 @@ def _array_counts(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def _check_range(name: str, low: int, high: int) -> None:
-    """Raise for values beyond 8 bits, which would be counted as another pair."""
+    """Raise for values beyond 8 bits, which would count as another pair."""
     if low < 0 or high >= _VALUES:
         raise UserError(f"{name} value {low if low < 0 else high}", "allowed: 0..255")
 

@@ -92,13 +92,13 @@ class MultiDomainIoU(BaseMetric):
         return names
 
     def check_sample(self, sample: Any) -> None:
-        """Check a sample of the data set, before the network has predicted anything.
+        """Check a sample of the data set before the network predicts anything.
 
         Args:
             sample: mmseg's `SegDataSample`.
 
         Raises:
-            UserError: It does not say its domain, or has no ground truth.
+            UserError: It does not name its domain, or has no ground truth.
         """
         self._domain_of({**dict.fromkeys(sample.all_keys()), **sample.metainfo})
 
@@ -121,7 +121,7 @@ class MultiDomainIoU(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Append (domain, file of the image, confusion matrix) for each sample.
 
-        One entry per sample lets mmengine drop what a distributed sampler added as padding.
+        With one entry per sample, mmengine can drop the padding of a distributed sampler.
 
         Args:
             data_batch: Not used.
@@ -157,7 +157,7 @@ class MultiDomainIoU(BaseMetric):
         return metrics | self._means(metrics)
 
     def _means(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return the mean over the targets and the gap, as far as they exist."""
+        """Return the mean over the targets and the gap, if they exist."""
         domains = list(self.domain_results)
         targets = [metrics[f"{domain}/mIoU"] for domain in domains if domain not in self.sources]
         means: dict[str, float] = {}

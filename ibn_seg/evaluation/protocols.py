@@ -1,7 +1,7 @@
 """The evaluation protocols of published tables; each number is marked with its protocol.
 
-A protocol sets the image size that the network sees for each target, whether labels are resized
-too, and which classes count. It also sets whether images are seen whole or in windows. By default,
+A protocol sets the image size that the network sees for each target, and whether labels are resized
+too. It sets which classes count, and whether images are seen whole or in windows. By default,
 images and labels have their native size.
 
 Each setting is marked: [V] read in the named source, [M] recalled, [C] chosen by us because the

@@ -136,7 +136,7 @@ def read_confusions(
 
 
 def read_step(path: str | os.PathLike) -> int:
-    """Return only the training iterations of the weights that a file is of.
+    """Return only the training iterations of a file's weights.
 
     Raises:
         UserError: As in `read_confusions`.
@@ -189,7 +189,7 @@ def confusions_of(
 def image_names(
     paths: Sequence[str | os.PathLike | None], roots: Sequence[str | os.PathLike] = ()
 ) -> tuple[str, ...]:
-    """Return names of images that are the same wherever the data lie.
+    """Return names of images that do not depend on where the data lie.
 
     Args:
         paths: Their files, or None for an unknown file.
@@ -203,7 +203,7 @@ def image_names(
     known.sort(key=lambda root: len(root.parts), reverse=True)
     files = [None if path is None else PurePath(path) for path in paths]
     strays = [file for file in files if file is not None and _home(file, known) is None]
-    # Nothing holds absolute and relative paths both.
+    # No folder holds both absolute and relative paths.
     for absolute in (True, False):
         folders = [str(file.parent) for file in strays if file.is_absolute() == absolute]
         if folders:
@@ -216,7 +216,7 @@ def image_names(
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.ndarray]]]:
-    """Yield header and arrays of a file; whatever damage shows meanwhile is one `UserError`."""
+    """Yield header and arrays of a file; damage that shows in between is one `UserError`."""
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file", _AGAIN)
     if not zipfile.is_zipfile(path):
