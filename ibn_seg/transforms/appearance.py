@@ -1,4 +1,4 @@
-"""Changes of appearance: drawn by the data worker, applied there or on the network's device."""
+"""Appearance changes: drawn by the data worker, applied there or on the network's device."""
 
 import abc
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ class AppearanceTransform(BaseTransform):
 
     @abc.abstractmethod
     def draw(self) -> list[Operation]:
-        """Draw from numpy's global generator what is done to one image, in its order."""
+        """Draw an image's changes from numpy's global generator, in order."""
 
     @abc.abstractmethod
     def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
-        """Return an (H, W, 3) uint8 BGR image after an operation that was drawn."""
+        """Return an (H, W, 3) uint8 BGR image after a drawn operation."""
 
     def transform(self, results: dict) -> dict:
         """Change `results['img']`, or add the change to the record."""
@@ -72,7 +72,7 @@ def check_pair(owner: str, name: str, pair: Sequence[float]) -> None:
 
 
 def uint8_image(results: dict, owner: str) -> np.ndarray:
-    """Return `results['img']` if it is the kind of image that these transforms work on."""
+    """Return `results['img']` if these transforms can work on it."""
     image = results["img"]
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(

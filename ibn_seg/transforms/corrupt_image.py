@@ -1,4 +1,4 @@
-"""The step of a pipeline that changes the appearance of a loaded picture."""
+"""The pipeline step that corrupts a loaded picture."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ibn_seg.transforms.corruptions import check_names, check_severities, corrup
 
 @TRANSFORMS.register_module()
 class CorruptImage(BaseTransform):
-    """Change a picture by one corruption; right after `LoadImageFromFile`, labels untouched.
+    """Corrupt a picture; right after `LoadImageFromFile`, labels untouched.
 
     Random parts depend only on the seed and the picture's domain and file name, see
     `ibn_seg.transforms.corruptions.generator`.

@@ -1,4 +1,4 @@
-"""Changes of a picture's appearance in five severities, for testing how much a network bears.
+"""Twelve image corruptions in five severities, for measuring robustness.
 
 The method is from Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261, ImageNet-C). Kamann and
 Rother (CVPR 2020, arXiv:1908.05005) brought it to Cityscapes. Each corruption has five severities,
@@ -55,7 +55,7 @@ def corrupt(image: np.ndarray, name: str, severity: int, rng: np.random.Generato
         image: (H, W, 3) uint8 RGB, not changed.
         name: A key of `CORRUPTIONS`.
         severity: 1 to 5.
-        rng: Where noise and directions come from, see `generator`.
+        rng: The source of noise and directions, see `generator`.
 
     Returns:
         (H, W, 3) uint8 RGB, rounded and cut off at 0 and 255.
@@ -85,7 +85,7 @@ def generator(seed: int, name: str, picture: str) -> np.random.Generator:
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of corruptions; without any, all of them.
+    """Return the given names of corruptions, or all if there are none.
 
     Raises:
         UserError: One is not in the table, or is given twice.
@@ -98,7 +98,7 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_severities(severities: Iterable[int]) -> tuple[int, ...]:
-    """Return severities in rising order; without any, all five.
+    """Return the given severities in rising order, or all five if there are none.
 
     Raises:
         UserError: One is not from 1 to 5, or is given twice.
@@ -118,7 +118,7 @@ def _each_once(what: str, values: tuple) -> tuple:
 
 
 def _as_pixels(change: Callable[..., torch.Tensor]) -> Callable:
-    """Return a change of the ImageNet tests as one of a single picture."""
+    """Return a change of the ImageNet tests in the form for a single picture."""
 
     def apply(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
@@ -128,7 +128,7 @@ def _as_pixels(change: Callable[..., torch.Tensor]) -> Callable:
 
 
 def _brightness(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Raise the value of hue, saturation and value by a share of its range."""
+    """Raise the V of HSV by a share of its range."""
     hsv = cv2.cvtColor(image.astype(np.float32) / 255.0, cv2.COLOR_RGB2HSV)
     hsv[..., 2] = np.minimum(hsv[..., 2] + np.float32(share), 1.0)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * np.float32(255.0)
@@ -141,7 +141,7 @@ def _gamma(image: np.ndarray, exponent: float, rng: np.random.Generator) -> np.n
 
 
 def _haze(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Lay a veil over the picture: Koschmieder's law at one depth for all pixels."""
+    """Lay haze over the picture: Koschmieder's law at one depth for all pixels."""
     table = np.rint(np.arange(256) * (1.0 - share) + _AIRLIGHT * share).astype(np.uint8)
     return cv2.LUT(image, table)
 
@@ -155,7 +155,7 @@ def _gaussian_noise(image: np.ndarray, share: float, rng: np.random.Generator) -
 
 
 def _shot_noise(image: np.ndarray, photons: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw each value from the counts of so many photons at full brightness."""
+    """Draw each value as a photon count; a full value has so many photons on average."""
     rates = np.arange(256) * (photons / 255.0)
     return rng.poisson(rates[image]) * (255.0 / photons)
 

@@ -23,7 +23,7 @@ class Uint8PhotoMetricDistortion(AppearanceTransform):
     Required and modified key: `img`, (H, W, 3) uint8 BGR.
 
     Args:
-        brightness_delta: Most that is added to or taken from all channels.
+        brightness_delta: The largest change of all channels, up or down.
         contrast_range: Lowest and highest factor of all channels.
         saturation_range: Lowest and highest factor of the saturation.
         hue_delta: Largest turn of the hue, in steps of two degrees.
@@ -55,7 +55,7 @@ class Uint8PhotoMetricDistortion(AppearanceTransform):
         self.hue_delta = hue_delta
 
     def draw(self) -> list[Operation]:
-        """Draw ('levels', table) of all channels and ('hsv', channel, table) of one of the HSV."""
+        """Draw ('levels', table) for all channels, ('hsv', channel, table) for one of HSV."""
         # The order of the draws is mmseg's.
         operations: list[Operation] = []
         table = _ramp()

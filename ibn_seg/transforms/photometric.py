@@ -98,7 +98,7 @@ def _channel(level: np.ndarray, chroma: np.ndarray, lowest: np.ndarray) -> np.nd
 
 
 def turn_table(shift: float) -> np.ndarray:
-    """Return by how many steps a rotation moves, by chroma: (256,) uint16, less one chroma."""
+    """Return the steps of a rotation by chroma, less one chroma: (256,) uint16."""
     chroma = np.arange(256)
     full = 6 * HUE_STEPS * chroma
     steps = np.rint(full * (shift % 1.0)).astype(np.int64) - HUE_STEPS * chroma
@@ -106,12 +106,12 @@ def turn_table(shift: float) -> np.ndarray:
 
 
 def blend_table(factor: float, offset: float) -> np.ndarray:
-    """Return the (256,) uint8 table of factor * value + offset, cut off as torchvision does."""
+    """Return the (256,) uint8 table of factor * value + offset, clipped as in torchvision."""
     return np.clip(factor * np.arange(256) + offset, 0, 255).astype(np.uint8)
 
 
 def exact_factor(factor: float) -> float:
-    """Return the nearest of 4,096 parts: below 16, float32 holds its products with levels."""
+    """Round to 1/4096: float32 then holds products with levels exactly, for factors below 16."""
     return round(factor * 4096) / 4096
 
 
@@ -159,7 +159,7 @@ class ColorJitter(AppearanceTransform):
         self.prob = prob
 
     def draw(self) -> list[Operation]:
-        """Draw ('brightness', 'contrast', 'saturation' or 'hue', number) of each that changes."""
+        """Draw ('brightness', 'contrast', 'saturation' or 'hue', number) for each change."""
         if np.random.random() >= self.prob:
             return []
         ranges = [
@@ -172,7 +172,7 @@ class ColorJitter(AppearanceTransform):
         return [(name, np.random.uniform(low, high)) for name, low, high in order if low < high]
 
     def apply(self, image: np.ndarray, operation: Operation) -> np.ndarray:
-        """Return the image after one of the four."""
+        """Return the image after one of the four changes."""
         adjust = {
             "brightness": adjust_brightness,
             "contrast": adjust_contrast,

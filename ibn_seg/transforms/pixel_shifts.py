@@ -53,10 +53,10 @@ APPEARANCES: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def appearance_names(given: Iterable[str]) -> tuple[str, ...]:
-    """Return names of `APPEARANCES` as the table writes them.
+    """Return names of `APPEARANCES` as the table spells them.
 
     Args:
-        given: The names, in capitals or not; without any, the baseline.
+        given: The names, in any case; without any, the baseline.
 
     Raises:
         UserError: One is not in the table, or is given twice.

@@ -187,7 +187,7 @@ class _Frame:
 
     Args:
         results: The sample.
-        load: Loads a picture as the chain does.
+        load: Loads a picture in the same way as the chain.
 
     Attributes:
         size: (H, W).
@@ -250,7 +250,7 @@ def open_frame(
         anew: Make the entries again, even if they exist.
 
     Raises:
-        UserError: A file is missing, damaged, or not of the kind.
+        UserError: A file is missing, damaged or of the wrong kind.
         EnvError: An entry cannot be written.
     """
     for key, fix in (
@@ -304,8 +304,8 @@ def resized_window(
     behind the window; outside the window its pixels may differ from the picture's.
 
     Args:
-        read: Returns the picture, with its pixels in the window (top, bottom, left, right) at
-            least.
+        read: Returns the picture; pixels are right at least in the window (top, bottom, left,
+            right).
         old: (H, W) of the picture.
         new: (width, height) of the resized picture.
         window: (top, bottom, left, right) in it.
@@ -326,7 +326,7 @@ def resized_window(
 
 
 def _source_range(begin: int, end: int, factor: float, length: int) -> tuple[int, int]:
-    """Return which of `length` source rows the rows begin..end, resized by a factor, may read."""
+    """Return which of `length` source rows are read for rows begin..end, resized by a factor."""
     return max(0, int(begin / factor) - _MARGIN), min(length, int(end / factor) + 1 + _MARGIN)
 
 

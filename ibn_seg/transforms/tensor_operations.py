@@ -1,7 +1,7 @@
 """Apply the draws of `AppearanceTransform`s in PyTorch, on any device, with OpenCV's levels.
 
-Images are (3, H, W) int32 tensors of levels 0..255, blue first. All arithmetic is whole-numbered or
-exact in its type, hence the same on every device. Nothing waits for a GPU.
+Images are (3, H, W) int32 tensors of levels 0..255, blue first. All arithmetic uses whole numbers
+or is exact in its type, so it is the same on every device. Nothing waits for a GPU.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _GREY = (3735, 19235, 9798)
 
 
 def applied(image: torch.Tensor, operations: Sequence[Operation]) -> torch.Tensor:
-    """Return an image after operations that were drawn for it.
+    """Return an image after the operations drawn for it.
 
     Args:
         image: (3, H, W) BGR levels, uint8, or whole numbers 0..255 of another type.
@@ -31,7 +31,7 @@ def applied(image: torch.Tensor, operations: Sequence[Operation]) -> torch.Tenso
         (3, H, W) of the image's type.
 
     Raises:
-        UserError: The image has not three channels, or the name of an operation is unknown.
+        UserError: The image does not have three channels, or an operation's name is unknown.
     """
     if not operations:
         return image
@@ -75,7 +75,7 @@ def _hue(image: torch.Tensor, shift: float) -> torch.Tensor:
     lowest = image.amin(0)
     chroma = image.amax(0) - lowest
     position = _circle(image, chroma) * HUE_STEPS
-    # The table begins one chroma too early, and no difference but whole circles matters.
+    # The table has one chroma less, so it is added here; whole circles do not matter.
     position += _looked_up(chroma, turn_table(shift).astype(np.int32)) + chroma * HUE_STEPS
     one = chroma * HUE_STEPS
     position = torch.where(one > 0, position.remainder((6 * one).clamp(min=1)), 0)
@@ -151,7 +151,7 @@ def _bgr_table(device: torch.device, vectors: bool) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _vector_columns(width: int) -> int:
-    """Return how many columns of a picture OpenCV converts from HSV by vectors."""
+    """Return the number of columns of a picture that OpenCV converts from HSV by vectors."""
     saturations = np.arange(256, dtype=np.uint8)[:, None]
     colors = np.stack([np.full_like(saturations, 7), saturations, saturations], axis=-1)
     by_vectors, found = (
@@ -163,7 +163,7 @@ def _vector_columns(width: int) -> int:
 
 
 def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Blur as OpenCV does 8-bit images: by whole numbers, mirrored at the borders."""
+    """Blur as OpenCV does for 8-bit images: with whole numbers, mirrored at the borders."""
     taps = gaussian_taps(sigma)
     for axis in (2, 1):
         length = image.shape[axis]
@@ -179,7 +179,7 @@ def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 def gaussian_taps(sigma: float) -> list[int]:
     """Return OpenCV's blur weights for 8-bit images, as multiples of 1/256.
 
-    They are measured: OpenCV spreads their rounding errors in a way of its own.
+    They are measured, because OpenCV spreads their rounding errors in its own way.
     """
     side = 4 * int(np.ceil(sigma)) + 2
     row = np.zeros((1, 2 * side + 1), np.uint8)
