@@ -45,7 +45,7 @@ class Interval:
         high: Upper end.
         draws: Number of draws.
         confidence: Percent of the draws that lie within.
-        undefined_draws: Draws without a value, which were left out.
+        undefined_draws: Draws without a value, which are left out.
         images_only: Whether there was one seed, so that only images were drawn. The interval then
             says nothing about other seeds.
     """
@@ -96,7 +96,7 @@ def percentile_interval(
     """Return the percentile interval of a value over the draws; NaN marks a draw without one.
 
     Raises:
-        ValueError: It has a value in no draw.
+        ValueError: No draw has a value.
     """
     defined = values[~np.isnan(values)]
     if not defined.size:
@@ -135,7 +135,7 @@ def _miou(sums: np.ndarray) -> np.ndarray:
 
 
 def _times_drawn(generator: np.random.Generator, draws: int, size: int) -> np.ndarray:
-    """Return how often each of `size` things is drawn in `size` drawings, (draws, size) float64."""
+    """Return how often each of `size` items is drawn in `size` draws, (draws, size) float64."""
     drawn = generator.integers(size, size=(draws, size))
     drawn += np.arange(draws)[:, None] * size
     return np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size).astype(float)

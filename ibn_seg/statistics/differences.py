@@ -21,7 +21,7 @@ from ibn_seg.statistics.summary import SeedSummary, summarise
 # One method: the counts of each of its training seeds.
 Runs = Mapping[int, StoredConfusions]
 
-# Below this gain of the oracle a share of it means nothing.
+# If the oracle gains less than this, a share of its gain has no meaning.
 LEAST_ORACLE_GAIN = 1.0
 
 
@@ -136,7 +136,7 @@ def paired_difference(
 
     Args:
         method: The counts of each training seed.
-        baseline: The same of the method that is compared with.
+        baseline: The same counts for the method to compare with.
         domains: The domains to average over, in the mean with equal weight.
         draws: Number of draws.
         generator_seed: Seed of the draws.
@@ -174,7 +174,7 @@ def gap_closed(
     draws: int = DRAWS,
     generator_seed: int = GENERATOR_SEED,
 ) -> GapClosed:
-    """Return the share of the oracle's gain that a method reaches, with its interval.
+    """Return the gap closed: the share of the oracle's gain that a method reaches.
 
     It is a ratio of means over the common seeds. In a mean of ratios, one seed with a weak oracle
     would dominate. There is an interval only if the oracle gains at least a point in every draw;
@@ -182,8 +182,9 @@ def gap_closed(
 
     Args:
         method: The counts of each training seed.
-        baseline: The same of the baseline of the same backbone.
-        oracle: The same of the baseline's network trained on the target's own training set.
+        baseline: The same counts for the baseline with the same backbone.
+        oracle: The same counts for the baseline's network, trained on the target's own training
+            set.
         domain: The target.
         draws: Number of draws.
         generator_seed: Seed of the draws.
@@ -227,7 +228,7 @@ def _aligned(
     on the order in which files were listed.
 
     Raises:
-        UserError: There is nothing to align, or it does not fit together.
+        UserError: There is nothing to align, or the runs do not fit together.
     """
     if not domains or not seeds:
         raise UserError("nothing to compare", "give at least one seed and one domain")

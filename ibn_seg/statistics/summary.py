@@ -45,7 +45,7 @@ class SeedSummary:
 
     @property
     def few(self) -> bool:
-        """Whether "few seeds" must be said and the range be given: at most `FEW_SEEDS`."""
+        """Whether tables must add "few seeds" and the range: at most `FEW_SEEDS`."""
         return self.n <= FEW_SEEDS
 
 

@@ -1,4 +1,4 @@
-"""The paired t-test, and how many seeds it takes to tell two methods apart."""
+"""The paired t-test, and the number of seeds needed to tell two methods apart."""
 
 import math
 import statistics
@@ -11,7 +11,7 @@ from ibn_seg.errors import EnvError
 POWER = 0.8
 ALPHA = 0.05
 MOST_SEEDS = 1000
-# Beyond these shifts the test always rejects, or never (under 1e-11) on the wrong side; SciPy's
+# Beyond these shifts the test always rejects, or never (under 1e-11) on the wrong side. SciPy's
 # distribution gives NaN there, in older versions from 7.6 on.
 _ALWAYS = 100.0
 _NEVER_BELOW = 6.0
@@ -34,7 +34,7 @@ class TTest:
 
 @dataclass(frozen=True)
 class SeedsNeeded:
-    """How many seeds tell two methods apart.
+    """The number of seeds needed to tell two methods apart.
 
     Args:
         seeds: The smallest number of paired seeds, or None for the given `reason`.
@@ -103,7 +103,7 @@ def seeds_needed(
     alpha: float = ALPHA,
     most: int = MOST_SEEDS,
 ) -> SeedsNeeded:
-    """Return the smallest number of paired seeds with which the t-test finds the difference.
+    """Return the smallest number of paired seeds for the t-test to find the difference.
 
     It assumes that mean and deviation are the true ones. From three seeds both are rough, and so is
     the result.
@@ -125,7 +125,7 @@ def seeds_needed(
     if sd == 0:
         return SeedsNeeded(2)
     effect = abs(mean) / sd
-    # Power grows with n: halving finds the first n without asking for all of them.
+    # Power grows with n, so halving finds the first n without trying all.
     if power(effect, most, alpha) < wanted:
         return SeedsNeeded(None, f"more than {most:,}")
     low, high = 2, most
