@@ -45,7 +45,7 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
 
     Args:
         results: Folder of `ibn-seg benchmark`.
-        out: The folder that stands for these results from now on. Its name is the run's name.
+        out: The folder that replaces these results from now on. Its name is the run's name.
         beside: Folder of an existing table to which the run is added, such as the folder of the
             plan's first run. A run of the same name there is replaced. Default: a table in `out`,
             with only this run.
@@ -124,7 +124,7 @@ class _Cell:
     Args:
         results: The results folder.
         row: The index's entry for the cell.
-        run: The name that its matrices get.
+        run: The name for its matrices.
     """
 
     def __init__(self, results: Path, row: Mapping[str, Any], run: str) -> None:
@@ -155,7 +155,7 @@ class _Cell:
 
     def _keep_training(self, record: Mapping[str, Any]) -> StoredConfusions:
         stored = read_confusions(self._results / self.row["confusions"])
-        # The order of the evaluation, which tables have too.
+        # The order of the evaluation; tables use it too.
         self.row["domains"] = list(stored.domains)
         light = _Light(stored)
         self.row["record"] = _brief(light.without(record))
@@ -171,7 +171,7 @@ class _Cell:
 
 
 class _Light:
-    """Takes the matrices out of the content of a result file.
+    """Extracts the matrices from the content of a result file.
 
     Args:
         stored: The counts of the training that the result belongs to: its classes and domains.
@@ -192,7 +192,7 @@ class _Light:
         return {key: self.without(one, (*path, key)) for key, one in value.items()}
 
     def _takes(self, matrix: Any, path: tuple[str, ...]) -> bool:
-        """Take a matrix that is of all classes; tell whether it was taken."""
+        """Extract a matrix that has all classes; tell whether it was extracted."""
         *place, _, domain = path
         # The name of an entry of a list is enough: 'haze 3', not 'corrupted haze 3'.
         condition = " ".join(place[1:] or place) or CLEAN
@@ -215,7 +215,7 @@ class _Light:
 
 
 def _brief(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a result without what is elsewhere, and with short curves."""
+    """Return the content of a result with short curves, without parts kept elsewhere."""
     kept = {key: value for key, value in record.items() if key not in _ELSEWHERE}
     if isinstance(kept.get("curves"), Mapping):
         points = [
@@ -228,7 +228,7 @@ def _brief(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _but(found: Mapping[str, Mapping[str, RunMatrices]], name: str) -> list[RunMatrices]:
-    """Return the matrices of all runs but one."""
+    """Return the matrices of all runs except one."""
     return [
         one for run, domains in found.items() if not run.startswith(f"{name}/")
         for one in domains.values()

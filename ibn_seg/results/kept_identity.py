@@ -15,11 +15,11 @@ _GONE = object()
 
 
 def shortened(value: Any, wholes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value as a difference to the most similar of others, or whole.
+    """Return a value as a difference to the most similar other value, or whole.
 
     Args:
         value: A value that JSON can hold.
-        wholes: The values that may be named, by name.
+        wholes: The values to which a difference may refer, by name.
     """
     forms: list[dict[str, Any]] = [{"whole": value}]
     for name, other in wholes.items():
@@ -28,15 +28,15 @@ def shortened(value: Any, wholes: Mapping[str, Any]) -> dict[str, Any]:
         gone = [at for at, new in pairs if new is _GONE]
         forms.append({"like": name, "changes": changes, "without": gone})
     best = min(forms, key=lambda form: len(json.dumps(form)))
-    # A difference that is half of the whole says less than the whole does.
+    # A difference of more than half the size is harder to read than the whole.
     return best if 2 * len(json.dumps(best)) < len(json.dumps(forms[0])) else forms[0]
 
 
 def whole(form: Mapping[str, Any], wholes: Mapping[str, Any]) -> Any:
-    """Return the value that `shortened` was given.
+    """Return the value from which `shortened` made this form.
 
     Raises:
-        UserError: It is like a value that is not there, or names what that has not.
+        UserError: It refers to a missing value, or to a missing part of a value.
     """
     if "whole" in form:
         return form["whole"]
@@ -71,7 +71,7 @@ def _differences(old: Any, new: Any, at: str) -> Iterator[tuple[str, Any]]:
 
 
 def _set(value: Any, at: str, new: Any) -> Any:
-    """Return a value with another part at a pointer; the whole has the pointer ''."""
+    """Return a value with a new part at a pointer; the pointer '' is the whole value."""
     if not at:
         return new
     keys = [key.replace("~1", "/").replace("~0", "~") for key in at.split("/")[1:]]

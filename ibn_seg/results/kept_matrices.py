@@ -107,7 +107,7 @@ def write_matrices(
     """Write matrices of runs, and their configs beside them; return the names of the files.
 
     Args:
-        folder: Where to. Other `matrices-N.npz` in it are removed.
+        folder: The folder to write to. Other `matrices-N.npz` in it are removed.
         found: The matrices. Their order is kept.
         configs: The text of a config by run.
 
@@ -162,7 +162,7 @@ def read_configs(paths: Iterable[Path]) -> dict[str, str]:
 
 
 class _Opened:
-    """Header and arrays of a file; whatever damage shows meanwhile is one `UserError`."""
+    """Header and arrays of a file; damage that shows in between is one `UserError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -197,7 +197,7 @@ class _Opened:
 
 @dataclass(frozen=True, eq=False)
 class _Packed:
-    """A set as it is written, and about how many bytes it takes."""
+    """A set in the form that is written, and its approximate size in bytes."""
 
     entry: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -205,7 +205,7 @@ class _Packed:
 
 
 def _alike(found: Iterable[RunMatrices]) -> list[list[RunMatrices]]:
-    """Return matrices in sets: of the same images, classes and labels."""
+    """Return matrices in sets with the same images, classes and labels."""
     sets: dict[tuple, list[RunMatrices]] = {}
     for one in found:
         one.check()
@@ -306,7 +306,7 @@ def _counts(
     )  # fmt: skip
     if not fits:
         raise ValueError("arrays of another shape than the header says")
-    # In order and narrow before the numbers become wide: less memory to go through.
+    # In order and narrow before the numbers become wide: less memory traffic.
     parts = np.ascontiguousarray(parts[..., list(chosen)].transpose(0, 4, 3, 1, 2))
     narrow = parts[0].astype(f"u{next(width for width in (1, 2, 4, 8) if width >= len(parts))}")
     for at, part in enumerate(parts[1:], start=1):

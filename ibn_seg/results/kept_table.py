@@ -1,4 +1,4 @@
-"""The table of kept results: `runs.jsonl`, JSON on lines, and `kept.json`, which names a run of it.
+"""The table of kept results `runs.jsonl`, and the file `kept.json` that names one of its runs.
 
 The first line says what the file is and how to read it. A line with `head` begins a run: the plan,
 versions, commit. The lines below it are its cells, with the same keys as in `benchmark.json`, and
@@ -50,7 +50,7 @@ class KeptRun:
         """Return a cell's identity, of which its id is the hash.
 
         Raises:
-            UserError: It is damaged or not there.
+            UserError: It is damaged or missing.
         """
         forms = {row["id"]: row["identity"] for row in self.rows if "identity" in row}
         if cell not in forms:
@@ -103,7 +103,7 @@ def read_table(path: Path) -> KeptTable:
         raise UserError(f"{path}: cannot be read ({error})", _AGAIN) from error
     if not text.endswith("\n"):
         raise UserError(f"{path}: cut short", _AGAIN)
-    # Not `splitlines`, which also cuts at other signs that JSON leaves as they are.
+    # Not `splitlines`, which also cuts at other characters that JSON leaves unescaped.
     lines = [_line(path, number, one) for number, one in enumerate(text[:-1].split("\n"), 1)]
     _check_format(path, lines[0])
     files = lines[0].get("matrices")
@@ -124,7 +124,7 @@ def read_table(path: Path) -> KeptTable:
 
 
 def write_pointer(folder: Path, table: Path, run: str) -> None:
-    """Write the file that makes a folder stand for a run of a table.
+    """Write the file with which a folder refers to a run of a table.
 
     Raises:
         EnvError: It cannot be written.
@@ -138,7 +138,7 @@ def write_pointer(folder: Path, table: Path, run: str) -> None:
 
 
 def read_pointer(folder: Path) -> tuple[Path, str]:
-    """Return the table and the name of the run that a folder stands for.
+    """Return the table and the name of the run to which a folder refers.
 
     Raises:
         UserError: The file is damaged or has another kind or version.

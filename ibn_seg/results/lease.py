@@ -90,7 +90,7 @@ class Lease:
 
     Args:
         path: The holder's file.
-        lease_s: Seconds that the holder promised to touch it within.
+        lease_s: The holder promises to touch it within this many seconds.
     """
 
     def __init__(self, path: Path, lease_s: float) -> None:
@@ -123,7 +123,7 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(self.lease_s / 6) and not self.lost:
-            # A store that is away for a moment is tried again.
+            # If the store is briefly unavailable, try again.
             with contextlib.suppress(OSError):
                 os.utime(self.path)
 
