@@ -54,7 +54,7 @@ class _LateRemoval(AtomicBackend):
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """mmengine's `CheckpointHook`, with the order of its steps made safe.
+    """mmengine's `CheckpointHook`, with its steps in a safe order.
 
     It writes the new checkpoint to a temporary file, renames it, and only then removes old ones. So
     a complete checkpoint always exists, even if the process is killed or the disk is full. Before
@@ -62,10 +62,10 @@ class AtomicCheckpointHook(CheckpointHook):
     and plain values, so `torch.load(weights_only=True)` reads them anywhere.
 
     Args:
-        **kwargs: As for `CheckpointHook`, which looks at some of them at the first checkpoint only.
+        **kwargs: As for `CheckpointHook`, which checks some of them only at the first checkpoint.
 
     Raises:
-        UserError: There is no such argument, or its value is not allowed.
+        UserError: An argument does not exist, or its value is not allowed.
     """
 
     def __init__(self, **kwargs: object) -> None:
@@ -86,7 +86,7 @@ class AtomicCheckpointHook(CheckpointHook):
             )  # fmt: skip
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the folder; remove what an interrupted write left."""
+        """Prepare the folder; remove the rest of an interrupted write."""
         super().before_train(runner)
         self._follow_move()
         if is_main_process():
@@ -96,8 +96,8 @@ class AtomicCheckpointHook(CheckpointHook):
     def _follow_move(self) -> None:
         """Look for the best checkpoints in this run's folder, wherever they were written.
 
-        A checkpoint names them with the folder of that time. That may be of a copy by now, from
-        which nothing may be removed.
+        A checkpoint names them with the folder of that time. That folder may now belong to a copied
+        run, from which nothing may be removed.
         """
         if getattr(self, "best_ckpt_path", None):
             self.best_ckpt_path = self._moved(self.best_ckpt_path)
@@ -108,7 +108,7 @@ class AtomicCheckpointHook(CheckpointHook):
         return os.path.join(self.out_dir, os.path.basename(path))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Turn mmengine's history objects into tensors, and leave functions of schedulers out."""
+        """Turn mmengine's history objects into tensors, and leave out functions of schedulers."""
         pack_history(checkpoint["message_hub"])
         states = checkpoint.get("param_schedulers")
         if states is not None:
@@ -142,7 +142,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 path.unlink(missing_ok=True)
 
     def _outdated(self, runner: Runner, step: int) -> list[Path]:
-        """Note `step` as kept and return the checkpoints that it makes superfluous.
+        """Note `step` as kept and return the checkpoints that are no longer needed.
 
         The list in the checkpoint itself still names them. If a run is killed before it removes
         them, it does so when it resumes.
@@ -234,14 +234,14 @@ def checkpoint_to_resume(
 def newest_checkpoint(
     work_dir: str | os.PathLike, hook: Mapping[str, Any] | None = None
 ) -> tuple[tuple[Path, dict] | None, list[str]]:
-    """Return the newest checkpoint that can be resumed from, and why newer ones cannot.
+    """Return the newest checkpoint that can be resumed, and why newer ones cannot.
 
     Args:
         work_dir: The folder of a run.
         hook: `default_hooks.checkpoint` of its config.
 
     Returns:
-        (its file, its content) or None, and one text for each file passed over.
+        (its file, its content) or None, and one text for each skipped file.
 
     Raises:
         EnvError: A folder cannot be read.
@@ -317,7 +317,7 @@ def _step_pattern(hook: Mapping[str, Any] | None) -> re.Pattern:
 def _files(folder: Path, hook: Mapping[str, Any] | None) -> list[Path]:
     """Return the files with weights in a folder; empty if there is no folder.
 
-    Some programs end their names in '.pt', as a hook's `filename_tmpl` says.
+    Some programs use the ending '.pt', as a hook's `filename_tmpl` may say.
 
     Raises:
         EnvError: It cannot be read.
@@ -351,7 +351,7 @@ def _candidates(folder: Path, noted: Path | None, hook: Mapping[str, Any] | None
 
 
 def _age(path: Path) -> int:
-    """Return when a file was written, in nanoseconds; 0 for a link that leads nowhere."""
+    """Return when a file was written, in nanoseconds; 0 for a broken link."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -359,7 +359,7 @@ def _age(path: Path) -> int:
 
 
 def _noted(work_dir: Path) -> Path | None:
-    """Return the checkpoint that `last_checkpoint` names, as it names it."""
+    """Return the checkpoint that `last_checkpoint` names, in the same spelling."""
     try:
         text = (work_dir / _NOTE).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -19,13 +19,13 @@ from ibn_seg.progress import progress_callback
 
 
 class ClassSampler(PositionSampler):
-    """Reads the statistics of a data set's labels; a subclass draws by them.
+    """Reads the statistics of a data set's labels; subclasses draw with them.
 
     Args:
         dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
-        statistics: The JSON file of the labels' statistics; it is made if need be.
-        workers: Processes that count what is missing there.
+        statistics: The JSON file of the labels' statistics; it is made if missing.
+        workers: Number of processes that count missing labels.
     """
 
     def __init__(
@@ -51,20 +51,20 @@ class ClassSampler(PositionSampler):
 class RareClassSampler(ClassSampler):
     """Rare-class sampling of DAFormer (Hoyer et al., CVPR 2022, section 3.3).
 
-    It draws a class c with probability P(c) proportional to exp((1 - f_c) / temperature), where f_c
-    is the class's share of all labelled pixels. Then it draws one of the images with more than
-    `min_pixels` of the class. Then it draws crops of the image, ten more at most, until one shows
-    more than `min_crop_ratio * min_pixels` pixels of the class. The defaults are from DAFormer's
-    configs (recalled). A class that no image has enough of is never drawn.
+    It draws a class c with probability P(c) proportional to exp((1 - f_c) / temperature). f_c is
+    the class's share of all labelled pixels. Then it draws one of the images with more than
+    `min_pixels` of the class. Then it draws crops of the image until one shows more than
+    `min_crop_ratio * min_pixels` pixels of the class, ten more at most. The defaults are from
+    DAFormer's configs (recalled). A class that no image has enough of is never drawn.
 
     Args:
         dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
-        statistics: The JSON file of the labels' statistics; it is made if need be.
-        temperature: Over 0; the larger, the more alike the classes' probabilities.
+        statistics: The JSON file of the labels' statistics; it is made if missing.
+        temperature: Over 0; a larger value makes the classes' probabilities more similar.
         min_pixels: Pixels of the class that an image must exceed.
         min_crop_ratio: Part of `min_pixels` that the crop must exceed.
-        workers: Processes that count what is missing in the file.
+        workers: Number of processes that count labels missing in the file.
 
     Raises:
         UserError: A setting is out of its range, or no image has enough pixels of any class.
@@ -114,18 +114,18 @@ class RareClassSampler(ClassSampler):
 class ClassUniformSampler(ClassSampler):
     """Class-uniform sampling, as RobustNet (Choi et al., CVPR 2021) uses it.
 
-    A share of the samples is drawn by class. All classes are equally likely; then one of the
-    class's centres of mass in tiles of 1024x1024 pixels is drawn, and a crop that holds this pixel.
-    The other samples go through all images in random order. RobustNet draws one half by class and
+    A share of the samples is drawn by class. All classes are equally likely. For the class, one of
+    its centres of mass in tiles of 1024x1024 pixels is drawn. The crop then holds this pixel. The
+    other samples go through all images in random order. RobustNet draws one half by class and
     leaves out the tiles that the image does not fill (both recalled). Here these tiles count too,
     because nearly half of a GTA5 frame lies in them.
 
     Args:
         dataset: Data sets of ibn_seg whose pipeline begins with `LoadRandomCrop`.
         seed: The seed that fixes the order.
-        statistics: The JSON file of the labels' statistics; it is made if need be.
+        statistics: The JSON file of the labels' statistics; it is made if missing.
         share: Share of the samples that are drawn by class, 0..1.
-        workers: Processes that count what is missing in the file.
+        workers: Number of processes that count labels missing in the file.
 
     Raises:
         UserError: A setting is out of its range, or the labels show no class.
@@ -184,7 +184,7 @@ def rare_class_probabilities(
 
 
 def _collected(infos: Sequence[dict], path: Path, workers: int) -> list[LabelStatistics]:
-    """Return the statistics; the first process counts, the others read what it wrote."""
+    """Return the statistics; the first process counts, the others read its file."""
     if is_main_process():
         with progress_callback("classes") as progress:
             collect(infos, path, workers, progress)

@@ -1,4 +1,4 @@
-"""Whether what transforms leave to the network's device is going to be done there."""
+"""Check that changes which transforms leave to the network's device are made there."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ def check_deferred(dataset: Any, model: nn.Module) -> None:
     Otherwise samples would be changed in another order, or not at all.
 
     Args:
-        dataset: The data set, in any wrappers, built.
-        model: The model, in a wrapper for replicas or not.
+        dataset: The built data set, in any wrappers.
+        model: The model, with or without a wrapper for replicas.
 
     Raises:
         UserError: A record would be lost, or applied too late.

@@ -21,7 +21,7 @@ from ibn_seg.errors import EnvError, UserError
 Found = TypeVar("Found")
 
 _DEFAULT_PORT = "29500"
-# Where each launcher leaves rank, number of processes and rank on the node.
+# The variables in which each launcher sets rank, number of processes and rank on the node.
 _VARIABLES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
     "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
@@ -81,7 +81,7 @@ def on_main_process(look: Callable[[], Found]) -> Found:
     A rank that ended by itself would leave the others waiting for it.
 
     Args:
-        look: A function that says by `UserError` or `EnvError` what is wrong.
+        look: A function that reports problems as `UserError` or `EnvError`.
     """
     outcome: list[Any] = [None, None]
     if is_main_process():
@@ -96,7 +96,7 @@ def on_main_process(look: Callable[[], Found]) -> Found:
 
 
 def check_launched(launcher: str) -> None:
-    """Check that a process that torchrun started among others knows of them.
+    """Raise if torchrun started this process among others and no launcher is given.
 
     Without `--launcher` each process would be a separate run in the same folder. The variables of
     slurm alone prove nothing: the shell of an allocation has them too.
@@ -117,7 +117,7 @@ def check_launched(launcher: str) -> None:
 
 @contextlib.contextmanager
 def kept_thread_settings() -> Iterator[None]:
-    """Put the thread variables back, which mmengine sets to 1 in distributed runs."""
+    """Restore the thread variables, which mmengine sets to 1 in distributed runs."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     try:

@@ -1,4 +1,4 @@
-"""Does a checkpoint fit a model? If not: one line that says why."""
+"""Check whether a checkpoint fits a model; if not, one line says why."""
 
 import re
 import sys
@@ -94,11 +94,11 @@ def _misfit(
     wanted: Mapping,
     left_out: list[str],
 ) -> UserError:
-    """Return the error of weights that fit nowhere, or at several places.
+    """Return the error for weights that fit nowhere, or in several places.
 
     Args:
         path: The file.
-        prefix: Where in it the weights were looked for, '' or with a dot at its end.
+        prefix: The name below which the weights were searched, '' or ending with a dot.
         fitting: The prefixes below which everything fits.
         given: The entries below `prefix`.
         wanted: The state dict of the model.
@@ -125,7 +125,7 @@ def _misfit(
 
 
 def describe_backbone(state: Mapping[str, torch.Tensor]) -> tuple[str, str] | None:
-    """Return depth and placement of IBN of a residual network, as its keys tell them.
+    """Return depth and IBN placement of a residual network, read from its keys.
 
     Returns:
         Such as ('ResNet-50', 'IBN-a'), or None if the keys are not of a residual network.
@@ -154,7 +154,7 @@ def _placement(state: Mapping[str, torch.Tensor], keys: list[str]) -> str:
 
 
 def _kinds_differ(given: Mapping, wanted: Mapping) -> str | None:
-    """Say which depth or placement the checkpoint has, if that explains the difference."""
+    """Return the depth or placement of the checkpoint as text if it explains the difference."""
     have, need = describe_backbone(given), describe_backbone(wanted)
     if have is None or need is None:
         return None
@@ -166,7 +166,7 @@ def _kinds_differ(given: Mapping, wanted: Mapping) -> str | None:
 
 
 def _ratios_differ(given: Mapping, wanted: Mapping) -> str | None:
-    """Say which share of the channels each instance-normalises, if it is not the same."""
+    """Return both shares of instance-normalised channels as text if they differ."""
     have, need = instance_share(given), instance_share(wanted)
     if have is None or need is None or have == need:
         return None
@@ -174,7 +174,7 @@ def _ratios_differ(given: Mapping, wanted: Mapping) -> str | None:
 
 
 def _heads_differ(reshaped: list[str], given: Mapping, wanted: Mapping) -> str | None:
-    """Say how many classes each has, if classifiers are all that is of another shape."""
+    """Return both numbers of classes as text if only classifiers have another shape."""
     if not reshaped or not all(re.search(r"\bconv_seg\.(weight|bias)$", key) for key in reshaped):
         return None
     have, need = (len(state[reshaped[0]]) for state in (given, wanted))

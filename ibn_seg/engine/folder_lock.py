@@ -1,4 +1,4 @@
-"""One training at a time in a work dir.
+"""Allow one training at a time in a work dir.
 
 The system itself holds the lock: a record lock on a file in the folder. It ends with its process,
 however that ends, and data workers do not inherit it. NFS passes such locks between machines,
@@ -31,7 +31,7 @@ _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVA
 
 @contextlib.contextmanager
 def folder_lock(work_dir: str | os.PathLike) -> Iterator[None]:
-    """Hold the lock of a work dir for the block, by the first rank.
+    """Hold the lock of a work dir during the block, on the first rank.
 
     If neither the system nor the file system has such locks, no lock is held.
 
@@ -93,7 +93,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _holder(handle: int) -> str:
-    """Return who holds the lock, as its file says."""
+    """Return the holder of the lock, from its file."""
     try:
         holder = json.loads(os.pread(handle, 1000, 0))
         return f" (process {holder['pid']} on {holder['host']})"

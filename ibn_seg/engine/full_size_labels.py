@@ -1,4 +1,4 @@
-"""Labels at full size from a segmentor of mmseg, without its logits at full size."""
+"""Full-size labels from an mmseg segmentor, without full-size logits."""
 
 import contextlib
 import sys
@@ -33,7 +33,7 @@ _PREDICT_MODULES = tuple(
 # above theirs: smaller outputs need little memory, and their classes are upsampled together.
 _FEW_CLASSES = 3
 _SMALL_OUTPUT = 512
-# Hooks of mmengine that look at every batch but not at what was predicted.
+# Hooks of mmengine that look at every batch but not at the predictions.
 _INDIFFERENT = (IterTimerHook, LoggerHook)
 
 
@@ -70,7 +70,7 @@ class LabelsOnlyHook(Hook):
         self.close()
 
     def close(self) -> None:
-        """Leave the network as it was, also when the run was interrupted."""
+        """Restore the network, also after an interrupted run."""
         self._active.close()
 
     def _begin(self, runner: Runner, stage: str, evaluator: Any) -> None:
@@ -83,14 +83,14 @@ class LabelsOnlyHook(Hook):
 
 
 def _looks_at_outputs(hook: Hook, stage: str) -> bool:
-    """Tell whether a hook may read what was predicted for a batch."""
+    """Tell whether a hook may read the predictions of a batch."""
     methods = (f"after_{stage}_iter", "_after_iter")
     own = any(getattr(type(hook), name) is not getattr(Hook, name) for name in methods)
     return own and type(hook) not in _INDIFFERENT
 
 
 def can_skip_logits(network: nn.Module) -> bool:
-    """Tell whether `labels_only` knows how a network comes to its labels."""
+    """Tell whether `labels_only` can reproduce how a network computes its labels."""
     # A segmentor of mmseg cannot exist before its module; importing it takes seconds.
     if "mmseg.models.segmentors" not in sys.modules:
         return False
@@ -108,13 +108,13 @@ def can_skip_logits(network: nn.Module) -> bool:
 
 
 def _last_head(network: nn.Module) -> nn.Module:
-    """Return the decode head that counts: the last one of a cascade."""
+    """Return the decode head that gives the prediction: the last one of a cascade."""
     head = network.decode_head
     return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 def _defined_in(module: nn.Module, methods: Sequence[str], modules: Sequence[str]) -> bool:
-    """Tell whether an object has all of some methods, unchanged, from some modules."""
+    """Tell whether an object has all given methods, unchanged, from given modules."""
     found = [getattr(type(module), name, None) for name in methods]
     return not set(methods) & set(vars(module)) and all(
         getattr(method, "__module__", None) in modules for method in found
@@ -163,7 +163,7 @@ class _SmallLogits:
     Args:
         logits: (N, C, h, w).
         metas: The metainfo of the N samples.
-        upsample: The head's `predict_by_feat`, which treats every channel alike.
+        upsample: The head's `predict_by_feat`, which treats every channel the same.
     """
 
     def __init__(self, logits: Tensor, metas: Sequence[Mapping], upsample: Any) -> None:
@@ -175,7 +175,7 @@ class _SmallLogits:
 
     def by_class(self, sample: slice) -> bool:
         """Tell whether the labels of a sample can be found class by class, with the same result."""
-        # A GPU has the memory and would wait for many small steps.
+        # A GPU has enough memory, and many small steps would slow it down.
         if self.logits.is_cuda or self.logits.shape[1] <= _FEW_CLASSES:
             return False
         # The argmax of NaN and infinity follows other rules.
@@ -187,7 +187,7 @@ class _SmallLogits:
         best = next(planes)
         labels = torch.zeros_like(best, dtype=torch.uint8)
         for label, values in enumerate(planes, start=1):
-            # Of equal logits the first counts, as for argmax, which is slower over channels.
+            # For equal logits the first class counts, as in argmax, which is slower over channels.
             labels.masked_fill_(values > best, label)
             best = torch.maximum(best, values)
         return labels[0]

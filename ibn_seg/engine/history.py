@@ -1,4 +1,4 @@
-"""Training history in checkpoints: ours hold plain values, mmengine's become readable."""
+"""Training history in checkpoints: ours use plain values; mmengine's are made readable."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def pack_history(message_hub: dict) -> None:
 
 
 def unpack_history(message_hub: dict) -> None:
-    """Undo `pack_history`, in place; the state of another program is left as it is."""
+    """Undo `pack_history`, in place; other programs' state stays as it is."""
     for key, packed in message_hub.pop("history", {}).items():
         message_hub["log_scalars"][key] = HistoryBuffer(
             packed["values"].cpu().numpy(), packed["counts"].cpu().numpy(), packed["max_length"]

@@ -18,7 +18,7 @@ _INTERVAL_S = 1.0
 
 @HOOKS.register_module()
 class LeaseHook(Hook):
-    """Stop as soon as another worker holds the cell; before anything is written, look again.
+    """Stop once another worker holds the cell; check again before anything is written.
 
     The environment variable IBN_SEG_LEASE names the holder's file (`ibn_seg.results.lease`).
     Without it the hook does nothing, so a cell's config can be trained on its own.
@@ -34,7 +34,7 @@ class LeaseHook(Hook):
         self._noted = False
 
     def before_run(self, runner: Runner) -> None:
-        """Note in the lock's log that a training or a measurement begins."""
+        """Write to the lock's log that a training or a measurement begins."""
         self._check()
         if self._path is not None and not self._noted and is_main_process():
             event = "train" if runner.cfg.get("train_cfg") else "measure"
@@ -42,7 +42,7 @@ class LeaseHook(Hook):
         self._noted = True
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Look now and then; a process that was stopped for long looks at once."""
+        """Check from time to time; a process that was stopped for long checks at once."""
         self._check_sometimes()
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: iterations numbered from the seed, exact and immediate resume."""
+"""The training loop: iterations numbered from the seed, with exact and immediate resume."""
 
 import bisect
 import numbers
@@ -38,7 +38,7 @@ class SeededIterLoop(BaseLoop):
         runner: The runner.
         dataloader: The config of the training data loader.
         max_iters: Iterations to train.
-        val_begin: The first iteration after which there may be a validation.
+        val_begin: The first iteration after which validation may run.
         val_interval: Iterations between validations; the last iteration is always validated.
         dynamic_intervals: (iteration, val_interval) pairs that apply from that iteration on.
 
@@ -57,7 +57,7 @@ class SeededIterLoop(BaseLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, by_position(dataloader, runner.seed))
-        # Our own runner does so for every loop; mmseg's tools have this loop with mmengine's.
+        # Our own runner does so for every loop; mmseg's tools use this loop with mmengine's runner.
         check_deferred(self.dataloader.dataset, runner.model)
         self._max_iters = int(_number("max_iters", max_iters, 1))
         self._epoch = 0
@@ -114,7 +114,7 @@ class SeededIterLoop(BaseLoop):
     def _batches(self) -> Iterator[Any]:
         """Start reading at the current iteration."""
         sampler, dataset = self.dataloader.sampler, self.dataloader.dataset
-        # Resuming takes the seed over from the checkpoint, after this loop was built.
+        # Resuming replaces the seed after this loop was built.
         sampler.seed = dataset.seed = self.runner.seed
         sampler.start = self._iter * self.dataloader.batch_size
         # Starting data workers draws from the global generator.

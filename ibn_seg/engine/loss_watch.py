@@ -23,7 +23,7 @@ class LossWatchHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Look at the losses of an iteration until one is no finite number."""
+        """Check the losses of an iteration until one is NaN or infinite."""
         if self._warned:
             return
         history = runner.message_hub.log_scalars

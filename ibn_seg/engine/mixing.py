@@ -1,4 +1,4 @@
-"""Several sources in one training, each with its share of the samples."""
+"""Train on several sources, each with its share of the samples."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -10,13 +10,13 @@ from torch.utils.data import Dataset
 from ibn_seg.engine.sampling import PositionSampler, members
 from ibn_seg.errors import UserError, unknown
 
-# Shares hold exactly in every so many samples, and are rounded to this.
+# Shares hold exactly in every block of so many samples, and are rounded to this.
 BLOCK = 1000
 
 
 @DATA_SAMPLERS.register_module()
 class MixedSourceSampler(PositionSampler):
-    """Draw from each member of a `MultiDomainDataset` with a share of its own.
+    """Draw from each member of a `MultiDomainDataset` with its own share.
 
     The shares hold exactly in every 1,000 samples of all ranks together. Each source has its own
     order: every sample comes once before any comes again, however large the other sources are.
@@ -59,7 +59,7 @@ class MixedSourceSampler(PositionSampler):
 def _block(counts: tuple[int, ...], seed: int, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the source of each sample of a block, and its number among that source's samples."""
     sources = np.repeat(np.arange(len(counts)), counts)
-    # Three words: no other order of this module's or of `sampling` begins from the same.
+    # Three words, so that no other order in this module or in `sampling` has the same seed.
     sources = np.random.default_rng([seed, block, len(counts)]).permutation(sources)
     places = np.empty(len(sources), np.int64)
     for source, count in enumerate(counts):
@@ -102,7 +102,7 @@ def _by_source(
 
 
 def _shares(weights: Sequence[float]) -> tuple[int, ...]:
-    """Return how many of `BLOCK` samples each source gets: rounded down, the largest rests up."""
+    """Return each source's number of `BLOCK` samples: rounded down, the largest rests up."""
     exact = np.asarray(weights, float) / np.sum(weights) * BLOCK
     counts = np.floor(exact).astype(int)
     rest = np.argsort(counts - exact, kind="stable")[: BLOCK - counts.sum()]

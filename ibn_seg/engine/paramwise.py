@@ -20,11 +20,11 @@ _READ_OF_CUSTOM = ("lr_mult", "decay_mult")
 
 
 def check_paramwise(wrapper: Mapping[str, Any]) -> None:
-    """Raise if single parameters are given settings that would have no effect.
+    """Raise if settings of single parameters would have no effect.
 
     Args:
-        wrapper: `optim_wrapper` of the config. Of another constructor than mmengine's default
-            nothing is known.
+        wrapper: `optim_wrapper` of the config. With another constructor than mmengine's default,
+            nothing is checked.
 
     Raises:
         UserError: A key is unknown.
@@ -35,11 +35,11 @@ def check_paramwise(wrapper: Mapping[str, Any]) -> None:
 
 
 def say_without_effect(runner: Runner, network: nn.Module, built: Any) -> None:
-    """Say what of `custom_keys` changes nothing: patterns that fit nowhere, and other settings.
+    """Report `custom_keys` without effect: patterns that match nothing, and unread settings.
 
     Args:
         runner: The runner, whose log gets the message.
-        network: The network that is trained, without what replicates it.
+        network: The trained network, without its wrapper for replicas.
         built: The optimiser wrapper that was built for it.
     """
     patterns = _custom_keys(_settings(runner.cfg.get("optim_wrapper")))

@@ -1,4 +1,4 @@
-"""Predictions of a test run as trainId PNGs, for evaluation by other programs."""
+"""Write predictions of a test run as trainId PNGs, for evaluation by other programs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def images_of(dataset: Any, domain: str = "") -> dict[str, str]:
 
 
 def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the names that the prediction of each image may have, below its domain's folder.
+    """Return the possible names of each image's prediction, below its domain's folder.
 
     The first one is written and all are read. It is X.png if the domain has one image X, else
     D/X.png, where D is the image's folder. If D has X.jpg and X.png, it is D/X.jpg.png. With one
@@ -58,7 +58,7 @@ def prediction_names(images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         images: Path of each image below the folder of its data set, by file, as from `images_of`.
 
     Raises:
-        UserError: Two data sets of the domain have images of the same path.
+        UserError: Two data sets of the domain have images with the same path.
     """
     spellings = {file: _spellings(PurePath(path)) for file, path in images.items()}
     levels = dict.fromkeys(images, 0)
@@ -100,7 +100,7 @@ class SavePredictionsHook(Hook):
         self._names: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def before_test(self, runner: Runner) -> None:
-        """Forget the names of an earlier test, which may have been of other data."""
+        """Forget the names of an earlier test, which may have used other data."""
         self._names.clear()
 
     def after_test_iter(

@@ -1,4 +1,4 @@
-"""Progress of training, validation and testing on the terminal, with the time that is left."""
+"""Show progress of training, validation and testing on the terminal, with the time left."""
 
 import sys
 import time
@@ -43,7 +43,7 @@ class ProgressHook(Hook):
         self._shown = is_main_process()
 
     def before_train(self, runner: Runner) -> None:
-        """Show the bar, from the iteration that a resumed run begins with."""
+        """Show the bar, starting at the iteration of a resumed run."""
         self._begin("train", runner.max_iters, runner.iter)
 
     def after_train_iter(
@@ -86,12 +86,12 @@ class ProgressHook(Hook):
         self._advance("test", batch_idx + 1, len(runner.test_dataloader))
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Take the bar down and say the mIoU of each domain."""
+        """Remove the bar and print the mIoU of each domain."""
         self._end("test")
         self._say(f"test: {_miou(metrics)}")
 
     def close(self) -> None:
-        """Take everything down, also when the run was interrupted."""
+        """Remove all bars, also when the run was interrupted."""
         for stage in list(self._begun):
             self._end(stage)
 
@@ -138,7 +138,7 @@ class ProgressHook(Hook):
 
 
 class BatchCallbackHook(Hook):
-    """Tell a function after each batch of any test how many were done so far.
+    """Tell a function after each batch of any test how many are done.
 
     Args:
         callback: Takes the number of batches.

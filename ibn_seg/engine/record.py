@@ -27,7 +27,7 @@ _CURVE_POINTS = 1000
 
 @HOOKS.register_module()
 class RunRecordHook(Hook):
-    """Keep all validations, the time and the memory of a run over interruptions.
+    """Keep all validations, the time and the memory of a run across interruptions.
 
     Every validation is written to `WORK_DIR/validations.json` when it ends. So none is repeated or
     lost if the process is killed. The confusion matrices per image of the last validation, and of a
@@ -40,7 +40,7 @@ class RunRecordHook(Hook):
             matrices per image, which later validations replace, or None.
         resumed_at: The iterations at which the run was resumed.
         changed: Settings that differ from the config with which the resumed run began.
-        resumed_with: "iter" and "changed" of every resumption for which that is not empty.
+        resumed_with: "iter" and "changed" of every resumption with changes.
     """
 
     # Before checkpoints and before progress.
@@ -59,7 +59,7 @@ class RunRecordHook(Hook):
 
     @property
     def wall_time_s(self) -> float:
-        """Seconds of this process and of the earlier ones that the run was resumed from."""
+        """Seconds of this process and of the earlier ones of a resumed run."""
         return self._earlier["wall_time_s"] + time.monotonic() - self._started
 
     @property
@@ -68,11 +68,11 @@ class RunRecordHook(Hook):
         return max(self._earlier["peak_memory_mib"], peak_memory_mib())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep the record until it is known whether the run is resumed."""
+        """Keep the record until it is clear whether the run is resumed."""
         self._loaded = checkpoint.get("meta", {}).get("run", {})
 
     def before_train(self, runner: Runner) -> None:
-        """Go on with the record of the run, or begin a new one."""
+        """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
         if runner.iter == 0:
             self.validations = []
@@ -197,9 +197,9 @@ def _data_roots(dataset: Any) -> list[str]:
 
 
 def training_images(dataset: Any) -> list[str] | None:
-    """Return names of a data set's images that are the same wherever the data lie.
+    """Return names of a data set's images that do not depend on where the data lie.
 
-    Several data sets in one need not have images of different names.
+    Several data sets in one may have images with the same name.
 
     Args:
         dataset: Data sets below wrappers and concatenations.
@@ -234,7 +234,7 @@ def _read(path: Path, runner: Runner) -> list[dict]:
     """Return the recorded validations of a resumed run.
 
     Raises:
-        UserError: They cannot be read, and would be replaced.
+        UserError: They cannot be read, so they would be replaced.
     """
     if not path.is_file():
         runner.logger.info(

@@ -27,7 +27,7 @@ _PROGRESS = frozenset((
 # The part that is the optimiser's initial setting, for each group of parameters.
 _START = "base_values"
 _ELSEWHERE = "begin elsewhere with --work-dir, and load_from for its weights"
-# Of an optimiser's group: its parameters, and settings that change no numbers.
+# Entries of an optimiser's group that change no numbers: its parameters and some settings.
 _SPEED = frozenset(("params", "foreach", "fused", "capturable", "differentiable"))
 
 Groups = list[dict[str, Any]]
@@ -130,7 +130,7 @@ def _check(runner: Runner, checkpoint: Any, planned: Mapping[str, Groups], filen
 
 
 def _check_groups(saved: Any, groups: Groups, filename: str) -> None:
-    """Raise unless a checkpoint has an optimiser's groups, with the same kinds of settings."""
+    """Raise unless a checkpoint has this optimiser's groups, with as many parameters."""
     before = saved.get("param_groups") if isinstance(saved, Mapping) else None
     if before is None:
         raise UserError(f"{filename}: holds no state of this optimiser", _ELSEWHERE)
@@ -144,7 +144,7 @@ def _check_groups(saved: Any, groups: Groups, filename: str) -> None:
 
 
 def _take_seed(runner: Runner, seed: int | None) -> None:
-    """Go on with the seed of the checkpoint, whatever the config says."""
+    """Use the seed of the checkpoint, whatever the config says."""
     if seed is not None and seed != runner._randomness_cfg.get("seed"):
         runner._randomness_cfg.update(seed=seed)
         runner.set_randomness(**runner._randomness_cfg)
@@ -271,7 +271,7 @@ def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> Non
     """Bring new schedulers to their state after so many iterations.
 
     Raises:
-        UserError: One depends on the scores of the run, or ends before that.
+        UserError: A scheduler depends on the scores of the run, or ends before that.
     """
     schedulers = all_schedulers(runner.param_schedulers)
     if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
@@ -283,7 +283,7 @@ def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> Non
     by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
     every = max(1, iterations // max(1, epochs))
     with warnings.catch_warnings():
-        # That no step of the optimiser came between.
+        # Ignore the warning that no step of the optimiser came between.
         warnings.simplefilter("ignore", UserWarning)
         try:
             for step in range(1, iterations + 1):

@@ -44,7 +44,7 @@ class StrictRunner(Runner):
     made without `device_ids`, and SyncBN becomes our own, which needs none.
 
     Attributes:
-        reads_samples: Whether samples for the validation are looked at before it begins.
+        reads_samples: Whether samples for the validation are checked before it begins.
     """
 
     reads_samples = True
@@ -53,7 +53,7 @@ class StrictRunner(Runner):
         with contextlib.ExitStack() as undo:
             undo.callback(self._close_log)
             super().__init__(*args, **kwargs)
-            # A runner that could not be built would keep its log file open.
+            # A runner that could not be built would leave its log file open.
             undo.pop_all()
 
     def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
@@ -75,8 +75,8 @@ class StrictRunner(Runner):
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load the weights to start from or to resume; weights that do not fit are an error.
 
-        mmengine's own method skips such weights, and unpickles whatever a URL gives. Its further
-        arguments have no effect here.
+        mmengine's own method skips such weights, and unpickles anything that a URL gives. Its
+        further arguments have no effect here.
         """
         # To resume, the whole checkpoint is needed; to start, only its weights.
         checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
@@ -190,7 +190,7 @@ class StrictRunner(Runner):
         gc.collect()
 
     def _close_log(self) -> None:
-        """Close the log file, if it was opened, and let the logger write nowhere."""
+        """Close the log file, if it was opened, and detach the logger from it."""
         logger = getattr(self, "logger", None)
         for handler in list(logger.handlers) if logger else ():
             handler.close()

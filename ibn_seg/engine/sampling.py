@@ -37,10 +37,10 @@ class PositionSampler(Sampler):
     Args:
         dataset: The data set; only its length is used.
         seed: The seed that fixes the order.
-        shuffle: Visit the samples in a new random order every epoch, else in their own.
+        shuffle: Visit the samples in a new random order every epoch, else in the data set's order.
 
     Attributes:
-        start: How many samples of this rank are skipped.
+        start: Number of samples of this rank to skip.
 
     Raises:
         UserError: There is no sample.

@@ -86,7 +86,7 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
         now: The same for this one.
 
     Returns:
-        'KEY BEFORE -> AFTER' each; empty if nothing is known of the earlier run.
+        'KEY BEFORE -> AFTER' for each; empty if nothing is known of the earlier run.
     """
     if not before:
         return []
@@ -113,7 +113,7 @@ def _bare(part: Any) -> Any:
 def network_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the settings that make two models different networks, as 'KEY BEFORE -> AFTER'.
 
-    Initial weights, losses, and how a network is trained and tested do not count.
+    Initial weights, losses, and settings for training and testing do not count.
 
     Args:
         before: The `model` of one config.
@@ -162,7 +162,7 @@ def optimiser_of(settings: Mapping[str, Any]) -> str | None:
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterable[str]:
-    """Yield 'KEY BEFORE -> AFTER' of every difference, as deep as the two are alike."""
+    """Yield 'KEY BEFORE -> AFTER' of every difference, down to the deepest common level."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if key not in before)]:
             where = f"{path}.{key}" if path else str(key)
@@ -180,6 +180,6 @@ def _short(value: Any) -> str:
 
 
 def join_changes(changes: list[str]) -> str:
-    """Return the first changes in one line, and how many more there are."""
+    """Return the first changes in one line, and the number of further ones."""
     rest = len(changes) - _MANY
     return ", ".join(changes[:_MANY]) + (f" and {rest} more" if rest > 0 else "")

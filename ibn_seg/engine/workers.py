@@ -37,7 +37,7 @@ class _Start:
         self.then = then
 
     def __call__(self, worker: int) -> None:
-        # This process is PyTorch's worker and nothing else, so the class is its own.
+        # This process is only PyTorch's worker, so changing the class affects nothing else.
         multiprocessing.queues.Queue._on_queue_feeder_error = _send_error
         if self.then is not None:
             self.then(worker)
