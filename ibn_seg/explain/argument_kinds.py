@@ -1,4 +1,4 @@
-"""Whether a config gives a class values of the kinds that its constructor states."""
+"""Check that a config gives a class values of the types that its constructor states."""
 
 import collections.abc
 import inspect
@@ -32,7 +32,7 @@ def wrong_kind(error: Exception, place: Place, frames: Sequence[Frame]) -> UserE
 
     Args:
         error: The error that the class raised.
-        place: The part of the config that it was built from.
+        place: The part of the config from which it was built.
         frames: The frames of the error.
     """
     if not isinstance(error, _ERRORS) or not isinstance(place.part, Mapping):
@@ -65,7 +65,7 @@ def _wanted(kind: type, name: str) -> tuple[Any, ...]:
             continue
         try:
             stated = typing.get_type_hints(base.__init__).get(name)
-        except NameError:  # it is imported for type checkers only
+        except NameError:  # its type is imported for type checkers only
             return ()
         kinds = tuple(_alternatives(stated))
         return kinds if all(one in _WORDS for one in kinds) else ()

@@ -65,7 +65,7 @@ _KINDS: tuple[tuple[tuple[type, ...], tuple[str, ...]], ...] = (
 )
 # Some objects of these types come from no part of the config. Of the other types there is one.
 _NAMED_ONLY = (Hook, BaseLoop, DataLoader, Sampler, BaseTransform)
-# `build_dataloader` is a static method, so the module tells that it is a Runner's.
+# `build_dataloader` is a static method, so only the module shows that it is a Runner's.
 _RUNNERS = ("mmengine.runner.runner", "ibn_seg.engine.runner")
 _BUILDERS = ("build_from_cfg", "build_scheduler_from_cfg")
 _RUNNER_METHOD = re.compile(r"\bRunner\.(\w+)\(\)")
@@ -89,7 +89,7 @@ class Frame:
 
     @property
     def leaf(self) -> bool:
-        """Whether it is of a library that does as it is told: Python's, PyTorch, NumPy, OpenCV."""
+        """Whether it belongs to a low-level library: Python's, PyTorch, NumPy, OpenCV."""
         package = self.module.partition(".")[0]
         return package in _TORCH or package in sys.stdlib_module_names
 
@@ -110,7 +110,7 @@ class Place:
     Attributes:
         path: Its dotted key; '' for the config as a whole.
         part: The value at that path.
-        building: Whether it was being built, else it was at work.
+        building: Whether it was being built; otherwise it was running.
         layer: The module of the network inside it that raised, by its dotted name.
         frame: The innermost frame that says so.
     """
@@ -170,7 +170,7 @@ def follow(error: BaseException, config: Mapping, roots: Sequence[str] = ()) -> 
 
 
 class Trail:
-    """Where in a config one is, frame by frame.
+    """The place in a config, followed frame by frame.
 
     Args:
         config: The whole config.
@@ -198,7 +198,7 @@ class Trail:
             self.roots = tuple(
                 f"{self.stage}_{part}" for part in ("dataloader", "cfg", "evaluator")
             )
-        # mmcv's builders of layers are functions of their own, with a registry at hand.
+        # mmcv's builders of layers are separate functions with a local registry.
         building = frame.function in _BUILDERS or "registry" in frame.locals
         if building and isinstance(frame.locals.get("cfg"), Mapping):
             self._built(frame.locals["cfg"])
@@ -212,7 +212,7 @@ class Trail:
             self._running(owner)
 
     def set(self, key: str, *, building: bool, part: Any = None, layer: str = "") -> None:
-        """Be at a key of the config."""
+        """Record a key of the config as the place."""
         path = key.format(self.stage)
         if part is None and self._has(path):
             part = look_up(self.config, path.split("."))[1]

@@ -43,7 +43,7 @@ def find_copy(
         config: The whole config.
         copy: The copy, with or without a `type`.
         roots: Keys of the config to prefer, the first most.
-        within: The key of a dict around it, which is preferred to these.
+        within: The key of a dict around it, which has priority over these.
     """
     given = copy.get("type")
     found = [
@@ -108,7 +108,7 @@ def _nearness(path: str, roots: Sequence[str], within: str = "") -> int:
 
 
 def _best(found: list[tuple]) -> tuple[str, Mapping] | None:
-    """Return the path and the dict with the highest marks; of several, the first."""
+    """Return the path and the dict with the best score; among equals, the first."""
     if not found:
         return None
     best = max(found, key=lambda one: one[:3])

@@ -24,7 +24,7 @@ _LEFT_ALONE = (StopIteration, EOFError, BrokenPipeError, ConnectionError, Permis
 
 @contextlib.contextmanager
 def explained(config: Config, *roots: str) -> Iterator[None]:
-    """Turn what is raised for a wrong config into one line that names the key.
+    """Turn errors from a wrong config into one line that names the key.
 
     Args:
         config: The config that is built or run in the block.

@@ -44,7 +44,7 @@ def labels_out_of_range(
 
 
 def _heads(config: Mapping, raised: str) -> Iterator[tuple[str, Mapping]]:
-    """Yield the heads of a config's network, that which raised first."""
+    """Yield the heads of a config's network, the head that raised first."""
     found = [
         (path, part)
         for path, part in dicts(config.get("model"), "model")

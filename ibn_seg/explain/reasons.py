@@ -41,7 +41,7 @@ def describe(error: Exception, place: Place, frames: Sequence[Frame], config: Ma
     Args:
         error: The error that was raised.
         place: The part.
-        frames: The frames of the error, the one that raised last.
+        frames: The frames of the error; the one that raised comes last.
         config: The whole config.
     """
     known = (
@@ -235,7 +235,7 @@ def _priority(frames: Sequence[Frame], config: Mapping) -> UserError | None:
 
 
 def _channels(error: Exception, place: Place) -> UserError | None:
-    """Return the line for maps of another number of channels than a layer is for."""
+    """Return the line for feature maps with another number of channels than a layer expects."""
     match = _CHANNELS.search(str(error))
     if match is None or place.building or not isinstance(place.part, Mapping):
         return None
@@ -250,7 +250,7 @@ def _channels(error: Exception, place: Place) -> UserError | None:
 
 
 def _maps(error: Exception, place: Place, last: Frame) -> UserError | None:
-    """Return the line for an `in_index` past the maps that a backbone or neck gives."""
+    """Return the line for an `in_index` beyond the feature maps of a backbone or neck."""
     maps = last.locals.get("inputs")
     if not isinstance(error, IndexError) or not isinstance(maps, (list, tuple)):
         return None

@@ -23,7 +23,7 @@ def explain_worker(error: Exception, config: Mapping, roots: Sequence[str]) -> U
     """Return the line for a transform that failed in a worker; None for ours or other errors.
 
     Args:
-        error: As PyTorch raises it in the training.
+        error: The error as PyTorch raises it in the training.
         config: The whole config.
         roots: Keys of the config that are in use.
     """
@@ -45,7 +45,7 @@ def explain_worker(error: Exception, config: Mapping, roots: Sequence[str]) -> U
 
 
 def _text(error: BaseException) -> str:
-    # The text of a KeyError is the quoted one.
+    # A KeyError's text is its quoted key.
     return str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
 
 
