@@ -1,1 +1,1 @@
-"""Registration with host frameworks: importing a module here is what registers."""
+"""Registration with host frameworks; importing a module here registers its parts."""

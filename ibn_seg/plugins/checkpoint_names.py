@@ -13,7 +13,7 @@ from ibn_seg.models.published_weights import published_url
 
 
 def resolve(checkpoint: str) -> str:
-    """Return the path or URL that the name of a checkpoint stands for.
+    """Return the path or URL behind the name of a checkpoint.
 
     Args:
         checkpoint: A path, an http(s) URL, `ibn://MODEL` for the authors' published weights of one

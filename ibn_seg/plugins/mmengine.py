@@ -35,7 +35,7 @@ _DEFAULT_INIT = (
 
 
 class ConfigBackbone:
-    """A network of ours with the arguments and the start of weights that configs expect.
+    """One of our networks, with the arguments and initial weights that configs expect.
 
     A mixin: put the class of the network and mmengine's `BaseModule` after it in the list of bases.
 
@@ -50,7 +50,7 @@ class ConfigBackbone:
             http(s) URL or a name like `ibn://resnet50_ibn_a` or `torchvision://resnet50`. The
             network may have instance norms or not (see `ibn_seg.models.weights`). It also takes an
             optional `prefix`.
-        builders: More of the network's arguments that configs cannot write.
+        builders: Further arguments of the network that configs cannot express.
         network: The other arguments of the network, among them `ibn` and `ibn_stages`.
 
     Raises:
@@ -90,10 +90,10 @@ class ConfigBackbone:
         self.init_cfg = _init_cfg(pretrained, init_cfg)
 
     def reset_parameters(self) -> None:
-        """Leave the start to `init_weights`, as mmengine does."""
+        """Leave the initial weights to `init_weights`, as mmengine does."""
 
     def init_weights(self) -> None:
-        """Start the weights as `init_cfg` says; pretrained weights fit exactly or raise."""
+        """Initialise the weights from `init_cfg`; pretrained weights fit exactly or raise."""
         if self.is_init:
             super().init_weights()  # which only warns
             return
@@ -116,7 +116,7 @@ class ConfigBackbone:
             MMLogger.get_current_instance().info(line, extra={"notice": True})
 
     def _init_replacements(self) -> None:
-        """Let layers that are not the network's own start as they say themselves."""
+        """Let layers that replace the network's own initialise themselves."""
 
 
 class ConfigResNet(ConfigBackbone):
@@ -137,7 +137,7 @@ class ConfigResNet(ConfigBackbone):
 
     Raises:
         UserError: An argument is unknown or does not fit the others.
-        EnvError: `dcn` is asked for and mmcv has no compiled operators.
+        EnvError: `dcn` is given and mmcv has no compiled operators.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class ConfigResNet(ConfigBackbone):
         super().__init__(depth, conv_cfg=conv_cfg, builders={"hooks": hooks}, **settings)
 
     def _init_replacements(self) -> None:
-        """Let plugins and deformable convolutions start as they say themselves."""
+        """Let plugins and deformable convolutions initialise themselves."""
         for block in self.blocks():
             for module in block.children():
                 if hasattr(module, "init_weights"):

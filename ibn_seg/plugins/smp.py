@@ -47,7 +47,7 @@ _PREPROCESSING = Path(__file__).with_name("smp_imagenet.json")
 
 
 class Encoder(EncoderMixin):
-    """A network of ours as smp's encoder.
+    """One of our networks as an encoder of smp.
 
     A mixin: put the class of the network after it in the list of bases. smp then sets the image's
     channels and the output stride, through `set_in_channels` and `make_dilated`.
@@ -81,7 +81,7 @@ class Encoder(EncoderMixin):
     def load_state_dict(
         self, state_dict: Mapping[str, torch.Tensor], strict: bool = True, **options: Any
     ) -> Any:
-        """Load weights; a classifier's are left out."""
+        """Load weights; leave out the classifier's."""
         start = f"{self.classifier_name}."
         weights = {key: value for key, value in state_dict.items() if not key.startswith(start)}
         return super().load_state_dict(weights, strict, **options)
@@ -138,7 +138,7 @@ def _download(repo_id: str, filename: str, **options: Any) -> str:
 
 
 def _load(source: str, **options: Any) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file from `_download`; of our models, the published ones."""
+    """Return the tensors of a file from `_download`; for our models, the published ones."""
     if not str(source).startswith(_SOURCE):
         return _load_file(source, **options)
     return published_weights(str(source).removeprefix(_SOURCE))

@@ -53,9 +53,9 @@ _FEATURES = tuple(range(_STAGES + 1))
 
 
 class TimmNetwork:
-    """A network of ours with the arguments, attributes and methods of timm's classifiers.
+    """One of our networks, with the arguments, attributes and methods of timm's classifiers.
 
-    A mixin: the class of the network follows it in the list of bases.
+    A mixin: put the class of the network after it in the list of bases.
 
     Args:
         num_classes: Classes; 0 leaves the classifier out.
@@ -90,7 +90,7 @@ class TimmNetwork:
 
         Args:
             num_classes: Its classes; 0 for none.
-            global_pool: The pooling before it. Default: as it was.
+            global_pool: The pooling before it. Default: unchanged.
         """
         if global_pool is None:
             global_pool = self.global_pool.pool_type
@@ -106,7 +106,7 @@ class TimmNetwork:
         return self._run(x)[0]
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Return logits, or with `pre_logits` what the classifier gets, of a last feature map."""
+        """Return logits from a last feature map, or with `pre_logits` the classifier's input."""
         x = self.global_pool(x)
         if self.drop_rate:
             x = functional.dropout(x, self.drop_rate, self.training)
@@ -152,12 +152,12 @@ class TimmNetwork:
         prune_norm: bool = False,
         prune_head: bool = True,
     ) -> list[int]:
-        """Take the classifier out; return which feature maps `indices` names, 0 the stem's to 4.
+        """Remove the classifier; return which feature maps `indices` selects, 0 the stem's to 4.
 
         Args:
             indices: As in `forward_intermediates`. All stages stay, so that the keys do.
             prune_norm: Without effect: these networks have no norm at their end.
-            prune_head: Whether to take the classifier out.
+            prune_head: Whether to remove the classifier.
         """
         if prune_head:
             self.reset_classifier(0)
@@ -244,7 +244,7 @@ def _indices(given: int | Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _features(model: TimmNetwork, out_indices: int | Sequence[int]) -> TimmNetwork:
-    """Let a classifier return feature maps, without its classifier; timm calls this."""
+    """Make a classifier return feature maps, without its classifier; timm calls this."""
     taken = _indices(out_indices)
     model.reset_classifier(0)
     model.returned_features = taken
@@ -263,7 +263,7 @@ def _build(
     pretrained_cfg_overlay: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> TimmNetwork:
-    """Build a model through timm's builder, the published weights through our download."""
+    """Build a model by timm's builder, with the published weights from our download."""
     overlay = dict(pretrained_cfg_overlay or {})
     if pretrained:
         source = resolve_pretrained_cfg(name, pretrained_cfg, overlay)
@@ -279,7 +279,7 @@ def _build(
         feature_cfg={"feature_cls": _features, "out_indices": _FEATURES},
         **options,
     )
-    # timm keeps what the weights came from.
+    # timm keeps the source of the weights.
     model.pretrained_cfg.pop("state_dict", None)
     return model
 
