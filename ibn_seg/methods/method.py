@@ -37,7 +37,7 @@ class Method:
     backbones: str = ""
 
     def apply(self, config: MutableMapping[str, Any]) -> None:
-        """Turn a config into one of this method, whatever it was before.
+        """Turn a config into one of this method, with any method before.
 
         Args:
             config: A config of mmengine, which is changed.
