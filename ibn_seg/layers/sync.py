@@ -171,7 +171,7 @@ def _statistics(
     """Return count, mean and biased variance of each channel over all processes.
 
     One message combines the moments of the parts around the common mean, so a large mean costs no
-    digits (Chan, Golub and LeVeque, 1979, equation 2.1).
+    digits. Source: Chan, Golub and LeVeque, 1979, equation 2.1.
     """
     dims = [0, *range(2, x.dim())]
     if x.numel():
