@@ -148,7 +148,7 @@ def last_activation(block: Block) -> Call:
     """Return the call before which variant b's norm has to run.
 
     Raises:
-        UserError: The block does not end in an addition and a call of its activation, or the norm
+        UserError: The block does not end in an addition and a call of its activation. Or the norm
             cannot be put between the two.
     """
     copied = copy.deepcopy(block.module)

@@ -95,7 +95,7 @@ def convert(
     stages: Iterable[int] | None = None,
     inplace: bool = False,
 ) -> Conversion:
-    """Turn a network with batch norms into its IBN form, whatever library it is from.
+    """Turn a network with batch norms, from any library, into its IBN form.
 
     Variant a: the first norm of every residual block of the stages becomes an `IBN`. Its instance
     norm takes the batch norm's scale and shift for its channels. The batch norm keeps the other
@@ -111,7 +111,7 @@ def convert(
     converting, because the changed norms have new parameters.
 
     Args:
-        model: A network, or a model that holds one anywhere: ResNet and its kin, HRNet, RegNet or
+        model: A network, or a model that contains one: ResNet and its kin, HRNet, RegNet or
             DenseNet from torchvision, timm, mmseg or segmentation_models_pytorch.
         variant: 'a', 'b' or another entry of `VARIANTS` (`ibn_seg/layers/placement.py`).
         ratio: Share of instance-normalised channels in an `IBN`, strictly between 0 and 1; for

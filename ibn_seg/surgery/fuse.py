@@ -219,7 +219,7 @@ def _is_relu(module: nn.Module) -> bool:
 
 
 def _planned(watched: Mapping[str, nn.Module], flow: Dataflow) -> _Plan:
-    """Decide what becomes of each norm."""
+    """Decide how each norm is changed."""
     plan = _Plan()
     before = {}
     for name, module in watched.items():
