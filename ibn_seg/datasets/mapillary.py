@@ -28,7 +28,7 @@ class MapillaryVistasDataset(UrbanSceneDataset):
 
     Labels are in `SPLIT/v1.2/labels` and `SPLIT/v2.0/labels`. In the package with only v1.2 they
     are in `SPLIT/labels`. The ids of the two versions differ. Two maps from v1.2 to the 19 classes
-    are in use and differ in 11 ids, so the mapping's name is part of the domain's name.
+    are in use and differ in 11 ids. So the mapping's name is part of the domain's name.
 
     Args:
         data_root: The folder that holds `training` and `validation`.
