@@ -4,12 +4,12 @@ The method is from Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261, ImageN
 Rother (CVPR 2020, arXiv:1908.05005) brought it to Cityscapes. Each corruption has five severities,
 and the network is trained on none of them.
 
-Strengths marked ImageNet-C are its published constants, in its units: noise and brightness as
-shares of the range, blurs in pixels for any picture size. The others are ours; their middle
-strength is the paper's if the paper has one.
+Strengths marked ImageNet-C are its published constants, in its units. Noise and brightness are
+shares of the range; blurs are in pixels for any picture size. The other strengths are ours; their
+middle one is the paper's if the paper has one.
 
-Not every picture of ImageNet-C can be reproduced bit for bit: the corruptions are written anew
-here, on 8-bit pictures, with OpenCV's filters and JPEG. Haze has one depth for the whole picture,
+Not every picture of ImageNet-C can be reproduced bit for bit. The corruptions are rewritten here
+for 8-bit pictures, with OpenCV's filters and JPEG. Haze has one depth for the whole picture,
 because a single photograph has no depth. No corruption moves objects within the picture, so labels
 stay valid.
 """

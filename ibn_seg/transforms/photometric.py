@@ -41,9 +41,9 @@ def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
     """Rotate the hue of an (H, W, 3) uint8 BGR image by `shift` turns, -0.5..0.5.
 
     A rotation keeps the levels of the highest and the lowest channel; their difference is the
-    chroma. In units of the chroma, the position on the colour circle is the hue of HSV: 0..6 from
-    red over green (2) and blue (4). Multiplied by the chroma it is a whole number that fits 16
-    bits. OpenCV's 8-bit HSV would be off by up to 12 levels; this is off by 1 at most.
+    chroma. In units of the chroma, the position on the colour circle is the hue of HSV. It runs in
+    0..6 from red over green (2) and blue (4). Multiplied by the chroma it is a whole number that
+    fits 16 bits. OpenCV's 8-bit HSV would be off by up to 12 levels; this is off by 1 at most.
     """
     rows = max(1, _STRIP // image.shape[1])
     table = turn_table(shift)

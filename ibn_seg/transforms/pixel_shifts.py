@@ -1,7 +1,7 @@
 """The appearance changes with which the paper tests its ImageNet networks.
 
 Recalled from the paper (Pan et al., arXiv:1807.09441, the table of its appearance transforms): the
-names RGB+50, R+50 and std x1.5, which act on pixel values from 0 to 255. The fourth, a transfer to
+names RGB+50, R+50 and std x1.5. They act on pixel values from 0 to 255. The fourth, a transfer to
 Monet's style, needs another network and is not included.
 
 Chosen by us, because the paper does not say it or because we do not recall it:

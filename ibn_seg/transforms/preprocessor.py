@@ -1,4 +1,4 @@
-"""The data preprocessor that applies what `AppearanceTransform`s drew; importing it loads mmseg."""
+"""A data preprocessor that applies the draws of `AppearanceTransform`s; its import loads mmseg."""
 
 from typing import Any
 

@@ -14,9 +14,9 @@ class ProtocolView(BaseTransform):
     """Resize a sample as a protocol says for its domain; after the label is loaded.
 
     If the protocol resizes labels, image and label are first brought to that size (image bicubic,
-    label nearest) and cut or padded to its square. Then only the image is brought to the network's
-    input size (bilinear). mmseg brings predictions back to `ori_shape`, which is set to the label's
-    size.
+    label nearest). They are cut or padded to its square. Then only the image is brought to the
+    network's input size (bilinear). mmseg brings predictions back to `ori_shape`, which is set to
+    the label's size.
 
     Required keys: `img`, (H, W, 3) uint8, and `target`. Modified: `img`, `gt_seg_map` if present,
     `img_shape`, `ori_shape`, `scale_factor`.
