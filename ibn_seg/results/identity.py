@@ -47,7 +47,7 @@ def counted(value: Any, path: str = "") -> Any:
         The parts that change numbers: all except `LEFT_OUT`.
 
     Raises:
-        UserError: It holds what JSON cannot.
+        UserError: It holds values that JSON cannot hold.
     """
     if isinstance(value, Mapping):
         below = {str(key): (f"{path}.{key}" if path else str(key)) for key in value}

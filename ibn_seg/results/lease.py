@@ -2,9 +2,9 @@
 
 Every holder of the lock has a numbered file, `000001`, `000002` and so on. `os.link` makes it
 whole, and only one process can make each number. The highest number is the holder, unless
-`NUMBER.released` lies beside it or its file is *stale*: not touched for as long as the holder
-promised. Another process takes over by making the next number. So the files say at every moment who
-holds the lock, and a stopped holder sees that a higher number exists.
+`NUMBER.released` lies beside it or its file is *stale*. A file is stale if it was not touched for
+as long as the holder promised. Another process takes over by making the next number. So the files
+say at every moment who holds the lock. A stopped holder sees that a higher number exists.
 
 Ages are differences of two times that the *store* gave to files (`_store_now`), so the machines'
 clocks do not matter. Designed for NFS v4, but not tested on it. There the log, and only the log,
