@@ -42,7 +42,7 @@ class AtomicBackend(LocalBackend):
 
 
 class _LateRemoval(AtomicBackend):
-    """A backend that only notes what is to be removed."""
+    """A backend that does not remove files, but notes them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 leftover.unlink(missing_ok=True)
 
     def _follow_move(self) -> None:
-        """Look for the best checkpoints in this run's folder, wherever they were written.
+        """Look for the best checkpoints in this run's folder, even if they were written elsewhere.
 
         A checkpoint names them with the folder of that time. That folder may now belong to a copied
         run, from which nothing may be removed.
@@ -187,9 +187,9 @@ def _without_functions(states: Any) -> Any:
 def find_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     """Return the newest complete checkpoint of a work dir, or None if there is none.
 
-    `last_checkpoint` names it, with two exceptions: that file is missing or damaged, or the process
-    was killed between writing a checkpoint and noting its name. Files that cannot be loaded are
-    skipped with a line on stderr.
+    `last_checkpoint` names it, with two exceptions. That file may be missing or damaged. Or the
+    process was killed between writing a checkpoint and noting its name. Files that cannot be loaded
+    are skipped with a line on stderr.
     """
     found, passed_over = newest_checkpoint(work_dir)
     for reason in passed_over:

@@ -29,7 +29,7 @@ def random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Put back what `random_state` returned."""
+    """Restore the states that `random_state` returned."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

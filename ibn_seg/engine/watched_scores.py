@@ -1,4 +1,4 @@
-"""Compare scores and sources that a config names with those that its validation will give.
+"""Compare the scores and sources that a config names with the ones its validation gives.
 
 mmengine looks up such a name at the first validation, which may be hours after the start.
 """
@@ -28,7 +28,7 @@ _OF_A_CLASS = re.compile(r"(.+)/IoU\..+")
 
 
 def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
-    """Check what a validation needs, before the first iteration.
+    """Check the requirements of a validation, before the first iteration.
 
     Names of scores are compared if every metric is known. One image of each domain is loaded if a
     metric counts by domain.
@@ -39,8 +39,8 @@ def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
         samples: Load these images.
 
     Raises:
-        UserError: A hook or a scheduler watches a score that does not exist, or a sample lacks what
-            the metric needs.
+        UserError: A hook or a scheduler watches a score that does not exist. Or a sample lacks data
+            for the metric.
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
     for metric in metrics:
