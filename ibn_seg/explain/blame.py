@@ -112,7 +112,7 @@ class Place:
         part: The value at that path.
         building: Whether it was being built; otherwise it was running.
         layer: The module of the network inside it that raised, by its dotted name.
-        frame: The innermost frame that says so.
+        frame: The innermost frame that shows this.
     """
 
     path: str
