@@ -15,7 +15,7 @@ _HEADER = """\
 
 
 def readable_list(path: str | os.PathLike | None, fix: bool) -> str | os.PathLike | None:
-    """Return the exclude list to read; None if it does not exist yet."""
+    """Return the exclude list to read; an empty file if the list is yet to be written."""
     return os.devnull if fix and path is not None and not Path(path).exists() else path
 
 
