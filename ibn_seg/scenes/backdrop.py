@@ -1,4 +1,4 @@
-"""What closes the view at the horizon: hills, a skyline, and a line of trees in every scene."""
+"""Draws the end of the view: hills, a skyline, and a line of trees in every scene."""
 
 import math
 import random

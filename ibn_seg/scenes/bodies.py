@@ -1,4 +1,4 @@
-"""What vehicles are made of: side views pulled out to a width.
+"""The bodies of vehicles: side views extruded to a width.
 
 A body is a profile of (l, y) points: l runs forwards from the rear bumper, y runs up. The profile
 goes from the lower rear corner over the top to the lower front corner. Each edge of the profile is

@@ -209,7 +209,7 @@ def _windows(
     panes = plane.rectangles(u - half, v, u + half, v + tall)
     glass = [mix((0.1, 0.13, 0.17), (0.72, 0.8, 0.88), tone) for tone in tones]
     if plane.detail < 6.0:
-        # Far windows differ too little to be told apart.
+        # The differences of far windows are too small to be seen.
         plane.paint(glass[0], panes)
         return
     kinds = (spread[np.arange(len(u)) % 64] * 3).astype(int)

@@ -164,7 +164,7 @@ def write_frames(
     """Write the frames that miss at least one file.
 
     Args:
-        frames: What to write.
+        frames: The frames to write.
         seed: Chooses the series of scenes.
         size: Width and height in pixels.
         workers: Number of processes; it does not change the files. With more than one, the calling
