@@ -52,7 +52,7 @@ def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> Non
 
     Args:
         axes: Where to draw.
-        bands: What to draw.
+        bands: The bands to draw.
         colours: Colour by number of the method; further methods start over.
     """
     for band in bands:

@@ -18,7 +18,7 @@ def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
     """Return the header of every table: selection, protocol, seeds and spread.
 
     Args:
-        board: What was read.
+        board: Everything that the leaderboard has read.
         rows: The seeds of each table row.
     """
     seeds = [tuple(some) for some in rows]

@@ -165,7 +165,7 @@ def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure
     Args:
         height: In points.
         left: Room for the labels of the vertical axis, in points.
-        bottom: Room for those of the horizontal axis, in points.
+        bottom: Room for the labels of the horizontal axis, in points.
     """
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     top, right = 8, 20  # half a tick label to the right of the last tick

@@ -41,7 +41,7 @@ class DomainScores:
 
     @property
     def labelled(self) -> frozenset[str]:
-        """The classes of the ground truth, whatever was predicted."""
+        """The classes of the ground truth, regardless of predictions."""
         return frozenset(self.iou) - frozenset(self.unlabelled)
 
 
