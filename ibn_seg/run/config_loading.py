@@ -60,7 +60,7 @@ def load_named(
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
 
     Raises:
         UserError: The config is wrong.

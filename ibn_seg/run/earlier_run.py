@@ -93,7 +93,7 @@ def set_resume(
     """Name the checkpoint that training starts from: a path or a URL.
 
     A resumed run keeps the seed of its checkpoint. A new run replaces an earlier run of the same
-    network in the folder, as mmengine does, and reports the differences on stderr.
+    network in the folder, as mmengine does. It reports the differences on stderr.
 
     Args:
         cfg: A prepared config, changed in place. If it sets both `resume` and `load_from`, that

@@ -74,7 +74,7 @@ def evaluate(
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or the launcher of the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.

@@ -53,7 +53,7 @@ def train(
         resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
             begin a new training.
         amp: Train in mixed precision; needs a GPU.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         seed: The seed. Default: the config's `randomness.seed`, else 0. A resumed run keeps the
             checkpoint's seed. Asking for another one is then an error, and a different seed in the
@@ -133,7 +133,7 @@ def test(
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
@@ -207,7 +207,7 @@ def trained_runner(
         default_folder: The folder appended to the default work dir.
         adapt: Changes the config in place, after its training part was removed.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         amp: Test in mixed precision; needs a GPU.

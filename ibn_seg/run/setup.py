@@ -264,7 +264,7 @@ def trained_network(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
 
     Returns:
