@@ -57,7 +57,7 @@ def rewrite(
     drop: Iterable[str] = (),
     weights: str | None = None,
 ) -> Rewritten:
-    """Return a config with the backbone `spec` in place of its own.
+    """Return a config with its backbone replaced by `spec`.
 
     The names of the old run are taken out too, see `replace_identity`.
 
@@ -69,8 +69,8 @@ def rewrite(
         weights: The weights that the new backbone starts from; see `choose_weights`.
 
     Raises:
-        UserError: The new backbone cannot honour an option, its feature maps differ from the old
-            ones, or it does not fit the rest of the model.
+        UserError: The new backbone cannot honour an option, or its feature maps differ from the old
+            ones. Or it does not fit the rest of the model.
     """
     config = copy.deepcopy(dict(config))
     renamed = replace_identity(config, spec)
