@@ -42,7 +42,7 @@ class Segmenter:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
             picture is processed window by window, and its labels are equal up to rounding. If a
@@ -158,7 +158,7 @@ def predict(
         source: A picture, a folder or a video.
         out: The folder for the results.
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         opacity: The share of the class colours in the overlays, between 0 and 1.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         overwrite: Predict every picture of a folder again, and replace results of another picture

@@ -116,7 +116,7 @@ def network_identity(checkpoint: str | os.PathLike, **shaping: Any) -> str:
 
     Args:
         checkpoint: The checkpoint's file.
-        **shaping: Parts of the config and options. The device is none of them.
+        **shaping: Parts of the config, and options. The device is not included.
     """
     parts = {**shaping, "version": ibn_seg.__version__, "checkpoint": sha256(checkpoint)}
     text = json.dumps(parts, sort_keys=True, default=str)

@@ -49,7 +49,7 @@ class LargeImages:
         """Return whether a picture is large and this module can make the network's labels.
 
         Args:
-            data: What the test pipeline returned.
+            data: The test pipeline's output.
         """
         if not _is_known(self._model):
             return False
@@ -62,7 +62,7 @@ class LargeImages:
         They equal the labels of mmseg's `test_step`, except for the rounding of logits.
 
         Args:
-            data: What the test pipeline returned.
+            data: The test pipeline's output.
         """
         model, head = self._model, _last_head(self._model)
         canvas = PictureInput(model.data_preprocessor, data["inputs"])
