@@ -98,7 +98,7 @@ def export(
         config: A segmentor, instead of `model`; with `checkpoint`. A path, an `ibn_seg::` name, or
             a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         opset: The version of ONNX's operators, 18 to 23.
         size: Width and height of the example that traces the network. Default: 224x224, for a
             segmentor 256x256.

@@ -146,7 +146,7 @@ class WholeImage(nn.Module):
 def classifier(
     name: str, checkpoint: str | os.PathLike | None = None, fuse: bool = False
 ) -> Subject:
-    """Return a named classifier with published weights, or with those of a checkpoint.
+    """Return a named classifier with published weights or a checkpoint's weights.
 
     Args:
         name: One of `ibn_seg.list_models()`.
@@ -181,7 +181,7 @@ def segmentor(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
