@@ -49,7 +49,7 @@ def members_of(path: Path, progress: Callable[[int, int], None] | None = None) -
 
     Raises:
         UserError: The file is not a zip or tar, or it is damaged or truncated. Or a member is a
-            link, a device or encrypted, has a path that leads out, or would unpack to far more than
+            link, a device or encrypted, or its path leads out. Or it would unpack to far more than
             the archive.
     """
     with _one_line(path):

@@ -41,7 +41,7 @@ def build_cache(
         codec: As in `FrameCache`, in place of the data sets' `cache_codec`.
         workers: Number of processes. With more than one, the calling script needs the usual `if
             __name__ == "__main__":`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         progress: Called with (frames done, frames in all) after each.
 
     Returns:
