@@ -23,8 +23,8 @@ class LabelledFolder(Dataset):
     """The pictures of a folder with one subfolder per class.
 
     Class numbers follow the order of the folder names, as in ImageNet's published weights. A sample
-    is a dict of `inputs`, the picture's RGB pixels as a uint8 tensor of (3, image_size,
-    image_size), and `labels`, the number of its class.
+    is a dict. `inputs` has the picture's RGB pixels as a uint8 tensor of (3, image_size,
+    image_size). `labels` has the number of its class.
 
     Args:
         root: The folder.
