@@ -1,4 +1,4 @@
-"""The table of analyses: a folder beside this file and a line here make an analysis.
+"""The table of analyses. An analysis is a folder beside this file and a line here.
 
 A folder NAME has
 

@@ -1,7 +1,7 @@
 """Measures how far apart two sets of pictures are in a network's features.
 
-The analysis is that of the IBN-Net paper (Pan et al., ECCV 2018, arXiv:1807.09441, section 3.1).
-Two definitions are recalled from the paper and were not read again. The feature F is the mean of a
+The analysis follows the IBN-Net paper (Pan et al., ECCV 2018, arXiv:1807.09441, section 3.1). Two
+definitions are recalled from the paper and were not read again. The feature F is the mean of a
 channel's activation over the positions of a picture. The divergence is the symmetric
 Kullback-Leibler divergence of two normal distributions, with F's mean and variance over the
 pictures.

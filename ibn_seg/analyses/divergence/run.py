@@ -103,7 +103,7 @@ def divergence(
         scenes: The settings for rendering scenes.
         seed: Decides the random halves of 'null'.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/divergence`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
         progress: Called with (step, pictures done, pictures in all).

@@ -48,7 +48,7 @@ def robustness(
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/robustness`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         quiet: Keep mmengine's log lines off the console.

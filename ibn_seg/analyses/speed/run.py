@@ -42,7 +42,7 @@ def speed(
         size: Width and height of the picture.
         seed: Seed of the picture's noise.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/speed`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
         progress: Called with (repeats done, repeats in all).

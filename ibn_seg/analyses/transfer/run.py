@@ -69,7 +69,7 @@ def transfer(
         iterations: Length of each training; the schedule stretches with it. Default: the config's.
         lr_factor: Multiplies the learning rate of the start 'source' alone. With the default 1, the
             two trainings differ in nothing but their start.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
