@@ -97,7 +97,7 @@ def list_cells(plan: Plan) -> list[Cell]:
 
     Raises:
         UserError: A config is missing, or an option does not fit it. Or two names of the plan stand
-            for the same training, or a transfer begins from a network that the plan does not train.
+            for the same training. Or a transfer begins from a network that the plan does not train.
     """
     base = base_configs(plan)
     found: dict[str, Cell] = {}

@@ -26,7 +26,7 @@ class Launcher(Protocol):
     """Runs the cells of a job until they are done or no more may be begun."""
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Begin and return. The given cells are those to run, and those that others have."""
+        """Begin and return. The given cells are the ones to run, or in the hands of others."""
 
     def alive(self) -> bool:
         """Tell whether there is something left to wait for.
@@ -74,7 +74,7 @@ class LocalLauncher:
     """Worker threads, each with one cell's processes at a time.
 
     Args:
-        job: What to run.
+        job: The job to run.
         workers: Number of cells that run at once.
     """
 
@@ -137,7 +137,7 @@ class RayLauncher:
     """One Ray task per cell, with the CPUs and the GPU share of the plan.
 
     Args:
-        job: What to run.
+        job: The job to run.
         task: Runs the cell of an id. Its imports must be available on every node.
         workers: Cells at once on a Ray that is started here; default what the machine allows.
         options: For `ray.init`, such as `address`.
@@ -199,7 +199,7 @@ class SlurmLauncher:
     The watching process submits a cell when the cells that it needs are done.
 
     Args:
-        job: What to run.
+        job: The job to run.
         task: Runs the cell of an id.
         workers: Jobs at once; default as many as the cluster allows.
         options: For `submitit.AutoExecutor.update_parameters`, such as `slurm_partition`.
@@ -259,7 +259,7 @@ def check_launcher(name: str) -> None:
     """Check that a launcher can be used here.
 
     Raises:
-        EnvError: What it needs is not installed.
+        EnvError: A package that it needs is not installed.
     """
     if name == "ray":
         _optional("ray")
@@ -284,7 +284,7 @@ def make_launcher(
 
     Raises:
         UserError: Options for a launcher that takes none.
-        EnvError: What it needs is not installed.
+        EnvError: A package that it needs is not installed.
     """
     if name == "local":
         if options:

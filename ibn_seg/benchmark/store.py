@@ -3,15 +3,15 @@
 RESULTS/benchmark.json           the index: every cell, its state, scores and files
 RESULTS/configs/ID.py            the config of a cell, as `ibn-seg train` takes it
 RESULTS/scenes/                  the plan's embedded scenes
-RESULTS/compared/                scenes in several styles, for the divergence between these
+RESULTS/compared/                scenes in several styles, to measure their divergence
 RESULTS/cells/ID/                the work dir of a cell
-RESULTS/cells/ID/result.json     what the training measured
-RESULTS/cells/ID/test.json       what the best checkpoint measured, where the plan counts that one
-RESULTS/cells/ID/ANALYSIS.json   what an analysis measured, in place of these
-RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
-RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
-RESULTS/cells/ID/output.log      what its processes printed
-RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.results.lease`
+RESULTS/cells/ID/result.json     the result of the training
+RESULTS/cells/ID/test.json       the test of the best checkpoint, if the plan selects it
+RESULTS/cells/ID/ANALYSIS.json   the result of an analysis, in place of these
+RESULTS/cells/ID/cell.json       the cell's description; with it, the cell is done
+RESULTS/cells/ID/failed.json     the failed attempts of an unfinished cell
+RESULTS/cells/ID/output.log      the output of its processes
+RESULTS/cells/ID/lock/           its worker, see `ibn_seg.results.lease`
 """
 
 import os
