@@ -96,7 +96,7 @@ def _class_lines(rows: list[dict]) -> Iterator[Row]:
 
 
 def _part_line(listing: "Listing") -> Row:
-    """Return a part's number of files, and the expected number."""
+    """Return a part's number of pairs, and remarks such as the expected number."""
     part, notes = listing.part, []
     if part.count is not None:
         about = "" if part.sure else "about "
