@@ -23,8 +23,8 @@ class FolderContent:
 
     Attributes:
         pictures: The picture files, by the names of their results.
-        refused: A line for each file that should be a picture, or folder that may hold some, that
-            cannot be read.
+        refused: A line for each unreadable file that should be a picture, and each unreadable
+            folder.
         videos: The number of videos.
         results: The number of files that are results of other calls, according to logs in the
             folder.
