@@ -1,1 +1,1 @@
-"""What is measured on trained networks: one folder each, found through one table."""
+"""Analyses of trained networks: one folder each, found through one table."""

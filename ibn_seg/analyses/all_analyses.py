@@ -1,17 +1,18 @@
-"""The table of analyses: a folder beside this file and a line here make an analysis.
+"""The table of analyses. An analysis is a folder beside this file and a line here.
 
 A folder NAME has
 
-- `__init__.py`: `ANALYSIS`, what it is called and may;
-- `options.py`: `OPTIONS`, what changes its numbers, for plans and the command line alike;
+- `__init__.py`: `ANALYSIS`, its name and abilities;
+- `options.py`: `OPTIONS`, the options that change its numbers, for plans and the command line;
 - `command.py`: the click command `NAME`, which writes NAME.json;
 - `contribution.py`: `contribution`, its part of a leaderboard;
 - `cell.py`: `check`, `lacking` and `summary`, see `Cell`.
 
-An analysis that measures no single network, as transfer, has neither `options.py` nor `cell.py`.
+An analysis that measures no single network, such as transfer, has neither `options.py` nor
+`cell.py`.
 
-Everything else in it is its own business. Plans, cells, leaderboards and `ibn-seg --help` go
-through this table alone.
+Everything else in the folder is private to it. Plans, cells, leaderboards and `ibn-seg --help` use
+this table alone.
 """
 
 import importlib
@@ -26,14 +27,16 @@ ANALYSES = ("divergence", "robustness", "speed", "transfer")
 
 @dataclass(frozen=True)
 class Analysis:
-    """An analysis as its folder declares it.
+    """An analysis, as declared by its folder.
 
     Attributes:
         name: Its command, its key in a plan and its result file without '.json'.
-        summary: What `ibn-seg --help` says.
-        measures: Whether a plan may list it under `analyses`: it measures one trained network.
-        shared: A flag and the name of a folder that all cells of a benchmark may use together.
-        keeps_memory: Whether the command is faster, and not too large, if freed memory is kept.
+        summary: Its line in `ibn-seg --help`.
+        measures: Whether it measures one trained network, so that a plan may list it under
+            `analyses`.
+        shared: A flag, and the name of a folder that all cells of a benchmark may share.
+        keeps_memory: Whether keeping freed memory makes the command faster without using too much
+            memory.
     """
 
     name: str
@@ -44,10 +47,10 @@ class Analysis:
 
 
 class Cell(Protocol):
-    """What `cell.py` of an analysis that measures one network has."""
+    """The functions in `cell.py` of an analysis that measures one network."""
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise `UserError` for an option that names what there is not."""
+        """Raise `UserError` if an option names something that does not exist."""
 
     def lacking(
         self,
@@ -55,25 +58,25 @@ class Cell(Protocol):
         domains: Mapping[str, Any],
         length: Callable[[Any], tuple[int, tuple[str, ...]]],
     ) -> Iterator[str]:
-        """Yield what a cell lacks on this machine.
+        """Yield the things that a cell lacks on this machine.
 
         Args:
             options: Its options.
             domains: The configs of the evaluated data sets by domain.
-            length: Returns the number of pictures of a data set, and what it lacks.
+            length: Returns the number of pictures of a data set, and what is missing in it.
         """
 
     def summary(self, result: Mapping[str, Any]) -> str:
-        """Return what a cell measured, in short."""
+        """Return a cell's measurements in short."""
 
 
 def analysis(name: str) -> Analysis:
-    """Return the declaration of an analysis of the table."""
+    """Return the declaration of an analysis in the table."""
     return importlib.import_module(f"ibn_seg.analyses.{name}").ANALYSIS
 
 
 def part(name: str, file: str) -> ModuleType:
-    """Return a file of an analysis' folder, such as 'cell' or 'contribution'."""
+    """Return a module of an analysis' folder, such as 'cell' or 'contribution'."""
     return importlib.import_module(f"ibn_seg.analyses.{name}.{file}")
 
 

@@ -1,4 +1,4 @@
-"""Options of an analysis: declared once, read from a plan and from the command line alike."""
+"""Options of an analysis: declared once, for plans and the command line alike."""
 
 import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ class Option(abc.ABC):
 
     Attributes:
         name: Its name in a plan and in Python.
-        help: What `--help` says.
-        default: What an absent one means.
+        help: Its text in `--help`.
+        default: Its value if it is not given.
         flag: Its name on the command line; default `--NAME` with hyphens.
-        metavar: What `--help` calls its value.
+        metavar: The name of its value in `--help`.
     """
 
     name: str
@@ -28,20 +28,20 @@ class Option(abc.ABC):
 
     @abc.abstractmethod
     def read(self, read: Reader, value: Any, key: str) -> Any:
-        """Return what a plan gives, checked.
+        """Return a plan's value, checked.
 
         Args:
             read: The reader of the plan.
-            value: What stands there.
-            key: Where, as a dotted path.
+            value: The value in the plan.
+            key: Its place, as a dotted path.
 
         Raises:
-            UserError: It is not allowed.
+            UserError: The value is not allowed.
         """
 
     @abc.abstractmethod
     def words(self, value: Any) -> list[str]:
-        """Return the words of a command line that give a value; none for what is left out."""
+        """Return a command line's words for a value; none for an omitted value."""
 
     @abc.abstractmethod
     def decorate(self, function: Callable) -> Callable:
@@ -104,12 +104,12 @@ class PictureSize(Option):
 
 @dataclass(frozen=True, kw_only=True)
 class Names(Option):
-    """Texts, none twice; none at all stands for the command's default.
+    """A list of distinct texts; an empty list stands for the command's default.
 
     Attributes:
-        example: A list as a plan gives it.
-        repeated: Whether the flag is given once for each; else they are joined by commas.
-        null: What YAML's nothing means: `null` is a name, too.
+        example: A list as in a plan.
+        repeated: Whether the flag is repeated for each text; if not, commas join the texts.
+        null: The text that YAML's null stands for, because `null` is a name, too.
     """
 
     example: str
@@ -140,10 +140,10 @@ class Names(Option):
 
 @dataclass(frozen=True, kw_only=True)
 class Grades(Option):
-    """Whole numbers of a small range, none twice; none at all stands for the command's default.
+    """A list of distinct whole numbers in a small range; empty for the command's default.
 
     Attributes:
-        kind: What one is called in messages.
+        kind: The name of one number in messages.
         allowed: The numbers.
     """
 
@@ -175,13 +175,13 @@ class Grades(Option):
 def read_options(
     options: Iterable[Option], read: Reader, given: Mapping[str, Any], key: str
 ) -> dict[str, Any]:
-    """Return every option of an analysis, those that a plan gives checked.
+    """Return every option of an analysis, with the plan's values checked.
 
     Args:
-        options: What the analysis declares.
+        options: The options that the analysis declares.
         read: The reader of the plan.
-        given: What the plan gives.
-        key: Where, as a dotted path.
+        given: The values in the plan.
+        key: Their place, as a dotted path.
 
     Raises:
         UserError: A value is not allowed.

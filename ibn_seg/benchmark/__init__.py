@@ -1,1 +1,1 @@
-"""The benchmark's plan, its cells and the folder of their results; nothing here trains."""
+"""The benchmark's plan, its cells and their results folder. Trainings run as commands."""

@@ -1,4 +1,4 @@
-"""The config of a training cell, made of the parts that a plan names."""
+"""Makes the config of a training cell from the parts that a plan names."""
 
 import contextlib
 import itertools
@@ -26,13 +26,13 @@ Base = Callable[[str, str], "Config"]
 
 @dataclass(frozen=True)
 class Network:
-    """A network of a block that is trained.
+    """A network of a block, to be trained.
 
     Attributes:
         method: Its method.
         backbone: Its backbone.
         segmentor: Its segmentor.
-        source: What it is trained on; None: as the segmentor's config says.
+        source: Its training data; None: as in the segmentor's config.
         seed: Training seed.
     """
 
@@ -44,7 +44,7 @@ class Network:
 
 
 def networks_of(block: Block) -> Iterator[Network]:
-    """Yield the networks of a block, seeds outermost."""
+    """Yield the networks of a block, with seeds in the outermost loop."""
     sources: tuple[Choice | None, ...] = block.sources or (None,)
     for seed, segmentor, backbone, source, method in itertools.product(
         block.seeds, block.segmentors, block.backbones, sources, block.methods
@@ -53,7 +53,7 @@ def networks_of(block: Block) -> Iterator[Network]:
 
 
 def base_configs(plan: Plan) -> Base:
-    """Return a function that loads a config by name, once, for a key of the plan."""
+    """Return a function that loads each config once, by name, for a key of the plan."""
     bases: dict[str, Config] = {}
 
     def base(name: str, key: str) -> "Config":
@@ -72,9 +72,9 @@ def training_config(
 
     Args:
         plan: The plan.
-        block: The block that the network is of.
+        block: The network's block.
         network: The network.
-        base: What `base_configs` returned.
+        base: The return value of `base_configs`.
         sources: The key of the plan that names the block's sources, for messages.
 
     Raises:
@@ -116,25 +116,25 @@ def training_config(
 
 
 def targets_of(plan: Plan, config: "Config") -> tuple[str, ...]:
-    """Return the names of the evaluated data sets that are no sources, in the config's order."""
+    """Return the names of the evaluated data sets except sources, in the config's order."""
     datasets = _val_datasets(plan, config)[_count_sources(config) :]
     return tuple(_domain(item) for item in datasets)
 
 
 def _domain(dataset: Mapping[str, Any]) -> str:
-    """Return what a data set's config says that it is called."""
+    """Return a data set's name, as in its config."""
     name = short_name(dataset["type"]).removeprefix("Raw").removesuffix("Dataset").lower()
     parts = (dataset.get(key) for key in ("condition", "mapping", "beta"))
     return dataset.get("target") or "-".join([name, *(str(part) for part in parts if part)])
 
 
 def _check_source(plan: Plan, config: "Config", key: str) -> None:
-    """Check that a config's source is no misspelt domain, as far as its data sets are named.
+    """Check that a config's source is not a misspelt domain, if its data sets have names.
 
     Args:
         plan: The plan.
         config: The config.
-        key: The key of the plan whose config says the source.
+        key: The key of the plan whose config names the source.
     """
     datasets = _val_datasets(plan, config)
     named = [_domain(item) for item in datasets if item.get("target") or _domain(item) in TARGETS]
@@ -143,7 +143,7 @@ def _check_source(plan: Plan, config: "Config", key: str) -> None:
 
 
 def _source_config(name: str) -> str:
-    """Return the config that trains on a source, by the name of its files."""
+    """Return the config that trains on a source, found by file name."""
     files = sorted((config_folder() / _DATASETS).glob("*_to_*.py"))
     by_name = {file.stem.partition("_to_")[0]: file for file in reversed(files)}
     if name not in by_name:
@@ -152,7 +152,7 @@ def _source_config(name: str) -> str:
 
 
 def _set_source(plan: Plan, config: "Config", data: "Config") -> None:
-    """Let a config train on the data of another; its batch size, workers and targets stay."""
+    """Let a config train on another's data; its batch size, workers and targets stay."""
     targets = _val_datasets(plan, config)[_count_sources(config) :]
     config.train_dataloader.dataset = data.train_dataloader.dataset
     config.train_dataloader.sampler = data.train_dataloader.sampler
@@ -163,14 +163,14 @@ def _set_source(plan: Plan, config: "Config", data: "Config") -> None:
 
 
 def _evaluate_on(plan: Plan, config: "Config", targets: Sequence[Mapping[str, Any]]) -> None:
-    """Let a config evaluate its sources and these targets; no source is its own target."""
+    """Let a config evaluate its sources and these targets, except targets that are sources."""
     sources = _val_datasets(plan, config)[: _count_sources(config)]
     others = [target for target in targets if target not in sources]
     config.val_dataloader.dataset.datasets = [*sources, *others]
 
 
 def _count_sources(config: "Config") -> int:
-    """Return how many of the evaluated data sets are sources; they come first."""
+    """Return the number of sources among the evaluated data sets; they come first."""
     return len(source_domains((config.get("experiment") or {}).get("source")))
 
 
@@ -180,7 +180,7 @@ def _set_targets(
     targets: tuple[str | Mapping[str, Any], ...],
     base: Base,
 ) -> None:
-    """Let a config evaluate its sources and the targets of a plan."""
+    """Let a config evaluate its sources and a plan's targets."""
     known = sorted(file.stem for file in (config_folder() / _DATASETS / "targets").glob("*.py"))
     chosen: list[Mapping[str, Any]] = []
     for index, target in enumerate(targets):
@@ -198,7 +198,7 @@ def _set_targets(
 
 
 def _val_datasets(plan: Plan, config: "Config") -> list:
-    """Return the evaluated data sets of a config, the sources first."""
+    """Return a config's evaluated data sets, sources first."""
     datasets = ((config.get("val_dataloader") or {}).get("dataset") or {}).get("datasets")
     if not datasets:
         raise UserError(
@@ -209,7 +209,7 @@ def _val_datasets(plan: Plan, config: "Config") -> list:
 
 
 def _set_schedule(plan: Plan, config: "Config", schedule: Schedule) -> None:
-    """Set the length of a training and stretch what depends on it."""
+    """Set the length of a training and stretch the schedules that depend on it."""
     with _blamed_on(plan, "schedule"):
         iterations_of(config)
         if schedule.iterations:
@@ -220,14 +220,14 @@ def _set_schedule(plan: Plan, config: "Config", schedule: Schedule) -> None:
     every = schedule.checkpoint_every or min(
         checkpoint.get("interval", 1000), iterations_of(config)
     )
-    # What a finished cell needs is its last checkpoint; the one before it is for interruptions.
+    # A finished cell needs its last checkpoint. The one before it is for interruptions.
     checkpoint |= {"interval": every, "max_keep_ckpts": 2}
     checkpoint.setdefault("type", "AtomicCheckpointHook")
     config.default_hooks = {**(config.get("default_hooks") or {}), "checkpoint": checkpoint}
 
 
 def _set_selection(plan: Plan, config: "Config", source: str) -> None:
-    """Keep the best checkpoint too where the plan counts it."""
+    """Keep the best checkpoint too if the plan selects it."""
     if plan.selection == "last":
         return
     if len(source_domains(source)) > 1:
@@ -240,7 +240,7 @@ def _set_selection(plan: Plan, config: "Config", source: str) -> None:
 
 @contextlib.contextmanager
 def _blamed_on(plan: Plan, key: str) -> Iterator[None]:
-    """Let the error of a block say which key of which plan it comes from."""
+    """Add plan and key to the error of a block."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What changes the numbers of a cell."""
+"""Collects the settings that change a cell's numbers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,12 +9,12 @@ from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import PlannedAnalysis
 from ibn_seg.results.identity import counted
 
-# Frames that old plans do not have; none of them change nothing.
+# Kinds of frames that old plans do not have. A count of 0 leaves the identity unchanged.
 _OPTIONAL_FRAMES = ("adverse_train", "adverse_val")
 
 
 def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return what changes the numbers of a config's training, without `LEFT_OUT`."""
+    """Return a config's settings that change a training's numbers, without `LEFT_OUT`."""
     return {
         "ibn_seg": ibn_seg.__version__,
         "threads": plan.threads,
@@ -27,10 +27,10 @@ def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def analysis_identity(analysis: PlannedAnalysis, plan: Plan, training: str) -> dict[str, Any]:
-    """Return what changes the numbers of an analysis of a trained network.
+    """Return the settings that change the numbers of an analysis of a trained network.
 
     Args:
-        analysis: What is measured.
+        analysis: The analysis.
         plan: The plan.
         training: Id of the cell that trains the network.
     """
@@ -44,7 +44,7 @@ def analysis_identity(analysis: PlannedAnalysis, plan: Plan, training: str) -> d
 
 
 def _frames(plan: Plan) -> dict[str, Any] | None:
-    """Return what the plan's scenes are."""
+    """Return the identity of the plan's scenes."""
     scenes = asdict(plan.scenes) if plan.scenes else None
     return scenes and {
         key: value for key, value in scenes.items() if value or key not in _OPTIONAL_FRAMES

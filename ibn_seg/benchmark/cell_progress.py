@@ -1,4 +1,4 @@
-"""The matrix on the terminal: a bar with the time left, and a line for every cell that ends."""
+"""Shows the matrix on the terminal: a bar with the time left, and a line per finished cell."""
 
 import contextlib
 import re
@@ -21,11 +21,11 @@ _STEP = re.compile(r"iter_(\d+)\.pth")
 
 
 class Board:
-    """Shows how far the cells are, by the files of the results folder alone.
+    """Shows the progress of the cells, from the files of the results folder alone.
 
     Args:
         cells: The cells of the plan.
-        store: Where their results are.
+        store: Their results.
     """
 
     def __init__(self, cells: Sequence[Cell], store: Store) -> None:
@@ -40,7 +40,7 @@ class Board:
         self._bar: Progress | None = None
 
     def __enter__(self) -> "Board":
-        """Show the bar where there is a terminal."""
+        """Show the bar if there is a terminal."""
         if sys.stderr.isatty():
             self._bar = progress_bar()
             self._bar.start()
@@ -50,12 +50,12 @@ class Board:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Take the bar down."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
 
     def update(self) -> None:
-        """Look at the files again."""
+        """Read the files again."""
         before, self._states = self._states, self._look()
         new = [
             cell for cell in self._cells
@@ -73,7 +73,7 @@ class Board:
             self._bar.update(self._task, completed=done, detail=shown + more)
 
     def _look(self) -> dict[str, str]:
-        """Return the states of the cells; what is done stays so."""
+        """Return the states of the cells; done cells are not looked up again."""
         open_cells = [cell for cell in self._cells if self._states[cell.id] != "done"]
         done = {name: "done" for name, state in self._states.items() if state == "done"}
         return self._store.states(open_cells, done)
@@ -86,7 +86,7 @@ class Board:
         return sum(state in _ENDED for state in self._states.values())
 
     def _say(self, cell: Cell, number: int) -> None:
-        """Print how a cell ended, with its number, and the time left for all."""
+        """Print a cell's number and outcome, and the time left for all cells."""
         outcome = self._outcome(cell, self._states[cell.id])
         line = f"[{number}/{len(self._cells)}] {cell.label}: {outcome}"
         left = self._seconds_left()
@@ -106,14 +106,14 @@ class Board:
         return f"{_found(cell, result)} in {_clock(result['wall_time_s'])}"
 
     def _seconds_left(self) -> float | None:
-        """Return how long the rest takes at the pace so far, None before there is one."""
+        """Return the remaining time at the pace so far; None before there is a pace."""
         shares, cost = self._shares(), self._costs.of
         gained = sum(cost(c) * (shares[c.id] - self._first[c.id]) for c in self._cells)
         left = sum(cost(c) * (1.0 - shares[c.id]) for c in self._cells)
         return (time.monotonic() - self._started) * left / gained if gained > 0 else None
 
     def _shares(self) -> dict[str, float]:
-        """Return how much of each cell is done."""
+        """Return the finished share of each cell."""
         return {
             cell.id: 1.0 if self._states[cell.id] in _ENDED
             else min(0.99, self._step(cell) / cell.iterations)
@@ -130,24 +130,24 @@ class Board:
 
 
 class _Costs:
-    """How long cells take: like finished ones of their kind, else of their task, else any."""
+    """Expected times of cells: from finished cells of the same kind, else task, else any."""
 
     def __init__(self) -> None:
         self._seconds: dict[Any, list[float]] = {}
 
     def add(self, cell: Cell, seconds: float) -> None:
-        """Take what a finished cell took."""
+        """Add the time of a finished cell."""
         for group in (cell.kind, cell.task, None):
             self._seconds.setdefault(group, []).append(seconds)
 
     def of(self, cell: Cell) -> float:
-        """Return the seconds that a cell is expected to take; 1 when nothing is known."""
+        """Return the expected seconds of a cell; 1 if nothing is known."""
         known = (self._seconds.get(group) for group in (cell.kind, cell.task, None))
         return statistics.fmean(next(filter(None, known), [1.0]))
 
 
 def _found(cell: Cell, result: Mapping[str, Any]) -> str:
-    """Return what a cell measured, in short."""
+    """Return a cell's measurements in short."""
     if cell.task != TRAINING:
         return part(cell.task, "cell").summary(result)
     scores = "  ".join(f"{name} {s['mIoU']:.2f}" for name, s in result["domains"].items())

@@ -1,4 +1,4 @@
-"""One cell: its commands in processes of their own, and the record of how these ended."""
+"""Runs one cell: its commands in separate processes, and a record of how they ended."""
 
 import os
 import signal
@@ -19,23 +19,23 @@ from ibn_seg.results.lease import VARIABLE, Lease, is_superseded
 from ibn_seg.run.result_file import last_checkpoint
 
 _POLL_S = 0.2
-# An interrupted command ends within an iteration or a validation image; then it is killed.
+# An interrupted command ends within an iteration or a validation image. Later it is killed.
 _GRACE_S = 30.0
-# The table of torchrun alone takes some thousand bytes, and each process its traceback.
+# torchrun's table alone takes some thousand bytes, and each process adds its traceback.
 _TAIL_BYTES = 64_000
 
 
 @dataclass
 class Job:
-    """What workers share.
+    """The state that workers share.
 
     Attributes:
         plan: The plan.
-        cells: Its cells, each behind what it needs.
-        store: Where results are.
-        retries: Failed cells to be tried again: their number of failures when this began.
-        limit: No more cells are begun than this; None is no limit.
-        stop: Set when everything is to end.
+        cells: Its cells, each after the cells that it needs.
+        store: The results.
+        retries: Failed cells to try again, with their number of failures at the beginning.
+        limit: The most cells to begin; None is no limit.
+        stop: Set when everything should end.
     """
 
     plan: Plan
@@ -50,17 +50,17 @@ class Job:
         self.by_id = {cell.id: cell for cell in self.cells}
 
     def wanted(self, cell: Cell) -> bool:
-        """Tell whether a cell is to be run now, as far as files say: what it needs is done."""
+        """Tell, from files, whether a cell should run now: it is wanted and its needs are done."""
         return self._wanted(cell, self.store.state(cell)) and self.ready(cell)
 
     def ready(self, cell: Cell) -> bool:
-        """Tell whether all is done that a cell needs."""
+        """Tell whether all cells that a cell needs are done."""
         return all(self.store.state(self.by_id[need]) == "done" for need in cell.needs)
 
     def unfinished(self, cell: Cell) -> bool:
-        """Tell whether a cell is to be run, now or later, or is being run: its worker may die.
+        """Tell whether a cell should run, now or later, or is running (its worker may die).
 
-        It is not if something that it needs has failed and is not tried again.
+        A cell does not count if a cell that it needs has failed and is not tried again.
         """
         state = self.store.state(cell)
         if state == "running":
@@ -77,11 +77,11 @@ class Job:
 
 
 def run_cell(job: Job, cell: Cell) -> str | None:
-    """Run a cell, or what is left of it, if no other process has it.
+    """Run a cell, or the rest of it, if no other process has it.
 
     Returns:
-        'done', 'failed', 'lost' when another worker took over meanwhile, 'stopped' when the job
-        was, None if the cell was not free.
+        'done', 'failed', 'lost' (another worker took over), 'stopped' (the job was stopped), or
+        None if the cell was not free.
 
     Raises:
         EnvError: The results folder cannot be written.
@@ -90,7 +90,7 @@ def run_cell(job: Job, cell: Cell) -> str | None:
     if held is None:
         return None
     with held:
-        # Between a look at its files and the lock, another may have finished it.
+        # Another process may have finished the cell between the look at its files and the lock.
         state = job.store.state(cell)
         tried = job.store.failures(cell)
         if state == "done" or (tried and job.retries.get(cell.id) != len(tried)):
@@ -108,13 +108,13 @@ def run_cell(job: Job, cell: Cell) -> str | None:
 
 
 def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
-    """Run those commands of a cell that have not left their result yet, and record how it ended.
+    """Run the commands of a cell that have no result yet, and record the outcome.
 
     Returns:
         As `run_cell`.
 
     Raises:
-        UserError: What the cell begins from is gone.
+        UserError: The network that the cell begins from is gone.
     """
     write_text(
         job.store.config_file(cell),
@@ -146,7 +146,7 @@ def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
 
 
 def _keep_network(work_dir: Path) -> None:
-    """Leave of a finished training's checkpoints the best and the last, without training state."""
+    """Keep only a finished training's best and last checkpoint, without training state."""
     last = Path(last_checkpoint(work_dir) or "").name
     for path in work_dir.glob("iter_*.pth"):
         if path.name == last:
@@ -159,8 +159,8 @@ def _run(job: Job, cell: Cell, held: Lease, step: Step) -> tuple[int | None, str
     """Run a command of a cell.
 
     Returns:
-        Its exit code, None if it was ended because the cell was lost or the job stopped, and the
-        end of what it printed.
+        Its exit code, and the end of its output. The code is None if the cell was lost or the job
+        stopped, so that the command was ended.
     """
     log = job.store.work_dir(cell) / OUTPUT
     with log.open("ab") as output:
@@ -171,7 +171,7 @@ def _run(job: Job, cell: Cell, held: Lease, step: Step) -> tuple[int | None, str
 
 
 def _start(job: Job, held: Lease, step: Step, output: IO[bytes]) -> subprocess.Popen:
-    """Start a command of a cell, through torchrun where it has several processes."""
+    """Start a command of a cell, through torchrun if it has several processes."""
     ranks, launcher = [], []
     if step.processes > 1:
         ranks = ["-m", "torch.distributed.run", "--standalone"]
@@ -185,7 +185,7 @@ def _start(job: Job, held: Lease, step: Step, output: IO[bytes]) -> subprocess.P
     variables = {
         "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, VARIABLE: str(held.path)
     }  # fmt: skip
-    # In a session of its own, Ctrl-C reaches this process alone, which then ends the child.
+    # The child has its own session, so Ctrl-C reaches only this process, which then ends the child.
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         env={**os.environ, **variables}, start_new_session=True,
@@ -193,7 +193,7 @@ def _start(job: Job, held: Lease, step: Step, output: IO[bytes]) -> subprocess.P
 
 
 def _wait(job: Job, child: subprocess.Popen, held: Lease) -> int | None:
-    """Return the exit code of a child, None if it had to be ended."""
+    """Return the exit code of a child; None if it had to be ended."""
     try:
         while True:
             try:
@@ -214,7 +214,7 @@ def _wait(job: Job, child: subprocess.Popen, held: Lease) -> int | None:
 
 
 def _signal(child: subprocess.Popen, number: signal.Signals) -> None:
-    """Send a signal to a child and to what it started."""
+    """Send a signal to a child and the processes that it started."""
     try:
         os.killpg(child.pid, number)
     except ProcessLookupError:
@@ -222,7 +222,7 @@ def _signal(child: subprocess.Popen, number: signal.Signals) -> None:
 
 
 def _tail(path: Path, start: int) -> str:
-    """Return the end of what was written to a file after `start`, in whole lines."""
+    """Return the end of a file's text after `start`, in whole lines."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         begin = max(start, size - _TAIL_BYTES)

@@ -1,4 +1,4 @@
-"""The cells of a plan: networks to train and what is measured on them, in an order to run."""
+"""Makes a plan's cells: networks to train and their measurements, in running order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -40,15 +40,15 @@ class Cell:
         method: Name of the method.
         backbone: Name of the backbone.
         segmentor: Name of the segmentor.
-        source: The domains trained on, joined by '+'.
-        targets: The other evaluated data sets, as the plan or the config calls them.
+        source: The training domains, joined by '+'.
+        targets: The other evaluated data sets, by their names in the plan or config.
         seed: Training seed.
         iterations: Training iterations.
-        identity: What changes the cell's numbers.
+        identity: The settings that change the cell's numbers.
         config: The config to train or measure, with the data roots of this machine.
         task: 'train', or the name of an analysis.
-        needs: Ids of the cells whose output it begins from; they come before it in a plan's list.
-        share: Percent of the training set that is trained on; None is all of it.
+        needs: Ids of the cells whose output it needs. They come earlier in a plan's list.
+        share: Percent of the training set used for training; None is all of it.
         start: For a transfer 'source' (from the network of `needs`) or 'scratch'; None otherwise.
         options: Options of an analysis.
     """
@@ -71,33 +71,33 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A short name for people."""
+        """A short name for readers."""
         what = "" if self.task == TRAINING else f"{self.task} of "
         part = "" if self.share is None else f" {self.share:g} % from {self.start}"
         return f"{what}{self.method} {self.backbone} {self.source}{part} seed {self.seed}"
 
     @property
     def kind(self) -> tuple:
-        """What cells have in common that take about as long."""
+        """The common properties of cells that take about the same time."""
         return (
             self.task, self.backbone, self.segmentor, self.source, self.targets, self.iterations
         )  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
-        """Return what a JSON file says about the cell."""
+        """Return the cell's entry in a JSON file."""
         facts = {name: getattr(self, name) for name in _FACTS}
         return {**facts, "targets": list(self.targets), "needs": list(self.needs)}
 
 
 def list_cells(plan: Plan) -> list[Cell]:
-    """Return the cells of a plan, each behind what it needs.
+    """Return the cells of a plan, each after the cells that it needs.
 
-    The matrix comes first, its seeds outermost, so that whole comparisons are done first; then
-    the oracles, the analyses and the transfers.
+    The matrix comes first. Its seeds are outermost, so that whole comparisons finish early. Then
+    come the oracles, the analyses and the transfers.
 
     Raises:
-        UserError: A config is missing, an option does not fit it, two names of the plan stand for
-            the same training, or a transfer begins from a network that the plan does not train.
+        UserError: A config is missing, or an option does not fit it. Or two names of the plan stand
+            for the same training. Or a transfer begins from a network that the plan does not train.
     """
     base = base_configs(plan)
     found: dict[str, Cell] = {}
@@ -114,7 +114,7 @@ def list_cells(plan: Plan) -> list[Cell]:
 
 
 def _add(plan: Plan, found: dict[str, Cell], cells: Iterator[Cell]) -> None:
-    """Add cells; the same cell may come twice, by the same name."""
+    """Add cells; the same cell may come twice under the same name."""
     for cell in cells:
         twin = found.setdefault(cell.id, cell)
         if twin.label != cell.label or twin.segmentor != cell.segmentor:
@@ -125,7 +125,7 @@ def _add(plan: Plan, found: dict[str, Cell], cells: Iterator[Cell]) -> None:
 
 
 def _trainings(plan: Plan, block: Block, base: Base, sources: str = "sources") -> Iterator[Cell]:
-    """Make the cells that train the networks of a block, whose sources a key of the plan names."""
+    """Make the cells that train a block's networks; a key of the plan names its sources."""
     for network in networks_of(block):
         config = training_config(plan, block, network, base, sources)
         yield _training(plan, network, config)
@@ -137,7 +137,7 @@ def _training(plan: Plan, network: Network, config: "Config", needs: Sequence[st
     Args:
         plan: The plan.
         network: The network.
-        config: What trains it.
+        config: The config of its training.
         needs: Id of the training that it begins from.
     """
     identity = identity_of(config.to_dict(), plan)
@@ -156,7 +156,7 @@ def _training(plan: Plan, network: Network, config: "Config", needs: Sequence[st
 def _transfers(
     plan: Plan, transfer: Transfer, matrix: Sequence[Cell], base: Base
 ) -> Iterator[Cell]:
-    """Make the cells that train on shares of the targets, whole comparisons first."""
+    """Make the cells that train on shares of the targets, with whole comparisons first."""
     trained: dict[tuple, Cell] = {}
     for cell in matrix:
         trained.setdefault((cell.method, cell.backbone, cell.segmentor, cell.seed), cell)
@@ -172,7 +172,7 @@ def _transfers(
         for share in transfer.shares:
             for start in transfer.starts:
                 needs = (first.id,) if start == "source" and first else ()
-                # Which file it is, is known once it is trained; the worker names it then.
+                # The file is known once it is trained. The worker fills it in then.
                 config = transfer_config(
                     whole,
                     share=share,

@@ -1,8 +1,8 @@
-"""Becomes another command that does not outlive its parent: a worker that is killed leaves nothing.
+"""Becomes another command that ends with its parent, so that a killed worker leaves nothing.
 
     python -m ibn_seg.benchmark.child PARENT_PID COMMAND...
 
-On Linux the kernel ends the command with its parent; elsewhere `LeaseHook` does, once another
+On Linux the kernel ends the command with its parent. Elsewhere `LeaseHook` does, once another
 worker has taken over.
 """
 
@@ -19,7 +19,7 @@ def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have died before the kernel was told.
+    # The parent may have died before this call.
     if os.getppid() != parent:
         sys.exit(1)
     os.execv(command[0], command)

@@ -1,18 +1,18 @@
-"""Why a command of a cell failed, by what it printed."""
+"""Finds the reason of a failed command in its output."""
 
 import re
 import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# How every command of ours says in one line what is wrong.
+# The form of every one-line error of our commands.
 _OURS = "error: "
 _ROOT_CAUSE = "Root Cause (first observed failure):"
 _FACT = re.compile(r"\s+(rank|exitcode)\s*:\s*(-?\d+)")
 _RANK = re.compile(r"\[rank(\d+)\]: ?")
 _TRACEBACK = "Traceback (most recent call last):"
-# What torchrun logs itself: level and date, time, process, file. The file's path is relative to the
-# working directory where the environment lies below it. PyTorch 2.1: time, module, level.
+# torchrun's own log lines: level and date, time, process, file. The file's path is relative if the
+# environment lies below the working directory. PyTorch 2.1: time, module, level.
 _LOGGED = re.compile(
     r"[IWEF]\d{4} \S+ \d+ .*torch/distributed/\S+:\d+\]|\[[^]]+\] torch\.distributed\.\S+: \["
 )
@@ -22,9 +22,9 @@ class Failure(NamedTuple):
     """How a command failed.
 
     Attributes:
-        exit_code: Of the command, or of the process of torchrun's that failed first; negative: the
-            signal that ended it.
-        error: The line that says why.
+        exit_code: Of the command, or of torchrun's first failed process. Negative: the signal that
+            ended it.
+        error: The line with the reason.
     """
 
     exit_code: int
@@ -34,12 +34,12 @@ class Failure(NamedTuple):
 def read_failure(exit_code: int, output: str) -> Failure:
     """Return how a command failed.
 
-    torchrun ends with 1 whatever became of its processes, and its last lines are a table of these.
-    So the code is read from the table, and the reason from what was printed before it.
+    torchrun always ends with 1, and its last lines are a table of its processes. So the code is
+    read from the table, and the reason from the output before it.
 
     Args:
         exit_code: Of the command's process; negative: the signal that ended it.
-        output: The end of what it printed.
+        output: The end of its output.
     """
     lines = [line for line in output.splitlines() if line.strip()]
     rank = None
@@ -52,14 +52,14 @@ def read_failure(exit_code: int, output: str) -> Failure:
 
 
 def _first_failure(lines: Sequence[str], exit_code: int) -> tuple[int, int | None]:
-    """Return exit code and rank of the process that torchrun saw fail first."""
+    """Return exit code and rank of torchrun's first failed process."""
     start = max(index for index, line in enumerate(lines) if _ROOT_CAUSE in line)
     found = {m[1]: int(m[2]) for m in map(_FACT.match, lines[start:]) if m}
     return found.get("exitcode", exit_code), found.get("rank")
 
 
 def _before_torchrun(lines: Sequence[str]) -> list[str]:
-    """Return what the processes of torchrun printed, without its own lines."""
+    """Return the output of torchrun's processes, without torchrun's own lines."""
     end = next((i for i, line in enumerate(lines) if "ChildFailedError" in line), len(lines))
     while end > 0 and lines[end - 1] != _TRACEBACK:
         end -= 1
@@ -67,24 +67,24 @@ def _before_torchrun(lines: Sequence[str]) -> list[str]:
 
 
 def _reason(lines: Sequence[str], rank: int | None) -> str | None:
-    """Return the line that says why, None if nothing was printed.
+    """Return the line with the reason; None if nothing was printed.
 
     Args:
-        lines: What was printed.
-        rank: The process of torchrun's that failed first.
+        lines: The output.
+        rank: The rank of torchrun's first failed process.
     """
     own = [_RANK.sub("", line, count=1) for line in lines if _is_of(line, rank)]
     said = [line for line in own if line.startswith(_OURS)]
     if said:
         return said[0] if rank is not None else said[-1]
-    # Other processes fail later because the first is gone.
+    # Other processes fail later, because the first is gone.
     marked = [_RANK.sub("", line, count=1) for line in lines if _has_rank(line, rank)]
     raised = _exception(marked) or _exception(own)
     return raised or (own[-1] if own else None)
 
 
 def _is_of(line: str, rank: int | None) -> bool:
-    """Return whether a line may be of a rank: only some lines begin with their rank."""
+    """Return whether a line may come from a rank; only some lines begin with their rank."""
     return rank is None or _RANK.match(line) is None or _has_rank(line, rank)
 
 
@@ -94,7 +94,7 @@ def _has_rank(line: str, rank: int | None) -> bool:
 
 
 def _exception(lines: Sequence[str]) -> str | None:
-    """Return the first line of the last exception that was printed with its traceback."""
+    """Return the first line of the last exception printed with a traceback."""
     starts = [index for index, line in enumerate(lines) if line == _TRACEBACK]
     if not starts:
         return None
@@ -103,7 +103,7 @@ def _exception(lines: Sequence[str]) -> str | None:
 
 
 def _ended_by(number: int, lines: Sequence[str]) -> str:
-    """Return the line about a process that a signal ended."""
+    """Return the line on a process that a signal ended."""
     try:
         name = signal.Signals(number).name
     except ValueError:

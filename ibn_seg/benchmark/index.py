@@ -1,4 +1,4 @@
-"""What a results folder holds: scores by cell under the plan's rule, the index, estimates."""
+"""Makes the index of a results folder, scores under the plan's rule, and estimates."""
 
 import statistics
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ INDEX = "benchmark.json"
 
 
 def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]]:
-    """Return what the index says about each cell."""
+    """Return the index's entry for each cell."""
     states, by_id = store.states(cells), {cell.id: cell for cell in cells}
     found = []
     for cell in cells:
@@ -34,7 +34,7 @@ def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]
 
 
 def _trained(plan: Plan, training: Cell, store: Store) -> dict[str, Any]:
-    """Return what the index says about the network that a cell has, as the plan selects it."""
+    """Return the index's entries on a cell's network, as the plan selects it."""
     result = store.result(training)
     iteration, scores = selected(result, plan.selection)
     checkpoint = selected_checkpoint(store.work_dir(training), result, plan.selection)
@@ -45,7 +45,7 @@ def _trained(plan: Plan, training: Cell, store: Store) -> dict[str, Any]:
 
 
 def _measured(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
-    """Return what the index says about what a cell that is done measured."""
+    """Return the index's entries on the measurements of a finished cell."""
     result, folder = store.result(cell), f"cells/{cell.id}"
     row = {
         "wall_time_s": result["wall_time_s"],
@@ -69,7 +69,7 @@ def _measured(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
 
 
 def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]]:
-    """Write `RESULTS/benchmark.json` and return its rows; paths in it are relative to it."""
+    """Write `RESULTS/benchmark.json` and return its rows; its paths are relative to it."""
     found = rows(plan, cells, store)
     head = {
         "schema": SCHEMA, "name": plan.name, "plan": plan.address,
@@ -83,12 +83,12 @@ def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[st
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the cells that are not done need, as far as finished ones of their kind tell.
+    """The estimated cost of the unfinished cells, from finished cells of the same kind.
 
     Attributes:
-        seconds: Of one worker.
+        seconds: Time of one worker.
         size: Bytes of checkpoints and records.
-        unknown: Cells of kinds of which none is done; they are not counted in the others.
+        unknown: Number of cells without a finished cell of their kind; the others leave them out.
     """
 
     seconds: float
@@ -97,7 +97,7 @@ class Estimate:
 
 
 def estimate(cells: Sequence[Cell], store: Store) -> Estimate:
-    """Estimate what the cells that are not done need, from finished ones of the same kind."""
+    """Estimate the cost of unfinished cells from finished cells of the same kind."""
     seconds: dict[tuple, list[float]] = {}
     sizes: dict[tuple, list[int]] = {}
     left = []

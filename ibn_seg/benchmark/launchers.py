@@ -1,7 +1,7 @@
-"""Where the cells of a job run: worker threads here, Ray tasks, or jobs of a slurm cluster.
+"""Runs the cells of a job: in worker threads here, as Ray tasks, or as slurm jobs.
 
-Every launcher calls the same function for a cell (`run_cell`), in which the files of the results
-folder decide who works on it; so launchers may be mixed, and started more than once.
+Every launcher calls the same function for a cell (`run_cell`). There the files of the results
+folder decide who works on the cell. So launchers may be mixed, and started more than once.
 """
 
 import concurrent.futures
@@ -17,22 +17,22 @@ from ibn_seg.benchmark.cells import Cell
 from ibn_seg.errors import EnvError, UserError
 
 LAUNCHERS = ("local", "ray", "slurm")
-# Looks for cells that others have left.
+# Interval of looking for cells that others have left.
 _POLL_S = 1.0
 _WEEK_MIN = 7 * 24 * 60
 
 
 class Launcher(Protocol):
-    """Runs the cells of a job somewhere, until they are done or nothing more may be begun."""
+    """Runs the cells of a job until they are done or no more may be begun."""
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Begin, and return; these are the cells that are to be run or that others have."""
+        """Begin and return. The given cells are the ones to run, or in the hands of others."""
 
     def alive(self) -> bool:
-        """Tell whether anything is left to wait for.
+        """Tell whether there is something left to wait for.
 
         Raises:
-            Exception: A worker failed by itself, not by its cell.
+            Exception: A worker itself failed, not its cell.
         """
 
     def stop(self) -> None:
@@ -40,10 +40,10 @@ class Launcher(Protocol):
 
 
 class _Queue:
-    """Cells for a cluster, each given out when all is done that it needs.
+    """Cells for a cluster, each released when all cells that it needs are done.
 
     Args:
-        job: What to run.
+        job: The job to run.
     """
 
     def __init__(self, job: Job) -> None:
@@ -52,12 +52,12 @@ class _Queue:
         self._left = job.limit or math.inf
 
     def put(self, cells: Sequence[Cell]) -> None:
-        """Add cells, as many as the job may begin."""
+        """Add cells, up to the number that the job may begin."""
         self._waiting = list(cells)
 
     def take(self) -> list[Cell]:
-        """Return the cells that can be begun now, and forget those that no longer can be."""
-        # What became of others is asked for before what it leaves to do.
+        """Return the cells that can begin now, and drop cells that can never begin."""
+        # First drop cells that others have ended, then ask which of the rest can begin.
         self._waiting = [cell for cell in self._waiting if self._job.unfinished(cell)]
         ready = [cell for cell in self._waiting if self._job.ready(cell)]
         if len(ready) > self._left:
@@ -74,8 +74,8 @@ class LocalLauncher:
     """Worker threads, each with one cell's processes at a time.
 
     Args:
-        job: What to run.
-        workers: How many cells run at once.
+        job: The job to run.
+        workers: Number of cells that run at once.
     """
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -93,19 +93,19 @@ class LocalLauncher:
         self._futures = [self._pool.submit(self._work) for _ in range(self._workers)]
 
     def alive(self) -> bool:
-        """Tell whether a worker is at work, or waits for what others do."""
+        """Tell whether a worker is busy, or waits for the work of others."""
         ended = [future for future in self._futures if future.done()]
         for future in ended:
             future.result()
         return len(ended) < len(self._futures)
 
     def stop(self) -> None:
-        """Interrupt the trainings and wait until they have ended."""
+        """Interrupt the trainings and wait for their end."""
         self._job.stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _work(self) -> None:
-        """Run what is to be run; wait while others work, for they may die."""
+        """Run the job's cells; wait while others work, because they may die."""
         job = self._job
         while not job.stop.is_set():
             outcomes = [self._try(cell) for cell in job.cells]
@@ -137,9 +137,9 @@ class RayLauncher:
     """One Ray task per cell, with the CPUs and the GPU share of the plan.
 
     Args:
-        job: What to run.
-        task: Runs the cell of an id; what it needs must be importable on every node.
-        workers: Cells at once on a Ray that is started here; by default what the machine has.
+        job: The job to run.
+        task: Runs the cell of an id. Its imports must be available on every node.
+        workers: Cells at once on a Ray that is started here; default what the machine allows.
         options: For `ray.init`, such as `address`.
     """
 
@@ -157,7 +157,7 @@ class RayLauncher:
         self._queue = _Queue(job)
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Join or start a Ray cluster and submit the cells that need no other."""
+        """Join or start a Ray cluster, and submit the cells that need no other cell."""
         if not cells:
             return
         self._ray.init(**self._options)
@@ -173,7 +173,7 @@ class RayLauncher:
         self._submit()
 
     def alive(self) -> bool:
-        """Submit what can be begun by now; tell whether tasks are left."""
+        """Submit the cells that can begin now; tell whether tasks are left."""
         ended, self._tasks = self._ray.wait(
             self._tasks, num_returns=len(self._tasks), timeout=0
         ) if self._tasks else ([], [])  # fmt: skip
@@ -196,12 +196,12 @@ class RayLauncher:
 class SlurmLauncher:
     """One job of a slurm array per cell, through submitit.
 
-    Cells that need others are submitted when these are done, by the process that watches.
+    The watching process submits a cell when the cells that it needs are done.
 
     Args:
-        job: What to run.
+        job: The job to run.
         task: Runs the cell of an id.
-        workers: Jobs at once; by default as many as the cluster gives.
+        workers: Jobs at once; default as many as the cluster allows.
         options: For `submitit.AutoExecutor.update_parameters`, such as `slurm_partition`.
         cluster: 'slurm'; submitit's 'local' runs the jobs on this machine.
     """
@@ -232,12 +232,12 @@ class SlurmLauncher:
         self._jobs: list = []
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Submit the cells that need no other."""
+        """Submit the cells that need no other cell."""
         self._queue.put(cells)
         self._submit()
 
     def alive(self) -> bool:
-        """Submit what can be begun by now; tell whether jobs are left."""
+        """Submit the cells that can begin now; tell whether jobs are left."""
         for job in [job for job in self._jobs if job.done()]:
             self._jobs.remove(job)
             job.result()
@@ -259,7 +259,7 @@ def check_launcher(name: str) -> None:
     """Check that a launcher can be used here.
 
     Raises:
-        EnvError: What it needs is not installed.
+        EnvError: A package that it needs is not installed.
     """
     if name == "ray":
         _optional("ray")
@@ -284,7 +284,7 @@ def make_launcher(
 
     Raises:
         UserError: Options for a launcher that takes none.
-        EnvError: What it needs is not installed.
+        EnvError: A package that it needs is not installed.
     """
     if name == "local":
         if options:
@@ -294,7 +294,7 @@ def make_launcher(
 
 
 def _optional(package: str, extra: str | None = None) -> Any:
-    """Import a package of an extra."""
+    """Import a package that belongs to an extra."""
     import importlib
 
     try:

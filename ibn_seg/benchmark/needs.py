@@ -1,6 +1,6 @@
-"""What the cells of a plan need on this machine, looked at before any of them is begun.
+"""Checks what a plan's cells need on this machine, before any of them begins.
 
-Data sets are listed, not decoded; trainings are built and tried out on made pictures. Nothing is
+Data sets are listed, not decoded. Trainings are built and tried on synthetic pictures. Nothing is
 left on the disk.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch.utils.data import Dataset
 
-# What building a part of a config raises beside the errors of ours, if the config is wrong.
+# Errors, beside our own, on building a part of a wrong config.
 _RAISED = (
     RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, ImportError,
     OSError,
@@ -35,15 +35,14 @@ _RAISED = (
 def missing_needs(
     plan: Plan, cells: Sequence[Cell], scenes: Path, here: bool = True, trial: bool = False
 ) -> Iterator[tuple[Cell, tuple[str, ...]]]:
-    """Yield each cell with the lines that say why it must fail; none if nothing is known.
+    """Yield each cell with the known reasons why it must fail, one line each.
 
     Args:
         plan: The plan.
-        cells: The cells to look at.
-        scenes: Where the plan's scenes will be. Before they are rendered they are judged by their
-            numbers.
+        cells: The cells to check.
+        scenes: The future folder of the plan's scenes. Before rendering, their numbers count.
         here: Whether cells run on this machine, so that its GPUs count.
-        trial: Try every training out; those that differ in seed or share alone, once.
+        trial: Try every training. Trainings that differ only in seed or share are tried once.
     """
     register()
     with (
@@ -57,7 +56,7 @@ def missing_needs(
 
 
 def described(found: Iterable[tuple[Cell, tuple[str, ...]]]) -> list[str]:
-    """Return each reason once, with the cells that it is about."""
+    """Return each reason once, with its cells."""
     by_line: dict[str, list[Cell]] = {}
     for cell, lines in found:
         for line in dict.fromkeys(lines):
@@ -71,10 +70,10 @@ def described(found: Iterable[tuple[Cell, tuple[str, ...]]]) -> list[str]:
 
 @contextlib.contextmanager
 def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
-    """Let configs find empty files in place of the scenes that a plan renders.
+    """Let configs find empty files in place of a plan's rendered scenes.
 
     Yields:
-        What names the true folder in a line.
+        A function that puts the true folder's name into a line.
     """
     if plan.scenes is None:
         yield lambda line: line
@@ -98,13 +97,13 @@ def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
 
 
 class _Look:
-    """Looks at cells; what several of them share is looked at once.
+    """Checks cells; parts that several cells share are checked once.
 
     Args:
         plan: The plan.
         here: Whether the GPUs of this machine count.
-        trial: Whether trainings are tried out.
-        folder: Where these may write.
+        trial: Whether trainings are tried.
+        folder: The folder that trials may write to.
     """
 
     def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path) -> None:
@@ -116,7 +115,7 @@ class _Look:
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def at(self, cell: Cell) -> Iterator[str]:
-        """Yield what a cell lacks."""
+        """Yield the things that a cell lacks."""
         from ibn_seg.config import load_config
 
         config = load_config(cell.config)
@@ -151,7 +150,7 @@ class _Look:
         return 1
 
     def _machine(self, config: "Config") -> Iterator[str]:
-        """Yield what this machine lacks: files of weights, GPUs."""
+        """Yield the things that this machine lacks: files of weights, GPUs."""
         start = config.get("load_from")
         if start and "://" not in start and not Path(start).is_file():
             yield f"load_from: {start} does not exist: name a checkpoint"
@@ -169,13 +168,13 @@ class _Look:
             )
 
     def _dataset(self, dataset: Any, config: "Config") -> tuple[int, tuple[str, ...]]:
-        """Return the length of a data set and what it lacks."""
+        """Return the length of a data set, and what is missing in it."""
         return self._built("dataset", dataset, config, _length)
 
     def _built(
         self, kind: str, part: Any, config: "Config", build: Callable[[Any], int]
     ) -> tuple[int, tuple[str, ...]]:
-        """Return what building a part of a config gives, and what is wrong with it."""
+        """Build a part of a config; return the result and its defects."""
         key = f"{kind} {json.dumps(part, sort_keys=True, default=repr)}"
         if key not in self._known:
             self._known[key] = _tried(lambda: build(part), config)
@@ -191,7 +190,7 @@ class _Look:
 
 
 def _datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the parts of the data set of a loader that can be built alone."""
+    """Yield the parts of a loader's data set that can be built alone."""
     parts = dataset.get("datasets") if isinstance(dataset, Mapping) else None
     if not parts:
         yield dataset
@@ -202,10 +201,10 @@ def _datasets(dataset: Any) -> Iterator[Any]:
 
 
 def _length(dataset: Any) -> int:
-    """Return the number of samples of a data set, whose files are listed.
+    """List the files of a data set and return its number of samples.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no sample.
     """
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
@@ -220,7 +219,7 @@ def _length(dataset: Any) -> int:
 
 
 def _network(model: Any) -> int:
-    """Build a network, whose weights are not loaded."""
+    """Build a network without loading its weights."""
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
@@ -230,7 +229,7 @@ def _network(model: Any) -> int:
 
 
 def _tried(build: Callable[[], int], config: "Config") -> tuple[int, tuple[str, ...]]:
-    """Return what a function returns, or the line of what it raises."""
+    """Return a function's result, or the line of its error."""
     from ibn_seg.explain.explain import explained
     from ibn_seg.trial.trial_runner import undisturbed
 
@@ -245,7 +244,7 @@ def _tried(build: Callable[[], int], config: "Config") -> tuple[int, tuple[str, 
 
 
 def _missing_modules(config: "Config") -> Iterator[str]:
-    """Yield which modules a config names that cannot be imported."""
+    """Yield the modules in a config that cannot be imported."""
     given = config.get("custom_imports") or {}
     if given.get("allow_failed_imports"):
         return

@@ -1,7 +1,7 @@
-"""A benchmark's plan: which networks are trained on what, how often, and under which rules.
+"""A benchmark's plan: the networks to train, their data, seeds and rules.
 
-A plan is a YAML file, see `configs/benchmark/`; its keys are the fields of `Plan` (without `file`
-and `blocks`), of `Block`, and `also`.
+A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Plan` (without `file`
+and `blocks`), the fields of `Block`, and `also`.
 """
 
 import os
@@ -26,17 +26,17 @@ class Plan:
     Attributes:
         file: The plan file.
         name: Name of the benchmark.
-        blocks: The matrix, and one more for each entry of `also`, which repeats the keys of the
-            matrix that differ.
-        protocol: How is evaluated (`ibn_seg.evaluation.protocols`).
+        blocks: The matrix, and one more block for each entry of `also`. Such an entry holds only
+            the keys that differ from the matrix.
+        protocol: The evaluation protocol (`ibn_seg.evaluation.protocols`).
         threads: Threads of each process; numbers depend on them.
-        processes: Processes of a cell that trains (DDP through torchrun).
-        gpus: GPUs of a cell, or a share of one; what launchers ask for.
-        budget: What one call may spend.
-        selection: Which checkpoint counts: 'last' or 'best-on-source-validation'.
+        processes: Processes of a training cell (DDP through torchrun).
+        gpus: GPUs of a cell, or a share of one, to ask launchers for.
+        budget: The limits of one call.
+        selection: The checkpoint that counts: 'last' or 'best-on-source-validation'.
         scenes: The embedded scenes to render first.
-        oracles: The same networks, trained on the targets' own training sets: its `sources`.
-        analyses: What is measured on the networks of `blocks`.
+        oracles: The same networks, trained on the targets' own training sets (its `sources`).
+        analyses: Measurements on the networks of `blocks`.
         transfer: Trainings on shares of the targets' training sets.
     """
 
@@ -56,7 +56,7 @@ class Plan:
 
     @property
     def address(self) -> str:
-        """What `read_plan` finds this plan by, on other machines too if the package has it."""
+        """The name for `read_plan`; valid on other machines too if the package has the plan."""
         path, folder = self.file.resolve(), config_folder().resolve()
         if not path.is_relative_to(folder):
             return str(self.file)
@@ -67,8 +67,8 @@ def read_plan(source: str | os.PathLike) -> Plan:
     """Read and check a plan: a file, or `ibn_seg::benchmark/NAME` from the package.
 
     Raises:
-        UserError: The file is not a plan; the line names the key, what is wrong and what is
-            allowed.
+        UserError: The file is not a plan. The line names the key, the defect and the allowed
+            values.
     """
     text = os.fspath(source)
     path = Path(text)
@@ -98,7 +98,7 @@ def read_plan(source: str | os.PathLike) -> Plan:
 
 
 def _plan_of_the_package(name: str) -> Path:
-    """Return the file of a plan that comes with the package."""
+    """Return the file of a plan in the package."""
     folder = config_folder()
     known = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
     if name not in known:

@@ -1,4 +1,4 @@
-"""Reads what a plan runs beside its matrix: oracles, analyses of the networks, transfer."""
+"""Reads a plan's parts beside the matrix: oracles, analyses of the networks, transfer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ _CHOSEN = ("methods", "backbones", "seeds")
 
 
 def read_extras(read: Reader, given: Mapping[str, Any], blocks: Sequence[Block]) -> dict[str, Any]:
-    """Return the fields of a plan that are given beside the matrix, checked.
+    """Return the checked fields of a plan that it gives beside the matrix.
 
     Args:
         read: The reader.
         given: The plan file's content.
-        blocks: The matrix and those of `also`, whose names of methods and backbones are known.
+        blocks: The matrix and the blocks of `also`. Only their methods and backbones may be named.
     """
     readers = {"oracles": _oracles, "analyses": _analyses, "transfer": _transfer}
     return {key: readers[key](read, given[key], blocks) for key in EXTRAS if key in given}
@@ -92,7 +92,7 @@ def _networks(
 def _choices(
     read: Reader, value: Any, key: str, blocks: Sequence[Block], axis: str
 ) -> tuple[Choice, ...]:
-    """Return choices of the matrix by their names."""
+    """Return choices of the matrix by name."""
     known = {one.name: one for block in reversed(blocks) for one in getattr(block, axis)}
     names = read.unique(value, key, f"[{next(iter(known))}]")
     return tuple(

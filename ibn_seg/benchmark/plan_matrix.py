@@ -7,7 +7,7 @@ from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
 from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.yaml_values import Reader
 
-# What of a config decides what is trained and measured; an option must begin with one of them.
+# The parts of a config that decide training and measurement. An option must begin with one.
 CONFIG_PARTS = (
     "model", "train_dataloader", "val_dataloader", "val_evaluator", "optim_wrapper",
     "param_scheduler", "train_cfg", "val_cfg", "default_hooks", "custom_hooks", "env_cfg",
@@ -17,12 +17,12 @@ MATRIX = ("methods", "backbones", "segmentors", "sources", "targets", "seeds", "
 
 
 def read_axes(read: Reader, given: Mapping[str, Any], start: str) -> dict[str, Any]:
-    """Return the fields of a block that are given, checked.
+    """Return the given fields of a block, checked.
 
     Args:
         read: The reader.
-        given: The mapping that they are in.
-        start: What comes before their names in messages.
+        given: The mapping that holds them.
+        start: The prefix of their names in messages.
     """
     readers: dict[str, Callable[[Reader, Any, str], Any]] = {
         "methods": _methods, "backbones": _backbones, "segmentors": _segmentors,
@@ -46,7 +46,7 @@ def _choices(
 
 
 def _methods(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
-    """Return methods: names of the table, or options by name, which may begin from such a name."""
+    """Return methods: names in the table, or options by name, based on a method of the table."""
     if isinstance(value, list):
         names = read.unique(value, key, "[BN, IBN-a]")
         return tuple(_named(read, name, f"{key}.{k}") for k, name in enumerate(names))
@@ -62,7 +62,7 @@ def _methods(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
 
 
 def _named(read: Reader, name: Any, key: str) -> Choice:
-    """Return a method of the table by its name."""
+    """Return a method of the table by name."""
     return Choice(read.choice(name, key, "method", METHODS), method=name)
 
 
@@ -116,7 +116,7 @@ def read_seeds(read: Reader, value: Any, key: str) -> tuple[int, ...]:
 
 
 def read_schedule(read: Reader, value: Any, key: str) -> Schedule:
-    """Return how long is trained, checked."""
+    """Return the training schedule, checked."""
     counts = ("iterations", "validate_every", "checkpoint_every")
     given = read.mapping(value, key, (*counts, "options"))
     fields = {name: read.whole(given[name], f"{key}.{name}", 1) for name in counts if name in given}
@@ -125,7 +125,7 @@ def read_schedule(read: Reader, value: Any, key: str) -> Schedule:
 
 
 def check_backbones(read: Reader, block: Block, start: str) -> None:
-    """Refuse a word for `{backbone}` that no config has a place for, and a place without a word."""
+    """Raise if a word for `{backbone}` has no place in any config, or a place has no word."""
     places = [BACKBONE_FIELD in (segmentor.config or "") for segmentor in block.segmentors]
     for backbone in block.backbones:
         at = f"{start}backbones.{backbone.name}"

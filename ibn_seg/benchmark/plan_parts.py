@@ -1,4 +1,4 @@
-"""What a plan is made of: the axes of a matrix, and what is run beside the matrix."""
+"""The parts of a plan: the axes of a matrix, and the work beside the matrix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ class Choice:
     """One value of an axis of the matrix.
 
     Attributes:
-        name: What tables call it.
+        name: Its name in tables.
         options: Config options by dotted key that make it.
-        config: A config: of a segmentor, its base; of a source, where its data are from; of a
-            backbone, the word that takes the place of `{backbone}` in the segmentor's config.
-        method: Of a method, the one of `ibn_seg.methods` that it begins from.
+        config: For a segmentor, its base config. For a source, the config with its data. For a
+            backbone, the word that replaces `{backbone}` in the segmentor's config.
+        method: For a method, the method of `ibn_seg.methods` that it is based on.
     """
 
     name: str
@@ -27,12 +27,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long is trained; None keeps what the config says.
+    """The training schedule; None keeps the config's value.
 
     Attributes:
-        iterations: Training iterations; the learning rate's schedule is stretched to them.
+        iterations: Training iterations; the learning-rate schedule stretches with them.
         validate_every: Iterations between validations.
-        checkpoint_every: Iterations between checkpoints: what a kill may cost.
+        checkpoint_every: Iterations between checkpoints, the most that a kill may cost.
         options: Config options by dotted key.
     """
 
@@ -47,16 +47,16 @@ class Block:
     """A full matrix: every combination of its axes is a cell.
 
     Attributes:
-        methods: Names of methods, or NAME: OPTIONS; the first is the baseline.
+        methods: Names of methods, or NAME: OPTIONS. The first is the baseline.
         backbones: NAME: OPTIONS, or NAME: WORD for configs with `{backbone}` in their name.
         segmentors: NAME: CONFIG, the base config of each.
         sources: Names of data sets in `configs/_base_/datasets/NAME_to_*.py`, or NAME: CONFIG.
-            Empty: what the segmentor's config trains on.
-        targets: Names of `configs/_base_/datasets/targets/NAME.py`, configs with a list
-            `targets`, or data sets written out. A cell is evaluated on all. Empty: those of
-            the segmentor's config.
+            Empty: the training data of the segmentor's config.
+        targets: Names of `configs/_base_/datasets/targets/NAME.py`, configs with a list `targets`,
+            or data sets written out. A cell is evaluated on all. Empty: the segmentor config's
+            targets.
         seeds: Training seeds.
-        schedule: How long is trained.
+        schedule: The training schedule.
     """
 
     methods: tuple[Choice, ...]
@@ -70,11 +70,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Budget:
-    """What one call of the command may spend; None is no limit.
+    """The limits of one call of the command; None is no limit.
 
     Attributes:
-        hours: No cell is begun after this many hours.
-        cells: No more cells are begun than these.
+        hours: No cell begins after this many hours.
+        cells: The most cells to begin.
     """
 
     hours: float | None = None
@@ -83,14 +83,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Scenes:
-    """The embedded scenes that are rendered before the first cell (`ibn-seg scenes`).
+    """The embedded scenes to render before the first cell (`ibn-seg scenes`).
 
     Attributes:
         source: Frames of the source.
         target_train: Training frames of the target.
         target_val: Validation frames of the target.
-        adverse_train: Training frames of night, and as many of fog.
-        adverse_val: Validation frames of night, and as many of fog.
+        adverse_train: Training frames of night, and the same number of fog.
+        adverse_val: Validation frames of night, and the same number of fog.
         seed: Seed of the scenes.
         size: Width and height in pixels.
     """
@@ -106,15 +106,15 @@ class Scenes:
 
 @dataclass(frozen=True)
 class PlannedAnalysis:
-    """What is measured on networks of the matrix, once these are trained.
+    """An analysis of networks of the matrix, run after their training.
 
     Attributes:
-        task: Name of the analysis, which is the command that measures.
-        options: The command's options by name, all that change its numbers; an empty list stands
-            for the command's default.
-        methods: Names of the methods whose networks are measured; empty: all.
-        backbones: Likewise of backbones.
-        seeds: Likewise of seeds.
+        task: Name of the analysis, which is also its command.
+        options: The command's options that change its numbers, by name. An empty list stands for
+            the command's default.
+        methods: Names of the methods to measure; empty: all.
+        backbones: Names of the backbones to measure; empty: all.
+        seeds: The seeds to measure; empty: all.
     """
 
     task: str
@@ -131,7 +131,7 @@ class PlannedAnalysis:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Trainings on shares of a target's training set, from networks of the matrix and without.
+    """Trainings on shares of a target's training set, from the matrix's networks or from scratch.
 
     Attributes:
         block: The networks; its sources are the training sets of the targets.

@@ -1,4 +1,4 @@
-"""Reads the rules of a plan: protocol, processes, budget, selection, and the scenes it needs."""
+"""Reads the rules of a plan: protocol, processes, budget, selection and scenes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ SELECTIONS = ("last", "best-on-source-validation")
 
 
 def read_rules(read: Reader, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a plan that are given beside the matrix, checked."""
+    """Return the checked fields of a plan that it gives beside the matrix."""
     readers: dict[str, Callable[[Any], Any]] = {
         "protocol": lambda value: read.choice(value, "protocol", "protocol", PROTOCOLS),
         "threads": lambda value: read.whole(value, "threads", 1),

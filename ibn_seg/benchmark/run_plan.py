@@ -1,4 +1,4 @@
-"""Runs the matrix of a plan, or what is left of it, and shows how far it is."""
+"""Runs the matrix of a plan, or the rest of it, and shows its progress."""
 
 import contextlib
 import functools
@@ -40,18 +40,18 @@ def run_plan(
     lease_s: float = lease.LEASE_S,
     say: Say = print,
 ) -> list[dict[str, Any]]:
-    """Run the cells of a plan that are neither done nor failed nor another process's.
+    """Run the cells of a plan that are not done, not failed and not another process's.
 
-    Several calls on one results folder share the work; each returns when no cell is left, also
-    none that others have. Interrupt at any time; the same call goes on where it was.
+    Several calls on one results folder share the work. Each returns when no cell is left, including
+    the cells of others. Interrupt at any time; the same call resumes.
 
     Args:
         plan_file: The plan.
         results: The folder of the results.
         launcher: 'local', 'ray' or 'slurm'.
-        jobs: Cells that run at once. Default: 1 for 'local', else what the cluster gives.
+        jobs: Cells that run at once. Default: 1 for 'local', else what the cluster allows.
         retry_failed: Try the failed cells again, each once.
-        max_cells: Begin no more cells than these; default the plan's budget.
+        max_cells: The most cells to begin; default the plan's budget.
         launcher_options: For `ray.init`, or submitit's `update_parameters`.
         lease_s: Seconds after which a worker that shows no life loses its cell.
         say: Receives one line per step.
@@ -88,10 +88,10 @@ def run_plan(
 
 
 def _check_any_can_run(plan: Plan, cells: Sequence[Cell], store: Store, say: Say) -> None:
-    """Check that there is a cell that does not have to fail.
+    """Check that at least one cell can succeed.
 
     Raises:
-        UserError: All have to; nothing was begun.
+        UserError: Every cell must fail. Nothing was begun.
     """
     failing = []
     with contextlib.closing(missing_needs(plan, cells, store.folder / SCENES)) as looked_at:
@@ -113,12 +113,12 @@ def check_plan(
     launcher: str = "local",
     retry_failed: bool = False,
 ) -> list[str]:
-    """Return why cells that a call of `run_plan` would begin have to fail, a line for each reason.
+    """Return the reasons why cells that `run_plan` would begin must fail, one line each.
 
     Args:
         plan_file: The plan.
         results: The folder of the results; nothing is written.
-        launcher: Where cells would run. On a cluster this machine's data stand for all.
+        launcher: The launcher. For a cluster, this machine's data stand for all machines'.
         retry_failed: Whether failed cells would be tried again.
 
     Raises:
@@ -152,13 +152,13 @@ def open_plan(
 def run_by_id(
     plan_file: str, results: str, lease_s: float, retries: Mapping[str, int], cell: str
 ) -> None:
-    """Run one cell on whatever machine a launcher has chosen, with the data roots of that machine.
+    """Run one cell on the machine that a launcher has chosen, with that machine's data roots.
 
     Args:
         plan_file: The plan, on a path that all machines have.
-        results: The folder of the results, likewise.
+        results: The folder of the results, on such a path too.
         lease_s: Seconds after which a worker that shows no life loses its cell.
-        retries: Failed cells to be tried again, with their number of failures.
+        retries: Failed cells to try again, with their number of failures.
         cell: The cell's id.
     """
     plan, store = read_plan(plan_file), Store(results, lease_s)
@@ -167,7 +167,7 @@ def run_by_id(
         found = next((one for one in job.cells if one.id == cell), None)
         if found is None:
             raise UserError(f"{plan_file}: has no cell {cell}", "the plan was changed meanwhile")
-        # Whoever has it may die: a task that a cluster began again finds its own old lease.
+        # Its holder may die. A task that a cluster restarted finds its own old lease.
         while job.unfinished(found):
             if run_cell(job, found) is None:
                 time.sleep(_WATCH_S)
@@ -177,7 +177,7 @@ def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike
     """Check that no cell has failed.
 
     Raises:
-        UserError: Some have.
+        UserError: A cell has failed.
     """
     failed = [row for row in rows if row["state"] == "failed"]
     blocked = sum(row["state"] == "blocked" for row in rows)
@@ -191,7 +191,7 @@ def check_finished(rows: Sequence[Mapping[str, Any]], results: str | os.PathLike
 
 
 def _checked_plan(plan_file: str | os.PathLike) -> Plan:
-    """Return a plan whose analyses name what there is.
+    """Return a plan after checking that its analyses name existing things.
 
     Raises:
         UserError: The plan is wrong.
@@ -207,7 +207,7 @@ def _checked_plan(plan_file: str | os.PathLike) -> Plan:
 
 @contextlib.contextmanager
 def _scenes_of(plan: Plan, results: Path) -> Iterator[None]:
-    """Point configs at the plan's scenes, in the results unless the user's variable says where."""
+    """Point configs at the plan's scenes in the results, or where the user's variable says."""
     if plan.scenes is None or os.environ.get(SCENES_VARIABLE):
         yield
         return
@@ -216,7 +216,7 @@ def _scenes_of(plan: Plan, results: Path) -> Iterator[None]:
 
 
 def _render(plan: Plan, store: Store, say: Say) -> None:
-    """Render the plan's scenes, or what is missing of them, in one process at a time."""
+    """Render the plan's missing scenes, in one process at a time."""
     from ibn_seg.scenes import write_pair
 
     out, scenes = os.environ[SCENES_VARIABLE], plan.scenes
@@ -234,7 +234,7 @@ def _render(plan: Plan, store: Store, say: Say) -> None:
 
 
 def _watch(job: Job, launcher: Launcher) -> None:
-    """Show the matrix until the launcher has nothing left to wait for.
+    """Show progress until the launcher has nothing left to wait for.
 
     Raises:
         EnvError: The results folder is gone.

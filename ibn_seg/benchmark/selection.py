@@ -1,4 +1,4 @@
-"""Which checkpoint of a training counts, by a rule that never looks at a target."""
+"""Selects the checkpoint of a training by a rule that never looks at a target."""
 
 import statistics
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ LAST = "last"
 
 
 def selected(result: Mapping[str, Any], rule: str) -> tuple[int, dict[str, float]]:
-    """Return the iteration that a rule selects, and the mIoU of each domain there, percent.
+    """Return the iteration that a rule selects, and each domain's mIoU there, percent.
 
     Args:
         result: The content of a training's `result.json`.
-        rule: 'last', or 'best-on-source-validation': the validation with the highest mIoU on the
-            source, the first of equals. No target has a say in either.
+        rule: 'last' or 'best-on-source-validation'. The latter is the validation with the highest
+            mIoU on the source, the first of equals. Neither uses a target.
     """
     last = {name: scores["mIoU"] for name, scores in result["domains"].items()}
     if rule == LAST:
@@ -27,7 +27,7 @@ def selected(result: Mapping[str, Any], rule: str) -> tuple[int, dict[str, float
 
 
 def selected_checkpoint(work_dir: Path, result: Mapping[str, Any], rule: str) -> Path | None:
-    """Return the file that holds the network which a rule selects; None if it is not there.
+    """Return the file of the network that a rule selects; None if it does not exist.
 
     Args:
         work_dir: The folder of the training.

@@ -1,4 +1,4 @@
-"""The commands that make up a cell, each of which leaves one result file in the cell's folder."""
+"""The commands of a cell. Each leaves one result file in the cell's folder."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,9 @@ class Step:
     """One command of a cell.
 
     Attributes:
-        output: The result file that it leaves when it has succeeded.
-        arguments: What follows `ibn-seg`.
-        processes: How many processes run it.
+        output: The result file that it leaves on success.
+        arguments: The arguments of `ibn-seg`.
+        processes: Number of processes that run it.
     """
 
     output: Path
@@ -37,7 +37,7 @@ class Step:
 
 
 def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> Iterator[Step]:
-    """Yield the commands of a cell, each when those before it are done.
+    """Yield the commands of a cell, each after the earlier ones are done.
 
     Args:
         plan: The plan.
@@ -59,7 +59,7 @@ def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> It
 
 
 def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> "Config":
-    """Return the config that a cell's commands run.
+    """Return the config for a cell's commands.
 
     Args:
         plan: The plan.
@@ -77,10 +77,10 @@ def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell)
 
 
 def _network(plan: Plan, store: Store, training: Cell) -> str:
-    """Return the file of the network that a training ended with, under the plan's rule.
+    """Return the file of a training's network, selected by the plan's rule.
 
     Raises:
-        UserError: It is gone.
+        UserError: The file is gone.
     """
     work_dir = store.work_dir(training)
     found = selected_checkpoint(work_dir, store.result(training), plan.selection)
@@ -93,7 +93,7 @@ def _network(plan: Plan, store: Store, training: Cell) -> str:
 
 
 def _flags(cell: Cell, store: Store) -> list[str]:
-    """Return the flags that give an analysis its options."""
+    """Return the command-line flags for an analysis's options."""
     flags = [
         word
         for option in part(cell.task, "options").OPTIONS

@@ -3,15 +3,15 @@
 RESULTS/benchmark.json           the index: every cell, its state, scores and files
 RESULTS/configs/ID.py            the config of a cell, as `ibn-seg train` takes it
 RESULTS/scenes/                  the plan's embedded scenes
-RESULTS/compared/                scenes in several styles, for the divergence between these
+RESULTS/compared/                scenes in several styles, to measure their divergence
 RESULTS/cells/ID/                the work dir of a cell
-RESULTS/cells/ID/result.json     what the training measured
-RESULTS/cells/ID/test.json       what the best checkpoint measured, where the plan counts that one
-RESULTS/cells/ID/ANALYSIS.json   what an analysis measured, in place of these
-RESULTS/cells/ID/cell.json       what the cell is; with it, the cell is done
-RESULTS/cells/ID/failed.json     the failed attempts of a cell that is not done
-RESULTS/cells/ID/output.log      what its processes printed
-RESULTS/cells/ID/lock/           who worked in it, see `ibn_seg.results.lease`
+RESULTS/cells/ID/result.json     the result of the training
+RESULTS/cells/ID/test.json       the test of the best checkpoint, if the plan selects it
+RESULTS/cells/ID/ANALYSIS.json   the result of an analysis, in place of these
+RESULTS/cells/ID/cell.json       the cell's description; with it, the cell is done
+RESULTS/cells/ID/failed.json     the failed attempts of an unfinished cell
+RESULTS/cells/ID/output.log      the output of its processes
+RESULTS/cells/ID/lock/           its worker, see `ibn_seg.results.lease`
 """
 
 import os
@@ -28,7 +28,7 @@ from ibn_seg.results import lease
 from ibn_seg.run.result_file import result_name
 
 SCHEMA = 1
-# A blocked cell begins from one that failed, or from one that is blocked itself.
+# A blocked cell needs a cell that failed, or one that is blocked itself.
 STATES = ("done", "failed", "blocked", "running", "interrupted", "to do")
 TEST, CELL, FAILED, OUTPUT = "test.json", "cell.json", "failed.json", "output.log"
 
@@ -37,7 +37,7 @@ class Store:
     """The results of a benchmark's cells.
 
     Args:
-        folder: Where they are; need not exist.
+        folder: Their folder; it need not exist.
         lease_s: Seconds after which a worker that shows no life loses its cell.
     """
 
@@ -58,9 +58,9 @@ class Store:
         return self.work_dir(cell) / "lock"
 
     def state(self, cell: Cell) -> str:
-        """Return what a cell's own files say, one of `STATES` but 'blocked'.
+        """Return a cell's state from its own files, one of `STATES` except 'blocked'.
 
-        'interrupted' cells have a worker that shows no life, or have begun and have none.
+        An 'interrupted' cell has a worker that shows no life, or has begun and has no worker.
         """
         work_dir = self.work_dir(cell)
         if (work_dir / CELL).is_file() and (work_dir / result_name(cell.task)).is_file():
@@ -75,11 +75,11 @@ class Store:
     def states(
         self, cells: Sequence[Cell], known: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """Return the state of each cell of a plan by its id, 'blocked' included.
+        """Return the state of each cell of a plan by id, including 'blocked'.
 
         Args:
-            cells: The cells, each behind what it needs.
-            known: States that are not to be looked up, of cells that are not among these.
+            cells: The cells, each after the cells that it needs.
+            known: States of cells that are not in `cells`, taken without a look at files.
         """
         found: dict[str, str] = dict(known or {})
         for cell in cells:
@@ -89,7 +89,7 @@ class Store:
         return found
 
     def claim(self, cell: Cell) -> lease.Lease | None:
-        """Take a cell for this process; None if another has it.
+        """Take a cell for this process; return None if another process has it.
 
         Raises:
             EnvError: The folder cannot be written.
@@ -97,20 +97,20 @@ class Store:
         return lease.acquire(self.lock(cell), self.lease_s)
 
     def result(self, cell: Cell) -> dict[str, Any]:
-        """Return what a cell measured."""
+        """Return a cell's measurements."""
         return read_json(self.work_dir(cell) / result_name(cell.task))
 
     def test(self, cell: Cell) -> dict[str, Any]:
-        """Return what the test of a training's best checkpoint measured."""
+        """Return the test result of a training's best checkpoint."""
         return read_json(self.work_dir(cell) / TEST)
 
     def failures(self, cell: Cell) -> list[dict[str, Any]]:
-        """Return the failed attempts of a cell that is not done, the oldest first."""
+        """Return the failed attempts of an unfinished cell, oldest first."""
         path = self.work_dir(cell) / FAILED
         return read_json(path)["attempts"] if path.is_file() else []
 
     def record_done(self, cell: Cell) -> None:
-        """Count a cell, whose results are there, as done; for the holder of its lock."""
+        """Mark a cell with results as done; only for the holder of its lock."""
         path = self.work_dir(cell) / CELL
         attempts = self.failures(cell)
         write_json(
@@ -121,12 +121,12 @@ class Store:
         (self.work_dir(cell) / FAILED).unlink(missing_ok=True)
 
     def record_failure(self, cell: Cell, exit_code: int, output: str) -> None:
-        """Add a failed attempt to a cell; for the holder of its lock.
+        """Add a failed attempt to a cell; only for the holder of its lock.
 
         Args:
             cell: The cell.
-            exit_code: Of its process; negative: the signal that ended it.
-            output: The end of what it printed.
+            exit_code: Exit code of its process; negative: the signal that ended it.
+            output: The end of its output.
         """
         failure = read_failure(exit_code, output)
         attempts = self.failures(cell)

@@ -16,7 +16,7 @@ from ibn_seg.environment import environment_error
 from ibn_seg.errors import TRACEBACK_VARIABLE, UserError
 from ibn_seg.heap import keep_freed_memory
 
-# name -> (where the command is, what the overview says)
+# name -> (place of the command, its line in the overview)
 COMMANDS = {
     "demo": ("ibn_seg.cli.demo:demo", "Train and compare BN, IBN-a and IBN-b on embedded scenes."),
     "train": ("ibn_seg.cli.train:train", "Train a network from a config."),
@@ -48,20 +48,20 @@ COMMANDS = {
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
-# Commands that keep freed memory; training at full size would take twice the memory so.
+BROKEN_PIPE = 141  # a shell's exit code for a program that SIGPIPE ended
+# Commands that keep freed memory. Training does not: at full size it would take twice the memory.
 _KEEPING = (
     "test", "evaluate", "predict", *(name for name in ANALYSES if analysis(name).keeps_memory)
 )  # fmt: skip
-# Their warnings are for developers; what matters to a user is said in errors.
+# Their warnings are for developers. Errors tell a user what matters.
 _CHATTY = r"(mmcv|mmengine|mmseg|torch)(\.|$)"
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is used."""
+    """A group that imports a subcommand on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a user meets them."""
+        """Return the names in the order in which a user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
-        """Find a subcommand; name the nearest for one that does not exist."""
+        """Find a subcommand; for an unknown one, suggest the nearest name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from ibn_seg.errors import unknown
 
@@ -128,8 +128,8 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
     except SystemExit as stop:
-        # click and rich end so where the reader of a pipe has gone, as in `ibn-seg models | head`.
-        # Then click has put a wrapper in the place of stdout.
+        # click and rich end this way if a pipe's reader has gone, as in `ibn-seg models | head`.
+        # click has then replaced stdout by a wrapper.
         if isinstance(stop.__context__, BrokenPipeError) or sys.stdout is not stdout:
             return BROKEN_PIPE
         raise
@@ -150,7 +150,7 @@ def _interrupted() -> int:
 
 
 def _began_as_interrupt(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C became another error: mmengine catches everything in some places."""
+    """Tell whether Ctrl-C became another error, as mmengine catches everything in some places."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -159,7 +159,7 @@ def _began_as_interrupt(error: BaseException | None) -> bool:
 
 
 def _report(error: UserError, raised: BaseException) -> int:
-    """Say the line, after the traceback of what was raised where somebody asks for that."""
+    """Print the error line, after the traceback if the user asks for it."""
     with _whoever_reads():
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exception(raised)
@@ -168,5 +168,5 @@ def _report(error: UserError, raised: BaseException) -> int:
 
 
 def _whoever_reads() -> contextlib.AbstractContextManager:
-    """Say something last; where stderr lies on the full disk, the exit code is all that is left."""
+    """Print a last line; if stderr is on the full disk, only the exit code remains."""
     return contextlib.suppress(OSError)

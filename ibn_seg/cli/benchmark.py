@@ -88,10 +88,10 @@ def benchmark(
 
 
 def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
-    """Say which cells would fail.
+    """Report the cells that would fail.
 
     Raises:
-        UserError: Some would.
+        UserError: A cell would fail.
     """
     from ibn_seg.benchmark.run_plan import check_plan
     from ibn_seg.errors import UserError
@@ -104,7 +104,7 @@ def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
 
 
 def _show(plan_file: str, folder: str) -> None:
-    """Print the cells of a plan and what is left of it."""
+    """Print the cells of a plan and the remaining work."""
     from rich.console import Console
 
     from ibn_seg.benchmark.index import estimate, rows
@@ -126,9 +126,9 @@ def _show(plan_file: str, folder: str) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
-    """Return the cells as a table, with the mIoU of each domain where it is known.
+    """Return the cells as a table, with each domain's mIoU if it is known.
 
-    Without frames, and with the longer words of a row wrapped, it fits into 80 columns.
+    It fits into 80 columns, because it has no frames and wraps the longer words of a row.
     """
     from rich.table import Table
 
@@ -146,13 +146,13 @@ def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
 
 
 def _work(row: Mapping[str, Any]) -> str:
-    """Return what a cell does."""
+    """Return a description of a cell's task."""
     share = "" if row["share"] is None else f" {row['share']:g} % from {row['start']}"
     return f"{row['task']}{share}"
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many cells are in which state."""
+    """Return the number of cells in each state."""
     from ibn_seg.benchmark.store import STATES
 
     counts = {state: sum(row["state"] == state for row in rows) for state in STATES}

@@ -15,7 +15,7 @@ def _named(function: object) -> object:
 
 
 def _common(function: object) -> object:
-    """Add the options that say what is read."""
+    """Add the options that choose the data to read."""
     for option in (
         click.option("--workers", type=click.IntRange(1), help="Processes. Default: the cores."),
         click.option("--exclude", metavar="FILE", help="The exclude list, if it is not in ROOT."),
@@ -99,7 +99,7 @@ def check(
     from ibn_seg.progress import progress_callback
     from ibn_seg.run.config_loading import read_options
 
-    failing((), allow)  # a wrong kind is said before the work
+    failing((), allow)  # report a wrong kind before the work
     with progress_callback("check") as progress:
         result = run(
             name,

@@ -1,4 +1,4 @@
-"""What `ibn-seg data` prints: one table, and lines of findings."""
+"""Prints the output of `ibn-seg data`: one table, and lines of findings."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ibn_seg.downloads.prepare import Prepared
     from ibn_seg.downloads.stats import Stats
 
-# What a line is about, its number, and what there is to say.
+# A line's subject, its number, and its remark.
 Row = tuple[str, str, str]
 _SIZES = 3
 
@@ -28,7 +28,7 @@ def print_check(result: "Check", show: int) -> None:
 
     Args:
         result: The check.
-        show: How many findings of each kind are printed.
+        show: Number of findings of each kind to print.
     """
     for kind, count in result.counts().items():
         lines = [finding.line for finding in result.findings if finding.kind == kind]
@@ -53,7 +53,7 @@ def print_check(result: "Check", show: int) -> None:
 
 
 def print_prepared(result: "Prepared") -> None:
-    """Print what was unpacked, what is there, and what is missing."""
+    """Print the unpacked files, the existing files and the missing ones."""
     if result.listings:
         _print_table("files", map(_part_line, result.listings))
     kept = f", {result.kept:,} were there" if result.kept else ""
@@ -96,7 +96,7 @@ def _class_lines(rows: list[dict]) -> Iterator[Row]:
 
 
 def _part_line(listing: "Listing") -> Row:
-    """Return what is there of a part, and what should be."""
+    """Return a part's number of pairs, and remarks such as the expected number."""
     part, notes = listing.part, []
     if part.count is not None:
         about = "" if part.sure else "about "

@@ -16,7 +16,7 @@ from ibn_seg.command_options import (
 
 
 def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    """Return the names of an option that may be repeated and may hold several, with commas."""
+    """Return the names of an option that can be repeated and can hold several, with commas."""
     return [name for item in value for name in item.split(",") if name]
 
 

@@ -49,7 +49,7 @@ def imagenet() -> None:
 
 
 def _run_options(function: Callable) -> Callable:
-    """Add the options that both commands have."""
+    """Add the options that both commands share."""
     for option in (
         click.option("--workers", type=int, metavar="N",
                      help="Data workers of each process. Default: 4 with a GPU, else 0."),
@@ -64,7 +64,7 @@ def _run_options(function: Callable) -> Callable:
 
 
 def _setting(name: str, help_text: str, **options: Any) -> Callable:
-    """Return the option of a setting of the recipe, with its default."""
+    """Return the option for a setting of the recipe, with its default."""
     default = getattr(Recipe, name)
     return click.option(
         f"--{name.replace('_', '-')}", default=default, show_default=default is not None,
@@ -186,7 +186,7 @@ def train(
 
 
 def _print(result: dict) -> None:
-    """Print the error rates, in the first process alone."""
+    """Print the error rates, only in the first process."""
     if os.environ.get("RANK", "0") != "0":
         return
     from rich.console import Console
@@ -195,7 +195,7 @@ def _print(result: dict) -> None:
 
 
 def _table(result: dict) -> "Table":
-    """Return a table of the error rates; numbers are rounded here and nowhere else."""
+    """Return a table of the error rates; only this function rounds them."""
     from rich.table import Table
 
     from ibn_seg.transforms.pixel_shifts import BASELINE

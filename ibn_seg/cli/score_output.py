@@ -1,4 +1,4 @@
-"""Tables on the terminal."""
+"""Prints tables of scores on the terminal."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def print_domains(result: dict) -> None:
     """Print a result's scores per domain, rounded.
 
-    In a distributed run the first process alone prints.
+    In a distributed run only the first process prints.
     """
     if os.environ.get("RANK", "0") != "0":
         return

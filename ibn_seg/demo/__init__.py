@@ -1,1 +1,1 @@
-"""BN, IBN-a and IBN-b on embedded scenes, trained and compared in one command."""
+"""Trains and compares BN, IBN-a and IBN-b on embedded scenes, in one command."""

@@ -1,8 +1,8 @@
-"""The embedded experiment: render scenes, train BN, IBN-a and IBN-b on the source, report.
+"""Runs the embedded experiment: renders scenes, trains BN, IBN-a and IBN-b, and reports.
 
-Everything here runs through the code that runs on real data: the data sets read the real layouts,
-mmengine's Runner trains, the metric is the one of every other config. Every step is resumable: what
-is finished is not done again, what was interrupted goes on where it was.
+Everything uses the same code as on real data. The data sets read the real layouts, mmengine's
+Runner trains, and the metric is every other config's. The networks train on the source. Every step
+is resumable: a finished step is skipped, and an interrupted one resumes.
 """
 
 import os
@@ -36,15 +36,15 @@ METHODS = {
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What the demo runs; a work dir holds the results of one plan.
+    """The demo's plan; a work dir holds the results of one plan.
 
     Args:
         iterations: Training iterations of each network.
-        source_frames: Rendered frames of the source; a fifth is held out (see `GTA5Dataset`).
-        target_train: Rendered training frames of the target; never trained on here.
+        source_frames: Rendered frames of the source. A fifth is held out (see `GTA5Dataset`).
+        target_train: Rendered training frames of the target. The demo never trains on them.
         target_val: Rendered validation frames of the target.
-        scenes_seed: Seed of the rendered scenes, the same for every network; not the one whose
-            frames were looked at when the styles were chosen.
+        scenes_seed: Seed of the rendered scenes, the same for every network. It differs from the
+            seed whose frames were looked at when the styles were chosen.
     """
 
     iterations: int = 600
@@ -54,7 +54,7 @@ class DemoPlan:
     scenes_seed: int = 1
 
     def cfg_options(self, seed: int) -> dict:
-        """Return the differences to the shipped configs; none for the full demo but the seed."""
+        """Return the differences to the shipped configs; the full demo changes only the seed."""
         options: dict = {"randomness.seed": seed}
         if self.iterations != DemoPlan.iterations:
             options["train_cfg.max_iters"] = self.iterations
@@ -80,13 +80,13 @@ def demo(
     workers: int = 1,
     say: Say = print,
 ) -> tuple[list[dict], Path]:
-    """Run the embedded experiment, or what is left of it, and write its report.
+    """Run the embedded experiment, or the rest of it, and write its report.
 
     Args:
         work_dir: Folder of scenes, checkpoints, results and the report.
         plan: Sizes and iterations.
         seeds: Training seeds; every method is trained once per seed.
-        workers: Processes that render the scenes.
+        workers: Number of processes that render the scenes.
         say: Receives one line per step.
 
     Returns:
@@ -127,7 +127,7 @@ def demo(
 
 
 def _claim(work_dir: Path, plan: DemoPlan) -> None:
-    """Record the plan in the work dir, or check that it is the one recorded there."""
+    """Record the plan in the work dir, or check it against the recorded one."""
     path = work_dir / "plan.json"
     if not path.exists():
         write_json(path, asdict(plan))
@@ -162,7 +162,7 @@ def _load(name: str, seed: int, plan: DemoPlan) -> "Config":
 
 
 def _train(work_dir: Path, method: str, name: str, seed: int, plan: DemoPlan, say: Say) -> dict:
-    """Return the result of one network, training what is not trained yet."""
+    """Return the result of one network, and train it first if needed."""
     from ibn_seg.run.segmentation import train
 
     run_dir = _run_dir(work_dir, method, seed)
@@ -181,7 +181,7 @@ def _train(work_dir: Path, method: str, name: str, seed: int, plan: DemoPlan, sa
 
 
 def _command(scenes: Path, run_dir: Path, name: str, seed: int, plan: DemoPlan) -> str:
-    """Return the shell line that repeats one training from nothing."""
+    """Return the shell line that repeats one training from scratch."""
     frames = {
         "--source": plan.source_frames, "--target-train": plan.target_train,
         "--target-val": plan.target_val, "--seed": plan.scenes_seed,
@@ -196,14 +196,14 @@ def _command(scenes: Path, run_dir: Path, name: str, seed: int, plan: DemoPlan) 
 def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
     """Return evenly spaced validation scenes of both domains with every network's prediction.
 
-    The scenes are chosen by their position alone, before any prediction is made.
+    Only their positions decide the choice, before any prediction is made.
     """
     from ibn_seg.engine import find_checkpoint
     from ibn_seg.panels.pictures import make_panels, samples_of
 
     configs = {method: _load(name, seed, plan) for method, name in METHODS.items()}
     source = configs["BN"].experiment.source
-    # The unseen domain is the point of the report: it comes first and gets more room.
+    # The unseen domain is the point of the report, so it comes first and gets more room.
     domains = sorted(samples_of(configs["BN"]).items(), key=lambda item: item[0] == source)
     chosen: list[Sample] = []
     for domain, samples in domains:
@@ -224,7 +224,7 @@ def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
 
 
 def _notes(plan: DemoPlan, seeds: Sequence[int]) -> list[str]:
-    """Return what a reader has to know about the experiment."""
+    """Return the facts that a reader needs about the experiment."""
     return [
         f"Source: {plan.source_frames} rendered frames in GTA5's layout, a fifth of them held out "
         "for evaluation. Target: "

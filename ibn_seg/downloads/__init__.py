@@ -1,1 +1,1 @@
-"""What `ibn-seg data` does: check a download, unpack archives, and look at the numbers."""
+"""The parts of `ibn-seg data`: check a download, unpack archives, compute statistics."""

@@ -1,4 +1,4 @@
-"""Reads zip and tar archives that may be damaged or malicious: members, checked before use."""
+"""Reads zip and tar archives that may be damaged or malicious, and checks members before use."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from typing import IO
 
 from ibn_seg.errors import UserError
 
-# Pictures hardly shrink and JSON shrinks to a tenth; deflate's limit is a thousandth.
+# Pictures hardly compress, and JSON compresses to a tenth. Deflate's limit is a thousandth.
 MAX_RATIO = 100
-# A small archive may well hold one well-compressed text.
+# A small archive may hold one text that compresses well.
 _SMALL = 2**20
 _CHUNK = 2**20
-# What reading damaged archives ends in.
+# Errors on reading damaged archives.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, ValueError,
            NotImplementedError, RuntimeError)  # fmt: skip
 
@@ -28,7 +28,7 @@ class Member:
     """A file in an archive.
 
     Attributes:
-        name: Its path, checked: relative, without '..'.
+        name: Its checked path: relative, without '..'.
         size: Its declared size in bytes.
         crc: The CRC-32 of its content in a zip; None in a tar.
     """
@@ -39,17 +39,18 @@ class Member:
 
 
 def members_of(path: Path, progress: Callable[[int, int], None] | None = None) -> list[Member]:
-    """Return the files in an archive; refuse what no data set's archive holds.
+    """Return the files in an archive; refuse members that no data set's archive has.
 
-    A compressed tar is read to its end for this, because it has no table of contents.
+    A compressed tar is read to its end, because it has no table of contents.
 
     Args:
         path: The archive.
         progress: Called with (bytes read, bytes in all).
 
     Raises:
-        UserError: It is no zip or tar, damaged or truncated; or a member is a link or a device, is
-            encrypted, has a path that leads out, or would unpack to far more than the archive.
+        UserError: The file is not a zip or tar, or it is damaged or truncated. Or a member is a
+            link, a device or encrypted, or its path leads out. Or it would unpack to far more than
+            the archive.
     """
     with _one_line(path):
         if not path.is_file():
@@ -87,10 +88,10 @@ def open_members(path: Path, wanted: set[str]) -> "Iterator[tuple[str, IO[bytes]
 
 
 def copy(content: IO[bytes], target: Path, member: Member, source: Path) -> None:
-    """Write a member's content, no more than it declares.
+    """Write a member's content, up to its declared size.
 
     Raises:
-        UserError: There is more or less than declared, or the checksum is wrong.
+        UserError: The content is longer or shorter than declared, or its checksum is wrong.
     """
     left, crc = member.size, 0
     with target.open("wb") as file, _one_line(source):
@@ -107,7 +108,7 @@ def copy(content: IO[bytes], target: Path, member: Member, source: Path) -> None
 
 
 def same_content(content: IO[bytes], file: Path, source: Path) -> bool:
-    """Return whether a file holds what a member holds."""
+    """Return whether a file and a member have the same content."""
     with file.open("rb") as there, _one_line(source):
         while True:
             new, old = content.read(_CHUNK), there.read(_CHUNK)
@@ -177,14 +178,14 @@ def _tar_members(path: Path, progress: Callable[[int, int], None] | None) -> lis
             archive.members = []
             if progress:
                 progress(raw.tell(), packed)
-        # A tar ends with empty blocks, of which one was read; tarfile takes any end for the end.
+        # A tar ends with empty blocks, and one was read. tarfile accepts any end of file.
         if archive.fileobj.tell() < end + tarfile.BLOCKSIZE:
             raise UserError(f"{path}: truncated archive", "download it again")
     return found
 
 
 def _is_tar(path: Path) -> bool:
-    """Return whether a tar begins here; one that is cut in its first member is one as well."""
+    """Return whether a tar begins here, even one truncated in its first member."""
     try:
         with tarfile.open(path, "r:*"):
             return True

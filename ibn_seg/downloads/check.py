@@ -1,4 +1,4 @@
-"""`ibn-seg data check`: everything that is wrong with a download, in one pass over its files."""
+"""Runs `ibn-seg data check`: finds all defects of a download in one pass over its files."""
 
 import collections
 import os
@@ -23,22 +23,23 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Check:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         entry: The data set.
         root: Its root.
         listings: Its parts.
-        findings: What is wrong, in the order in which it was found.
-        forms: How many images and labels are stored in which way, by 'image' and 'label'.
-        sizes: How many images have which size.
+        findings: The defects, in the order of discovery.
+        forms: Number of files stored in each way, for 'image' and 'label'.
+        sizes: Number of images of each size.
         pixels: Pixels of each trainId (256), by part.
-        present: Label files that hold each class (19), by part.
+        present: Number of label files with each class (19), by part.
         partners: The partners of each file, by path.
-        files: Number of files looked at.
+        files: Number of inspected files.
         labels_only: Whether images were not decoded.
         workers: Number of processes.
-        seconds: 'list' and 'look' as on the clock, 'decode' in the decoders, summed over workers.
+        seconds: Wall time of 'list' and 'look', and time in decoders ('decode'), summed over
+            workers.
     """
 
     entry: Entry
@@ -66,14 +67,14 @@ class Check:
         self.findings.append(Finding(kind, tuple(map(self.relative, paths)), text))
 
     def counts(self) -> dict[str, int]:
-        """Return the number of findings of each kind that occurs, in the order of `KINDS`."""
+        """Return the number of findings of each kind found, in the order of `KINDS`."""
         counted = collections.Counter(finding.kind for finding in self.findings)
         return {kind: counted[kind] for kind in KINDS if counted[kind]}
 
 
 @dataclass
 class _Files:
-    """The files of all parts, each once, and how they belong together."""
+    """The files of all parts, each once, and which files belong together."""
 
     paths: list[Path] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
@@ -92,11 +93,11 @@ class _Files:
 
 @dataclass
 class _Seen:
-    """What is kept of each file after the look at it.
+    """The facts kept about each inspected file.
 
     Attributes:
-        sizes: Width and height by number; None for what cannot be read.
-        turned: How EXIF turns pictures, by number, of those that it turns.
+        sizes: Width and height by number; None for an unreadable file.
+        turned: EXIF's rotation by number, for pictures that have one.
         digests: The images' hashes, by number.
     """
 
@@ -116,18 +117,19 @@ def check(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Check:
-    """Look at every file of a data set.
+    """Inspect every file of a data set.
 
-    Files that the data set leaves out, by itself or by its exclude list, are counted and not looked
-    at. Memory does not grow with the pictures: what is kept per file is a path, a size and a hash.
+    Files that the data set leaves out, by itself or by its exclude list, are counted but not
+    inspected. Memory does not grow with the size of pictures: each file costs a path, a size and a
+    hash.
 
     Args:
         name: A key of `catalog.CATALOG`.
         root: The data set's root.
         options: Arguments of its class, such as split='val'; default: all parts.
-        labels_only: Decode the labels only; of images read the header, so that truncated ones and
-            duplicates are not found.
-        complete: Take a number of files below the official one as a finding.
+        labels_only: Decode only the labels, and read only the headers of images. Truncated and
+            duplicate images are then not found.
+        complete: Report a number of files below the official one as a finding.
         exclude: The exclude list; default `ibn_seg_exclude.txt` in the root.
         workers: Number of processes; default the number of cores.
         progress: Called with (files done, files in all).
@@ -195,7 +197,7 @@ def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
 
 
 def _look(result: Check, files: _Files, progress: Progress | None) -> _Seen:
-    """Look at all files."""
+    """Inspect all files."""
     total = len(files.jobs)
     seen = _Seen([None] * total)
     shared: dict[tuple[int, int], tuple[int, int]] = {}
@@ -218,7 +220,7 @@ def _look(result: Check, files: _Files, progress: Progress | None) -> _Seen:
 
 
 def _add(result: Check, files: _Files, batch: Batch) -> None:
-    """Add what was seen of some files."""
+    """Add the results for some files."""
     for mine, theirs in ((result.pixels, batch.pixels), (result.present, batch.present)):
         for group, counted in theirs.items():
             mine[group] = mine.get(group, 0) + counted
@@ -233,7 +235,7 @@ def _add(result: Check, files: _Files, batch: Batch) -> None:
 
 
 def _compare_sizes(result: Check, files: _Files, seen: _Seen) -> None:
-    """Report labels of another size than their images, and where sizes cannot tell EXIF's turn."""
+    """Report labels that differ in size from their images, or whose EXIF rotation sizes hide."""
     for image, label in files.pairs:
         a, b = seen.sizes[image], seen.sizes[label]
         if a is None or b is None:
@@ -255,7 +257,7 @@ def _compare_sizes(result: Check, files: _Files, seen: _Seen) -> None:
 
 
 def _find_duplicates(result: Check, files: _Files, digests: Mapping[int, bytes]) -> None:
-    """Report images of the same bytes; of two splits, the training split's is to leave out."""
+    """Report images with equal bytes. Across two splits, the training image is to be left out."""
     first: dict[bytes, int] = {}
     for number, digest in digests.items():
         other = first.setdefault(digest, number)
@@ -279,7 +281,7 @@ def _compare_counts(result: Check) -> None:
 
 
 def shortage(listing: Listing) -> str:
-    """Return one line on what a part lacks of its official number, or ''."""
+    """Return one line on how many files a part lacks of its official number, or ''."""
     count = listing.part.count
     if count is None or listing.pairs >= count:
         return ""

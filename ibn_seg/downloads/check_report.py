@@ -1,4 +1,4 @@
-"""A check as JSON."""
+"""Turns a check into JSON."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from ibn_seg.downloads.parts import Listing
 
 
 def check_report(name: str, result: Check) -> dict[str, Any]:
-    """Return everything that a check found, for a JSON file.
+    """Return all results of a check, for a JSON file.
 
     Args:
         name: The data set's name.
@@ -44,11 +44,11 @@ def check_report(name: str, result: Check) -> dict[str, Any]:
 
 
 def class_rows(pixels: Iterable[np.ndarray], present: Iterable[np.ndarray]) -> list[dict[str, Any]]:
-    """Return pixels and label files of each class, and of what is ignored.
+    """Return the pixels and label files of each class, and of ignored pixels.
 
     Args:
-        pixels: (256,) pixels of each trainId, of any number of parts.
-        present: (19,) label files that hold each class, likewise.
+        pixels: (256,) pixels of each trainId, over any number of parts.
+        present: (19,) number of label files with each class, over the same parts.
     """
     counted = sum(pixels, np.zeros(256, np.int64))
     files = sum(present, np.zeros(NUM_CLASSES, np.int64))

@@ -1,4 +1,4 @@
-"""Writes the list of files that a data set leaves out, from what a check found."""
+"""Writes the list of files that a data set leaves out, from the findings of a check."""
 
 import os
 from pathlib import Path
@@ -15,28 +15,28 @@ _HEADER = """\
 
 
 def readable_list(path: str | os.PathLike | None, fix: bool) -> str | os.PathLike | None:
-    """Return the exclude list to read: none if it is only about to be written."""
+    """Return the exclude list to read; an empty file if the list is yet to be written."""
     return os.devnull if fix and path is not None and not Path(path).exists() else path
 
 
 def write_exclude_list(result: Check, path: str | os.PathLike | None = None) -> tuple[Path, int]:
     """Add the harmful files of a check to an exclude list, atomically.
 
-    What is on the list stays as it is, comments too. With a file that has one partner the partner
-    is listed; one that others need as well, such as a label of three images, is not.
+    Existing lines stay, including comments. If a file has one partner, the partner is listed too. A
+    partner that other files need as well, such as a label of three images, is not listed.
 
     Args:
         result: The check.
         path: The list; default `ibn_seg_exclude.txt` in the root.
 
     Returns:
-        The list and how many files were added.
+        The list's path and the number of added files.
 
     Raises:
-        UserError: A finding is not about single files, or a name cannot be written in a list.
+        UserError: A finding does not concern single files, or a name cannot be written in a list.
         EnvError: The list cannot be written.
     """
-    # Loads mmseg, which the check has done by now.
+    # This import loads mmseg, but the check has already loaded it.
     from ibn_seg.datasets.base import EXCLUDE_FILE, read_exclude_list
 
     path = result.root / EXCLUDE_FILE if path is None else Path(path)
@@ -59,7 +59,7 @@ def write_exclude_list(result: Check, path: str | os.PathLike | None = None) -> 
 
 
 def _to_leave_out(result: Check) -> dict[str, str]:
-    """Return the files to leave out with the reason, each once."""
+    """Return each file to leave out once, with the reason."""
     chosen: dict[str, str] = {}
     for finding in result.findings:
         if not KINDS[finding.kind].harmful or not finding.files:

@@ -1,6 +1,6 @@
-"""Looks at single files, in worker processes: read once, decode once, say what is wrong.
+"""Inspects single files in worker processes: reads and decodes each once, reports defects.
 
-Nothing here loads mmseg or PyTorch, so that a worker starts in a fraction of a second.
+Nothing here loads mmseg or PyTorch, so a worker starts in a fraction of a second.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from ibn_seg.errors import UserError
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
-# Some writers add bytes behind the picture's end.
+# Some writers add bytes after the picture's end.
 _TAIL = 4096
 # PNG's colour types, in IHDR.
 _COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
@@ -32,15 +32,15 @@ _PANOPTIC = "panoptic"
 
 @dataclass(frozen=True)
 class Job:
-    """One file to look at.
+    """One file to inspect.
 
     Attributes:
         index: Its number, which the result carries.
         path: The file.
         table: The table of a label's values; None for an image.
-        group: The number of the part whose class histogram a label counts in.
+        group: The number of the part whose class histogram includes the label.
         segments: The value of each segment number of a panoptic label.
-        highest: The highest documented value of a label; None if the table says all.
+        highest: The highest documented value of a label; None if the table covers all values.
         decode: Whether to decode an image and hash it, or only read its header.
     """
 
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Form:
-    """How a picture is stored, from its header."""
+    """A picture's storage format, from its header."""
 
     format: str
     bits: int
@@ -68,15 +68,15 @@ class Form:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of one file.
+    """The result for one file.
 
     Attributes:
         index: The job's number.
-        form: How it is stored; None if it is no picture.
-        digest: The hash of an image's bytes; empty for what was not hashed.
+        form: Its storage format; None if the file is not a picture.
+        digest: The hash of an image's bytes; empty for a file that was not hashed.
         problems: Kind and text of each finding.
         size: Width and height as readers get them; None if the file cannot be read.
-        turned: How EXIF turns the picture: an image is loaded so, a label is not.
+        turned: EXIF's rotation. It is applied on loading an image, but not a label.
     """
 
     index: int
@@ -89,12 +89,12 @@ class Look:
 
 @dataclass
 class Batch:
-    """What was seen of several files.
+    """The results for several files.
 
     Attributes:
-        looks: One per file.
+        looks: One result per file.
         pixels: (256,) pixels of each trainId, by group.
-        present: (19,) label files that hold each class, by group.
+        present: (19,) number of label files with each class, by group.
         decode_s: Seconds in the decoders alone.
     """
 
@@ -105,7 +105,7 @@ class Batch:
 
 
 class _FileError(Exception):
-    """What stops the look at a file: kind and text."""
+    """Stops the inspection of a file: kind and text of the finding."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -113,7 +113,7 @@ class _FileError(Exception):
 
 
 def look_at(jobs: Sequence[Job]) -> Batch:
-    """Look at several files; a picture at a time is in memory."""
+    """Inspect several files, with one picture in memory at a time."""
     batch = Batch()
     for job in jobs:
         batch.looks.append(_look_at(job, batch))
@@ -130,10 +130,10 @@ def _look_at(job: Job, batch: Batch) -> Look:
         else:
             data = _read(job.path)
             form = form_of(io.BytesIO(data), data)
-            # The size of what does not decode, as far as it is sure.
+            # The size of a picture that does not decode, if it is certain.
             size = None if is_image and may_be_turned(data) else form.size
             digest, decoded = _content(job, data, form, problems, batch)
-            # Pillow, which reads labels, turns TIFF by itself.
+            # Pillow reads labels, and rotates TIFF by itself.
             exif = turned(data) if is_image or form.format != "TIFF" else None
         size = exif.size if is_image and exif is not None else decoded or form.size
         problems += _name_problems(job.path, form)
@@ -145,11 +145,11 @@ def _look_at(job: Job, batch: Batch) -> Look:
 
 
 def form_of(source: "io.BytesIO | Path", start: bytes) -> Form:
-    """Return how a picture is stored.
+    """Return the storage format of a picture.
 
     Args:
         source: The file or its bytes.
-        start: At least its first 26 bytes.
+        start: The first 26 bytes or more.
     """
     try:
         with Image.open(source) as picture:
@@ -157,20 +157,21 @@ def form_of(source: "io.BytesIO | Path", start: bytes) -> Form:
     except PICTURE_ERRORS as error:
         raise _damage(start, error) from error
     if kind == "PNG":
-        # Pillow says "RGB" for 8 and for 16 bits, and "L" for 4 bits, whose values it scales.
+        # Pillow reports "RGB" for 8 and 16 bits. It reports "L" for 4 bits, and scales their
+        # values.
         return Form(kind, start[24], _COLOURS.get(start[25], mode), size)
-    # A JPEG of a camera that appends a second view to it.
+    # A JPEG from a camera that appends a second view.
     kind = "JPEG" if kind == "MPO" else kind
     names = {"L": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGBA"}
     return Form(kind, 16 if mode.startswith("I;16") else 8, names.get(mode, mode), size)
 
 
 def decode_image(data: bytes, form: Form) -> None:
-    """Decode an image's bytes, which takes by far the longest, and check that it is whole.
+    """Decode an image's bytes, by far the slowest step, and check that it is complete.
 
-    PNG: Pillow checks the checksum of every chunk, which not every OpenCV does, and OpenCV decodes,
-    a fifth faster than Pillow. JPEG: OpenCV fills what is missing with grey and says nothing;
-    Pillow raises. Of the other formats, OpenCV does not read all that Pillow reads.
+    For PNG, Pillow checks the checksum of every chunk, because not every OpenCV does. OpenCV then
+    decodes it, a fifth faster than Pillow. For JPEG, Pillow raises on missing data, where OpenCV
+    silently fills in grey. Of the other formats, OpenCV does not read all that Pillow reads.
     """
     with Image.open(io.BytesIO(data)) as picture:
         if form.format == "PNG":
@@ -184,7 +185,7 @@ def decode_image(data: bytes, form: Form) -> None:
 
 
 def decode_label(job: Job, data: bytes) -> np.ndarray:
-    """Return a label's values, (H, W) uint8, after a check of its chunks."""
+    """Check a label's chunks and return its values, (H, W) uint8."""
     with Image.open(io.BytesIO(data)) as picture:
         picture.verify()
     return decode_values(data, job.path, job.table.encoding, job.segments)
@@ -193,7 +194,7 @@ def decode_label(job: Job, data: bytes) -> np.ndarray:
 def _content(
     job: Job, data: bytes, form: Form, problems: list[tuple[str, str]], batch: Batch
 ) -> tuple[bytes, tuple[int, int] | None]:
-    """Decode a file, add its problems and its histogram; return an image's hash, a label's size."""
+    """Decode a file and add its problems and histogram; return image hash or label size."""
     if job.table is not None:
         _check_label_form(form, job.table.encoding)
     start = time.perf_counter()
@@ -212,7 +213,7 @@ def _content(
 
 
 def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
-    """Add a label to the histograms and return what is wrong with its values."""
+    """Add a label to the histograms and return defects of its values."""
     # OpenCV counts 2048x1024 pixels in 0.9 ms, numpy in 2.7 ms.
     histogram = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     found = np.flatnonzero(histogram)
@@ -247,7 +248,7 @@ def _read(path: Path) -> bytes:
 
 
 def _header(path: Path) -> tuple[Form, Turned | None]:
-    """Return an image's form from its first bytes, and how EXIF among these turns it."""
+    """Return an image's format and its EXIF rotation, both from its first bytes."""
     try:
         with path.open("rb") as file:
             start = file.read(26)
@@ -262,7 +263,7 @@ def _header(path: Path) -> tuple[Form, Turned | None]:
 
 
 def _damage(data: bytes, error: BaseException) -> _FileError:
-    """Return whether a picture that does not decode is cut off or spoilt."""
+    """Return whether a picture that does not decode is truncated or corrupt."""
     for kind, start, end in (("PNG", _PNG, _PNG_END), ("JPEG", _JPEG, _JPEG_END)):
         if data.startswith(start) and end not in data[-_TAIL:]:
             return _FileError("truncated", f"truncated {kind}")
@@ -272,7 +273,7 @@ def _damage(data: bytes, error: BaseException) -> _FileError:
 
 
 def _check_label_form(form: Form, encoding: str) -> None:
-    """Raise what is wrong with the way in which a label is stored."""
+    """Raise if a label's storage format is wrong."""
     if form.format == "JPEG":
         raise _FileError("label-format", f"label saved as {form}, which changes the ids")
     if encoding == _16_BITS:
@@ -290,7 +291,7 @@ def _check_label_form(form: Form, encoding: str) -> None:
 
 
 def _image_problems(form: Form) -> list[tuple[str, str]]:
-    """Return what is unexpected in the way in which an image is stored."""
+    """Return the unexpected properties of an image's storage format."""
     found = []
     if form.bits == 16:
         found.append(("16-bit-image", f"image saved as {form}"))

@@ -1,4 +1,4 @@
-"""Fill a cache of decoded frames before training, in several processes."""
+"""Fills a cache of decoded frames before training, in several processes."""
 
 import concurrent.futures
 import contextlib
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 Progress = Callable[[int, int], None]
-# A writer that was killed leaves its temporary file; none takes this long to write one.
+# A killed writer leaves its temporary file. No live writer takes this long.
 _ABANDONED_S = 3600
 
 
@@ -32,21 +32,21 @@ def build_cache(
 ) -> dict[str, int]:
     """Put every training frame of a config into the cache that its data sets name.
 
-    Frames whose entries are there and belong to the present files are only looked at, so an
-    interrupted call goes on where it was. Training may run, or another call, at the same time.
+    Frames with up-to-date entries are only checked, so a repeated call resumes an interrupted one.
+    Training or another call may run at the same time.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         cache_dir: The folder, in place of the data sets' `cache_dir`.
-        codec: As `FrameCache`, in place of the data sets' `cache_codec`.
-        workers: Processes. With more than one, the calling script needs the usual
-            `if __name__ == "__main__":`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        codec: As in `FrameCache`, in place of the data sets' `cache_codec`.
+        workers: Number of processes. With more than one, the calling script needs the usual `if
+            __name__ == "__main__":`.
+        cfg_options: Values that override the config's, by dotted key.
         progress: Called with (frames done, frames in all) after each.
 
     Returns:
-        'frames', 'made' (entries; a frame has two), and the bytes of all entries ('bytes') and of
-        the files that they are of ('source_bytes').
+        Numbers of 'frames' and of 'made' entries (a frame has two). And the bytes of all entries
+        ('bytes') and of their source files ('source_bytes').
 
     Raises:
         UserError: The config is wrong, no data set has a cache, or a file is missing or damaged.
@@ -110,7 +110,7 @@ def _filled(infos: Sequence[dict], workers: int) -> Iterator[dict[str, int]]:
     if workers <= 1:
         yield from map(_fill, infos)
         return
-    # Forked copies of a process whose OpenCV threads run may hang; spawned ones start clean.
+    # A process forked while OpenCV threads run may hang. A spawned one starts clean.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker) as pool:
         pending = [pool.submit(_fill, info) for info in infos]
@@ -123,7 +123,7 @@ def _filled(infos: Sequence[dict], workers: int) -> Iterator[dict[str, int]]:
 
 
 def _start_worker() -> None:
-    """Keep OpenCV to one thread: the workers already use the cores. Import quietly."""
+    """Keep OpenCV to one thread, because workers already use the cores; import quietly."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -131,7 +131,7 @@ def _start_worker() -> None:
 
 
 def _fill(info: dict) -> dict[str, int]:
-    """Make what is missing of one frame's entries and return its counts."""
+    """Make the missing entries of one frame and return its counts."""
     from mmcv.transforms import LoadImageFromFile
 
     from ibn_seg.transforms.random_crop import open_frame
@@ -147,7 +147,7 @@ def _fill(info: dict) -> dict[str, int]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed."""
+    """Remove the temporary files of killed writers."""
     from ibn_seg.datasets.cache import SUFFIX
 
     for path in folder.glob(f"??/.*.tmp{SUFFIX}"):

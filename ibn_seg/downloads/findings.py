@@ -1,4 +1,4 @@
-"""What a check can find: the kinds, what they mean, and one finding."""
+"""The kinds of findings of a check, their meanings, and the finding itself."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ class Kind:
     """One kind of finding.
 
     Attributes:
-        meaning: What it is, in words.
-        harmful: Whether the readers refuse the file, or what it holds spoils training or scores.
-            The others load, and are reported because they are not what the data set should hold.
+        meaning: Its description.
+        harmful: Whether the readers refuse the file, or its content spoils training or scores.
+            Files with other findings load. They are reported because they are not as the data set
+            specifies.
     """
 
     meaning: str
@@ -49,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """One finding.
 
     Attributes:
         kind: A key of `KINDS`.
@@ -68,7 +69,7 @@ class Finding:
 
 
 def failing(findings: Iterable[Finding], allowed: Iterable[str]) -> int:
-    """Return how many findings are not of an allowed kind.
+    """Return the number of findings that are not of an allowed kind.
 
     Raises:
         UserError: There is no such kind.

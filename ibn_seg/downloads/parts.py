@@ -1,4 +1,4 @@
-"""Lists the files of a data set, part by part, without stopping at the first that is wrong."""
+"""Lists the files of a data set, part by part, without stopping at the first defect."""
 
 import concurrent.futures
 import inspect
@@ -16,9 +16,9 @@ from ibn_seg.run.setup import load_mmseg
 if TYPE_CHECKING:
     from ibn_seg.datasets.base import UrbanSceneDataset
 
-# Listing waits for the disk, or for a file server, more than for the processor.
+# Listing mostly waits for the disk or a file server, not for the processor.
 _THREADS = 8
-# Arguments of every data set that say nothing about its files.
+# Arguments of every data set that do not choose files.
 _GENERAL = frozenset(
     ("self", "kwargs", "data_root", "target", "exclude", "pipeline", "metainfo", "indices",
      "test_mode", "serialize_data", "lazy_init", "max_refetch")
@@ -30,15 +30,15 @@ class Listing:
     """The files of one part.
 
     Attributes:
-        part: What was listed.
-        dataset: The data set, which knows the labels' table.
-        images: Images by key, without those that are left out.
-        labels: Labels by key, likewise.
-        pairs: How many keys have both, those that are left out included.
-        known: Keys that the data set leaves out by itself and that are there.
-        excluded: Keys that the exclude list names and that are there.
-        absent: Why there is nothing of this part, or ''.
-        findings: What is wrong with the layout.
+        part: The listed part.
+        dataset: The data set, which has the table of labels.
+        images: Images by key, without the ones left out.
+        labels: Labels by key, without the ones left out.
+        pairs: Number of keys with both, including the ones left out.
+        known: Existing keys that the data set leaves out by itself.
+        excluded: Existing keys that the exclude list names.
+        absent: The reason why the part is missing, or ''.
+        findings: Defects of the layout.
     """
 
     part: Part
@@ -67,7 +67,7 @@ def list_parts(
     Args:
         entry: The data set.
         root: Its root.
-        options: Arguments of its class; they choose among its parts.
+        options: Arguments of its class, to choose among its parts.
         exclude: The exclude list; default the one in the root.
 
     Raises:
@@ -82,7 +82,7 @@ def list_parts(
         raise UserError(
             f"data root {str(root)!r} does not exist", "give the folder of the download"
         )
-    read_exclude_list(root, exclude)  # one that was named has to be there
+    read_exclude_list(root, exclude)  # a named list has to exist
     parts = choose_parts(entry, kind, options or {})
     datasets = [
         kind(root, lazy_init=True, exclude=exclude, **dict(part.arguments)) for part in parts
@@ -99,7 +99,7 @@ def list_parts(
 
 
 def choose_parts(entry: Entry, kind: type, options: Mapping[str, Any]) -> list[Part]:
-    """Return the parts of a data set that options ask for; without options the default ones.
+    """Return the parts of a data set that options select; without options, the default ones.
 
     Raises:
         UserError: The class has no such argument.
@@ -120,7 +120,7 @@ def choose_parts(entry: Entry, kind: type, options: Mapping[str, Any]) -> list[P
 
 
 def _drop_other_versions(listings: list[Listing]) -> None:
-    """Make labels of an optional version absent where the split has those of another."""
+    """Make labels of an optional version absent if the split has another version."""
     for listing in listings:
         split = listing.part.arguments.get("split")
         others = (
@@ -134,7 +134,7 @@ def _drop_other_versions(listings: list[Listing]) -> None:
 
 
 def _arguments(kind: type) -> set[str]:
-    """Return the names of the arguments that say which files are a data set's."""
+    """Return the names of the arguments that choose a data set's files."""
     names: set[str] = set()
     for base in kind.__mro__:
         if "__init__" in vars(base) and base.__module__.startswith("ibn_seg."):
@@ -147,7 +147,7 @@ def _comparable(arguments: Mapping[str, Any]) -> tuple:
 
 
 def _list_part(part: Part, dataset: "UrbanSceneDataset") -> Listing:
-    """List one part; what its class would raise becomes a finding."""
+    """List one part; turn its class's errors into findings."""
     listing = Listing(part, dataset)
     errors = []
     for kind, list_them in (("images", dataset.list_images), ("labels", dataset.list_labels)):
@@ -170,7 +170,7 @@ def _list_part(part: Part, dataset: "UrbanSceneDataset") -> Listing:
 
 
 def _select(listing: Listing) -> None:
-    """Keep what belongs to the part."""
+    """Keep only the part's files."""
     images, labels = listing.images, listing.labels
     keys = set(listing.dataset.select(sorted(images.keys() | labels.keys())))
     listing.images = {key: path for key, path in images.items() if key in keys}
@@ -179,7 +179,7 @@ def _select(listing: Listing) -> None:
 
 
 def _leave_out(listing: Listing) -> None:
-    """Take away what the data set leaves out."""
+    """Remove the files that the data set leaves out."""
     images, labels = listing.images, listing.labels
     there = images.keys() | labels.keys()
     known = listing.dataset.UNUSABLE & there

@@ -1,4 +1,4 @@
-"""`ibn-seg data prepare`: official archives into the layout that the data sets read."""
+"""Runs `ibn-seg data prepare`: unpacks official archives into the layout of the data sets."""
 
 import contextlib
 import fcntl
@@ -27,20 +27,20 @@ from ibn_seg.io import write_error
 Progress = Callable[[str, int, int], None]
 
 _STAGING = ".ibn_seg_unpack"
-# What archivers leave behind.
+# Leftovers of archivers.
 _JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
-# Left free on the disk.
+# Space to leave free on the disk.
 _RESERVE = 64 * 2**20
 
 
 @dataclass
 class Plan:
-    """What one archive becomes.
+    """The plan for unpacking one archive.
 
     Attributes:
         archive: Its path.
-        files: The members that belong to the data set, by their path below the root.
-        others: How many members do not.
+        files: The data set's members, by their paths below the root.
+        others: Number of other members.
     """
 
     archive: Path
@@ -50,16 +50,16 @@ class Plan:
 
 @dataclass
 class Prepared:
-    """What was done.
+    """The result of preparing a data set.
 
     Attributes:
         entry: The data set.
-        root: Where it is.
-        written: Files that were unpacked.
-        kept: Files that were there already.
-        others: Members of archives that are not of the data set.
+        root: Its root.
+        written: Number of unpacked files.
+        kept: Number of files that existed already.
+        others: Number of archive members that are not the data set's.
         listings: The data set's parts as they are now; empty if none can be read yet.
-        missing: What is still missing, one line each.
+        missing: One line for each thing that is still missing.
     """
 
     entry: Entry
@@ -80,19 +80,19 @@ def prepare(
 ) -> Prepared:
     """Unpack a data set's archives and verify the numbers of files.
 
-    All archives are read and checked before the first file is written. Every file appears whole or
-    not at all; after an interruption the same call goes on, and leaves what is there already (same
-    size and CRC in a zip, same content in a tar). Nothing is downloaded.
+    All archives are read and checked before the first file is written. Every file appears complete
+    or not at all. After an interruption, the same call resumes and keeps existing files. They must
+    have the same size and CRC as in a zip, or the same content as in a tar. Nothing is downloaded.
 
     Args:
         name: A key of `catalog.CATALOG`.
         archives: Paths of zip or tar files.
-        out: The data root, which is made.
+        out: The data root; it is created.
         progress: Called with (what, bytes done, bytes in all).
 
     Raises:
         UserError: There is no such data set, it has no archives, or an archive is damaged,
-            malicious or of something else.
+            malicious or of another data set.
         EnvError: The disk is too small or cannot be written.
     """
     entry = entry_of(name)
@@ -121,7 +121,7 @@ def prepare(
 
 
 def instructions(name: str) -> str:
-    """Return in one line which archives a data set has and where to get them."""
+    """Return one line on a data set's archives and where to get them."""
     entry = entry_of(name)
     files = list(entry.archives)
     if len(files) > 4:
@@ -154,9 +154,9 @@ def _plan(name: str, archive: Path, progress: Progress | None) -> Plan:
 
 
 def place(entry: Entry, name: str) -> str | None:
-    """Return a member's path below the root, or None if it is not of the data set.
+    """Return a member's path below the root, or None if it is not the data set's.
 
-    What comes before the first of the layout's folders is dropped.
+    Folders above the layout's first folder are dropped.
     """
     parts = PurePosixPath(name).parts
     if any(part in _JUNK for part in parts) or parts[-1].startswith("._"):
@@ -175,7 +175,7 @@ def place(entry: Entry, name: str) -> str | None:
 
 
 def _check_clashes(plans: Sequence[Plan]) -> None:
-    """Raise if two archives have different files for one place."""
+    """Raise if two archives have different files for one path."""
     seen: dict[str, tuple[Path, Member]] = {}
     for plan in plans:
         for target, member in plan.files.items():
@@ -201,7 +201,7 @@ def _check_places(root: Path, plans: Sequence[Plan]) -> None:
 
 
 def _check_space(root: Path, plans: Sequence[Plan]) -> None:
-    """Raise before the first byte is written if the disk is too small."""
+    """Raise if the disk is too small, before the first byte is written."""
     needed = 0
     for plan in plans:
         for target, member in plan.files.items():
@@ -218,9 +218,9 @@ def _check_space(root: Path, plans: Sequence[Plan]) -> None:
 
 @contextlib.contextmanager
 def _staging(root: Path) -> Iterator[Path]:
-    """Yield a folder for files that are being written, on the root's disk; one process at a time.
+    """Yield a folder on the root's disk for unfinished files; one process at a time.
 
-    What a killed process left in it is removed.
+    Files that a killed process left in it are removed.
     """
     folder = root / _STAGING
     try:
@@ -258,14 +258,14 @@ def _unpack(plan: Plan, root: Path, staging: Path) -> Iterator[tuple[Member, boo
 
 
 def _is_there(path: Path, member: Member) -> bool:
-    """Return whether a zip's member needs not be read; a tar's content is compared later."""
+    """Return whether a zip member can be skipped; a tar's content is compared later."""
     if member.crc is None or not path.is_file() or path.stat().st_size != member.size:
         return False
     return file_crc(path) == member.crc
 
 
 def _write(content: IO[bytes], target: Path, member: Member, source: Path, staging: Path) -> bool:
-    """Write one file whole, unless it is there; return whether it was written."""
+    """Write one complete file unless it exists; return whether it was written."""
     same_size = target.is_file() and target.stat().st_size == member.size
     if member.crc is None and same_size:
         if same_content(content, target, source):
@@ -282,7 +282,7 @@ def _write(content: IO[bytes], target: Path, member: Member, source: Path, stagi
 
 
 def _verify(name: str, result: Prepared, given: Sequence[str]) -> None:
-    """Count what is there now and say what is missing."""
+    """Count the existing files and report what is missing."""
     try:
         result.listings = list_parts(result.entry, result.root)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A contact sheet: images beside themselves with their labels laid over."""
+"""Draws a contact sheet: each image beside its label overlay."""
 
 import os
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ def write_sheet(samples: Sequence[Sample], path: str | os.PathLike, count: int =
     """Write a PNG of samples in a grid, each as image and overlay under its name.
 
     The samples are spread evenly over the data set, so the same call draws the same sheet. Ignored
-    pixels keep the image's own colours.
+    pixels keep the image's colours.
 
     Args:
-        samples: What to choose from.
+        samples: The samples to choose from.
         path: The PNG file.
-        count: How many.
+        count: Number of samples to draw.
 
     Raises:
         UserError: A file is damaged.
@@ -67,7 +67,7 @@ def _padded(cell: np.ndarray, height: int) -> np.ndarray:
 
 
 def _filled(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return a picture with white below and to the right of it."""
+    """Return a picture padded with white below and to the right."""
     canvas = np.full((height, width, 3), _BACKGROUND, np.uint8)
     canvas[: picture.shape[0], : picture.shape[1]] = picture
     return canvas

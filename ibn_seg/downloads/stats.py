@@ -1,4 +1,4 @@
-"""`ibn-seg data stats`: class frequencies, and mean and deviation of the images."""
+"""Runs `ibn-seg data stats`: class frequencies, and mean and deviation of the images."""
 
 import collections
 import os
@@ -59,16 +59,16 @@ class Sample:
 
 @dataclass
 class Sums:
-    """What can be added up over images.
+    """Sums over images.
 
     Attributes:
-        images: How many.
+        images: Number of images.
         values: Pixels of all images.
         sum: (3,) sum of the values per channel, RGB.
         squares: (3,) sum of their squares.
         pixels: (256,) pixels of each trainId.
-        present: (19,) labels that hold each class.
-        sizes: Images by (width, height).
+        present: (19,) number of labels with each class.
+        sizes: Number of images by (width, height).
     """
 
     images: int = 0
@@ -97,9 +97,9 @@ class Stats:
     Attributes:
         name: The data set's name.
         root: Its root.
-        parts: The names of the parts that were measured.
+        parts: The names of the measured parts.
         samples: Its images and labels.
-        sums: What was measured.
+        sums: The measurements.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Stats:
         """Return the numbers for a JSON file; mean and deviation are RGB, 0 to 255."""
         sums = self.sums
         mean = sums.sum / sums.values
-        # Rounding can leave a tiny negative variance where an image has a single colour.
+        # Rounding can give a tiny negative variance if an image has a single colour.
         variance = np.maximum(sums.squares / sums.values - mean**2, 0.0)
         return {
             "data_set": self.name,
@@ -135,20 +135,20 @@ def measure(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Stats:
-    """Measure a data set's images and labels; memory does not grow with their number.
+    """Measure a data set's images and labels, in memory that does not grow with their number.
 
     Args:
         name: A key of `catalog.CATALOG`.
         root: The data set's root.
-        options: Arguments of its class, such as split='val'; default: all parts. An image that
-            several parts have counts once, with the label of the first.
+        options: Arguments of its class, such as split='val'; default: all parts. An image in
+            several parts counts once, with the label of the first.
         exclude: The exclude list; default `ibn_seg_exclude.txt` in the root.
         workers: Number of processes; default the number of cores.
         progress: Called with (images done, images in all).
 
     Raises:
-        UserError: There is no such data set, root or option, no image with its label, or a file
-            is damaged.
+        UserError: There is no such data set, root or option. Or no image has a label, or a file is
+            damaged.
         EnvError: A worker died.
     """
     root = Path(root).expanduser()
@@ -163,7 +163,7 @@ def measure(
 
 
 def measure_samples(samples: Sequence[Sample]) -> Sums:
-    """Measure some samples, in a worker; a pair of pictures at a time is in memory."""
+    """Measure some samples in a worker, with one pair of pictures in memory at a time."""
     sums = Sums()
     for sample in samples:
         image, train_ids = sample.read()
@@ -190,7 +190,7 @@ def _samples(
     options: Mapping[str, Any] | None,
     exclude: str | os.PathLike | None,
 ) -> tuple[list[str], list[Sample]]:
-    """Return the parts that are there and their samples, each image once."""
+    """Return the existing parts and their samples, each image once."""
     parts, samples, seen = [], [], set()
     for listing in list_parts(entry_of(name), root, options, exclude):
         before = len(samples)

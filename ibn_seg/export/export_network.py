@@ -1,4 +1,4 @@
-"""Write networks as ONNX files, each checked in onnxruntime against PyTorch before it is kept."""
+"""Writes networks as ONNX files, and keeps a file only if onnxruntime agrees with PyTorch."""
 
 import contextlib
 import importlib
@@ -27,36 +27,36 @@ if TYPE_CHECKING:
 
     Axes = tuple[int | str, ...]
 
-# PyTorch's exporter writes 18 and newer; 23 is the newest that it documents.
+# PyTorch's exporter writes opset 18 and newer; 23 is the newest that it documents.
 OPSETS = range(18, 24)
-# The oldest of them, which most runtimes read.
+# The oldest of these, which most runtimes read.
 DEFAULT_OPSET = 18
-# Largest difference over largest value.
+# Largest difference, divided by the largest value.
 TOLERANCE = 1e-4
-# Below this the last feature maps of the networks have one pixel or none.
+# Below this size, the last feature maps have one pixel or none.
 MIN_SIDE = 64
 _DEFAULT_SIDE = {"classifier": 224, "segmentor": 256}
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-# Since then the exporter that is used here is PyTorch's default.
+# Since this version, the exporter used here is PyTorch's default.
 _TORCH = (2, 9)
 _INPUT = "image"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An ONNX file and what was measured on it.
+    """An ONNX file and its measurements.
 
     Attributes:
         path: The file.
         megabytes: Its size, in 10^6 bytes.
         opset: The version of ONNX's operators.
-        inputs: Name of each input, and its axes: numbers, or names where any number fits.
-        outputs: The same of the outputs.
+        inputs: Name of each input, and its axes: numbers, or names where any size fits.
+        outputs: The same for the outputs.
         takes: The input in words.
-        differences: Of each shape that was tried, the largest difference between onnxruntime and
-            PyTorch over PyTorch's largest value. Of labels, the share of pixels that differ and
-            are no tie: PyTorch's best two logits are further apart than 1e-4 of the largest.
-        notes: What a user has to know besides.
+        differences: For each tested shape, the largest difference between onnxruntime and PyTorch,
+            divided by PyTorch's largest value. For labels, the share of pixels that differ without
+            a tie. In a tie, PyTorch's best two logits differ by at most 1e-4 of the largest.
+        notes: Further facts for the user.
     """
 
     path: Path
@@ -86,34 +86,34 @@ def export(
 ) -> Exported:
     """Write a classifier or a segmentor as an ONNX file that takes any batch and any size.
 
-    The file is run in onnxruntime, with other batches and sizes than it was made with, and kept
-    only if it gives what PyTorch gives. A segmentor sees whole images and returns logits of their
-    size; heads for training are left out. The file's metadata say how images are prepared, what the
-    classes are called, and what it was made from.
+    The file is run in onnxruntime, with other batches and sizes than it was made with. It is kept
+    only if its results match PyTorch's. A segmentor sees whole images and returns logits of their
+    size. Heads for training are left out. The file's metadata hold the preparation of images, the
+    class names, and the file's origin.
 
     Args:
         out: The file, ending in .onnx.
         model: One of `ibn_seg.list_models()`, a classifier; with `pretrained` or `checkpoint`.
-        pretrained: Take the weights that its authors published.
-        config: Instead of `model`, a segmentor: a path, an `ibn_seg::` name, or a config, which is
-            not changed; with `checkpoint`.
+        pretrained: Use the authors' published weights.
+        config: A segmentor, instead of `model`; with `checkpoint`. A path, an `ibn_seg::` name, or
+            a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         opset: The version of ONNX's operators, 18 to 23.
-        size: Width and height of the example that the network is followed with. Default: 224x224,
-            of a segmentor 256x256.
-        fixed_size: Take this size alone, with any batch.
-        normalise: Take RGB values from 0 to 255 and normalise them inside. Default: take what the
-            PyTorch network takes, normalised images.
-        labels: Of a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
+        size: Width and height of the example that traces the network. Default: 224x224, for a
+            segmentor 256x256.
+        fixed_size: Accept this size only, with any batch.
+        normalise: Take RGB values from 0 to 255 and normalise them inside the file. Default: take
+            normalised images, as the PyTorch network does.
+        labels: For a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Returns:
-        Where the file is, its inputs and outputs, and the differences that were measured.
+        The file's path, its inputs and outputs, and the measured differences.
 
     Raises:
-        UserError: An argument, the config or the weights are wrong; the network cannot be exported,
-            or the file gives other results than PyTorch.
+        UserError: An argument, the config or the weights are wrong. Or the network cannot be
+            exported, or the file's results differ from PyTorch's.
         EnvError: A package is missing, or the file cannot be written.
     """
     out = Path(out)
@@ -131,7 +131,7 @@ def export(
         _check_pooling(subject)
     network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)
     shapes = _shapes(*(size or (_DEFAULT_SIDE[subject.kind],) * 2), fixed_size)
-    # Only now: a download has a bar of its own.
+    # Only now, because a download has its own progress bar.
     with progress_bar() as progress, _quiet():
         task = progress.add_task("export", total=1 + len(shapes), detail="following the network")
         with atomic_path(out) as temporary:
@@ -211,7 +211,7 @@ def _check_packages() -> None:
 
 
 def _check_pooling(subject: "Subject") -> None:
-    """Refuse pooling into a grid: it is exported without complaint, for the example's size."""
+    """Refuse pooling into a grid, which exports silently for the example's size only."""
     from torch import nn
 
     for name, module in subject.network.named_modules():
@@ -227,7 +227,7 @@ def _check_pooling(subject: "Subject") -> None:
 
 
 def _shapes(width: int, height: int, fixed: bool) -> list[tuple[int, int, int, int]]:
-    """Return the example's shape and those to compare at; the last side is odd unless fixed."""
+    """Return the example's shape and the test shapes; the last side is odd unless fixed."""
     if fixed:
         return [(batch, 3, height, width) for batch in (2, 1, 3)]
     return [
@@ -239,7 +239,7 @@ def _shapes(width: int, height: int, fixed: bool) -> list[tuple[int, int, int, i
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's reports to its developers off the terminal."""
+    """Keep the exporter's developer reports off the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -258,7 +258,7 @@ def _write(
     opset: int,
     fixed_size: bool,
 ) -> None:
-    """Follow the network with an example and write what it did."""
+    """Trace the network with an example and write the result."""
     import torch
 
     axes = {0: "batch"} if fixed_size else {0: "batch", 2: "height", 3: "width"}
@@ -315,7 +315,7 @@ def _compare(
     """Return the difference between onnxruntime and PyTorch at each shape.
 
     Raises:
-        UserError: One is too large, or the file does not run.
+        UserError: A difference is too large, or the file does not run.
     """
     import torch
 
@@ -357,7 +357,7 @@ def _session(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turn what onnxruntime raises into one line; its errors have no base of their own."""
+    """Turn any error of onnxruntime into one line; its errors share no base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
     problems = (
@@ -375,7 +375,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _difference(got: np.ndarray, expected: np.ndarray, logits: np.ndarray) -> float:
-    """Return the relative difference; of labels, the share that a tie does not explain."""
+    """Return the relative difference; for labels, the share of differences without a tie."""
     if got.shape != expected.shape or got.dtype != expected.dtype:
         return float("inf")
     if got.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""Networks as ONNX has them: images in, logits or labels out, and what a user must know of both."""
+"""Networks in ONNX form: images in, logits or labels out, with notes on both for the user."""
 
 import json
 import os
@@ -33,11 +33,11 @@ _RANGE = 255.0
 
 @dataclass(frozen=True)
 class Images:
-    """How the images that a network takes were prepared.
+    """How a network's images are prepared.
 
     Attributes:
-        mean: What is subtracted from each channel's values, 0 to 255, in the order of the channels.
-        std: What they are divided by then.
+        mean: Subtracted from each channel's values (0 to 255), in channel order.
+        std: Divides the values afterwards.
         order: 'RGB' or 'BGR'.
     """
 
@@ -48,17 +48,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported.
+    """A network to export.
 
     Attributes:
         name: The model's name or the config's file.
         kind: 'classifier' or 'segmentor'.
-        network: From normalised images, shape (N, 3, H, W), to logits: (N, classes), or of a
-            segmentor (N, classes, H, W).
-        images: What it takes.
-        threshold: Where the one class of a segmentor begins, in 0 to 1; None with more classes.
+        network: Takes normalised images, shape (N, 3, H, W). Returns logits, shape (N, classes),
+            or for a segmentor (N, classes, H, W).
+        images: How its images are prepared.
+        threshold: Threshold (0 to 1) of a segmentor with one class; None with more classes.
         labels: Names and colours of the classes, as far as they are known.
-        notes: What a user has to know besides.
+        notes: Further facts for the user.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Subject:
     notes: tuple[str, ...] = ()
 
     def metadata(self, normalise: bool) -> dict[str, str]:
-        """Return what is written into the file; lists are JSON."""
+        """Return the metadata of the file; lists are JSON."""
         images = self.images
         content = {
             "name": self.name,
@@ -88,17 +88,17 @@ class Subject:
 
 
 def describe_input(images: Images, normalise: bool) -> str:
-    """Return in words what goes into the file's network."""
+    """Return a description of the file's input."""
     if normalise:
         return "RGB, 0 to 255"
     return f"{images.order}, (value - mean) / std of values 0 to 255"
 
 
 class Exportable(nn.Module):
-    """A subject's network with what was asked for around it.
+    """A subject's network with the requested input and output.
 
     Args:
-        subject: What is exported.
+        subject: The network to export.
         normalise: Take RGB values from 0 to 255 and normalise them inside.
         labels: Return the class of each pixel, uint8, instead of logits.
     """
@@ -146,12 +146,12 @@ class WholeImage(nn.Module):
 def classifier(
     name: str, checkpoint: str | os.PathLike | None = None, fuse: bool = False
 ) -> Subject:
-    """Return a named classifier with published weights, or with those of a checkpoint.
+    """Return a named classifier with published weights or a checkpoint's weights.
 
     Args:
         name: One of `ibn_seg.list_models()`.
-        checkpoint: A .pth file of this very network, whose classifier says how many classes there
-            are. Default: what its authors published.
+        checkpoint: A .pth file of this very network. Its classifier sets the number of classes.
+            Default: the authors' published weights.
         fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
@@ -181,12 +181,12 @@ def segmentor(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold its norms into its convolutions (`ibn_seg.fuse`).
 
     Raises:
-        UserError: The config or the checkpoint is wrong, or the model is no segmentor that infers
-            whole images.
+        UserError: The config or the checkpoint is wrong, or the model is not a segmentor that can
+            process whole images.
     """
     model, cfg, content = trained_network(config, checkpoint, cfg_options, fuse)
     name = str(cfg.filename or "config")
@@ -216,7 +216,7 @@ def segmentor(
 
 
 def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
-    """Return a named classifier with the weights of a checkpoint, which must be its own."""
+    """Return a named classifier with the weights of a checkpoint of this very network."""
     content = load_checkpoint(checkpoint)
     key = f"{FAMILIES[MODELS[name].family].classifier_name}.weight"
     try:
@@ -230,7 +230,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
         adapted, report = adapt_state_dict(model, content)
     except UserError as error:
         raise UserError(f"{checkpoint}: {error}") from error
-    # Entries that are no weights at all tell nothing about the network.
+    # Entries that are not weights say nothing about the network.
     if report.split or report.added or set(report.dropped) - set(beside):
         raise UserError(
             f"{checkpoint}: holds the weights of another network than {name} ({report})",
@@ -242,7 +242,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
 
 
 def _images(model: nn.Module, cfg: "Config") -> Images:
-    """Return what a config's `data_preprocessor` makes of images, which mmseg reads as BGR."""
+    """Return how a config's `data_preprocessor` prepares images, which mmseg reads as BGR."""
     check_one_normalisation(cfg, "the file")
     mean, std, is_rgb = channel_statistics(model, cfg)
     order = "RGB" if is_rgb else "BGR"
@@ -250,7 +250,7 @@ def _images(model: nn.Module, cfg: "Config") -> Images:
 
 
 def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
-    """Return names and colours of the classes: those trained on, else of our table if they fit."""
+    """Return names and colours of the trained classes; if unknown, our table's where it fits."""
     classes, palette = trained_classes(checkpoint)
     given = {"classes": classes, "palette": palette}
     if not classes:

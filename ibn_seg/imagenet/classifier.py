@@ -1,4 +1,4 @@
-"""A named network as mmengine's model: pixels in; the loss, or the ranks of the classes, out."""
+"""A named network as mmengine's model: takes pixels, returns the loss or ranks of classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from ibn_seg.imagenet.classifier_weights import start_from
 from ibn_seg.models import create_model
 from ibn_seg.transforms.pixel_shifts import APPEARANCES, BASELINE
 
-# The statistics of ImageNet's training pictures that torchvision and the reference normalise by,
-# for RGB from 0 to 1.
+# The statistics of ImageNet's training pictures, for RGB from 0 to 1. torchvision and the reference
+# normalise with them.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -24,10 +24,10 @@ class ImageClassifier(BaseModel):
     Args:
         model: The name of the network.
         num_classes: How many classes.
-        pretrained: Start from the authors' published weights; the classifier starts at random
-            where the number of classes is another.
+        pretrained: Start from the authors' published weights. If the number of classes differs, the
+            classifier starts at random.
         init: A checkpoint to start from instead.
-        appearances: Names of `APPEARANCES` under which pictures are classified in a test.
+        appearances: Names of `APPEARANCES`, the changes of pictures to test under.
 
     Raises:
         UserError: An unknown name, or weights that do not fit.
@@ -43,7 +43,7 @@ class ImageClassifier(BaseModel):
         appearances: Sequence[str] = (BASELINE,),
     ) -> None:
         super().__init__()
-        # Named like the backbone of a segmentor, so that its checkpoints load into segmentors.
+        # The name is that of a segmentor's backbone, so that checkpoints load into segmentors.
         self.backbone = create_model(model, pretrained=pretrained, num_classes=num_classes)
         self.load_report = start_from(self.backbone, init) if init else None
         self.appearances = tuple(appearances)
@@ -62,9 +62,9 @@ class ImageClassifier(BaseModel):
             mode: 'tensor', 'loss' or 'predict'.
 
         Returns:
-            Logits, (N, classes); the cross entropy as dict(loss=...); or a dict for each picture,
-            with `ranks`: under each appearance, how many other classes are rated as likely as
-            the true one or more. A picture is right among the first k if that is below k.
+            Logits, (N, classes); the cross entropy as dict(loss=...); or a dict for each picture.
+            The dict has `ranks`: for each appearance, the number of other classes that score at
+            least as high as the true one. The true class is in the top k if this number is below k.
         """
         if mode == "predict":
             return self._predict(inputs, labels)
@@ -76,7 +76,7 @@ class ImageClassifier(BaseModel):
         for name in self.appearances:
             logits = self.backbone(self._normalised(APPEARANCES[name](inputs.float()))).float()
             true = logits.gather(1, labels[:, None])
-            # Not "at least": what is not a number counts against the network, too.
+            # Not "at least": NaN must count against the network, too.
             ranks[name] = ((~(logits < true)).sum(dim=1) - 1).tolist()
         return [
             {"ranks": dict(zip(ranks, values, strict=True))}
@@ -84,5 +84,5 @@ class ImageClassifier(BaseModel):
         ]
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return what the network takes, by the operations of torchvision's transforms."""
+        """Return the network's input, computed with the operations of torchvision's transforms."""
         return (pixels / 255 - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""Classifier weights from files: to test with, key for key, and to start a training from."""
+"""Loads classifier weights from files, to test them or to start a training from them."""
 
 import os
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ def count_classes(model: str, checkpoint: Mapping[str, Any], source: str | os.Pa
     """Return the number of classes of a checkpoint.
 
     Args:
-        model: The name of the network that it is of.
-        checkpoint: What the file holds: a state dict, bare or wrapped, with or without `module.`.
+        model: The name of its network.
+        checkpoint: The file's content: a state dict, bare or wrapped, with or without `module.`.
         source: The file, for messages.
 
     Raises:
-        UserError: They are of another network, or without a classifier.
+        UserError: The weights are of another network, or without a classifier.
     """
     trained = experiment_of(checkpoint).get("model", model)
     if trained != model:
@@ -46,11 +46,11 @@ def load_exactly(
 
     Args:
         network: Changed in place.
-        checkpoint: What the file holds.
+        checkpoint: The file's content.
         source: The file, for messages.
 
     Raises:
-        UserError: They do not fit, or are those of the batch-norm twin.
+        UserError: They do not fit, or belong to the batch-norm twin.
     """
     try:
         adapted, report = adapt_state_dict(network, checkpoint)
@@ -66,15 +66,15 @@ def load_exactly(
 
 
 def start_from(network: Backbone, source: str | os.PathLike) -> LoadReport:
-    """Load weights to start a training from, of the network or of its batch-norm twin.
+    """Load weights to start a training, from the network itself or its batch-norm twin.
 
     Args:
-        network: Changed in place; its classifier keeps its values where the checkpoint has none,
-            or one of other classes.
+        network: Changed in place. Its classifier keeps its values if the checkpoint has none, or
+            one for other classes.
         source: A local path or an http(s) URL.
 
     Returns:
-        What was split, added and dropped.
+        The entries that were split, added and dropped.
 
     Raises:
         UserError: They do not fit.

@@ -14,17 +14,17 @@ from ibn_seg.errors import EnvError, UserError
 # The reference resizes to 256 and crops 224; other sizes keep the proportion.
 _RESIZE, _CROP = 256, 224
 _LAYOUT = "ImageNet's layout is train/CLASS/PICTURE and val/CLASS/PICTURE"
-# What Pillow raises for files that are no pictures, cut short, or larger than it allows.
+# Pillow's errors for files that are not pictures, are truncated, or exceed its size limit.
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @DATASETS.register_module()
 class LabelledFolder(Dataset):
-    """The pictures of a folder that has one folder per class.
+    """The pictures of a folder with one subfolder per class.
 
-    Classes are numbered in the order of their folders' names, as in ImageNet's published weights.
-    A sample is a dict of `inputs`, the picture's RGB pixels as a uint8 tensor of
-    (3, image_size, image_size), and `labels`, the number of its class.
+    Class numbers follow the order of the folder names, as in ImageNet's published weights. A sample
+    is a dict. `inputs` has the picture's RGB pixels as a uint8 tensor of (3, image_size,
+    image_size). `labels` has the number of its class.
 
     Args:
         root: The folder.
@@ -37,8 +37,8 @@ class LabelledFolder(Dataset):
         metainfo: `classes`, the names of the class folders.
 
     Raises:
-        UserError: The folder has no class folders, or one without pictures; on reading a sample,
-            a picture cannot be read.
+        UserError: The folder has no class folders, or a class folder has no pictures. On reading a
+            sample: a picture cannot be read.
         EnvError: torchvision is not installed.
     """
 
@@ -72,7 +72,7 @@ def folder_to_test(data: str | os.PathLike) -> Path:
     """Return the folder to test on: `val` if there is one, else the given one.
 
     Raises:
-        UserError: There is none.
+        UserError: The folder does not exist.
     """
     root = _existing(data)
     has_splits = any((root / split).is_dir() for split in ("train", "val"))
@@ -87,7 +87,7 @@ def _existing(data: str | os.PathLike) -> Path:
 
 
 def _torchvision() -> ModuleType:
-    """Import torchvision; the original stack of mmsegmentation works without it."""
+    """Import torchvision, which the original stack of mmsegmentation does not need."""
     try:
         import torchvision
     except ModuleNotFoundError as error:
@@ -100,7 +100,7 @@ def _torchvision() -> ModuleType:
 
 
 def _image_folder(torchvision: ModuleType, root: Path) -> Any:
-    """Open a folder; torchvision's error becomes one line."""
+    """Open a folder, and turn torchvision's error into one line."""
     try:
         return torchvision.datasets.ImageFolder(str(root), loader=_read_picture)
     except FileNotFoundError as error:

@@ -13,18 +13,18 @@ _TOP = (1, 5)
 
 @METRICS.register_module()
 class ErrorRates(BaseMetric):
-    """Top-1 and top-5 error in percent, for every appearance that was tested.
+    """Top-1 and top-5 error in percent, for every tested appearance.
 
-    The returned values are unrounded: `top1_error` and `top5_error` of the unchanged pictures,
-    `APPEARANCE/top1_error` and so on of changed ones. With fewer than five classes there is no
-    top-5 error. Each picture counts once, whatever a distributed sampler pads.
+    The returned values are unrounded: `top1_error` and `top5_error` for unchanged pictures,
+    `APPEARANCE/top1_error` and so on for changed ones. With fewer than five classes there is no
+    top-5 error. Each picture counts once, even if a distributed sampler adds copies.
     """
 
     # Not None, so that mmengine neither warns of a missing prefix nor adds one.
     default_prefix = ""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Append the ranks of each picture: one entry each lets mmengine drop the padding."""
+        """Append one entry per picture, so that mmengine can drop a sampler's copies."""
         self.results.extend(sample["ranks"] for sample in data_samples)
 
     def compute_metrics(self, results: list[dict[str, int]]) -> dict[str, float]:
@@ -41,7 +41,7 @@ class ErrorRates(BaseMetric):
 
 
 def errors_by_appearance(metrics: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
-    """Return the values of `ErrorRates` by appearance; what was not measured is None."""
+    """Return the values of `ErrorRates` by appearance, with None for missing ones."""
     return {
         name: {f"top{k}_error": metrics.get(_key(name, k)) for k in _TOP}
         for name in APPEARANCES

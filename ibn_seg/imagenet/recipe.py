@@ -1,4 +1,4 @@
-"""How a network is trained on ImageNet: the reference's settings, and what may be changed."""
+"""The settings of training on ImageNet: the reference's values, and which can be changed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,33 +17,34 @@ SMALLEST_IMAGE = 32
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training; the defaults are those of the reference's train.sh.
+    """The settings of a training; the defaults are the reference's.
 
-    That is https://github.com/XingangPan/IBN-Net, train.sh and the defaults of imagenet.py.
+    The reference is https://github.com/XingangPan/IBN-Net: train.sh, and the defaults of
+    imagenet.py.
 
     Attributes:
-        epochs: Epochs to train. One has as many iterations as there are whole batches in the
-            training set; the pictures that are left over begin the next one.
-        batch_size: Pictures in a batch, of all processes together.
+        epochs: Epochs to train. An epoch has as many iterations as the training set has whole
+            batches. The remaining pictures begin the next epoch.
+        batch_size: Pictures in a batch, over all processes.
         lr: Learning rate at the beginning, for the whole batch.
         momentum: Momentum of SGD.
         weight_decay: Weight decay, of all parameters.
-        schedule: 'step' multiplies the learning rate by 0.1 at each milestone; 'cosine' lets it
-            fall to 0, iteration by iteration.
-        milestones: Epochs of the steps; None stands for 30, 60 and 90 percent of `epochs`, which
-            is 30, 60 and 90 of 100.
+        schedule: 'step' multiplies the learning rate by 0.1 at each milestone. 'cosine' lowers it
+            to 0, iteration by iteration.
+        milestones: Epochs of the steps. None stands for 30, 60 and 90 percent of `epochs`, so for
+            epochs 30, 60 and 90 of 100.
         warmup_epochs: Epochs in which the learning rate rises linearly from a hundredth.
-        amp: Train in mixed precision; None: where there is a GPU.
-        amp_type: 'float16', with loss scaling, which needs a GPU, or 'bfloat16'; None stands for
-            float16 on a GPU, else bfloat16.
-        channels_last: Keep that memory format; None: where there is a GPU.
-        ema: Average the weights exponentially, the newest ones with this weight; None: do not.
-            What is validated, and saved as the weights, is then the average.
+        amp: Train in mixed precision. None: yes if there is a GPU.
+        amp_type: 'float16' (with loss scaling, needs a GPU) or 'bfloat16'. None stands for float16
+            on a GPU, else bfloat16.
+        channels_last: Use the channels-last memory format. None: yes if there is a GPU.
+        ema: Average the weights exponentially, with this weight for the newest; None: no average.
+            The average is then validated, and saved as the weights.
         image_size: Side of the square that the network sees, in pixels.
         val_interval: Epochs between validations; the last epoch is always validated.
-        val_batch_size: Pictures in a batch of the validation, of all processes together.
+        val_batch_size: Pictures in a validation batch, over all processes.
         pretrained: Start from the published weights.
-        init: Start from this checkpoint; it may be of the batch-norm twin.
+        init: Start from this checkpoint of the network or its batch-norm twin.
     """
 
     epochs: int = 100
@@ -65,7 +66,7 @@ class Recipe:
     init: str | None = None
 
     def check(self) -> None:
-        """Raise a `UserError` where a setting is wrong by itself."""
+        """Raise a `UserError` if a single setting is wrong."""
         for value, allowed, name in (
             (self.schedule, SCHEDULES, "schedule"),
             (self.amp_type or AMP_TYPES[0], AMP_TYPES, "AMP type"),
@@ -99,7 +100,7 @@ class Recipe:
             )
 
     def schedulers(self, epoch_length: int) -> list[dict[str, Any]]:
-        """Return mmengine's schedulers of the learning rate, all by iteration.
+        """Return mmengine's learning-rate schedulers, all by iteration.
 
         Args:
             epoch_length: Iterations of an epoch.

@@ -1,4 +1,4 @@
-"""Train and test classifiers on ImageNet, or on any pictures in one folder per class."""
+"""Trains and tests classifiers on ImageNet, or on any pictures in one folder per class."""
 
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
@@ -47,17 +47,17 @@ def train(
 ) -> dict[str, Any]:
     """Train a network on `DATA/train`, validate it on `DATA/val`; write `WORK_DIR/result.json`.
 
-    A resumed run continues as if it had never been interrupted: on CPU, at the same number of
-    threads and processes, weights and losses are the same bit for bit. What is trained on when
-    depends on the seed alone, not on data workers or processes.
+    A resumed run continues as if it had never been interrupted. On CPU, with the same number of
+    threads and processes, weights and losses are bit-identical. The order of the pictures depends
+    on the seed alone, not on data workers or processes.
 
     Args:
         model: The name of a network, see `ibn-seg models`.
         data: The folder of `train/CLASS/PICTURE` and `val/CLASS/PICTURE`.
-        recipe: How; default the reference's settings.
+        recipe: The settings; default the reference's.
         work_dir: The folder for checkpoints, log and result; default `work_dirs/imagenet/MODEL`.
-        resume: Go on from the newest complete checkpoint in the work dir; begin if there is no
-            checkpoint at all.
+        resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
+            begin a new training.
         seed: The seed of initial weights, order and augmentation.
         workers: Data workers of each process; default 4 with a GPU (at most one per core), else 0.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
@@ -122,13 +122,13 @@ def test(
 
     Args:
         model: The name of a network, see `ibn-seg models`.
-        data: A folder in ImageNet's layout, or one that holds the class folders itself.
+        data: A folder in ImageNet's layout, or a folder of class folders.
         checkpoint: The weights: a state dict, a file of the authors, of torch.hub or of `train`.
         pretrained: Test the authors' published weights instead.
-        transforms: Names of changes of appearance, `none` among them; default `none` alone.
-        batch_size: Pictures in a batch, of all processes together.
-        image_size: Side of the square that the network sees; default what the checkpoint was
-            trained with, else 224.
+        transforms: Names of changes of appearance, including `none`; default `none` alone.
+        batch_size: Pictures in a batch, over all processes.
+        image_size: Side of the square that the network sees. Default: the checkpoint's training
+            size, else 224.
         work_dir: The folder for log and result; default `work_dirs/imagenet/MODEL`.
         workers: Data workers of each process; default 4 with a GPU (at most one per core), else 0.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
@@ -186,7 +186,7 @@ def test(
 
 
 def _check_model(model: str, pretrained: bool) -> None:
-    """Raise if there is no such network, or no published weights of it where they are wanted."""
+    """Raise if there is no such network, or if its published weights are wanted but missing."""
     from ibn_seg.models.published_weights import published_url
 
     if model not in MODELS:
@@ -196,11 +196,11 @@ def _check_model(model: str, pretrained: bool) -> None:
 
 
 def _decided(recipe: Recipe) -> Recipe:
-    """Return a checked recipe in which nothing depends on the machine any more.
+    """Return a checked recipe whose settings no longer depend on the machine.
 
     Raises:
         UserError: A setting is wrong.
-        EnvError: The machine cannot do what it asks for.
+        EnvError: The machine cannot do what the recipe asks for.
     """
     import torch
 
@@ -224,7 +224,7 @@ def _workers(workers: int | None) -> int:
         if workers < 0:
             raise UserError(f"--workers {workers}", "it must not be negative")
         return workers
-    # On a CPU they would take the cores from the network, whose threads wait for each other.
+    # On a CPU, workers would take cores from the network, whose threads wait for each other.
     return min(os.cpu_count() or 1, _MOST_WORKERS) if torch.cuda.is_available() else 0
 
 
@@ -266,7 +266,7 @@ def _prepared(
     launcher: str,
     quiet: bool,
 ) -> "Config":
-    """Return mmengine's config with what every task sets."""
+    """Return mmengine's config with the settings of every task."""
     import torch
     from mmengine.config import Config
 
@@ -302,7 +302,7 @@ def _build_runner(cfg: "Config") -> "StrictRunner":
 
 
 def _go_on(cfg: "Config", classes: tuple[str, ...]) -> None:
-    """Check that the checkpoint is of this run, and leave initial weights out."""
+    """Check that the checkpoint is of this run, and remove initial weights."""
     from ibn_seg.models.sources import read_checkpoint
 
     before = experiment_of(read_checkpoint(cfg.load_from))
@@ -313,7 +313,7 @@ def _go_on(cfg: "Config", classes: tuple[str, ...]) -> None:
 
 
 def _say_loaded(runner: "StrictRunner") -> None:
-    """Say in one line what was done to a checkpoint to start from."""
+    """Describe in one line the changes to a start checkpoint."""
     report = _classifier(runner).load_report
     if report is not None:
         runner.logger.info(f"{runner.cfg.model.init}: {report}", extra={"notice": True})
@@ -328,10 +328,10 @@ def _classifier(runner: "StrictRunner") -> Any:
 def _weights(
     model: str, checkpoint: str | os.PathLike | None, pretrained: bool
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return where the weights to test are, and what is there.
+    """Return the source of the weights to test, and its content.
 
     Raises:
-        UserError: None or two were asked for, or they cannot be read.
+        UserError: No weights or two were asked for, or they cannot be read.
     """
     from ibn_seg.models.published_weights import published_url
     from ibn_seg.models.sources import read_checkpoint
@@ -349,10 +349,10 @@ def _weights(
 def _tested_classes(
     model: str, weights: Mapping[str, Any], source: str, loader: Mapping[str, Any]
 ) -> int:
-    """Return the number of classes of the weights, which must be those of the folder.
+    """Return the number of classes of the weights, which must match the folder's classes.
 
     Raises:
-        UserError: The folder has others, or the weights are of another network.
+        UserError: The folder has other classes, or the weights are of another network.
     """
     from ibn_seg.imagenet.classifier_weights import count_classes
     from ibn_seg.imagenet.dataset import LabelledFolder
@@ -379,7 +379,7 @@ def _load(runner: "StrictRunner", weights: Mapping[str, Any], source: str) -> No
 
 
 def _measured(runner: "StrictRunner", images: int) -> dict[str, Any]:
-    """Return the error rates, and what they are of."""
+    """Return the error rates, and the network and data that they belong to."""
     from ibn_seg.imagenet.error_rates import errors_by_appearance
 
     experiment = runner.cfg.to_dict()["experiment"]

@@ -10,7 +10,7 @@ from ibn_seg.imagenet.recipe import Recipe
 from ibn_seg.models.specs import MODELS
 
 TASK = "imagenet"
-# Settings in which a resumed run may differ: they do not change what it computes.
+# Settings that may differ in a resumed run. They do not change its results.
 _FREE = ("val_batch_size", "pretrained", "init")
 _LOG_EVERY = 50
 _KEPT_CHECKPOINTS = 2
@@ -26,7 +26,7 @@ def data_loader(
         image_size: Side of the square that the network sees.
         batch_size: Pictures in the batch of one process.
         workers: Data workers of one process.
-        augment: Whether it is for training: in random order, cut and flipped at random.
+        augment: Whether the pictures are for training: random order, random crops and flips.
     """
     return {
         "batch_size": batch_size,
@@ -59,7 +59,7 @@ def training_config(
     Args:
         model: The name of the network.
         folders: The folders of 'train' and 'val'.
-        recipe: The settings; what stands for "where there is a GPU" must be decided.
+        recipe: The settings. No setting may still depend on whether there is a GPU.
         seed: The seed of the run.
         workers: Data workers of one process.
         processes: The number of processes.
@@ -150,7 +150,7 @@ def testing_config(
         "test_dataloader": dict(loader),
         "test_evaluator": {"type": "ErrorRates"},
         "test_cfg": {"type": "TestLoop"},
-        # Nothing in a test is random; without a seed mmengine would draw one for the record.
+        # A test has no randomness. Without a seed, mmengine would draw one for the record.
         "randomness": {"seed": 0},
         "custom_hooks": [{"type": "ProgressHook", "label": MODELS[model].title}],
         **_environment(),
@@ -158,15 +158,15 @@ def testing_config(
 
 
 def experiment(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run is, as its checkpoints and its result say it."""
+    """Return a run's identity, as its checkpoints and its result record it."""
     return {"task": TASK, "model": model, "method": MODELS[model].title, **settings}
 
 
 def experiment_of(checkpoint: Any) -> dict[str, Any]:
-    """Return what a checkpoint of our own training says that it is; an empty dict for others.
+    """Return the identity in a checkpoint of our own training; an empty dict for others.
 
     Returns:
-        What `experiment` returned, and "classes", the names of the classes.
+        The return value of `experiment`, and "classes", the names of the classes.
     """
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     found = meta.get("experiment") if isinstance(meta, Mapping) else None
@@ -177,15 +177,15 @@ def experiment_of(checkpoint: Any) -> dict[str, Any]:
 
 
 def check_same_run(now: Mapping[str, Any], before: Mapping[str, Any], source: object) -> None:
-    """Check that a run goes on as it began.
+    """Check that a run continues with its first settings.
 
     Args:
-        now: What `experiment` returned, and "classes".
-        before: What `experiment_of` returned for the checkpoint.
+        now: The return value of `experiment`, and "classes".
+        before: The return value of `experiment_of` for the checkpoint.
         source: The checkpoint's file, for the message.
 
     Raises:
-        UserError: The network, the data or a setting is another.
+        UserError: The network, the data or a setting differs.
     """
     if not before:
         raise UserError(f"{source}: not of an ImageNet training", "give another --work-dir")
@@ -206,7 +206,7 @@ def check_same_run(now: Mapping[str, Any], before: Mapping[str, Any], source: ob
 
 
 def class_difference(found: Sequence[str], wanted: Sequence[str]) -> str:
-    """Return how two lists of classes differ, in words; an empty string if they do not."""
+    """Return the difference of two lists of classes in words; an empty string if equal."""
     missing = [name for name in wanted if name not in set(found)]
     extra = [name for name in found if name not in set(wanted)]
     parts = [

@@ -1,6 +1,6 @@
-"""The leaderboard: folders of results to one page, and to CSV, LaTeX and Markdown.
+"""The leaderboard: turns folders of results into one page, and CSV, LaTeX and Markdown.
 
-It reads what `ibn-seg benchmark`, `evaluate` and `test` wrote; it trains nothing.
+It reads the results of `ibn-seg benchmark`, `evaluate` and `test`. It trains nothing.
 """
 
 import os
@@ -39,16 +39,17 @@ def write_leaderboard(
     title: str = TITLE,
     command: str = "ibn-seg leaderboard",
 ) -> list[Path]:
-    """Write the page of some results, and exports beside it.
+    """Write a page of results, and exports beside it.
 
     Args:
         folders: Folders of `ibn-seg benchmark`, `evaluate` or `test`.
         out: The page; default `leaderboard.html` in the first folder. An older one is replaced.
-        exports: 'csv', 'latex', 'markdown': files of the page's name with another ending.
-        only: Beginnings of the names of the tables that LaTeX and Markdown shall have, such as
-            'main'; default all but published figures of training sets that no network here has.
-        baseline: The method that others are compared with; default 'BN' if there is one.
-        published: Which published figures are shown: 'verified', 'all' or 'none'.
+        exports: 'csv', 'latex', 'markdown'. The files have the page's name with another ending.
+        only: Beginnings of table names, such as 'main', to select the tables for LaTeX and
+            Markdown. Default: all except published figures for training sets that no network here
+            uses.
+        baseline: The method to compare others with; default 'BN' if there is one.
+        published: The published figures to show: 'verified', 'all' or 'none'.
         title: Heading of the page.
         command: The command line, for the record.
 
@@ -56,7 +57,7 @@ def write_leaderboard(
         The files written, the page first.
 
     Raises:
-        UserError: Results are missing, damaged or cannot be compared; a name is unknown.
+        UserError: Results are missing, damaged or cannot be compared. Or a name is unknown.
         EnvError: A file cannot be written.
     """
     exports = list(dict.fromkeys(exports))
@@ -71,7 +72,7 @@ def write_leaderboard(
     page = Path(out) if out is not None else Path(folders[0]) / NAME
     made = _Content(board, comparisons, compared_with, published, Links(page))
     chosen = _chosen(made, list(only)) if only else made.exported()
-    # All is computed before anything is written.
+    # Compute everything before anything is written.
     texts = {page: page_text(board, comparisons, made.sections(), made.links,
                              title=title, command=command)}  # fmt: skip
     lines = _provenance(board, command)
@@ -137,7 +138,7 @@ class _Content:
         ]  # fmt: skip
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:
-        """Return the panels that `ibn-seg panels` left in the folders."""
+        """Return the panels from `ibn-seg panels` in the folders."""
         sources = {domain for found in self.comparisons for domain in found.sources}
         return tuple(
             scene(panel, "source" if panel.domain in sources else "unseen", self.board.methods)
@@ -146,7 +147,7 @@ class _Content:
         )
 
     def exported(self) -> list[Table]:
-        """Return the tables of an export: all but published figures of other training sets."""
+        """Return the tables of an export, without published figures for other training sets."""
         sources = {train_set_of(found.source) for found in self.comparisons}
         fitting = [
             text for name, text in zip(self.published, self.figures, strict=True) if name in sources
@@ -179,10 +180,10 @@ class _Content:
 
 
 def _chosen(made: _Content, only: Sequence[str]) -> list[Table]:
-    """Return the tables whose names begin as asked for.
+    """Return the tables whose names have one of the given beginnings.
 
     Raises:
-        UserError: One beginning fits none.
+        UserError: No table's name has one of the beginnings.
     """
     tables_ = made.all_tables()
     for beginning in only:
@@ -193,7 +194,7 @@ def _chosen(made: _Content, only: Sequence[str]) -> list[Table]:
 
 
 def _provenance(board: Board, command: str) -> list[str]:
-    """Return the lines that say how everything was made."""
+    """Return the lines on how the results and the page were made."""
     plans = [f"`ibn-seg benchmark {head.get('plan')}`" for head in board.heads.values()]
     return [
         f"Commands: {', '.join([*plans, f'`{command}`'])}.",

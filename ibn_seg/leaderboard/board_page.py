@@ -1,4 +1,4 @@
-"""The leaderboard's page: one HTML file that needs nothing else but the results it links to."""
+"""Makes the leaderboard's page: one HTML file that needs only the results it links to."""
 
 import base64
 import hashlib
@@ -53,7 +53,7 @@ def page_text(
 
 
 def introduction(board: Board) -> str:
-    """Return what the page shows, for a reader without context."""
+    """Return the page's introduction, for a reader without context."""
     return (
         "Networks that label every pixel of a street scene, trained on one domain and evaluated, "
         "without adaptation, on others. The score is mIoU in percent; higher is better. Means are "
@@ -63,7 +63,7 @@ def introduction(board: Board) -> str:
 
 
 def headlines(found: Comparison) -> list[str]:
-    """Return for each group how the best method stands to the baseline, a loss as plainly."""
+    """Return how each group's best method compares to the baseline, a loss as plainly as a gain."""
     sentences = []
     for group in found.groups:
         compared = [row for row in group.ranked if found.primary in row.differences]
@@ -92,7 +92,7 @@ def _sentence(row: Row, found: Comparison, group: str) -> str:
 
 
 def warnings(board: Board) -> list[str]:
-    """Return what limits the numbers."""
+    """Return the limits of the numbers."""
     said = []
     if board.unfinished:
         states: dict[str, int] = {}
@@ -107,13 +107,13 @@ def warnings(board: Board) -> list[str]:
 
 
 def commits_of(board: Board) -> list[str]:
-    """Return the commits that the networks were trained and evaluated by."""
+    """Return the commits that trained and evaluated the networks."""
     found = (str(one.record.get("git_commit") or "no commit recorded") for one in board.networks)
     return list(dict.fromkeys(found))
 
 
 def facts(board: Board) -> list[tuple[str, str]]:
-    """Return what was run, by term."""
+    """Return the facts of the runs, by term."""
     heads = list(board.heads.values())
     given = [one.name for one in board.networks if not one.selected]
     times = [one.record.get("wall_time_s") for one in board.networks]

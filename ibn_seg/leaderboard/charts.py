@@ -1,4 +1,4 @@
-"""The leaderboard's drawings: each is a title and an <svg>; the page has the legend."""
+"""Makes the leaderboard's drawings: a title and an <svg> each. The page has the legend."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from ibn_seg.statistics import Interval
 
 
 def difference_charts(board: Board, comparisons: Sequence[Comparison]) -> list[Chart]:
-    """Return, per backbone and segmentor, the differences to the baseline with their intervals."""
+    """Return differences to the baseline with intervals, per backbone and segmentor."""
     methods, charts = order_methods(board.methods), []
     for at, found in enumerate(comparisons):
         for k, group in enumerate(found.groups):

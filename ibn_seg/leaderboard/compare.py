@@ -1,7 +1,7 @@
-"""What the leaderboard compares: methods over seeds, differences to the baseline, gap closed.
+"""Computes the leaderboard: methods over seeds, differences to the baseline, gap closed.
 
-Values stay unrounded here. Methods are compared only with the baseline of the same backbone,
-segmentor and source, over the seeds that both have.
+Values stay unrounded here. A method is compared only with the baseline of the same backbone,
+segmentor and source, over common seeds.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from ibn_seg.statistics import (
     summarise,
 )
 
-# The column of the mean over all targets; no domain is called so.
+# The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
 
 
@@ -37,11 +37,11 @@ class Row:
         method: Its name.
         networks: One per seed, by seed.
         scores: mIoU over seeds by column: the domains, and `TARGETS`; percent.
-        target_selected: The same at the checkpoint that is best on this very column.
+        target_selected: The same at the checkpoint that is best on the column itself.
         differences: Method minus baseline by column; empty for the baseline or without one.
-        needed: Seeds that tell the two apart, by column.
+        needed: Number of seeds that would detect the difference, by column.
         gaps: Gap closed by target; empty without an oracle.
-        oracle_of: The target on whose training set it was trained, None if it is no oracle.
+        oracle_of: The target whose training set it was trained on; None if it is not an oracle.
     """
 
     method: str
@@ -74,7 +74,7 @@ class Group:
 
     @property
     def ranked(self) -> tuple[Row, ...]:
-        """The rows that compete: all but the oracles."""
+        """The competing rows: all except the oracles."""
         return tuple(row for row in self.rows if row.oracle_of is None)
 
 
@@ -83,11 +83,11 @@ class Comparison:
     """All networks of one source.
 
     Args:
-        source: The domains trained on, joined by '+'.
-        sources: Those that were evaluated.
-        targets: The other domains that were evaluated.
+        source: The training domains, joined by '+'.
+        sources: The evaluated training domains.
+        targets: The other evaluated domains.
         groups: The rows by backbone and segmentor.
-        baseline: The method compared with, None if it is not among them.
+        baseline: The baseline method; None if it is not among the methods.
     """
 
     source: str
@@ -98,7 +98,7 @@ class Comparison:
 
     @property
     def primary(self) -> str:
-        """The column that methods are compared by."""
+        """The column that ranks methods."""
         if len(self.targets) > 1:
             return TARGETS
         return self.targets[0] if self.targets else self.sources[0]
@@ -115,7 +115,7 @@ class Comparison:
 
 
 def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
-    """Return the method to compare with; None if it is not asked for and the default is missing.
+    """Return the baseline method; None if none was asked for and the default is missing.
 
     Raises:
         UserError: There is no such method.
@@ -130,12 +130,12 @@ def check_baseline(board: Board, baseline: str | None, default: str) -> str | No
 def compare(board: Board, baseline: str | None) -> list[Comparison]:
     """Return one comparison per source, in the order of the results.
 
-    A network whose source is not known stands with the first source that was evaluated on a domain
-    that it has. A source that only oracles were trained on has no comparison of its own.
+    A network of unknown source joins the first source that shares an evaluated domain with it. A
+    source that only oracles use has no comparison of its own.
 
     Args:
-        board: What was read.
-        baseline: The method compared with.
+        board: Everything that the leaderboard has read.
+        baseline: The baseline method.
     """
     networks = [one for one in board.networks if one.start is None]
     by_source: dict[str, list[Network]] = {}
@@ -154,7 +154,7 @@ def compare(board: Board, baseline: str | None) -> list[Comparison]:
 
 
 def _home(network: Network, by_source: dict[str, list[Network]]) -> list[Network]:
-    """Return the networks beside which one of unknown source stands."""
+    """Return the networks that a network of unknown source joins."""
     for members in by_source.values():
         if any(set(network.scores) & set(one.scores) for one in members):
             return members
@@ -162,9 +162,10 @@ def _home(network: Network, by_source: dict[str, list[Network]]) -> list[Network
 
 
 def _only_oracles(source: str, members: Sequence[Network], networks: Sequence[Network]) -> bool:
-    """Tell whether networks of a source are there as an upper bound for others alone.
+    """Tell whether a source's networks serve only as an upper bound for others.
 
-    They are of one method, where other sources have more methods, evaluated on this one.
+    That is so if they have one method, and other sources have more methods and are evaluated on
+    this domain.
     """
     others = [one for one in networks if one.source not in (source, None)]
     evaluated = {domain for one in others for domain in one.scores}
@@ -191,7 +192,7 @@ def _comparison(
 
 
 def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:
-    """Return the networks that were trained on a target itself, by target."""
+    """Return the networks trained on a target itself, by target."""
     found = {target: [one for one in alike if one.source == target] for target in targets}
     return {target: networks for target, networks in found.items() if networks}
 
@@ -229,7 +230,7 @@ def _row(
 ) -> Row:
     columns = _columns(networks, targets)
     if oracle_of is not None:
-        # It has seen one of the targets: their mean is no score of generalisation.
+        # It has seen one of the targets, so their mean does not measure generalisation.
         columns.pop(TARGETS, None)
     peeks = {
         column: [best_ever(one, domains) for one in networks]
@@ -258,7 +259,7 @@ def _row(
 
 
 def best_ever(network: Network, domains: Sequence[str]) -> float | None:
-    """Return the highest mean mIoU on domains over all validations; None if there were none."""
+    """Return the highest mean mIoU on domains over all validations; None without validations."""
     if not all(domain in network.validation for domain in domains):
         return None
     curves = [network.validation[domain] for domain in domains]
@@ -269,7 +270,7 @@ def best_ever(network: Network, domains: Sequence[str]) -> float | None:
 
 
 def _columns(networks: Sequence[Network], targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the columns that all networks have, with the domains that each is the mean of."""
+    """Return the columns that all networks have, each with the domains that it averages."""
     first, *others = (one.scores for one in networks)
     shared = [name for name in first if all(name in scores for scores in others)]
     columns = {name: (name,) for name in shared}
@@ -296,7 +297,8 @@ def _by_seed(networks: Iterable[Network]) -> tuple[Network, ...]:
     """Return networks of one method by seed.
 
     Raises:
-        UserError: Two have the same seed, as one of known and one of unknown source may.
+        UserError: Two networks have the same seed, for example one of known and one of unknown
+            source.
     """
     found = sorted(networks, key=lambda one: one.seed)
     for one, other in itertools.pairwise(found):

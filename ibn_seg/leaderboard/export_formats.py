@@ -1,4 +1,4 @@
-"""The leaderboard for other programs and papers: tidy CSV, LaTeX and Markdown."""
+"""Exports the leaderboard for programs and papers: tidy CSV, LaTeX and Markdown."""
 
 import csv
 import io
@@ -79,7 +79,7 @@ def markdown_text(tables: Sequence[Table], facts: Sequence[str]) -> str:
 
     Args:
         tables: The tables.
-        facts: Lines that say how all was made: commands, commit.
+        facts: Lines on how the results were made: commands, commit.
     """
     parts = []
     for table in tables:
@@ -100,14 +100,14 @@ def latex_text(tables: Sequence[Table], facts: Sequence[str]) -> str:
 
     Args:
         tables: The tables.
-        facts: Lines that say how all was made, as comments.
+        facts: Lines on how the results were made, as comments.
     """
     head = ["% \\usepackage{booktabs}", *(f"% {_line(fact)}" for fact in facts), ""]
     return "\n".join([*head, *map(_latex_table, tables)])
 
 
 def latex_escaped(text: str) -> str:
-    """Return text as LaTeX shows it, every special character escaped."""
+    """Return text for LaTeX, with every special character escaped."""
     return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
@@ -134,7 +134,7 @@ def _latex_table(table: Table) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    # Braces keep a row that begins with a bracket from being read as an argument of \\.
+    # Without braces, LaTeX would read a row that begins with a bracket as an argument of \\.
     text = latex_escaped(cell.text)
     text = f"\\textbf{{{text}}}" if cell.best else f"{{{text}}}" if text[:1] in "[*" else text
     return f"{text} {{\\scriptsize {latex_escaped(cell.small_print)}}}" if cell.detail else text

@@ -1,4 +1,4 @@
-"""Folders of results, checked once and turned into values that the leaderboard relies on."""
+"""Checks folders of results once, and turns them into values for the leaderboard."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
 
 EVALUATED = "test.json"
-# Points between an index and the matrices beside it. On a GPU the test of a checkpoint may differ
-# from its validation by single pixels; a wrong file is further off.
+# Largest allowed difference, in points, between an index and the matrices beside it. On a GPU, a
+# checkpoint's test may differ from its validation by single pixels. A wrong file differs by more.
 _TOLERANCE = 0.05
 
 
@@ -28,12 +28,12 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     """Read folders of `ibn-seg benchmark`, and of `ibn-seg evaluate` or `test`.
 
     Args:
-        folders: Each holds a `benchmark.json`, a `kept.json` or a `test.json`. A cell that two
-            hold counts once.
+        folders: Each holds a `benchmark.json`, a `kept.json` or a `test.json`. A cell in two
+            folders counts once.
 
     Raises:
-        UserError: A file is missing, damaged or of another version; nothing is done; two folders
-            differ in protocol or selection; two networks have the same name and seed.
+        UserError: A file is missing, damaged or of another version. Or no cell is done, two folders
+            differ in protocol or selection, or two networks have the same name and seed.
     """
     if not folders:
         raise UserError("no results given", "name at least one folder of results")
@@ -86,7 +86,7 @@ def _read_row(
     analyses: dict[str, Measurement],
     unfinished: dict[str, Mapping[str, Any]],
 ) -> None:
-    """Sort one row of an index into what it is, unless another folder had the same cell."""
+    """Store one row of an index by its kind, unless another folder had the same cell."""
     where = f"{opened.index}, a cell"
     cell, task = required(row, "id", str, where), row.get("task", "train")
     where = f"{opened.index}, cell {cell}"
@@ -99,7 +99,7 @@ def _read_row(
 
 
 def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str) -> Network:
-    """Return a finished training, its scores computed from its matrices."""
+    """Return a finished training, with scores computed from its matrices."""
     result = folder / required(row, "result", str, where)
     record = _checked(opened.record(row), result)
     for key in ("confusions", "command"):
@@ -129,7 +129,7 @@ def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: 
 
 
 def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what a transfer was trained on and began from; None for a normal training."""
+    """Return a transfer's training set and start; None for a normal training."""
     share, start = row.get("share"), row.get("start")
     if share is not None and not (isinstance(share, int | float) and 0 < share <= 100):
         raise UserError(f"{where}: share is {share!r}", "expected percent, above 0 to 100")
@@ -164,7 +164,7 @@ def _analysis(
 
 
 def _read_evaluated(folder: Path) -> tuple[Network, str]:
-    """Return what `ibn-seg evaluate` or `test` wrote, and its protocol."""
+    """Return the result of `ibn-seg evaluate` or `test`, and its protocol."""
     path = folder / EVALUATED
     record = _checked(read_json(path), path)
     stored = confusions_of(record, folder)
@@ -206,7 +206,7 @@ def _scores(stored: StoredConfusions, path: Path) -> dict[str, float]:
 
 
 def _check_one(what: str, values: Mapping[Path, str]) -> None:
-    """Refuse to mix numbers that cannot be compared."""
+    """Raise if numbers cannot be compared."""
     first = next(iter(values), None)
     for folder, value in values.items():
         if value != values[first]:
@@ -217,7 +217,7 @@ def _check_one(what: str, values: Mapping[Path, str]) -> None:
 
 
 def _check_sources(networks: Sequence[Network]) -> None:
-    """Refuse a misspelt source, beside which the right one would be a target."""
+    """Raise for a misspelt source, because the correctly spelt one would become a target."""
     for one in networks:
         check_source(one.source, one.scores, f"'source' of {one.result}")
 
@@ -236,7 +236,7 @@ def _check_distinct(networks: Sequence[Network]) -> None:
 
 
 def _check_images(networks: Sequence[Network]) -> None:
-    """Refuse networks that were scored on other images, classes or labels."""
+    """Raise if networks were scored on different images, classes or labels."""
     first: dict[str, Network] = {}
     for one in networks:
         for domain, images in one.stored.domains.items():

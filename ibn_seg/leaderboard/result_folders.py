@@ -1,4 +1,4 @@
-"""Folders of a benchmark's results: as the benchmark leaves them, and as they are kept."""
+"""Reads folders of a benchmark's results, as the benchmark leaves them or as kept copies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class ResultFolder:
 
     Args:
         index: The file that lists the cells, for messages.
-        head: What that says beside the cells.
+        head: The index without its cells.
         rows: Its cells, not checked.
-        again: What to do about damage.
-        record: Returns the content of a cell's result file; None: not a result.
+        again: The remedy for damage.
+        record: Returns the content of a cell's result file; None if it is not a result.
         matrices: Returns the matrices of a training.
-        file: The file that links lead to. None: each cell has its own.
+        file: The file that links lead to; None if each cell has its own file.
     """
 
     index: Path
@@ -44,10 +44,10 @@ class ResultFolder:
 
 
 def open_folder(folder: Path) -> ResultFolder | None:
-    """Return the results in a folder; None if it has none of a benchmark.
+    """Return the results in a folder; None if it holds no benchmark.
 
     Raises:
-        UserError: They are damaged or of another version.
+        UserError: The results are damaged or of another version.
     """
     if (folder / INDEX).is_file():
         return _open_index(folder)
@@ -57,7 +57,7 @@ def open_folder(folder: Path) -> ResultFolder | None:
 
 
 def _open_index(folder: Path) -> ResultFolder:
-    """Return what a benchmark left."""
+    """Return the results that a benchmark left."""
     path = folder / INDEX
     content = read_json(path)
     _check_head(path, content, RENEW)
@@ -73,7 +73,7 @@ def _open_index(folder: Path) -> ResultFolder:
 
 
 def _open_kept(folder: Path) -> ResultFolder:
-    """Return what is kept of a run."""
+    """Return the kept results of a run."""
     path, name = read_pointer(folder)
     table = read_table(path)
     if name not in table.runs:
@@ -88,7 +88,7 @@ def _open_kept(folder: Path) -> ResultFolder:
 
 
 def _check_head(path: Path, head: Any, again: str) -> None:
-    """Refuse another version, and results whose rules are not stated."""
+    """Raise for another version, or for results without their rules."""
     if not isinstance(head, Mapping) or head.get("schema") != SCHEMA:
         given = head.get("schema") if isinstance(head, Mapping) else "none"
         raise UserError(f"{path}: schema {given!r} cannot be read, allowed: {SCHEMA}", again)
@@ -97,10 +97,10 @@ def _check_head(path: Path, head: Any, again: str) -> None:
 
 
 class _KeptMatrices:
-    """The matrices of a run, read once they are asked for.
+    """The matrices of a run, read on demand.
 
     Args:
-        path: The table.
+        path: The table's file.
         table: Its content.
         run: Name of the run.
     """
@@ -113,11 +113,11 @@ class _KeptMatrices:
         """Return the matrices of a training.
 
         Raises:
-            UserError: They are missing or damaged, or their rows and columns are not the same.
+            UserError: They are missing or damaged, or their rows and columns differ.
         """
         if self._found is None:
             files = [self._path.parent / name for name in self._table.matrices]
-            # Those of analyses are none of a leaderboard's business.
+            # A leaderboard does not use the matrices of analyses.
             trained = {row["id"] for row in self._table.runs[self._run].rows if "domains" in row}
             self._found = read_matrices(files, {f"{self._run}/{cell}" for cell in trained})
         where = f"{self._path}, cell {row['id']}"

@@ -1,4 +1,4 @@
-"""The leaderboard's tables, formatted: what the page, LaTeX and Markdown show."""
+"""Formats the leaderboard's tables for the page, LaTeX and Markdown."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from ibn_seg.statistics import SeedSummary, summarise
 
 
 def main_table(board: Board, found: Comparison, links: Links) -> Table:
-    """Return methods x domains of one source, with the difference to the baseline."""
+    """Return methods x domains for one source, with differences to the baseline."""
     primary = found.primary
     header = ["Method", *(_heading(name, found) for name in found.columns)]
     compared = found.baseline is not None and any(row.differences for row in found.rows)
@@ -62,7 +62,7 @@ def main_table(board: Board, found: Comparison, links: Links) -> Table:
 
 
 def main_notes(board: Board, found: Comparison, *, chosen: bool, compared: bool) -> tuple[str, ...]:
-    """Return what must be known of the rows of a comparison."""
+    """Return notes on the rows of a comparison."""
     notes = []
     if compared:
         notes.append(
@@ -151,7 +151,7 @@ def class_tables(board: Board, found: Comparison, links: Links) -> list[Table]:
 
 
 def class_values(row: Row, domain: str) -> dict[str, SeedSummary]:
-    """Return the IoU over seeds of each class that has one with every seed, percent."""
+    """Return the IoU over seeds, percent, of each class that has one for every seed."""
     found = [_ious(network, domain) for network in row.networks]
     return {
         name: summarise(ious[name] for ious in found)
@@ -213,7 +213,7 @@ def _difference(row: Row, column: str, links: Links, found: Comparison) -> Cell:
 
 
 def _compared(found: Comparison) -> list[str]:
-    """Return the columns whose difference the main table shows: what ranks, and the sources."""
+    """Return the main table's columns with a difference: the ranking column and the sources."""
     return list(dict.fromkeys([found.primary, *found.sources]))
 
 
@@ -222,7 +222,7 @@ def _with_oracle(found: Comparison) -> list[str]:
 
 
 def _lacking(row: Row, found: Comparison) -> bool:
-    """Tell whether a row has other seeds than the baseline of its group."""
+    """Tell whether a row's seeds differ from its group's baseline."""
     for group in found.groups:
         if row in group.rows:
             base = [one for one in group.ranked if one.method == found.baseline]

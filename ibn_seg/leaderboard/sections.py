@@ -1,4 +1,4 @@
-"""The tables of the analyses, of published figures and of what is not finished."""
+"""Makes the sections on analyses, published figures and unfinished cells."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from ibn_seg.report.tables import Cell, number
 
 
 def published_table(train_set: str, rows: Sequence[PublishedRow]) -> Table:
-    """Return what papers report of one training set; never ranked."""
+    """Return the papers' figures for one training set, which are never ranked."""
     tests = list(dict.fromkeys(name for row in rows for name in row.values))
     body = []
     for row in sorted(rows, key=lambda row: (row.backbone, row.year)):

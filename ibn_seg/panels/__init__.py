@@ -1,1 +1,1 @@
-"""The images on which methods disagree most, predicted and stored for the leaderboard."""
+"""Predicts and stores, for the leaderboard, the images on which methods disagree most."""

@@ -1,4 +1,4 @@
-"""Which images tell methods apart most, from the confusion matrices of every image."""
+"""Finds the images on which methods differ most, from each image's confusion matrices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One image, and how many of its pixels each method has right.
+    """One image, and each method's accuracy on it.
 
     Args:
         domain: Domain of the image.
-        image: Its name, as the matrices are stored under.
-        accuracies: Share of the labelled pixels that are right, percent, by method.
+        image: Its name in the stored matrices.
+        accuracies: Percentage of labelled pixels that are right, by method.
     """
 
     domain: str
@@ -33,23 +33,23 @@ class Disagreement:
 def most_disagreed(
     stored: Mapping[str, StoredConfusions], domain: str, count: int
 ) -> list[Disagreement]:
-    """Return the images of a domain on which the methods' scores are farthest apart.
+    """Return the images of a domain on which the methods' scores differ most.
 
-    The score of an image is its pixel accuracy: what a reader sees of a prediction is area, and a
-    mean over classes would let a sign of ten pixels weigh as much as the road. Images without a
-    labelled pixel are left out.
+    The score of an image is its pixel accuracy, because a reader sees area. In a mean over classes,
+    a sign of ten pixels would weigh as much as the road. Images without a labelled pixel are left
+    out.
 
     Args:
-        stored: What each method's network, all of one seed, counted on the same images.
+        stored: The matrices of each method's network on the same images, all of one seed.
         domain: The domain.
-        count: As many images as this, or all if there are fewer.
+        count: Number of images to return; all if there are fewer.
 
     Returns:
-        The images, those of the largest spread first, equal ones by name.
+        The images by descending spread; equal ones by name.
 
     Raises:
-        UserError: There is no method, one was not evaluated on the domain, or their images or
-            labels differ.
+        UserError: There is no method, or a method was not evaluated on the domain. Or their images
+            or labels differ.
     """
     methods = _of_domain(stored, domain)
     first = next(iter(methods.values()))
@@ -63,13 +63,13 @@ def most_disagreed(
         for k, image in enumerate(first.images)
         if labelled[k]
     ]
-    # The images are sorted by name, and equal ones stay so; the rounding of the division must not
-    # decide between them.
+    # The images are sorted by name, and images of equal spread keep this order. The division's
+    # rounding must not decide between them.
     return sorted(found, key=lambda one: -round(one.spread, 9))[:count]
 
 
 def _of_domain(stored: Mapping[str, StoredConfusions], domain: str) -> dict[str, ImageConfusions]:
-    """Return the matrices of each method on a domain, checked to be of the same labels."""
+    """Return the matrices of each method on a domain, after checking that labels are equal."""
     if not stored:
         raise UserError("no method to compare", "give the matrices of two or more")
     found: dict[str, ImageConfusions] = {}
@@ -103,5 +103,5 @@ def _by_name(images: ImageConfusions) -> ImageConfusions:
 
 
 def _hits(images: ImageConfusions) -> np.ndarray:
-    """Return the pixels of each image that are right, (N,) float64."""
+    """Return the number of right pixels in each image, (N,) float64."""
     return np.einsum("nii->n", images.counts).astype(np.float64)

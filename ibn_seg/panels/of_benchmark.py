@@ -1,4 +1,4 @@
-"""Pictures of where the methods of a benchmark disagree most, from its checkpoints."""
+"""Makes panels of the images on which a benchmark's methods disagree most."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from ibn_seg.results.kept_table import POINTER
 from ibn_seg.run.setup import register
 
 Row = Mapping[str, Any]
-# More predictions than this beside each other can hardly be compared by eye.
+# More predictions side by side are hard to compare by eye.
 _MOST_METHODS = 6
 _TRAINED_ALIKE = ("segmentor", "backbone", "source", "iterations")
 
@@ -36,19 +36,19 @@ def panels(
 ) -> Path | None:
     """Predict the images on which methods disagree most; write `RESULTS/panels`.
 
-    The images of each target are chosen by `ibn_seg.panels.disagreement` from the matrices that
-    the benchmark stored; then the networks of one seed, whose checkpoints must still be there,
-    predict these alone.
+    `ibn_seg.panels.disagreement` chooses the images of each target from the benchmark's stored
+    matrices. Then the networks of one seed predict these images only. Their checkpoints must still
+    exist.
 
     Args:
         results: A folder of `ibn-seg benchmark`.
-        count: Images of each target.
-        methods: The methods to compare; default BN, IBN-a and IBN-b where two of them are there,
+        count: Number of images of each target.
+        methods: The methods to compare. Default: BN, IBN-a and IBN-b if at least two exist,
             else the first ones.
-        backbone: Only networks of this backbone. Default: of those trained alike, the ones with
-            the most methods.
-        seed: Only networks of this seed. Default: the first with the most methods.
-        say: Receives a line where there is nothing to predict.
+        backbone: Only networks of this backbone. Default: among networks trained alike, the
+            backbone with the most methods.
+        seed: Only networks of this seed. Default: the first seed with the most methods.
+        say: Receives a line if there is nothing to predict.
 
     Returns:
         The index of the panels; None if fewer than two methods have their checkpoint.
@@ -70,7 +70,7 @@ def panels(
         say(f"{results}: no panels: {reason}")
         return None
     stored = {name: read_confusions(results / row["confusions"]) for name, row in chosen.items()}
-    # Before the configs import it: its maintained fork prints what it could not load.
+    # Import it before the configs do, because its maintained fork prints failed imports.
     register()
     images = _choose(stored, source_domains(next(iter(chosen.values()))["source"]), count)
     with progress_callback("predict") as progress:
@@ -86,7 +86,7 @@ def panels(
 def _trainings(
     results: Path, methods: Sequence[str], backbone: str | None, seed: int | None
 ) -> list[Row]:
-    """Return the finished trainings of an index that are wanted, transfers left out."""
+    """Return the wanted finished trainings of an index, without transfers."""
     path = results / INDEX
     if not path.is_file() and (results / POINTER).is_file():
         raise UserError(
@@ -122,7 +122,7 @@ def _has_checkpoint(results: Path, row: Row) -> bool:
 
 
 def _comparable(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return the largest group of methods that were trained alike with one seed, by method."""
+    """Return the largest group of methods trained alike with one seed, by method."""
     groups: dict[tuple, dict[str, Row]] = {}
     for row in rows:
         alike = tuple(row.get(key) for key in (*_TRAINED_ALIKE, "seed"))
@@ -137,14 +137,14 @@ def _comparable(rows: Sequence[Row]) -> dict[str, Row]:
 def _choose(
     stored: Mapping[str, StoredConfusions], sources: Sequence[str], count: int
 ) -> list[Disagreement]:
-    """Return the images of every target; of the sources where nothing else was evaluated."""
+    """Return the images of every target; without a target, the sources' images."""
     domains = list(next(iter(stored.values())).domains)
     targets = [domain for domain in domains if domain not in sources] or domains
     return [one for domain in targets for one in most_disagreed(stored, domain, count)]
 
 
 def _captions(images: Sequence[Disagreement]) -> list[str]:
-    """Return domain and name of each image, with its folders where two have one name."""
+    """Return domain and name of each image, with its folders if two images have one name."""
     names = [(one.domain, Path(one.image).name) for one in images]
     return [
         f"{domain}, {name if names.count((domain, name)) == 1 else one.image}"
@@ -157,7 +157,7 @@ def _network(results: Path, row: Row) -> tuple[Any, Path]:
 
 
 def _facts(chosen: Mapping[str, Row], images: Sequence[Disagreement]) -> dict[str, Any]:
-    """Return what the index says about the choice."""
+    """Return the index's entries on the choice."""
     first = next(iter(chosen.values()))
     return {
         "chosen_by": "the largest differences between the methods' pixel accuracies",

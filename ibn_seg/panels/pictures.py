@@ -1,7 +1,7 @@
-"""Scenes with the predictions of several trained networks, as reports show them.
+"""Makes panels for reports: scenes with the predictions of several trained networks.
 
-Pictures go through the config's own test data set, as in an evaluation: what is drawn is what was
-scored, at the size at which it was scored.
+Pictures go through the config's own test data set, as in an evaluation. A panel therefore shows
+what was scored, at the same size.
 """
 
 import os
@@ -27,9 +27,9 @@ class Sample:
 
     Attributes:
         domain: Its domain.
-        name: Its name, as confusion matrices are stored under.
-        dataset: The data set that has it.
-        index: Where it is there.
+        name: Its name in the stored confusion matrices.
+        dataset: Its data set.
+        index: Its position in the data set.
     """
 
     domain: str
@@ -82,9 +82,10 @@ def make_panels(
     """Return a panel for each image, with the prediction of each network.
 
     Args:
-        networks: Config and checkpoint by method; what the configs name is registered.
+        networks: Config and checkpoint by method; the components that the configs name are
+            registered.
         images: Domain and name of each image, as in `samples_of`.
-        captions: What the page says of each.
+        captions: The page's caption of each image.
         progress: Called with (networks done, networks in all).
 
     Raises:
@@ -138,12 +139,12 @@ def _predict(
 
 
 def _map_of(pixels: Any) -> np.ndarray:
-    """Return trainIds, (H, W) uint8, of what mmseg keeps as (1, H, W)."""
+    """Return trainIds, (H, W) uint8, from mmseg's (1, H, W)."""
     return pixels.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
 
 def _picture(sample: Sample, data: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
-    """Return the image as (H, W, 3) uint8 RGB at the size at which it was scored."""
+    """Return the image as (H, W, 3) uint8 RGB, at the scored size."""
     import cv2
 
     from ibn_seg.datasets.formats import read_image
@@ -151,6 +152,6 @@ def _picture(sample: Sample, data: Mapping[str, Any], size: tuple[int, int]) -> 
     picture = read_image(sample.path)[..., ::-1]
     if picture.shape[:2] == size:
         return np.ascontiguousarray(picture)
-    # The protocol cuts or resizes: then what the network saw, (3, H, W) BGR, is the picture.
+    # If the protocol crops or resizes, the picture is the network's input, (3, H, W) BGR.
     seen = data["inputs"].cpu().numpy().transpose(1, 2, 0)[..., ::-1].astype(np.uint8)
     return cv2.resize(np.ascontiguousarray(seen), size[::-1], interpolation=cv2.INTER_LINEAR)

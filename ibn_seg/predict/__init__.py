@@ -1,1 +1,1 @@
-"""Labels of pictures, folders and videos."""
+"""Predicts labels for pictures, folders and videos."""

@@ -1,4 +1,4 @@
-"""Find the pictures of a folder by their content, and name their results."""
+"""Finds the pictures of a folder by their content, and names their results."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -19,14 +19,15 @@ from ibn_seg.predict.prediction_log import LOG_NAME, PredictionLog
 
 @dataclass
 class FolderContent:
-    """What a folder and its subfolders hold.
+    """The content of a folder and its subfolders.
 
     Attributes:
-        pictures: The files of pictures by the names of their results.
-        refused: A line for each file or folder that should be a picture or hold some, and cannot
-            be looked at.
+        pictures: The picture files, by the names of their results.
+        refused: A line for each unreadable file that should be a picture, and each unreadable
+            folder.
         videos: The number of videos.
-        results: The number of files that logs in the folder list as results of other calls.
+        results: The number of files that are results of other calls, according to logs in the
+            folder.
     """
 
     pictures: dict[str, Path] = field(default_factory=dict)
@@ -38,15 +39,16 @@ class FolderContent:
 def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> FolderContent:
     """Search a folder for pictures; links are followed.
 
-    Results of earlier calls with another `out` in the folder are none: their logs list them.
+    Results of earlier calls with another `out` in the folder do not count as pictures. Their logs
+    list them.
 
     Args:
         source: The folder.
-        out: Where results go; if it lies in `source`, it is not searched.
+        out: The folder for results. If it lies in `source`, it is not searched.
         results: Files that are results and not pictures, as absolute paths without links.
 
     Raises:
-        UserError: There is nothing to predict and nothing to say about it.
+        UserError: There is nothing to predict and no refused file to report.
         EnvError: A log cannot be read.
     """
     content = FolderContent()
@@ -79,7 +81,7 @@ def search_folder(source: Path, out: Path, results: Collection[Path] = ()) -> Fo
 def name_results(source: Path, paths: list[Path]) -> dict[str, Path]:
     """Return files by the names of their results: the path in the folder, without suffix.
 
-    Where two names would be equal, as of `a.png` and `a.jpg`, the suffix stays. A file of a less
+    If two names would be equal, as for `a.png` and `a.jpg`, the suffix stays. A file of a less
     common format never changes the name of a common one.
     """
     common = [path for path in paths if path.suffix.lower() in COMMON_SUFFIXES]
@@ -97,15 +99,15 @@ def name_results(source: Path, paths: list[Path]) -> dict[str, Path]:
 def _names(source: Path, paths: list[Path]) -> list[str]:
     full = [path.relative_to(source).as_posix() for path in paths]
     short = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
-    # a.png, a.jpg and a.png.png must not share their results.
+    # a.png, a.jpg and a.png.png must not share results.
     shared = {name for name in short if short.count(name) > 1} | set(full)
     return [long if name in shared else name for long, name in zip(full, short, strict=True)]
 
 
 def _walk(source: Path, out: Path, refused: list[str]) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders, but not those of `out` inside it.
+    """Yield the files of a folder and its subfolders, except files in `out`.
 
-    A link back to a folder that the search is in is not followed a second time.
+    A link back to a folder on the current path is not followed.
     """
     top, results = source.resolve(), out.resolve()
     inside = results if top in results.parents else None
@@ -131,7 +133,7 @@ def _walk(source: Path, out: Path, refused: list[str]) -> Iterator[Path]:
 
 
 def _passed(source: Path, here: Path) -> set[Path]:
-    """Return the real folders that lie on the way from `source` to `here`."""
+    """Return the real folders on the path from `source` to `here`."""
     parts = here.relative_to(source).parts
     return {source.joinpath(*parts[:depth]).resolve() for depth in range(len(parts))}
 
@@ -141,7 +143,7 @@ def _leads_back(folder: Path, above: set[Path]) -> bool:
 
 
 def _is_candidate(path: Path, refused: list[str]) -> bool:
-    """Tell whether a file is a picture by its content, or claims to be one by its suffix."""
+    """Tell whether a file's content is a picture, or its suffix claims so."""
     claims = path.suffix.lower() in PICTURE_SUFFIXES
     try:
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""What kind of picture a file is, by its first bytes."""
+"""Identifies the format of a picture by its first bytes."""
 
 import re
 
-# Files with these suffixes name their results first; see `picture_folder`.
+# Files with these suffixes get their results' names first; see `picture_folder`.
 COMMON_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PICTURE_SUFFIXES = (
     *COMMON_SUFFIXES,
@@ -15,7 +15,7 @@ VIDEO_SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
     ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv",
 )  # fmt: skip
-HEAD = 512  # bytes that `picture_format` wants
+HEAD = 512  # bytes that `picture_format` needs
 
 CAMERA_RAW = "camera raw"
 _RAW_SUFFIXES = (
@@ -23,8 +23,8 @@ _RAW_SUFFIXES = (
     ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 )  # fmt: skip
 
-# Each format's first bytes, from the formats' specifications. Short marks are written with what
-# must follow them, because a text may begin with 'BM' or 'P5'.
+# Each format's first bytes, from the formats' specifications. A short mark includes the bytes that
+# must follow it, because a text may begin with 'BM' or 'P5'.
 _BEGINNINGS = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -49,10 +49,10 @@ _BEGINNINGS = {
 }  # fmt: skip
 _PATTERNS = {name: re.compile(mark, re.DOTALL) for name, mark in _BEGINNINGS.items()}
 
-# Formats without a mark of their own, by suffix, with what their headers allow.
+# Formats without a mark, by suffix, with the allowed values of their headers.
 _BY_SUFFIX = {
     ".tga": ("Targa", re.compile(
-        # Colour map or none, a known kind, neither side 0, a number of bits that there is.
+        # With or without colour map, a known kind, no side of 0, an existing number of bits.
         rb".[\0\x01][\x01-\x03\x09-\x0b].{9}(?!\0\0)..(?!\0\0)..[\x01\x08\x0f\x10\x18\x20]",
         re.DOTALL,
     )),
@@ -60,20 +60,20 @@ _BY_SUFFIX = {
     ".dib": ("DIB", re.compile(rb"[\x0c\x28\x6c\x7c]\0\0\0")),
 }  # fmt: skip
 
-# Pictures in boxes of ISO/IEC 14496-12.
+# Picture formats made of ISO/IEC 14496-12 boxes.
 _BOXED = ("AVIF", "HEIC")
 
-# A Mac leaves such a file beside a picture, under the picture's name with `._` before it.
+# macOS leaves such a file beside a picture. Its name is the picture's with `._` in front.
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 
 
 def picture_format(head: bytes, suffix: str) -> str | None:
-    """Return the format of a picture, or None if the file is none.
+    """Return the format of a picture, or None if the file is not a picture.
 
     Args:
-        head: The file's first `HEAD` bytes, or all.
-        suffix: As in its name. It decides where the content alone cannot: Targa has no mark, and
-            most raw files of cameras are marked as TIFF.
+        head: The file's first `HEAD` bytes, or all of a shorter file.
+        suffix: The file's suffix. It decides where the content cannot: Targa has no mark, and most
+            raw camera files have TIFF's.
     """
     found = next((name for name, mark in _PATTERNS.items() if mark.match(head)), None)
     if suffix.lower() in _RAW_SUFFIXES and head and found in (None, "TIFF"):
@@ -85,7 +85,7 @@ def picture_format(head: bytes, suffix: str) -> str | None:
 
 
 def is_companion(head: bytes) -> bool:
-    """Tell whether a file only holds a Mac's notes about the picture that it is named after."""
+    """Tell whether a file holds only macOS metadata about the picture that it is named after."""
     return head.startswith(_APPLE_DOUBLE)
 
 
@@ -103,7 +103,7 @@ def lacks_boxes(data: bytes, kind: str) -> bool:
         size = int.from_bytes(data[place : place + 4], "big")
         if size == 1:
             size = int.from_bytes(data[place + 8 : place + 16], "big")
-        if size < 8:  # It goes on to the end of the file, or is no box.
+        if size < 8:  # The box extends to the end of the file, or it is not a box.
             return False
         found.add(data[place + 4 : place + 8])
         place += size

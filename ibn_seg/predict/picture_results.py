@@ -1,4 +1,4 @@
-"""What a network says about one picture: its labels and the picture painted with them."""
+"""Makes the results for one picture: its labels, and the picture with coloured labels on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 from ibn_seg.predict.read_picture import PictureError
 
-# Networks halve a picture up to five or six times; below this size little may be left of it.
+# Networks halve a picture up to five or six times. Below this size, little may be left of it.
 _SMALL = 64  # pixels
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 
@@ -19,7 +19,7 @@ def overlay(image: np.ndarray, labels: np.ndarray, palette: np.ndarray, opacity:
 
     Args:
         image: H x W x 3 uint8, BGR.
-        labels: H x W uint8 trainIds; values without a colour leave the picture as it is.
+        labels: H x W uint8 trainIds. Values without a colour leave the picture unchanged.
         palette: (classes, 3) uint8, RGB.
         opacity: The share of the colours.
 
@@ -39,7 +39,7 @@ def label_and_paint(
     opacity: float,
     path: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the trainIds of a picture, and the picture with their colours over it.
+    """Return the trainIds of a picture, and the picture overlaid with their colours.
 
     Args:
         segment: The network.
@@ -69,7 +69,7 @@ def too_large(path: Path, size: str = "") -> PictureError:
 
 
 def _blame_size(error: Exception, shape: tuple[int, ...], path: Path) -> PictureError | None:
-    """Return the one-line error if the picture's size is the reason, else None."""
+    """Return a one-line error if the picture's size is the cause, else None."""
     height, width = shape[:2]
     size = f"a picture of {width}x{height} pixels"
     no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem

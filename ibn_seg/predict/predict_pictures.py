@@ -1,4 +1,4 @@
-"""Segment a user's own pictures and videos with a trained network."""
+"""Segments a user's own pictures and videos with a trained network."""
 
 import errno
 import hashlib
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
 
 _ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
-# Formats of pictures whose animations are videos where they are given by themselves.
+# Picture formats whose animations count as videos if given directly.
 _ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
 
 
@@ -42,11 +42,11 @@ class Segmenter:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
-            picture goes through it window by window. Its labels are the same but for rounding. A
-            network that cannot be cut so sees the whole picture, and a warning says why.
+            picture is processed window by window, and its labels are equal up to rounding. If a
+            network does not allow windows, it sees the whole picture, and a warning says why.
 
     Attributes:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
@@ -71,7 +71,7 @@ class Segmenter:
         from ibn_seg.explain.explain import explained
         from ibn_seg.predict.windows.large_images import MOST_PIXELS, LargeImages
 
-        # Where predicting fails, the config says why.
+        # A failure to predict has its cause in the config.
         self._explained = lambda: explained(cfg, "test_pipeline", "test_dataloader")
         with self._explained():
             self._pipeline = Compose(_array_pipeline(cfg))
@@ -100,11 +100,11 @@ class Segmenter:
 
 
 class BadPicturesError(UserError):
-    """Pictures of a folder that could not be predicted; the others were.
+    """Some pictures of a folder could not be predicted; all others were.
 
     Args:
         problems: A line for each.
-        total: The number of pictures, the bad ones included.
+        total: The number of pictures, including the bad ones.
 
     Attributes:
         problems: A line for each.
@@ -138,19 +138,19 @@ def predict(
 ) -> list[Path]:
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
-    Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for
-    each picture; for a video `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One picture
-    or frame is in memory at a time, and each file appears when it is whole. A picture of more than
-    4096 x 2048 pixels goes through the network window by window; see `Segmenter`.
+    Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for each
+    picture. For a video it writes `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One
+    picture or frame is in memory at a time. Each file appears when it is complete. A picture of
+    more than 4096 x 2048 pixels is processed window by window; see `Segmenter`.
 
-    The content of a file decides whether it is a picture, not its name. Of several frames the
-    first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg that is
-    given by itself is a video.
+    The content of a file decides whether it is a picture, not its name. If a picture has several
+    frames, the first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg
+    that is given directly is a video.
 
-    A folder is finished whatever single pictures do. A later call skips each picture whose results
-    are there, made from the same content by the same network and options, and unchanged since.
-    `out` holds a log of this (`prediction_log`). What such logs in `source` list is left out, and a
-    line on stderr says how many files.
+    A bad picture does not stop the rest of a folder. A later call skips a picture if its results
+    exist and are unchanged, and the content, network and options are the same. `out` holds a log of
+    this (`prediction_log`). Files that such logs in `source` list are left out, and a line on
+    stderr gives their number.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
@@ -158,19 +158,19 @@ def predict(
         source: A picture, a folder or a video.
         out: The folder for the results.
         device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         opacity: The share of the class colours in the overlays, between 0 and 1.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        overwrite: Predict every picture of a folder again, and replace results of a picture from
-            elsewhere that has the same name.
+        overwrite: Predict every picture of a folder again, and replace results of another picture
+            with the same name.
 
     Returns:
-        The files of the results, those that were there included.
+        The files of the results, including existing ones.
 
     Raises:
-        BadPicturesError: Pictures of the folder cannot be predicted; all others were.
-        UserError: There is no such source, it is empty, or it is neither picture nor video; the
-            config or the checkpoint is wrong; the results of another picture are in the way.
+        BadPicturesError: Some pictures of the folder cannot be predicted; all others were.
+        UserError: The source does not exist, is empty, or is neither picture nor video. Or the
+            config or the checkpoint is wrong. Or results of another picture have the same name.
         EnvError: `out` cannot be written.
     """
     if not 0.0 <= opacity <= 1.0:
@@ -198,7 +198,7 @@ def predict(
 
 
 def _is_video(path: Path) -> bool:
-    """Tell whether a file by itself is a video: it is no picture, or an animation.
+    """Tell whether a directly given file is a video: not a picture, or an animation.
 
     Raises:
         UserError: There is no such file, or it cannot be read.
@@ -229,7 +229,7 @@ class _Session:
     overwrite: bool
 
     def predict_one(self, path: Path) -> list[Path]:
-        """Predict a picture by itself, even if its results are there."""
+        """Predict a directly given picture, even if its results exist."""
         self._say_mixture([path.stem])
         try:
             data = read_bytes(path)
@@ -238,7 +238,7 @@ class _Session:
             raise too_large(path) from error
 
     def predict_folder(self, source: Path, content: FolderContent) -> list[Path]:
-        """Predict what is not done of a folder; name the bad ones at the end."""
+        """Predict the unfinished pictures of a folder; name the bad ones at the end."""
         self._say_mixture(content.pictures)
         written, problems, skipped = [], list(content.refused), 0
         with progress_bar() as progress:
@@ -271,7 +271,7 @@ class _Session:
         return written
 
     def predict_film(self, video: Video) -> list[Path]:
-        """Predict a video, and remove what an earlier, longer one has left of its frames."""
+        """Predict a video, and remove surplus frames of an earlier, longer one."""
         name = f"{video.path.stem}_trainIds/"
         self._say_mixture([name])
         with video.path.open("rb") as file:
@@ -313,7 +313,7 @@ class _Session:
         return [self.out / f"{name}_{kind}.png" for kind in ("trainIds", "overlay")]
 
     def _check_owner(self, name: str, path: Path, digest: str) -> None:
-        """Refuse to replace what was made of another picture."""
+        """Refuse to replace the results of another picture."""
         owner = None if self.overwrite else self.log.other_owner(name, path, digest)
         if owner is not None:
             raise PictureError(
@@ -322,7 +322,7 @@ class _Session:
             )
 
     def _say_mixture(self, names: Collection[str]) -> None:
-        """Say that the folder holds results that are not of this network and these options."""
+        """Report that the folder holds results of another network or other options."""
         others = self.log.of_other_networks(self.network)
         again = len(others.intersection(names))
         beside = len(others) - again
@@ -334,7 +334,7 @@ class _Session:
 
 
 def _write_result(file: Path, data: bytes, path: Path) -> None:
-    """Write a file; that its name is too long is the picture's fault, not the disk's."""
+    """Write a file; blame the picture, not the disk, for a name that is too long."""
     try:
         write_bytes(file, data)
     except EnvError as error:
@@ -348,7 +348,7 @@ def _say(line: str) -> None:
 
 
 def _array_pipeline(cfg: "Config") -> list[dict]:
-    """Return the config's test pipeline for pictures that are in memory, without labels."""
+    """Return the config's test pipeline for pictures in memory, without labels."""
     dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
     steps = cfg.get("test_pipeline") or dataset.get("pipeline")
     name = cfg.filename or "config"
@@ -371,7 +371,7 @@ def _device(given: str | None) -> Any:
     """Return the device to use.
 
     Raises:
-        UserError: It is not a name of a device, or is not there.
+        UserError: The name is not a device's, or the device does not exist.
     """
     import torch
 

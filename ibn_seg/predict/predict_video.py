@@ -1,4 +1,4 @@
-"""Segment the frames of a video one after the other."""
+"""Segments the frames of a video one after the other."""
 
 import contextlib
 import hashlib
@@ -18,9 +18,9 @@ from ibn_seg.predict.quiet_codecs import quiet_codecs
 from ibn_seg.progress import progress_bar
 
 _DEFAULT_FPS = 25.0
-_USUAL_FPS = (0.001, 1000.0)  # what is outside is no speed, but how a file says that it has none
+_USUAL_FPS = (0.001, 1000.0)  # files without a frame rate have a value outside this range
 
-# Labels and the painted picture of a frame.
+# A frame's labels and its overlay.
 Painter = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -29,25 +29,25 @@ class Video:
 
     Attributes:
         path: The file.
-        promised: The number of frames by the file's header; 0 if it says none.
+        promised: The number of frames in the file's header; 0 if the header has none.
         fps: Frames per second.
         complaint: The decoder's first line about damage; empty if there was none.
 
     Raises:
-        UserError: The file is no video, or no frame of it can be read.
+        UserError: The file is not a video, or none of its frames can be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.complaint = ""
         with quiet_codecs():
-            # FFmpeg takes what stands before a colon for a protocol, but not in absolute paths.
+            # FFmpeg reads text before a colon as a protocol, but not in absolute paths.
             self._capture = cv2.VideoCapture(os.path.abspath(path))
             opened = self._capture.isOpened()
             self.promised = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
             fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if _USUAL_FPS[0] <= fps < _USUAL_FPS[1] else _DEFAULT_FPS
-        # FFmpeg also opens what only has a picture's suffix; a frame tells.
+        # FFmpeg also opens any file with a picture's suffix, so a frame must be read.
         self._next = self._read() if opened else None
         if self._next is None:
             self.close()
@@ -83,12 +83,12 @@ def has_two_frames(path: Path) -> bool:
 
 
 def predict_video(video: Video, paint: Painter, target: Path) -> dict[Path, str]:
-    """Write the labels of each frame and the painted film.
+    """Write the labels of each frame, and the film of overlays.
 
     Args:
         video: The video; it is read to its end.
         paint: The network.
-        target: The results' path without what follows their name.
+        target: The results' path without the endings.
 
     Returns:
         The SHA-256 of each file written, the film last.
@@ -119,7 +119,7 @@ def predict_video(video: Video, paint: Painter, target: Path) -> dict[Path, str]
 
 
 def _say_what_is_missing(video: Video, frames: int) -> None:
-    """Say on stderr that a video broke off, or that its decoder complained."""
+    """Report on stderr that a video was cut off, or that its decoder complained."""
     if frames < video.promised:
         print(
             f"{video.path}: {frames} frames could be read, and its header promises "
@@ -134,7 +134,7 @@ def _say_what_is_missing(video: Video, frames: int) -> None:
 def _film(path: Path, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends frames to an MP4 film of the first frame's size.
 
-    What a header says about the size is not asked: phones turn their videos while they are read.
+    The header's size is not used, because phone videos are rotated while they are read.
     """
     writers: list[cv2.VideoWriter] = []
     sizes: list[tuple[int, int]] = []
@@ -168,7 +168,7 @@ def _open_writer(path: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWrit
 
 
 def _check_film(path: Path, frames: int, film: Path) -> None:
-    """Check that all frames arrived: OpenCV says nothing when the disk is full."""
+    """Check that all frames arrived, because OpenCV is silent when the disk is full."""
     with quiet_codecs():
         video = cv2.VideoCapture(str(path))
         stored = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0

@@ -1,4 +1,4 @@
-"""What made the results in a folder: each picture, the network, and the files that came out."""
+"""Logs the results in a folder: each picture, the network, and the result files."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ _FIELDS = ("name", "picture", "sha256", "network", "results")
 
 
 class PredictionLog:
-    """The log of a folder of results, one JSON line for each result that was finished.
+    """The log of a folder of results, one JSON line for each finished result.
 
-    A line is appended when the results of a picture are whole, so that an interrupted run loses
-    none, and two runs may share a folder. The last line of a name counts. A line that is damaged,
-    as after a power cut, does not: its picture is predicted again.
+    A line is appended when the results of a picture are complete. So an interrupted run loses none,
+    and two runs may share a folder. The last line of a name counts. A damaged line, as after a
+    power cut, does not count, and its picture is predicted again.
 
     Args:
         out: The folder of results.
@@ -32,7 +32,7 @@ class PredictionLog:
         self._entries = _read_entries(self._path)
 
     def results(self) -> set[Path]:
-        """Return every file that the log speaks of, as an absolute path without links."""
+        """Return every file that the log names, as an absolute path without links."""
         return {
             self._out.resolve() / file
             for entry in self._entries.values()
@@ -40,7 +40,7 @@ class PredictionLog:
         }
 
     def is_done(self, name: str, digest: str, network: str) -> bool:
-        """Tell whether the results of a name are those of this picture and this network, unchanged.
+        """Tell whether a name's results are of this picture and network, and unchanged.
 
         Args:
             name: The name of the results.
@@ -56,7 +56,7 @@ class PredictionLog:
         )
 
     def other_owner(self, name: str, picture: Path, digest: str) -> str | None:
-        """Return the picture of another place whose results have this name, or None."""
+        """Return a picture elsewhere whose results have this name, or None."""
         entry = self._entries.get(name)
         if entry is None or digest == entry["sha256"] or _place(picture) == entry["picture"]:
             return None
@@ -64,7 +64,7 @@ class PredictionLog:
         return entry["picture"] if present else None
 
     def of_other_networks(self, network: str) -> set[str]:
-        """Return the names whose results another network made, or the same with other options."""
+        """Return the names whose results come from another network or other options."""
         return {name for name, entry in self._entries.items() if entry["network"] != network}
 
     def outdated(self, name: str, results: Collection[str]) -> list[Path]:
@@ -72,7 +72,7 @@ class PredictionLog:
 
         Args:
             name: The name of the results.
-            results: The paths of the newer ones in the folder.
+            results: The paths of the newer results in the folder.
         """
         earlier = self._entries.get(name, {}).get("results", {})
         return [
@@ -86,11 +86,11 @@ class PredictionLog:
     def add(
         self, name: str, picture: Path, digest: str, network: str, results: Mapping[str, str]
     ) -> None:
-        """Append what was finished.
+        """Append a finished picture.
 
         Args:
             name: The name of the results.
-            picture: The file that they were made of.
+            picture: The file that the results come from.
             digest: Its SHA-256.
             network: As `network_identity` returns it.
             results: The SHA-256 of each result, by its path in the folder.
@@ -112,11 +112,11 @@ class PredictionLog:
 
 
 def network_identity(checkpoint: str | os.PathLike, **shaping: Any) -> str:
-    """Return a hash of everything that shapes results, besides the picture.
+    """Return a hash of everything that affects results, except the picture.
 
     Args:
-        checkpoint: The file.
-        **shaping: Parts of the config and options. The device is none of them.
+        checkpoint: The checkpoint's file.
+        **shaping: Parts of the config, and options. The device is not included.
     """
     parts = {**shaping, "version": ibn_seg.__version__, "checkpoint": sha256(checkpoint)}
     text = json.dumps(parts, sort_keys=True, default=str)

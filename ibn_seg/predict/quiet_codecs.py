@@ -1,4 +1,4 @@
-"""Keep off the terminal what the C libraries of codecs print there."""
+"""Keeps the output of codecs' C libraries off the terminal."""
 
 import contextlib
 import io
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 _STDERR = 2
-# The descriptor belongs to the whole process: two threads would restore each other's.
+# The descriptor belongs to the whole process. Two threads would restore each other's.
 _turn = threading.RLock()
 
 
 @dataclass
 class Complaints:
-    """What was printed during a block of `quiet_codecs`; known when the block has ended."""
+    """The text printed during a block of `quiet_codecs`, known once the block has ended."""
 
     text: str = ""
 
 
 @contextlib.contextmanager
 def quiet_codecs() -> Iterator[Complaints]:
-    """Catch what C libraries print on file descriptor 2 during the block.
+    """Catch the output of C libraries on file descriptor 2 during the block.
 
-    libpng, libjpeg, FFmpeg and OpenCV's log write there, and know nothing of `sys.stderr`. What
-    Python prints meanwhile, such as a progress bar, still reaches the terminal.
+    libpng, libjpeg, FFmpeg and OpenCV's log write there and bypass `sys.stderr`. Python's own
+    output, such as a progress bar, still reaches the terminal.
     """
     complaints = Complaints()
     with _turn, contextlib.ExitStack() as stack:
@@ -58,11 +58,11 @@ def _storage() -> BinaryIO:
 
 @contextlib.contextmanager
 def _python_to(terminal: int) -> Iterator[None]:
-    """Let `sys.stderr` write to a descriptor, if it writes to number 2 by itself."""
+    """Let `sys.stderr` write to a descriptor, if it would write to number 2."""
     try:
         sys.stderr.flush()
         number = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # A notebook's or a test's own stream.
+    except (AttributeError, OSError, ValueError):  # The stream is a notebook's or a test's own.
         number = None
     if number != _STDERR:
         yield

@@ -1,4 +1,4 @@
-"""Read one picture of whatever format, and say what about it is not as a user would think."""
+"""Reads one picture of any format, and reports what a user would not expect in it."""
 
 import contextlib
 import io
@@ -18,16 +18,16 @@ from ibn_seg.errors import UserError
 from ibn_seg.predict.picture_formats import CAMERA_RAW, HEAD, lacks_boxes, picture_format
 from ibn_seg.predict.quiet_codecs import quiet_codecs
 
-# What Pillow's readers end in on damaged files, beyond what they say on purpose.
+# Errors of Pillow's readers on damaged files, beside its deliberate ones.
 _PILLOW_ERRORS = (
     *PICTURE_ERRORS, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
     NotImplementedError, TypeError, struct.error,
 )  # fmt: skip
-# OpenCV and Pillow have always read these: if they do not read one, that one is to blame.
+# OpenCV and Pillow have always read these formats. If they fail, the file is bad.
 _COMMON = (
     "BMP", "DIB", "GIF", "JPEG", "PCX", "PNG", "PNM", "SGI", "Sun raster", "TIFF", "Targa", "WebP"
 )  # fmt: skip
-# So are these where OpenCV was built with them.
+# The same holds for these formats if OpenCV was built with them.
 _BUILT_IN = {"JPEG 2000": ".jp2", "PAM": ".pam", "PFM": ".pfm", "Radiance HDR": ".hdr"}
 _MAYBE_FLOAT = ("OpenEXR", "PFM", "TIFF")
 # TIFF's tag 254: 1 is a reduced copy of another picture in the file, 4 is a mask.
@@ -44,7 +44,7 @@ class Picture:
 
     Attributes:
         pixels: H x W x 3 uint8 in BGR order, upright.
-        remarks: What a user should know, a line each that names the file.
+        remarks: Notes for the user, one line each, with the file's name.
     """
 
     pixels: np.ndarray
@@ -53,13 +53,13 @@ class Picture:
 
 @dataclass
 class _Glance:
-    """What Pillow says about a file; the defaults where it cannot read that format.
+    """Pillow's findings on a file; the defaults if it cannot read that format.
 
     Attributes:
         mode: Pillow's name of the kind of pixels.
-        frames: The number of pictures of full size.
-        reduced: The first is a reduced copy, as in the raw files of cameras.
-        cut: The data of a JPEG end too early.
+        frames: The number of full-size pictures.
+        reduced: Whether the first picture is a reduced copy, as in raw camera files.
+        cut: Whether a JPEG's data end too early.
     """
 
     mode: str | None = None
@@ -81,17 +81,17 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode_picture(data: bytes, path: Path) -> Picture:
-    """Decode a picture, its first frame if it has several.
+    """Decode a picture, or the first of several frames.
 
-    16 bits become 8 (the high byte), floating-point numbers from 0 to 1 become 0 to 255, grey
-    becomes three equal channels, transparency is left out, and EXIF's orientation is applied.
+    Values of 16 bits become 8 (the high byte). Floating-point values from 0 to 1 become 0 to 255.
+    Grey becomes three equal channels. Transparency is dropped, and EXIF's orientation is applied.
 
     Args:
         data: The file's content.
         path: Its name, for messages.
 
     Raises:
-        PictureError: It is not a picture, is damaged, is too large, or cannot be read here.
+        PictureError: The file is not a picture, damaged, too large, or not readable here.
     """
     kind = picture_format(data[:HEAD], path.suffix)
     if kind is None:
@@ -114,7 +114,7 @@ def decode_picture(data: bytes, path: Path) -> Picture:
 
 
 def _is_read_here(kind: str) -> bool:
-    """Tell whether files of a format are read by OpenCV or Pillow if they are whole."""
+    """Tell whether OpenCV or Pillow can read intact files of a format."""
     return kind in _COMMON or (kind in _BUILT_IN and cv2.haveImageWriter(f"a{_BUILT_IN[kind]}"))
 
 
@@ -136,7 +136,7 @@ def _decode(data: bytes, path: Path, kind: str, glance: _Glance) -> np.ndarray |
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from error
         pixels = None
-    # Pillow reads formats that an OpenCV may lack. It forgives PNGs that are cut off.
+    # Pillow reads formats that an OpenCV build may lack. It accepts truncated PNGs.
     return _decode_by_pillow(data) if pixels is None and kind != "PNG" else pixels
 
 
@@ -156,7 +156,7 @@ def _decode_by_pillow(data: bytes) -> np.ndarray | None:
 def _as_bytes(values: np.ndarray, path: Path) -> np.ndarray:
     """Return floating-point values from 0 to 1 as H x W x 3 levels.
 
-    OpenCV would round them: the picture would be black.
+    OpenCV would round them, and the picture would be black.
     """
     if values.dtype.kind != "f" or not (values.min() >= 0 and values.max() <= 1):
         raise PictureError(
@@ -172,7 +172,7 @@ def _as_bytes(values: np.ndarray, path: Path) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Open a file's content by Pillow, without its warnings about size and odd notes."""
+    """Open a file's content with Pillow, without its warnings about size and odd metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data)) as picture:
@@ -180,7 +180,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _glance(data: bytes) -> _Glance:
-    """Look at a file by Pillow; what it cannot read, OpenCV decides alone."""
+    """Inspect a file with Pillow. If Pillow cannot read it, OpenCV alone decides."""
     glance = _Glance()
     with contextlib.suppress(*_PILLOW_ERRORS), _opened(data) as picture:
         glance.mode = picture.mode
@@ -196,7 +196,7 @@ def _glance(data: bytes) -> _Glance:
 def _is_cut(picture: Image.Image) -> bool:
     """Tell whether a JPEG's data end too early; OpenCV 4 returns the rest in grey.
 
-    At an eighth of the size the data are read to their end, and little is computed.
+    Decoding at an eighth of the size reads the data to their end at little cost.
     """
     picture.draft(None, (picture.width // 8, picture.height // 8))
     try:

@@ -1,7 +1,7 @@
 """Report of finished runs: tables, plots and pictures from result files, in one HTML file.
 
-The package reads results; it never trains, and needs neither PyTorch nor a host framework. Names
-are resolved when first used, so that the tables alone do not load the plotting library.
+The package reads results. It never trains, and needs neither PyTorch nor a host framework. Names
+are imported on first use, so the tables alone do not load the plotting library.
 """
 
 import importlib

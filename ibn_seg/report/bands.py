@@ -1,4 +1,4 @@
-"""Lines with bands: the mean over seeds of a quantity along an axis, and its range."""
+"""Draws lines with bands: a quantity's mean over seeds along an axis, and its range."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from ibn_seg.report import plots
 
-# Lines are told apart by marker too, for those who do not see the colours.
+# Lines differ by marker too, for readers who do not see the colours.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _BAND_OPACITY = 0.18
 
@@ -18,10 +18,10 @@ class Band:
     """A quantity of one method along an axis, with its values over seeds.
 
     Args:
-        name: What a legend calls it.
+        name: Its name in a legend.
         index: Number of the method, which chooses colour and marker.
         at: The N positions, ascending.
-        values: For each position one value per seed; none leaves a gap.
+        values: For each position, one value per seed. A position without values leaves a gap.
         dashed: Whether the line is dashed and its markers are hollow.
     """
 
@@ -48,12 +48,12 @@ class Band:
 
 
 def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> None:
-    """Draw the mean of each band as a line and its range, where seeds differ, as an area.
+    """Draw each band's mean as a line, and its range as an area where seeds differ.
 
     Args:
         axes: Where to draw.
-        bands: What to draw.
-        colours: By number of the method; further methods start over.
+        bands: The bands to draw.
+        colours: Colour by number of the method; further methods start over.
     """
     for band in bands:
         if not any(band.values):
@@ -71,13 +71,13 @@ def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> Non
             markerfacecolor="none" if band.dashed else colour,
             linewidth=1.8,
             linestyle=(0, (4, 2.5)) if band.dashed else "-",
-            # Matplotlib would leave out a name that begins with an underscore, and read formulas.
+            # Matplotlib would omit a name that begins with an underscore, and read formulas.
             label=band.name.lstrip("_").replace("$", r"\$"),
         )
 
 
 def colour_order(methods: Sequence[str], present: Iterable[str]) -> list[str]:
-    """Return the methods of a page in its order, then those present that it does not have."""
+    """Return the methods of a page in its order, then the other methods that are present."""
     return list(dict.fromkeys([*methods, *present]))
 
 
@@ -87,6 +87,6 @@ def page_colours() -> list[str]:
 
 
 def top_of(bands: Iterable[Band], *, at_least: float = 1.0) -> float:
-    """Return an end of an axis from zero that holds every value, with some air above."""
+    """Return the end of an axis from zero that holds every value, with some space above."""
     values = (value for band in bands for at in band.values for value in at)
     return 1.06 * max(at_least, max(values, default=at_least))

@@ -1,4 +1,4 @@
-"""Trained networks and what was measured on them, as a leaderboard has read them."""
+"""Trained networks and their measurements, as a leaderboard has read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,29 +8,30 @@ from typing import Any
 from ibn_seg.evaluation.stored import StoredConfusions
 from ibn_seg.report.runs import Curve
 
-# What a table says of a network whose maker did not say it.
+# Stands in a table where a network's maker gave no value.
 UNKNOWN = "not stated"
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One trained network and what it scores.
+    """One trained network and its scores.
 
     Args:
         name: Its cell's id, or the folder of its evaluation.
-        method: Row of the tables that it counts towards.
+        method: Its row in the tables.
         backbone: Its backbone.
         segmentor: Its segmentor.
-        source: The domains trained on, joined by '+'; None if that is not known.
+        source: The training domains, joined by '+'; None if unknown.
         seed: Training seed.
         scores: mIoU by domain at the selected checkpoint, percent.
-        stored: The matrices behind them.
-        result: The file to which its numbers link.
-        command: What repeats its run.
-        record: The content of its training's result, or of its evaluation.
+        stored: The confusion matrices behind the scores.
+        result: The file that its numbers link to.
+        command: The command that repeats its run.
+        record: The content of its training's result file, or of its evaluation's.
         share: Percent of the training set, None for all.
-        start: None for a normal training; 'source' or 'scratch' for one that studies transfer.
-        selected: Whether a checkpoint was selected by the benchmark's rule; else it was given.
+        start: None for a normal training; 'source' or 'scratch' for a training that studies
+            transfer.
+        selected: Whether the benchmark's rule selected the checkpoint. If not, it was given.
         validation: mIoU over iterations by domain, percent.
         file: Where the numbers are, if not in `result`, which is then only a name.
     """
@@ -55,10 +56,10 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured on one trained network.
+    """One analysis's measurements of one trained network.
 
     Args:
-        task: Name of the analysis, which is the command that measured.
+        task: Name of the analysis, which is also its command.
         method: The network's method.
         backbone: Its backbone.
         segmentor: Its segmentor.
@@ -66,7 +67,7 @@ class Measurement:
         seed: Its training seed.
         content: The content of the result file.
         result: The result file.
-        command: What repeats the measurement.
+        command: The command that repeats the measurement.
         file: Where the numbers are, if not in `result`, which is then only a name.
     """
 
@@ -84,13 +85,13 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """Everything that was read.
+    """Everything that a leaderboard has read.
 
     Args:
-        protocol: The evaluation protocol of all.
-        selection: The rule that chose checkpoints; None if nothing was trained by a benchmark.
+        protocol: The evaluation protocol, the same for all.
+        selection: The rule that chose checkpoints; None if a benchmark trained nothing.
         networks: The trained networks.
-        analyses: What else was measured on them.
+        analyses: Other measurements of them.
         unfinished: Rows of the index that are not done.
         heads: The indices of the benchmarks without their cells, by folder.
     """

@@ -1,4 +1,4 @@
-"""How the leaderboard writes numbers and rules: the words and roundings that its tables share."""
+"""The leaderboard's text for numbers and rules: wording and rounding that its tables share."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +15,11 @@ EMPTY = Cell(NOTHING)
 
 
 def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
-    """Return what the header of every table says: selection, protocol, seeds and spread.
+    """Return the header of every table: selection, protocol, seeds and spread.
 
     Args:
-        board: What was read.
-        rows: The seeds of each row of the table.
+        board: Everything that the leaderboard has read.
+        rows: The seeds of each table row.
     """
     seeds = [tuple(some) for some in rows]
     counts = sorted({len(some) for some in seeds})
@@ -39,7 +39,7 @@ def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
 def score_cell(
     stat: SeedSummary | None, links: Links, runs: Sequence[Run], best: bool = False
 ) -> Cell:
-    """Return a score: mean and deviation, and the range of few seeds."""
+    """Return a score: mean and deviation, and with few seeds the range."""
     if stat is None:
         return EMPTY
     where, title = links.of(runs)
@@ -47,7 +47,7 @@ def score_cell(
 
 
 def spread_text(stat: SeedSummary) -> str:
-    """Return the range of few seeds, 'n = 1' for one, nothing for many."""
+    """Return the range of a few seeds, 'n = 1' for one seed, and nothing for many."""
     if stat.n == 1:
         return "n = 1"
     return f"{number(stat.low)} to {number(stat.high)}" if stat.few else ""
@@ -62,10 +62,10 @@ def difference_cell(
     """Return a paired difference with its interval.
 
     Args:
-        found: The difference; None where there is none.
-        links: Where numbers link to.
-        runs: What it was measured on.
-        best: Whether it is the largest.
+        found: The difference, or None.
+        links: The links of numbers.
+        runs: The runs that it was measured on.
+        best: Whether it is the largest difference.
     """
     if found is None:
         return EMPTY
@@ -77,7 +77,7 @@ def difference_cell(
 
 
 def interval_text(found: PairedDifference) -> str:
-    """Return the interval of a difference, which one seed does not have."""
+    """Return the interval of a difference; one seed has none."""
     if found.interval.images_only:
         return "n = 1, no interval"
     return f"[{signed(found.interval.low)}, {signed(found.interval.high)}]"
@@ -101,7 +101,7 @@ def gap_cell(gap: GapClosed | None, links: Links, runs: Sequence[Run]) -> Cell:
 
 
 def needed_cell(needed: SeedsNeeded | None, found: PairedDifference | None) -> Cell:
-    """Return the seeds needed for a difference, or why there is no number; one seed has none."""
+    """Return the seeds needed to detect a difference, or why no number exists (as for one seed)."""
     if needed is None or found is None or len(found.seeds) == 1:
         return EMPTY
     if needed.seeds is None:

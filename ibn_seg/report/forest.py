@@ -12,9 +12,9 @@ from ibn_seg.report import plots
 from ibn_seg.report.bands import MARKERS
 
 _PER_ROW, _BETWEEN = 17.0, 0.7
-# Letters of a domain's name that fit beside the plot; more are cut.
+# Letters of a domain's name that fit beside the plot; longer names are cut.
 _LONGEST, _LETTER = 20, 6.9
-# Stands for the k-th name until the drawing is text: names come from results and may be anything.
+# Placeholder for the k-th name until the drawing is text, because a name may hold any characters.
 _NAME = "\N{WHITE SQUARE}{}\N{WHITE SQUARE}"
 
 
@@ -23,7 +23,7 @@ class ForestRow:
     """One method's difference to the baseline on one domain, in points.
 
     Args:
-        domain: Rows of one domain stand together under its name.
+        domain: The domain. Rows of one domain stand together under its name.
         index: Number of the method, which chooses colour and marker.
         value: The difference.
         low: Lower end of its interval; None without an interval, as with a single seed.
@@ -45,13 +45,13 @@ def forest_chart(
     A difference without an interval is a hollow point.
 
     Args:
-        rows: From top to bottom; the rows of a domain next to each other.
+        rows: The differences from top to bottom. Rows of one domain are adjacent.
         name: Prefix of the drawing's ids, unique on the page.
-        label: What the drawing shows, for those who do not see it.
+        label: Text alternative for readers who do not see the drawing.
         quantity: Label of the axis.
 
     Raises:
-        UserError: There is no row.
+        UserError: `rows` is empty.
     """
     if not rows:
         raise UserError("no differences to draw", "give two methods and a common seed")

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, not even a network."""
+"""Writes the report: one self-contained HTML file that works offline."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,11 +28,11 @@ def write_report(
     """Write the report of finished runs.
 
     Args:
-        results: Contents of result files, one per run, of one experiment.
+        results: Contents of result files of one experiment, one per run.
         panels: Scenes to show, in this order.
         out: The HTML file to write; an older one is replaced as a whole.
         title: Heading of the page.
-        notes: Paragraphs on what was run that the results do not tell, as plain text.
+        notes: Plain-text paragraphs about the runs, with facts that the results do not hold.
 
     Returns:
         The file written.
@@ -50,7 +50,7 @@ def write_report(
 def _content(
     runs: Sequence[Run], panels: Sequence[Panel], title: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """Return everything that the template shows."""
+    """Return all values that the template shows."""
     rows = scores.rows_of_runs(runs)
     methods = order_methods([run.method for run in runs])
     return {
@@ -130,7 +130,7 @@ def _role(domain: str, run: Run) -> str:
 
 
 def _recipe(run: Run) -> dict[str, Any]:
-    """Return what is needed to repeat a run, and all that it measured."""
+    """Return a run's settings, so that it can be repeated, and all its measurements."""
     record = run.record
     facts = {
         "Config file": record.get("config_file"),

@@ -1,4 +1,4 @@
-"""Where a number comes from: the result file behind it, or the list of files behind a mean."""
+"""Links numbers to their origin: a result file, or a list of files behind a mean."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Links:
         self._lists: dict[tuple[int, ...], tuple[str, Sequence[Run]]] = {}
 
     def of(self, runs: Sequence[Run]) -> tuple[str, str]:
-        """Return the address and the words of a number: one run's file, or the list of several."""
+        """Return a number's link and link text: one run's file, or the list of several runs."""
         key = tuple(id(run) for run in runs)
         name, _ = self._lists.setdefault(key, (f"runs-{len(self._lists)}", runs))
         if len(runs) == 1:
@@ -36,5 +36,5 @@ class Links:
 
     @property
     def lists(self) -> list[tuple[str, Sequence[Run]]]:
-        """The lists that were linked to, with their names on the page."""
+        """The lists that have links, with their names on the page."""
         return list(self._lists.values())

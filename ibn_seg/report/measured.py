@@ -1,4 +1,4 @@
-"""Results of an analysis as methods over seeds: tables of numbers, unrounded."""
+"""Tables of an analysis's results by method and seed, unrounded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Measured:
 
     Args:
         method: Its name.
-        values: What was measured over seeds, by column; None where it has no value.
-        runs: The results behind them, by seed.
+        values: The measurements over seeds by column; None where there is no value.
+        runs: The results behind the values, by seed.
     """
 
     method: str
@@ -28,15 +28,15 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisTable:
-    """Methods x columns of one analysis, for one backbone, segmentor and source.
+    """One analysis as methods x columns, for one backbone, segmentor and source.
 
     Args:
         task: Name of the analysis.
-        of: What was measured, such as the pair of sides or the domain.
+        of: The subject of the measurement, such as the pair of sides or the domain.
         shape: Backbone, segmentor and source.
-        columns: Names of the values, such as groups of layers.
+        columns: Names of the columns, such as groups of layers.
         rows: The methods.
-        few_images: Whether a side had fewer pictures than the command asks for by default.
+        few_images: Whether a side had fewer pictures than the command's default.
     """
 
     task: str
@@ -60,7 +60,7 @@ def part_of(run: Measurement, key: str) -> Mapping:
     """Return a mapping of a result.
 
     Raises:
-        UserError: It is missing.
+        UserError: The mapping is missing.
     """
     part = run.content.get(key)
     if not isinstance(part, Mapping):
@@ -71,7 +71,7 @@ def part_of(run: Measurement, key: str) -> Mapping:
 def checked(
     run: Measurement, read: Callable[[Measurement, str], dict[str, float | None]], of: str
 ) -> dict[str, float | None]:
-    """Return the values of a result; whatever is amiss with it is one `UserError`."""
+    """Return the values of a result; raise one `UserError` for any defect."""
     try:
         return read(run, of)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -92,11 +92,11 @@ def analysis_table(
 
     Args:
         task: Name of the analysis.
-        of: What was measured: the pair of sides, or the domain.
+        of: The subject of the measurement: the pair of sides, or the domain.
         shape: Backbone, segmentor and source.
         runs: The results.
         values: The values of each result, by the `id` of the result and by column.
-        few: Whether a side had fewer pictures than the command asks for by default.
+        few: Whether a side had fewer pictures than the command's default.
     """
     columns = tuple(dict.fromkeys(name for run in runs for name in values[id(run)]))
     rows = []
@@ -114,9 +114,9 @@ def analysis_records(
     """Yield every number of one table of an analysis.
 
     Args:
-        board: What was read.
+        board: Everything that the leaderboard has read.
         found: The table.
-        quantity: What the numbers are, as `Record` has it.
+        quantity: The kind of number, as in `Record`.
         unit: Their unit.
     """
     backbone, segmentor, source = found.shape
@@ -134,7 +134,7 @@ def analysis_records(
 
 
 def named_content(run: Measurement) -> Mapping[str, Any]:
-    """Return a result under the names that the benchmark's index has for its network."""
+    """Return a result with its network's names from the benchmark's index."""
     names = {"method": run.method, "backbone": run.backbone, "seed": run.seed}
     return {**run.content, "name": str(run.result), **names}
 

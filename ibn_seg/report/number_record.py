@@ -1,4 +1,4 @@
-"""One number for other programs, with whose it is: a line of the leaderboard's CSV."""
+"""One number for other programs, with its owner: a line of the leaderboard's CSV."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ from ibn_seg.statistics import Interval, PairedDifference, SeedSummary
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the CSV: one number with whose it is; unrounded, empty where it has no meaning.
+    """One CSV line: an unrounded number and its owner. A field without meaning is empty.
 
     Args:
         quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
-            'published_miou', or one of an analysis, such as 'retention'.
+            'published_miou', or an analysis's quantity such as 'retention'.
         unit: 'percent', 'points' or nothing.
-        source: Domains trained on.
+        source: Training domains.
         backbone: The backbone.
         segmentor: The segmentor.
         method: The method.
         role: 'method', 'oracle' or 'published'.
-        baseline: The method that a difference is to.
-        domain: The domain, or 'mean of targets'; the pair of sides of a divergence.
-        condition: Class, start and share, or what an analysis tells apart, such as corruption and
+        baseline: The method that a difference is measured from.
+        domain: The domain, or 'mean of targets'. For a divergence, the pair of sides.
+        condition: Class, start and share, or the conditions of an analysis, such as corruption and
             severity.
-        seed: One training seed; empty for what is over seeds.
+        seed: One training seed; empty for a value over seeds.
         value: The number, or its mean over seeds.
         sd: Standard deviation over seeds (n - 1).
         low: Lower end of the 95 % interval.
         high: Its upper end.
         n: Number of seeds.
-        seeds_needed: Seeds that tell the difference.
-        remark: Why there is no value or interval; the citation of a published figure.
+        seeds_needed: Number of seeds that would detect the difference.
+        remark: Why there is no value or interval, or the citation of a published figure.
         protocol: The evaluation protocol.
         selection: The rule that chose the checkpoint.
-        result: The file that the number of one seed comes from.
-        command: What repeats its run.
+        result: The result file of a single seed's number.
+        command: The command that repeats its run.
     """
 
     quantity: str

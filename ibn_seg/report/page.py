@@ -1,4 +1,4 @@
-"""What every page of the package is made with: templates, style sheet, typography of numbers."""
+"""Tools for every page of the package: templates, style sheet, typography of numbers."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def environment() -> jinja2.Environment:
-    """Return the templates, which escape whatever they are given."""
+    """Return the templates, which escape every value."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -30,12 +30,12 @@ def environment() -> jinja2.Environment:
 
 
 def asset(name: str) -> Markup:
-    """Return a style sheet or script of the package, to stand in a page as it is."""
+    """Return a style sheet or script of the package, to be inlined unchanged."""
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def figures(text: str) -> str:
-    """Set formatted numbers as print does: true minus signs, '±' and units kept with the number."""
+    """Typeset formatted numbers: true minus signs, and no line break before '±' or a unit."""
     if text == NOTHING:
         return "\N{EN DASH}"
     text = re.sub(r"(?<!\S)([(\[]?)-(?=\d)", "\\1\N{MINUS SIGN}", text)

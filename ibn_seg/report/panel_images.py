@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, colorize
 from ibn_seg.errors import UserError
 
-# Shown at no more than a third of a wide page: more pixels would only weigh.
+# A page shows an image at no more than a third of its width; more pixels only add bytes.
 MAX_WIDTH = 768
 
 
@@ -23,8 +23,8 @@ class Panel:
         image: (H, W, 3) uint8, RGB.
         label: (H, W) uint8, trainIds, 255 where ignored.
         predictions: (H, W) uint8 trainIds by method.
-        caption: What the scene is, for example its file name.
-        domain: Domain that the scene is of.
+        caption: A name for the scene, for example its file name.
+        domain: Domain of the scene.
 
     Raises:
         UserError: A size or type is wrong.
@@ -38,7 +38,7 @@ class Panel:
 
     def __post_init__(self) -> None:
         """Check sizes and types."""
-        # The picture says the size, whatever else its shape may be.
+        # The picture sets the size.
         size = self.image.shape[:2]
         _check(self.image, (*size, 3), f"panel {self.caption!r}, image")
         _check(self.label, size, f"panel {self.caption!r}, label")
@@ -64,15 +64,15 @@ def photo(image: np.ndarray) -> InlineImage:
 def label_map(train_ids: np.ndarray) -> InlineImage:
     """Return trainIds, (H, W) uint8, in the Cityscapes colours as a lossless palette PNG.
 
-    Ids beyond the classes are black, as ignored pixels are.
+    Ids beyond the classes are black, like ignored pixels.
     """
-    # Nearest neighbour: a mean of two classes' indices would be a third class.
+    # Nearest neighbour, because the mean of two class indices would be a third class.
     picture = _shrink(Image.fromarray(train_ids), Image.Resampling.NEAREST)
     return _inline(coloured(picture), "png", optimize=True)
 
 
 def coloured(train_ids: Image.Image) -> Image.Image:
-    """Return trainIds in grey as a palette image of the same values in the Cityscapes colours."""
+    """Return grey trainIds as a palette image: the same values, in the Cityscapes colours."""
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(PALETTE)] = PALETTE
     picture = train_ids.copy()
@@ -84,10 +84,10 @@ def contact_sheet(panels: Sequence[Panel]) -> Image.Image:
     """Return one picture of scenes in rows: image, ground truth and each prediction, with titles.
 
     Args:
-        panels: The scenes, all of the same methods and all at least one pixel high.
+        panels: The scenes. All have the same methods and are at least one pixel high.
 
     Raises:
-        UserError: There is no panel, or they differ in their methods.
+        UserError: There is no panel, or the panels have different methods.
     """
     if len({tuple(panel.predictions) for panel in panels}) != 1:
         raise UserError("the panels differ in their methods, or there is none")
@@ -111,7 +111,7 @@ def contact_sheet(panels: Sequence[Panel]) -> Image.Image:
 
 
 def pixel_accuracy(prediction: np.ndarray, label: np.ndarray) -> float | None:
-    """Return the share of labelled pixels that are right, percent; None if none is labelled."""
+    """Return the percentage of labelled pixels that are right; None without labelled pixels."""
     valid = label != IGNORE_INDEX
     if not valid.any():
         return None

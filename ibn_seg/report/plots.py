@@ -1,8 +1,8 @@
-"""Plots of the report as SVG text that takes its colours from the page's style sheet.
+"""Draws the report's plots as SVG text with colours from the page's style sheet.
 
-Matplotlib draws; afterwards its colours are replaced by CSS variables, so that one drawing serves
-the light and the dark page. Names that come from results stay out of the drawings: the page around
-them holds titles and legends.
+Matplotlib draws. Afterwards CSS variables replace its colours, so one drawing serves the light and
+the dark page. Names from results stay out of the drawings. The page around them holds titles and
+legends.
 """
 
 import html
@@ -21,15 +21,15 @@ from matplotlib.ticker import MaxNLocator
 from ibn_seg.report.runs import Curve
 from ibn_seg.report.scores import ClassRow
 
-# A phone's text column; drawn at this width, text keeps a readable size there.
+# The text column of a phone. At this width, text stays readable there.
 WIDTH = 340
 FONT_SIZE = 12.5
 # Series colours that the style sheet defines (--series-0 ...); further methods start over.
 SERIES_COLOURS = 8
-# A loss logged at every iteration is noise at this size; more points than this are averaged.
+# At this size, a loss logged at every iteration looks like noise. Longer curves are averaged.
 LOSS_POINTS = 60
 
-# Stand-ins that no drawing uses otherwise, and the variables that take their place.
+# Placeholder colours that no drawing uses otherwise, and the variables that replace them.
 _INK, MUTED, GRID = "#010101", "#010102", "#010103"
 _VARIABLES = {_INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 _SETTINGS = {"svg.fonttype": "none", "font.size": FONT_SIZE, "font.family": "sans-serif"}
@@ -51,13 +51,13 @@ class Series:
 def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 100) -> str:
     """Return horizontal bars of per-class IoU, percent: one group per class, one bar per method.
 
-    Thin lines are one standard deviation over seeds to either side. Absent classes have the word
-    in place of bars.
+    Thin lines show one standard deviation over seeds to either side. An absent class has the word
+    'absent' in place of bars.
 
     Args:
         rows: Classes from top to bottom.
         name: Prefix of the drawing's ids, unique on the page.
-        label: What the drawing shows, for those who do not see it.
+        label: Text alternative for readers who do not see the drawing.
         top: End of the axis, percent.
     """
     methods = max((len(row.stats) for row in rows if row.stats), default=1)
@@ -95,7 +95,7 @@ def curves(
     Args:
         series: The methods' curves.
         name: Prefix of the drawing's ids, unique on the page.
-        label: What the drawing shows, for those who do not see it.
+        label: Text alternative for readers who do not see the drawing.
         quantity: Label of the vertical axis.
         limits: Range of the vertical axis; by default the data's own, from zero.
     """
@@ -165,7 +165,7 @@ def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure
     Args:
         height: In points.
         left: Room for the labels of the vertical axis, in points.
-        bottom: Room for those of the horizontal axis, in points.
+        bottom: Room for the labels of the horizontal axis, in points.
     """
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     top, right = 8, 20  # half a tick label to the right of the last tick

@@ -1,4 +1,4 @@
-"""Published figures, to stand beside measured ones: never ranked with them, always cited."""
+"""Published figures to show beside measured ones: always cited, never ranked with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from pathlib import Path
 
 _FILE = Path(__file__).with_name("published.yaml")
 WHICH = ("verified", "all", "none")
-# What the papers call the domains that have another name here.
+# Names in the papers for domains that have another name here.
 _NAMES = {"gta5": "GTAV", "cityscapes": "Cityscapes", "synthia": "SYNTHIA", "bdd100k": "BDD100K",
           "mapillary": "Mapillary"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """What one paper reports of one method.
+    """One paper's figures for one method.
 
     Args:
         paper: Its short name.
@@ -21,10 +21,10 @@ class PublishedRow:
         method: The method, as the paper calls it.
         backbone: Its backbone.
         segmentor: Its segmentor.
-        train_set: What it was trained on.
-        source: Where the figures were read.
-        verified: Whether they were read there; else they are recalled and not checked.
-        note: What else must be known of them.
+        train_set: Its training set.
+        source: The place where the figures were read.
+        verified: Whether they were read there. If not, they are from memory and unchecked.
+        note: A caveat about the figures.
         values: mIoU by test set, percent.
     """
 
@@ -44,13 +44,13 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
     """Return the package's table of published mIoU, one row per method and paper.
 
     Args:
-        which: 'verified', 'all', which includes figures that nobody checked, or 'none'.
+        which: 'verified', 'all' (includes figures that nobody checked) or 'none'.
     """
     import yaml
 
     if which == "none":
         return []
-    # The C parser, where PyYAML has it, takes a tenth of the time.
+    # PyYAML's C parser, where there is one, takes a tenth of the time.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     records = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)["records"]
     rows: dict[tuple, PublishedRow] = {}
@@ -61,14 +61,14 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
         facts = {**{name: record[name] for name in names}, "note": record.get("note", "")}
         key, test_set = tuple(facts.values()), record["test_set"]
         while test_set in rows.setdefault(key, PublishedRow(**facts, values={})).values:
-            # The same paper gives the figure twice, of two runs.
+            # The same paper gives the figure twice, for two runs.
             key = (*key, "again")
         rows[key].values[test_set] = record["value"]
     return list(rows.values())
 
 
 def train_set_of(source: str) -> str:
-    """Return what the papers call a source: 'gta5+synthia' is 'GTAV+SYNTHIA'."""
+    """Return the papers' name of a source: 'GTAV+SYNTHIA' for 'gta5+synthia'."""
     return "+".join(_NAMES.get(part.lower(), part) for part in source.split("+"))
 
 

@@ -1,4 +1,4 @@
-"""What the results of the analyses have in common: their kind, and whose they are."""
+"""Reads the common part of analysis results: their kind, and the network they belong to."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,16 @@ from typing import Any
 
 from ibn_seg.errors import UserError
 
-# What reading a result ends in that lacks something or holds something else.
+# Errors on reading a result with a missing or wrong value.
 _DAMAGE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The network that a result is of.
+    """The network that a result belongs to.
 
     Args:
-        method: Name of the method; of a result without one, that of the run.
+        method: Name of the method; without one, the name of the run.
         backbone: Name of the backbone; None if it is not recorded.
         seed: Training seed; None if it is not recorded.
         run: Name of the run, for messages.
@@ -30,7 +30,7 @@ class Owner:
 
 @contextlib.contextmanager
 def reading(result: Any, kind: str) -> Iterator[Owner]:
-    """Check a result's kind and yield whose it is; what is missing in it is one `UserError`.
+    """Check a result's kind and yield its owner; raise one `UserError` for any defect.
 
     Args:
         result: The content of a result file.

@@ -1,4 +1,4 @@
-"""Result files, checked once and turned into values that the rest of the report relies on."""
+"""Checks result files once, and turns them into values that the report relies on."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ from ibn_seg.provenance import source_domains
 
 SCHEMA = 1
 METHOD_ORDER = tuple(METHODS)
-# Keys that the tasks copy from a config and that a config may lack.
+# Keys that tasks copy from a config, and that a config may lack.
 _FROM_EXPERIMENT = ("method", "source")
 
 
@@ -26,9 +26,9 @@ class DomainScores:
         macc: Mean class accuracy.
         aacc: Pixel accuracy.
         iou: IoU of each class that is present.
-        absent: Classes without a pixel in ground truth and prediction; outside every mean.
+        absent: Classes without a pixel in ground truth and prediction. No mean includes them.
         images: Number of images evaluated.
-        unlabelled: Classes of `iou` that are predicted, but not in the ground truth: an IoU of 0.
+        unlabelled: Classes of `iou` that are predicted but not in the ground truth. Their IoU is 0.
     """
 
     miou: float
@@ -41,7 +41,7 @@ class DomainScores:
 
     @property
     def labelled(self) -> frozenset[str]:
-        """The classes of the ground truth, whatever was predicted."""
+        """The classes of the ground truth, regardless of predictions."""
         return frozenset(self.iou) - frozenset(self.unlabelled)
 
 
@@ -59,11 +59,11 @@ class Run:
 
     Args:
         name: Name of the run.
-        method: Row of the summary that the run counts towards.
+        method: Row of the summary that includes the run.
         seed: Training seed.
-        source: Domain trained on, or several joined by '+'; they need not be evaluated.
+        source: Training domain, or several joined by '+'. They need not be evaluated.
         domains: Scores by domain, the sources first.
-        loss: Training loss, None for a run that only evaluated.
+        loss: Training loss; None for an evaluation only.
         validation: mIoU over iterations by domain, percent.
         record: The whole result, for provenance.
     """
@@ -79,13 +79,13 @@ class Run:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The evaluated domains that the network was trained on."""
+        """The evaluated domains that are training domains."""
         trained_on = source_domains(self.source)
         return tuple(name for name in self.domains if name in trained_on)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The domains that the network was not trained on."""
+        """The evaluated domains that are not training domains."""
         return tuple(name for name in self.domains if name not in self.sources)
 
     @property
@@ -95,14 +95,14 @@ class Run:
 
     @property
     def gap(self) -> float | None:
-        """Mean source mIoU minus `targets_miou`, points; None unless all were evaluated."""
+        """Mean source mIoU minus `targets_miou`, points; None unless all domains were evaluated."""
         if self.targets_miou is None or len(self.sources) < len(source_domains(self.source)):
             return None
         return self._mean(self.sources) - self.targets_miou
 
     @property
     def score(self) -> float:
-        """What methods are compared by: `targets_miou`, or the sources' mean without a target."""
+        """The figure that ranks methods: `targets_miou`, or the sources' mean without a target."""
         return self._mean(self.sources) if self.targets_miou is None else self.targets_miou
 
     def _mean(self, domains: Sequence[str]) -> float | None:
@@ -110,14 +110,14 @@ class Run:
 
 
 def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
-    """Check results and return them as runs, ordered by method (BN, IBN-a, IBN-b, others) and seed.
+    """Check results and return runs ordered by method (BN, IBN-a, IBN-b, others) and seed.
 
     Args:
         results: Contents of result files (schema 1).
 
     Raises:
-        UserError: A result lacks a key or holds a wrong value, two results are of the same method
-            and seed, or results do not share source, domains, evaluated images or backbone.
+        UserError: A result lacks a key or holds a wrong value. Two results have the same method and
+            seed. Or results differ in source, domains, evaluated images or backbone.
     """
     if not results:
         raise UserError("no results to report", "give at least one result file")
@@ -138,7 +138,7 @@ def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
 
 
 def order_methods(methods: Sequence[str]) -> tuple[str, ...]:
-    """Return each method once: BN, IBN-a, IBN-b, then the others as given."""
+    """Return each method once: BN, IBN-a, IBN-b, then the others in the given order."""
     given = tuple(dict.fromkeys(methods))
     known = tuple(method for method in METHOD_ORDER if method in given)
     return known + tuple(method for method in given if method not in known)
@@ -193,7 +193,7 @@ def read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]
     """Return the training loss and, by domain, the validation mIoU of a result's 'curves'.
 
     Raises:
-        UserError: They are incomplete or damaged.
+        UserError: The curves are incomplete or damaged.
     """
     if curves is None:
         return None, {}
@@ -220,7 +220,7 @@ def read_curves(curves: Any, where: str) -> tuple[Curve | None, dict[str, Curve]
 
 
 def _check_same_evaluation(run: Run, first: Run) -> None:
-    """Refuse runs whose numbers cannot stand in one table."""
+    """Raise if the numbers of two runs cannot stand in one table."""
     where = f"result {run.name!r}"
     fix = f"report runs of one experiment together (compared with result {first.name!r})"
     if run.source != first.source:
@@ -245,7 +245,7 @@ def required(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) 
     """Return a value of a result file.
 
     Raises:
-        UserError: It is missing, or of another kind.
+        UserError: The value is missing or has another type.
     """
     if not isinstance(mapping, Mapping) or key not in mapping:
         raise UserError(f"{where}: the key {key!r} is missing", "write the result again")
@@ -269,6 +269,6 @@ def _percent(mapping: Any, key: str, where: str) -> float:
 
 
 def _number(value: Any) -> float:
-    """Return a finite number as float, NaN for anything else: null stands for a diverged loss."""
+    """Return a finite number as float, else NaN; null stands for a diverged loss."""
     finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if finite else math.nan

@@ -1,4 +1,4 @@
-"""What the report compares: scores grouped over seeds, and differences to the baseline.
+"""Computes what the report compares: scores over seeds, and differences to the baseline.
 
 Values stay unrounded here; `tables` formats them.
 """
@@ -18,10 +18,10 @@ class Score:
     """mIoU of a method on a domain, percent.
 
     Args:
-        domain: Name of the domain; for the mean over targets, what it is the mean of.
+        domain: Name of the domain; for a mean, such as over the targets, a description of it.
         role: 'source', 'target', or 'mean' over the targets (without any, over the sources).
         stat: mIoU over seeds.
-        best: Whether no other method is above at the precision shown, and one is below.
+        best: Whether, at the shown precision, no other method is above and at least one is below.
     """
 
     domain: str
@@ -32,11 +32,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Difference:
-    """A method minus the baseline, paired by seed, on the targets (or the source without targets).
+    """A method minus the baseline, paired by seed, on the targets (without any, on the source).
 
     Args:
         baseline: The method compared with.
-        seeds: Seeds that both were trained with.
+        seeds: Seeds that both have.
         stat: Differences of mIoU, points, in the order of `seeds`.
         method_mean: Mean mIoU of the method over `seeds`.
         baseline_mean: Mean mIoU of the baseline over `seeds`.
@@ -63,7 +63,8 @@ class SummaryRow:
         seeds: Training seeds, ascending.
         scores: Source first, then the targets, then their mean if there are several.
         gap: Source mIoU minus the mean over targets; None unless both were evaluated.
-        difference: None for the baseline, without one, or without a common seed.
+        difference: Its difference to the baseline. None for the baseline itself, without a
+            baseline, or without a common seed.
         baseline: Name of the baseline, None if it is not among the methods.
     """
 
@@ -76,7 +77,7 @@ class SummaryRow:
 
     @property
     def primary(self) -> Score:
-        """What methods are compared by: the (mean over) targets, or the source without a target."""
+        """The score that ranks methods: the mean over targets, or the source without a target."""
         return self.scores[-1]
 
 
@@ -89,7 +90,7 @@ class ClassRow:
 
 
 def summary_rows(results: Sequence[Mapping[str, Any]]) -> list[SummaryRow]:
-    """Return one row per method: BN, IBN-a, IBN-b, then the others as given.
+    """Return one row per method: BN, IBN-a, IBN-b, then the others in the given order.
 
     Args:
         results: Contents of result files.
@@ -101,7 +102,7 @@ def summary_rows(results: Sequence[Mapping[str, Any]]) -> list[SummaryRow]:
 
 
 def rows_of_runs(runs: Sequence[Run]) -> list[SummaryRow]:
-    """Return one row per method of runs that were read."""
+    """Return one row per method of checked runs."""
     groups = group_by_method(runs)
     baseline = BASELINE if BASELINE in groups else None
     columns = {method: score_columns(group) for method, group in groups.items()}
@@ -131,7 +132,7 @@ def group_by_method(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def paired_difference(group: Sequence[Run], baseline: Sequence[Run]) -> Difference | None:
-    """Return method minus baseline over the seeds that both have; None without such a seed."""
+    """Return method minus baseline over their common seeds; None without a common seed."""
     base = {run.seed: run for run in baseline}
     pairs = [(run, base[run.seed]) for run in group if run.seed in base]
     if not pairs:
@@ -151,8 +152,8 @@ def class_rows(runs: Sequence[Run], domain: str, classes: Sequence[str]) -> list
     Args:
         runs: Runs of one experiment.
         domain: One of their domains.
-        classes: Order of the classes; those that the runs do not mention are left out, those not
-            listed come last.
+        classes: Order of the classes. Classes that the runs do not mention are left out. Classes
+            that are not listed come last.
     """
     first = runs[0].domains[domain]
     known = [*first.iou, *first.absent]
@@ -192,6 +193,6 @@ def score_columns(group: Sequence[Run]) -> list[tuple[str, str, SeedSummary]]:
 
 
 def is_best(stat: SeedSummary, others: Sequence[SeedSummary]) -> bool:
-    """Whether `stat` is the highest as the reader sees it; equal figures share the place."""
+    """Return whether `stat` is the highest shown figure; equal figures share first place."""
     shown = [round(other.mean, 1) for other in others]
     return round(stat.mean, 1) == max(shown) and min(shown) < max(shown)

@@ -1,4 +1,4 @@
-"""A part of a page: tables, drawings and what must be said of them."""
+"""A section of a page: tables, drawings and notes on them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ Chart = dict[str, Any]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of a page.
 
     Args:
-        key: Its address on the page.
+        key: Its anchor on the page.
         title: Its heading.
         tables: Its tables.
-        lines: What must be said before them.
-        folded: Whether each table is shown when asked for.
-        legend: Methods with the number of their colour, for its charts.
+        lines: Notes before the tables.
+        folded: Whether each table is collapsed at first.
+        legend: Methods with their colour numbers, for its charts.
         charts: Drawings, each with 'title' and 'svg'.
-        scenes: What `ibn_seg.report.page.scene` returned.
+        scenes: Return values of `ibn_seg.report.page.scene`.
     """
 
     key: str
@@ -42,10 +42,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What an analysis adds to a leaderboard.
+    """The contribution of an analysis to a leaderboard.
 
     Args:
-        section: Its part of the page.
+        section: Its section of the page.
         records: Its numbers, unrounded.
     """
 
@@ -54,7 +54,7 @@ class Contribution:
 
 
 def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """Return the methods of some charts with the number that their colour has on the whole page."""
+    """Return the methods of some charts with their colour numbers on the whole page."""
     colours = {name: k % SERIES_COLOURS for k, name in enumerate(order_methods(board.methods))}
     kept = set(drawn)
     return tuple((name, colour) for name, colour in colours.items() if name in kept)

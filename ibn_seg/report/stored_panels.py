@@ -1,9 +1,10 @@
-"""Panels as files, so that a page can show predictions of networks that it cannot run.
+"""Stores panels as files, so that a page can show predictions without the networks.
 
 FOLDER/index.json   the panels: captions, domains, facts, and the files of each
 FOLDER/HASH.png     an image (RGB), or trainIds as palette indices; named by its content
 
-The index comes last and names every file, so a reader never sees a part or a mixture.
+The index is written last and names every file. A reader therefore never sees an incomplete or mixed
+set.
 """
 
 import hashlib
@@ -29,12 +30,12 @@ _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OSError)
 def write_panels(
     folder: str | os.PathLike, panels: Sequence[Panel], facts: Mapping[str, Any]
 ) -> Path:
-    """Write panels in place of those that are there; return the index.
+    """Write panels, replacing existing ones; return the index.
 
     Args:
         folder: Where to write.
-        panels: What to write.
-        facts: What else the index shall say, such as how the images were chosen.
+        panels: The panels.
+        facts: Further entries of the index, such as how the images were chosen.
 
     Raises:
         EnvError: The folder cannot be written.
@@ -64,7 +65,7 @@ def write_panels(
 
 
 def read_panels(folder: str | os.PathLike) -> list[Panel]:
-    """Return the panels of a folder; none if it has no index.
+    """Return the panels of a folder; an empty result if it has no index.
 
     Raises:
         UserError: The index or a file is missing, damaged or of another version.
@@ -96,7 +97,7 @@ def read_panels(folder: str | os.PathLike) -> list[Panel]:
 
 
 def _write(folder: Path, picture: Image.Image) -> str:
-    """Write a picture under the hash of its content and return the file's name."""
+    """Write a picture, named by the hash of its content, and return the file's name."""
     buffer = io.BytesIO()
     picture.save(buffer, format="png", optimize=True)
     data = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A formatted table: what a page, LaTeX and Markdown show of the same numbers."""
+"""A formatted table for a page, LaTeX and Markdown alike."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from ibn_seg.report.tables import Cell
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that belong together; the best of a column is the best of its part."""
+    """Rows that belong together. The best value of a column is marked per part."""
 
     title: str | None
     rows: tuple[tuple[Cell, ...], ...]
@@ -19,12 +19,12 @@ class Table:
 
     Args:
         key: Its name in exports, of letters, figures and hyphens.
-        caption: What it shows.
+        caption: Its caption.
         header: Names of the columns.
         parts: The rows.
         rules: Selection, protocol, seeds.
         names: How many of the first columns hold text.
-        notes: What must be known of some rows.
+        notes: Notes on some rows.
     """
 
     key: str

@@ -1,6 +1,6 @@
-"""The tables of the report, formatted: what the page, the terminal and Markdown show.
+"""Formats the report's tables for the page, the terminal and Markdown.
 
-The only place that rounds, to one decimal.
+Only this module rounds, to one decimal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,11 +23,11 @@ class Cell:
     """One formatted table cell.
 
     Args:
-        text: What it says.
-        best: Whether it is the best of its column.
-        detail: What stands below it in small print.
-        value: What a column is sorted by, unrounded; None for text and for no value.
-        href: Where the number comes from.
+        text: Its text.
+        best: Whether its value is the best of its column.
+        detail: Small print below the text.
+        value: The unrounded value that sorts a column; None for text or a missing value.
+        href: Link to the number's origin.
         title: The command that measured it.
     """
 
@@ -40,20 +40,20 @@ class Cell:
 
     @property
     def small_print(self) -> str:
-        """The detail in brackets, where it cannot be small."""
+        """The detail in brackets, for output without small print."""
         return self.detail if self.detail.startswith("[") else f"({self.detail})"
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A formatted table: the first column holds names, the others numbers."""
+    """A formatted table. The first column holds names, the others hold numbers."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
 def seeds_note(rows: Sequence[SummaryRow]) -> str:
-    """Return the sentence that says over how many seeds the numbers are."""
+    """Return the sentence on the number of seeds."""
     counts = {len(row.seeds) for row in rows}
     if counts == {1}:
         return (
@@ -149,7 +149,7 @@ def terminal_table(rows: Sequence[SummaryRow]) -> "Table":
     content = summary_table(rows)
     table = Table(title="mIoU (%)", caption=seeds_note(rows), caption_justify="left")
     for k, name in enumerate(content.header):
-        # Names may hold brackets, which rich would read as markup.
+        # Rich would read brackets in names as markup.
         table.add_column(Text(name), justify="right" if k else "left")
     for row in content.rows:
         table.add_row(*(Text(cell.text, style="bold" if cell.best else "") for cell in row))
@@ -184,7 +184,7 @@ def _markdown_cell(cell: Cell) -> str:
 
 def number(value: float) -> str:
     """Format percent or points with one decimal."""
-    # Adding zero turns the -0.0 that small negative values round to into 0.0.
+    # Small negative values round to -0.0. Adding zero turns it into 0.0.
     return f"{round(value, 1) + 0.0:.1f}"
 
 
@@ -194,7 +194,7 @@ def signed(value: float) -> str:
 
 
 def sign(value: float) -> int:
-    """Return 1, 0 or -1: the sign of a difference as it is shown."""
+    """Return the sign (1, 0 or -1) of a difference after rounding."""
     shown = round(value, 1)
     return (shown > 0) - (shown < 0)
 

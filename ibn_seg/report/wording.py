@@ -1,4 +1,4 @@
-"""Sentences of the report: the outcome, what was run, and what limits the numbers."""
+"""Writes the report's sentences: the outcome, the runs, and the limits of the numbers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The outcome in one sentence, and what belongs to it."""
+    """The outcome in one sentence, and its details."""
 
     text: str
     details: tuple[str, ...]
 
 
 def headline(rows: Sequence[SummaryRow]) -> Headline:
-    """Return the outcome in words; says a loss as plainly as a gain."""
+    """Return the outcome in words, a loss as plainly as a gain."""
     compared = [row for row in rows if row.difference]
     if not compared:
         return _headline_without_baseline(rows)
@@ -56,7 +56,7 @@ def headline(rows: Sequence[SummaryRow]) -> Headline:
 
 
 def introduction(runs: Sequence[Run]) -> str:
-    """Return the paragraph that tells a reader without context what the report shows."""
+    """Return the paragraph that explains the report to a reader without context."""
     first = runs[0]
     several = len(source_domains(first.source)) > 1
     sources = "several domains, the sources" if several else "one domain, the source"
@@ -77,7 +77,7 @@ def introduction(runs: Sequence[Run]) -> str:
 
 
 def methods_note(runs: Sequence[Run]) -> str:
-    """Return what the methods are, as far as they are known here."""
+    """Return explanations of the methods that this package knows."""
     methods = order_methods([run.method for run in runs])
     return " ".join(_METHODS[method] for method in methods if method in _METHODS)
 
@@ -106,7 +106,7 @@ def absent_notes(runs: Sequence[Run]) -> list[str]:
 
 
 def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return (term, value) pairs of what was run; values that differ between runs are all given."""
+    """Return (term, value) pairs on the runs; where runs differ, give every value."""
     first = runs[0]
     return [
         ("Backbone", _values(runs, "backbone")),
@@ -129,7 +129,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return (package, version) pairs; versions that differ between runs are all given."""
+    """Return (package, version) pairs; where runs differ, give every version."""
     names = dict.fromkeys(name for run in runs for name in run.record.get("versions") or {})
     return [
         (name, _unique((run.record.get("versions") or {}).get(name) for run in runs))
@@ -138,7 +138,7 @@ def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def unequal_notes(runs: Sequence[Run]) -> list[str]:
-    """Return a warning for each setting that the runs do not share, beside method and seed."""
+    """Return a warning for each setting in which runs differ, except method and seed."""
     settings = {"iterations": "iterations", "device": "device", "threads": "threads", "cpu": "CPU"}
     settings["git_commit"] = "commit"
     notes = [
@@ -160,7 +160,7 @@ def _where(row: SummaryRow) -> str:
 
 
 def _how_often(difference: Difference) -> str:
-    """Return in how many seeds the method is above; nothing for a single seed."""
+    """Return the number of seeds in which the method is above; nothing for a single seed."""
     n, wins = difference.stat.n, difference.wins
     if n == 1:
         return ""
@@ -179,7 +179,7 @@ def _change(row: SummaryRow, rows: Sequence[SummaryRow]) -> str:
     if row.primary.role == "source" or len(sources) != 1:
         return text + "."
     base = next(other for other in rows if other.method == difference.baseline)
-    # The seeds may differ between the two, so the source is given as the two means.
+    # The two may have different seeds, so the text gives both source means.
     mine, theirs = sources[0].stat.mean, base.scores[0].stat.mean
     return f"{text}; on the source {sources[0].domain} {number(theirs)} to {number(mine)}."
 

@@ -1,4 +1,4 @@
-"""Configs as commands get them: settings from the command line, and named methods."""
+"""Loads configs for commands, with settings from the command line and named methods."""
 
 import argparse
 import os
@@ -17,11 +17,11 @@ PAIR = re.compile(r"[\w.]+=")
 
 
 def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
-    """Return `--cfg-options` by dotted key, the values read by mmengine's rules.
+    """Return `--cfg-options` by dotted key, with values parsed by mmengine's rules.
 
     Args:
         pairs: KEY=VALUE each.
-        flag: The option that they were given by, for messages.
+        flag: The option that they came with, for messages.
 
     Raises:
         UserError: An item is not KEY=VALUE, its brackets do not match, or mmengine cannot read it.
@@ -53,14 +53,14 @@ def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str,
 def load_named(
     config: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
 ) -> "Config":
-    """Load a config; one that is read from a file is completed by the method that it names.
+    """Load a config; a config from a file is completed by the method that it names.
 
-    `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. What
-    the config says itself stays. A config that is already loaded is taken as it is.
+    `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. The
+    config's own settings stay. A config that is already loaded is not completed.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
 
     Raises:
         UserError: The config is wrong.

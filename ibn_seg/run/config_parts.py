@@ -1,4 +1,4 @@
-"""Whether the parts of a config are what they have to be, and fit each other."""
+"""Checks that the parts of a config have the right types and fit each other."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _DICTS = (
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _DICTS_OR_LISTS = ("param_scheduler", "val_evaluator", "test_evaluator")
 _LOOP_PARTS = ("dataloader", "cfg", "evaluator")
-# The modes of mmseg's segmentors that look at a picture through windows.
+# The modes of mmseg's segmentors that use sliding windows.
 _SLIDING = ("slide", "slide_flip")
 # Heads of mmseg that name the losses of their `loss_decode` themselves.
 _OWN_LOSS_NAMES = ("DDRHead", "PIDHead")
@@ -28,25 +28,25 @@ _LONG = 60
 _TEXT = (str, os.PathLike)
 _PLACEHOLDER = re.compile(r"\{.*?\}")
 _TEXTS = ("work_dir", "load_from", "default_scope")
-# Where a training needs numbers and would say so late, or of no key. What fails elsewhere at a
-# number in quotes is explained when it fails; there a text may also be right.
+# Settings where a training needs numbers, but would fail late or without naming the key. Elsewhere
+# a text may be right, and a failure at a number in quotes is explained when it happens.
 _NUMBERS = (
     "train_cfg", "optim_wrapper.optimizer", "param_scheduler", "train_dataloader.batch_size",
     "train_dataloader.num_workers", "val_dataloader.batch_size", "val_dataloader.num_workers",
     "default_hooks.checkpoint.interval",
 )  # fmt: skip
-# Tables name a run by these.
+# Tables use these names of a run.
 _NAMES = ("method", "source")
 
 
 def check_shape(cfg: Mapping[str, Any]) -> None:
-    """Check what mmengine's Runner takes for granted of a config; what is None is not looked at.
+    """Check what mmengine's Runner takes for granted of a config; skip parts that are None.
 
     Args:
         cfg: The config.
 
     Raises:
-        UserError: A part is of another kind than it has to be, or a data loader has no data set.
+        UserError: A part has the wrong type, or a data loader has no data set.
     """
     for key in _DICTS:
         _check(key, cfg.get(key), Mapping, "a dict")
@@ -70,7 +70,7 @@ def check_shape(cfg: Mapping[str, Any]) -> None:
 
 
 def check_model(cfg: Mapping[str, Any]) -> None:
-    """Check of a config what a network alone needs, as `check_shape` does.
+    """Check the parts of a config that a network alone needs, as `check_shape` does.
 
     Raises:
         UserError: The model, its `test_cfg` or a loss is no dict, or its windows are wrong.
@@ -83,7 +83,7 @@ def check_loop_parts(cfg: "Config") -> None:
     """Raise unless validation and test are each configured as a whole or not at all.
 
     Raises:
-        UserError: A part is missing; without it mmengine builds no runner.
+        UserError: A part is missing. Without it mmengine builds no runner.
     """
     for stage in ("val", "test"):
         missing = [part for part in _LOOP_PARTS if cfg.get(f"{stage}_{part}") is None]
@@ -96,10 +96,10 @@ def check_loop_parts(cfg: "Config") -> None:
 
 
 def check_optimizer(cfg: "Config") -> None:
-    """Raise unless a training's wrapper has an optimiser.
+    """Raise unless a training's optimiser wrapper has an optimiser.
 
     Raises:
-        UserError: It has none, and no constructor that would make one.
+        UserError: It has no optimiser, and no constructor that would make one.
     """
     wrapper = cfg.optim_wrapper
     if isinstance(wrapper, Mapping) and not (wrapper.get("optimizer") or "constructor" in wrapper):
@@ -110,13 +110,13 @@ def check_optimizer(cfg: "Config") -> None:
 
 
 def check_numbers(cfg: Mapping[str, Any]) -> None:
-    """Raise where a training needs a number that stands in quotes.
+    """Raise if a training needs a number and the config has it in quotes.
 
     Args:
         cfg: A config that `check_shape` has checked.
 
     Raises:
-        UserError: There is one.
+        UserError: A number is in quotes.
     """
     for key in _NUMBERS:
         first, *rest = key.split(".")
@@ -128,13 +128,13 @@ def check_numbers(cfg: Mapping[str, Any]) -> None:
 
 
 def check_loss_names(model: Mapping[str, Any]) -> None:
-    """Raise unless a segmentor learns from every loss that it has.
+    """Raise unless every loss of a segmentor counts in training.
 
     Args:
         model: The config of a model.
 
     Raises:
-        UserError: The name of a loss is no text, or one that mmengine does not add up.
+        UserError: A loss's name is not a text, or mmengine does not add up losses of that name.
     """
     for key, loss, head in _losses(model):
         name = loss.get("loss_name") if isinstance(loss, Mapping) else None
@@ -151,14 +151,14 @@ def check_loss_names(model: Mapping[str, Any]) -> None:
 
 
 def check_checkpoint_hook(hook: Mapping[str, Any]) -> None:
-    """Raise unless checkpoints are kept, and `--resume` will find them.
+    """Raise unless checkpoints are kept and `--resume` will find them.
 
     Args:
         hook: `default_hooks.checkpoint` of the config.
 
     Raises:
-        UserError: How many are kept is no number, their folder is no path, or their names have no
-            number or lie in another folder.
+        UserError: The number of checkpoints to keep is not a number, or their folder is not a path.
+            Or their names lack a number or lead into another folder.
     """
     key = "default_hooks.checkpoint"
     kept = hook.get("max_keep_ckpts", -1)
@@ -179,7 +179,7 @@ def check_checkpoint_hook(hook: Mapping[str, Any]) -> None:
 
 
 def check_whole_splits(cfg: "Config") -> None:
-    """Raise where only a share of a set would be evaluated.
+    """Raise if only a share of a set would be evaluated.
 
     Raises:
         UserError: A data set of validation or test has a `share`.
@@ -209,7 +209,7 @@ def _check_names(experiment: Mapping[str, Any]) -> None:
 
 
 def _check_model(model: Any) -> None:
-    """Check how a segmentor of mmseg tests, first used hours into a training, and its losses."""
+    """Check a segmentor's losses and test settings, which are first used hours into a training."""
     if not isinstance(model, Mapping):
         return
     test_cfg = model.get("test_cfg")
@@ -221,7 +221,7 @@ def _check_model(model: Any) -> None:
 
 
 def _losses(part: Any, key: str = "model") -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Yield (dotted key, loss, its head) of all that heads inside a model have as `loss_decode`."""
+    """Yield (dotted key, loss, its head) for every `loss_decode` of a head in a model."""
     if isinstance(part, Mapping):
         given = part.get("loss_decode")
         if isinstance(given, (list, tuple)):
@@ -257,7 +257,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _check_whole(dataset: Any, key: str) -> None:
-    """Raise `UserError` where only a share of a set would be evaluated.
+    """Raise `UserError` if only a share of a set would be evaluated.
 
     Args:
         dataset: The config of a data set, or a list of them.

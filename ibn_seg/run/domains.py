@@ -1,4 +1,4 @@
-"""The domains of a config's test data, by name, before any of them is read."""
+"""Names and selects the domains of a config's test data before any data is read."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def domain_configs(cfg: "Config") -> dict[str, dict[str, Any]]:
     """Return the config of each data set in `test_dataloader` by the name of its domain.
 
-    Each has its pipeline, and can be built alone.
+    Each config has its pipeline, and can be built alone.
 
     Args:
         cfg: A config; the components that it names are registered.
@@ -36,11 +36,11 @@ def domain_configs(cfg: "Config") -> dict[str, dict[str, Any]]:
 
 
 def keep_domains(cfg: "Config", names: Iterable[str]) -> None:
-    """Leave only some of the domains in `test_dataloader`, in the config's order.
+    """Keep only some of the domains in `test_dataloader`, in the config's order.
 
     Args:
         cfg: A config, changed in place.
-        names: The domains; without any, all are kept.
+        names: The domains to keep; an empty sequence keeps all.
 
     Raises:
         UserError: The config has no such domain.
@@ -64,7 +64,7 @@ def check_domain(name: str, allowed: Iterable[str]) -> None:
 
 
 def _name(part: Mapping[str, Any], cfg: "Config") -> str:
-    """Return what a data set's samples or, for mmseg's own, the metric call its domain."""
+    """Return a data set's domain, as its samples or (for mmseg's own sets) the metric name it."""
     from mmseg.registry import DATASETS
 
     kind = part.get("type")

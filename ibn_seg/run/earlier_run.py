@@ -1,4 +1,4 @@
-"""What a work dir holds of an earlier training: to go on from, or to be kept from another one."""
+"""Resumes an earlier training in a work dir, and protects it from another network's run."""
 
 import contextlib
 import os
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
     from ibn_seg.engine import StrictRunner
 
-# Whose differences the runner tells itself, when it has looked at the optimiser.
+# The runner itself reports differences in these settings, after it has checked the optimiser.
 _TOLD_BY_RUNNER = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg", "param_scheduler")
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """Where a training begins.
+    """The start of a training.
 
     Attributes:
         asked: `load_from` and `resume` as the config asks for them.
-        before: The settings that a resumed run began with; else empty.
+        before: The settings that a resumed run began with; empty for a new run.
     """
 
     asked: Mapping[str, Any]
     before: Mapping[str, Any]
 
     def note(self, runner: "StrictRunner") -> None:
-        """Let a runner record what it does otherwise than the run that it goes on with.
+        """Let a runner record how its settings differ from the run that it resumes.
 
-        Its config names again what was asked for: whoever takes the written config as a base would
-        go on from this run's checkpoint else.
+        Its config gets back the `load_from` and `resume` that were asked for. Otherwise a config
+        based on the written one would resume from this run's checkpoint.
 
         Args:
-            runner: The runner, when it is built.
+            runner: The runner, already built.
         """
         from mmengine.dist import is_main_process
 
@@ -66,19 +66,19 @@ class Beginning:
 def occupied(
     cfg: "Config", *, resume: bool, seed: int | None, config_seed: int | None = None
 ) -> Iterator[Beginning]:
-    """Have the work dir of a training to itself for the block, and find out where it begins.
+    """Lock the work dir of a training for the block, and find out where the training begins.
 
-    Nothing is written yet but the lock's file.
+    It writes nothing but the lock file.
 
     Args:
-        cfg: A prepared config; gets the checkpoint to go on from, as `set_resume` says.
-        resume: Go on from the newest checkpoint of the work dir, if there is one.
+        cfg: A prepared config; it gets the checkpoint to resume from, see `set_resume`.
+        resume: Resume from the newest checkpoint of the work dir, if there is one.
         seed: The seed that was asked for, if one was.
-        config_seed: The seed that the config says by itself, if it does.
+        config_seed: The config's own seed, if it has one.
 
     Raises:
-        UserError: Another training runs there, or it holds a run that cannot be gone on with, or
-            one of another network, which would be replaced.
+        UserError: Another training runs there. Or the folder holds a run that cannot be resumed, or
+            a run of another network that would be replaced.
         EnvError: The folder cannot be read or written.
     """
     from ibn_seg.engine.folder_lock import folder_lock
@@ -92,22 +92,22 @@ def set_resume(
 ) -> Beginning:
     """Name the checkpoint that training starts from: a path or a URL.
 
-    A run goes on with the seed of its checkpoint. One that begins replaces what an earlier run of
-    the same network left in the folder, as mmengine does; what differs is said on stderr.
+    A resumed run keeps the seed of its checkpoint. A new run replaces an earlier run of the same
+    network in the folder, as mmengine does. It reports the differences on stderr.
 
     Args:
-        cfg: A prepared config, changed in place. If it says `resume` itself and has `load_from`,
-            that checkpoint is what is resumed, as mmengine does.
-        resume: Go on from the newest checkpoint of the work dir; only if there is none, begin from
+        cfg: A prepared config, changed in place. If it sets both `resume` and `load_from`, that
+            checkpoint is resumed, as in mmengine.
+        resume: Resume from the newest checkpoint of the work dir. Only if there is none, begin from
             `load_from`.
         seed: The seed that was asked for, if one was.
-        config_seed: The seed that the config says by itself, if it does. Where it is another than
-            the checkpoint's, that it has no effect is said on stderr.
+        config_seed: The config's own seed, if it has one. If it differs from the checkpoint's, a
+            line on stderr says that it has no effect.
 
     Raises:
-        UserError: There are checkpoints and none can be resumed from, or the one that can is of
-            another seed than was asked for, or the folder holds a run of another network, or
-            `load_from` has an unknown scheme, or names no published weights.
+        UserError: There are checkpoints, but none can be resumed. Or the newest usable one has
+            another seed than was asked for. Or the folder holds a run of another network. Or
+            `load_from` has an unknown scheme or names no published weights.
     """
     from ibn_seg.engine.distributed import on_main_process
     from ibn_seg.engine.settings import read_settings
@@ -134,17 +134,17 @@ def set_resume(
 def _keep_seed(
     cfg: "Config", path: str, began: int | None, seed: int | None, config_seed: int | None
 ) -> None:
-    """Let a run go on with the seed that it began with, which no other one may replace unsaid.
+    """Let a run keep the seed that it began with, and report any other seed.
 
     Args:
         cfg: The config, which gets the seed.
         path: The checkpoint.
-        began: Its seed, if it says one.
+        began: The checkpoint's seed, if it records one.
         seed: As for `set_resume`.
         config_seed: As for `set_resume`.
 
     Raises:
-        UserError: Another one was asked for.
+        UserError: Another seed was asked for.
     """
     from mmengine.dist import is_main_process
 
@@ -165,7 +165,7 @@ def _keep_seed(
 
 
 def _seed_of(path: str) -> int | None:
-    """Return the seed of a checkpoint that a config names, None if it says none."""
+    """Return the seed of a checkpoint that a config names; None if it records none."""
     from ibn_seg.models.sources import read_checkpoint
 
     checkpoint = read_checkpoint(path, stand_ins=False)
@@ -175,7 +175,7 @@ def _seed_of(path: str) -> int | None:
 
 
 def _newest(cfg: "Config") -> tuple[str, Any, Any] | None:
-    """Return file, seed and config's text of the checkpoint to go on from, None without one."""
+    """Return file, seed and config text of the checkpoint to resume from; None without one."""
     from ibn_seg.engine.checkpoint import checkpoint_to_resume
 
     found = checkpoint_to_resume(cfg.work_dir, _checkpoint_hook(cfg))
@@ -190,7 +190,7 @@ def _checkpoint_hook(cfg: "Config") -> Any:
 
 
 def _check_replaced(cfg: "Config") -> None:
-    """Raise if a training would replace a run of another network; say what else differs."""
+    """Raise if a training would replace a run of another network; print other differences."""
     from ibn_seg.engine.settings import (
         changed_settings,
         describe_network,
@@ -223,19 +223,19 @@ def _check_replaced(cfg: "Config") -> None:
 
 
 def _name(settings: Mapping[str, Any], network: str) -> str:
-    """Return what a run's network is called, its method first where the config says one."""
+    """Return the name of a run's network, with the method first if the config names one."""
     method = (settings.get("experiment") or {}).get("method")
     return f"{method}: {network}" if method else network
 
 
 def _earlier_config(cfg: "Config") -> Any:
-    """Return the text of the config of the run that a work dir holds; None if it holds none."""
+    """Return the config text of the run in a work dir; None if there is no run."""
     from ibn_seg.engine.checkpoint import config_of_run
 
     text = config_of_run(cfg.work_dir, _checkpoint_hook(cfg))
     result = Path(os.fspath(cfg.work_dir)) / result_name("train")
     if text is None and result.is_file():
-        with contextlib.suppress(UserError):  # a damaged one says nothing
+        with contextlib.suppress(UserError):  # a damaged result holds no config
             found = read_json(result)
             text = found.get("config") if isinstance(found, Mapping) else None
     return text

@@ -1,4 +1,4 @@
-"""Score what others trained or predicted on the domains that networks are compared on."""
+"""Scores other people's networks and predictions on the domains of our comparison."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -55,28 +55,27 @@ def evaluate(
     quiet: bool = False,
     command: str | None = None,
 ) -> dict:
-    """Evaluate any segmentor of mmseg with the 19 classes on domains of ours.
+    """Evaluate any segmentor of mmseg with the 19 classes on our domains.
 
-    Of the config the model counts, with its preprocessing and `test_cfg`, and `experiment`, if it
-    has one. Images are seen as the protocol says, whatever the config's own test pipeline does.
+    From the config come the model, its preprocessing, `test_cfg` and any `experiment`. The
+    protocol, not the config's own test pipeline, decides how images are prepared.
 
     Args:
         config: A path, `PACKAGE::folder/name`, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
-        source: The domain that the network was trained on, or several joined by '+'. Default: what
-            the config says, else none.
-        method: What tables call the network. Default: what the config says, else its file's name.
-        backbone: Its backbone, for tables. Default: what the config says, else class and depth.
-        segmentor: Its segmentor, for tables. Default: what the config says, else the head's class.
+        targets: Names of domains or of sets of domains, see `ibn_seg.datasets.targets`; NAME=ROOT.
+        source: The training domain, or several joined by '+'. Default: the config's, else none.
+        method: The network's name in tables. Default: the config's, else its file's name.
+        backbone: Its backbone, for tables. Default: the config's, else class and depth.
+        segmentor: Its segmentor, for tables. Default: the config's, else the head's class.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
-        cfg_options: Values that replace those of the config, by dotted key.
-        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        cfg_options: Values that override the config's, by dotted key.
+        launcher: 'none', or the launcher of the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -143,32 +142,31 @@ def evaluate_predictions(
     progress: Callable[[int, int], None] | None = None,
     command: str | None = None,
 ) -> dict:
-    """Score predictions in files, whatever made them.
+    """Score predictions in files from any program.
 
-    `FOLDER/DOMAIN/NAME.png` holds the trainIds of the image NAME as 8-bit grey or palette PNG, at
-    the label's native size, as `ibn-seg test --out` writes it; with one domain `FOLDER/NAME.png`
-    does as well. `FOLDER/DOMAIN/D/NAME.png`, where D is the image's path below the folder of the
-    images, is read too; it is needed where two images have one name. Files of other images are left
-    alone.
+    `FOLDER/DOMAIN/NAME.png` holds the trainIds of the image NAME as an 8-bit grey or palette PNG at
+    the label's native size. `ibn-seg test --out` writes such files. With one domain,
+    `FOLDER/NAME.png` works too. Where two images have one name, use `FOLDER/DOMAIN/D/NAME.png`,
+    with D the image's path below the folder of the images. Files of other images are ignored.
 
     Args:
         folder: The predictions.
         targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
-        method: What tables call the network.
+        method: The network's name in tables.
         backbone: Its backbone, for tables.
         segmentor: Its segmentor, for tables.
-        source: The domain that it was trained on, or several joined by '+'.
-        seed: The seed that it was trained with, for tables.
-        protocol: Name of the evaluation protocol that the predictions were made by. Its classes
-            apply; one that scores a domain at another size than the label's is refused.
+        source: Its training domain, or several joined by '+'.
+        seed: Its training seed, for tables.
+        protocol: Name of the evaluation protocol that made the predictions. Its classes apply. A
+            protocol that scores a domain at another size than the label's is an error.
         work_dir: The folder for the result; default `work_dirs/METHOD/evaluate`.
-        workers: Processes; default the cores.
+        workers: Number of processes; default the number of cores.
         progress: Called with (files done, files in all).
         command: The command line, for the record.
 
     Returns:
-        The content of the result file, `WORK_DIR/test.json`. Beside it lie the confusion matrices
-        of all images, as those of `ibn-seg test`.
+        The content of the result file, `WORK_DIR/test.json`. The confusion matrices of all images
+        lie beside it, as with `ibn-seg test`.
 
     Raises:
         UserError: A target, its data or a prediction is missing or wrong.
@@ -218,7 +216,7 @@ def evaluate_predictions(
 
 @dataclass(frozen=True)
 class _Pair:
-    """A prediction and the label that it is scored by."""
+    """A prediction and its label."""
 
     domain: str
     image: str
@@ -253,19 +251,19 @@ def _head(model: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _backbone(model: Mapping[str, Any]) -> str | None:
-    """Return what tables call a backbone: class and depth."""
+    """Return a backbone's name in tables: class and depth."""
     backbone = model.get("backbone") or {}
     parts = (short_name(backbone.get("type")), str(backbone.get("depth") or ""))
     return "-".join(part for part in parts if part) or None
 
 
 def _segmentor(model: Mapping[str, Any]) -> str | None:
-    """Return what tables call a segmentor: the class of its decode head."""
+    """Return a segmentor's name in tables: the class of its decode head."""
     return short_name(_head(model).get("type")) or None
 
 
 def _check_sizes(domains: Sequence[str], name: str) -> None:
-    """Raise if a protocol scores a domain at another size than that of its labels."""
+    """Raise if a protocol scores a domain at another size than its labels have."""
     from ibn_seg.evaluation.protocols import NATIVE, get_protocol
 
     protocol = get_protocol(name)
@@ -325,7 +323,7 @@ def _found_predictions(dataset: "UrbanSceneDataset", folder: Path) -> dict[str, 
 
 
 def _refuse_shared(file: str, names: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Raise the error for a prediction that may be of several images, if there is one."""
+    """Raise an error if a prediction could belong to several images."""
     shared = folder / f"{Path(file).stem}.png"
     alike = [other for other in names if Path(other).stem == shared.stem]
     if len(alike) > 1 and shared.is_file():
@@ -374,7 +372,7 @@ def _scores(
     protocol: str,
     roots: Sequence[str],
 ) -> tuple[dict[str, float], dict[str, Any], dict[str, Any]]:
-    """Return the metric's values, and by domain its results and the matrices of the images."""
+    """Return the metric's values, and for each domain its results and the images' matrices."""
     from ibn_seg.evaluation.metric import MultiDomainIoU
 
     metric = MultiDomainIoU(source=source, protocol=protocol)

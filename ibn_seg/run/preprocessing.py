@@ -1,4 +1,4 @@
-"""How a config's images are normalised: said once, by the model, or refused."""
+"""Checks that a config says how images are normalised once, in the model."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 _KEY = "model.data_preprocessor"
 _FIX = f"give {_KEY} = dict(type='SegDataPreProcessor', mean=..., std=..., bgr_to_rgb=True)"
-# Classes whose `mean` and `std` are what the config says, with no defaults of their own.
+# Classes whose `mean` and `std` come from the config alone, without defaults.
 _KNOWN = ("SegDataPreProcessor", "AppearancePreProcessor", "ImgDataPreprocessor")
 _STEP = "Normalize"
-# Of the known classes, those that pad pictures in testing.
+# The known classes that pad pictures in testing.
 _PADDING = ("SegDataPreProcessor", "AppearancePreProcessor")
 _MODES = ("whole", "slide")
 
 
 def check_preprocessor(cfg: "Config") -> None:
-    """Raise unless what a config says of the normalisation is complete, and padding is possible.
+    """Raise unless a config's normalisation is complete and its padding is possible.
 
     Args:
         cfg: A config with a model.
 
     Raises:
-        UserError: A part is missing, stands where mmseg 1.x does not read it, or pictures cannot
-            be padded as it says.
+        UserError: A part is missing or stands where mmseg 1.x does not read it. Or pictures cannot
+            be padded as configured.
     """
     given = cfg.model.get("data_preprocessor")
     name = cfg.filename or "config"
@@ -56,14 +56,14 @@ def check_preprocessor(cfg: "Config") -> None:
 def check_segmentor(network: "nn.Module", cfg: "Config") -> None:
     """Raise unless a segmentor of mmseg has what it needs to take images.
 
-    Models of other kinds are left alone.
+    Other kinds of models are skipped.
 
     Args:
-        network: What was built, without wrappers.
+        network: The built model, without wrappers.
         cfg: The config that it was built from.
 
     Raises:
-        UserError: It would get pictures as they are, or does not know how to infer.
+        UserError: It would get unprepared pictures, or has no valid mode of inference.
     """
     from mmengine.model import BaseDataPreprocessor
     from mmseg.models import BaseSegmentor
@@ -84,7 +84,7 @@ def check_segmentor(network: "nn.Module", cfg: "Config") -> None:
 
 
 def _check_mode(network: "nn.Module", name: str) -> None:
-    """Raise `UserError` unless a segmentor knows how to infer; a class of one's own may differ."""
+    """Raise `UserError` unless the mode of inference is known; a user's own class may add some."""
     from mmseg.models.segmentors import DepthEstimator
 
     mode = (network.test_cfg or {}).get("mode")
@@ -99,7 +99,7 @@ def _check_mode(network: "nn.Module", name: str) -> None:
 
 
 def _check_padding(given: Any, key: str) -> None:
-    """Raise `UserError` unless pictures can be padded in testing as a `test_cfg` says."""
+    """Raise `UserError` unless a `test_cfg`'s padding is possible."""
     if given is None:
         return
     if not isinstance(given, Mapping):
@@ -116,14 +116,14 @@ def _check_padding(given: Any, key: str) -> None:
 
 
 def check_one_normalisation(cfg: "Config", purpose: str) -> None:
-    """Raise if a pipeline normalises pictures where the model alone is looked at.
+    """Raise if a pipeline normalises pictures and the caller looks at the model alone.
 
     Args:
         cfg: A config with a model.
-        purpose: What does not see the pipeline, for the message.
+        purpose: The caller that does not see the pipeline, for the message.
 
     Raises:
-        UserError: It does.
+        UserError: A pipeline normalises pictures.
     """
     for key in _steps(cfg):
         raise UserError(
@@ -133,7 +133,7 @@ def check_one_normalisation(cfg: "Config", purpose: str) -> None:
 
 
 def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list, bool]:
-    """Return what a segmentor subtracts from pictures in BGR order and divides them by.
+    """Return the mean and deviation that a segmentor normalises pictures in BGR order with.
 
     Args:
         network: A built segmentor.
@@ -144,7 +144,7 @@ def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list,
         these channels are RGB.
 
     Raises:
-        UserError: The preprocessor is a class of which that is not known.
+        UserError: The preprocessor is of an unknown class.
     """
     from mmengine.model import ImgDataPreprocessor
     from mmseg.models import SegDataPreProcessor
@@ -157,10 +157,10 @@ def channel_statistics(network: "nn.Module", cfg: "Config") -> tuple[list, list,
     given = cfg.model.data_preprocessor
     mean, std = [0.0] * 3, [1.0] * 3
     if found._enable_normalize:
-        # As the config has them, where it does: the network keeps them rounded.
+        # From the config where possible, because the network keeps rounded values.
         mean = given.get("mean") or found.mean.flatten().tolist()
         std = given.get("std") or found.std.flatten().tolist()
-    # mmsegmentation 1.2 has it by another name.
+    # mmsegmentation 1.2 has another name for it.
     swapped = getattr(found, "_channel_conversion", None) or getattr(
         found, "channel_conversion", False
     )

@@ -1,4 +1,4 @@
-"""Evaluation protocols in configs, and steps put into their pipelines."""
+"""Applies evaluation protocols to configs, and inserts steps into their pipelines."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,18 +40,18 @@ def set_protocol(cfg: "Config", name: str) -> None:
 
 
 def is_metric_of_ours(evaluator: Any) -> bool:
-    """Tell whether an evaluator in a config is our metric, which counts by domain and image."""
+    """Tell whether a config's evaluator is our metric, which counts by domain and image."""
     return isinstance(evaluator, Mapping) and is_named(evaluator.get("type"), "MultiDomainIoU")
 
 
 def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> None:
-    """Put a step into every pipeline of a part of a config, changed in place.
+    """Insert a step into every pipeline in a part of a config, in place.
 
     Args:
-        part: Such as the config of a data set.
+        part: A part of a config, such as a data set's.
         step: The transform's config.
-        after: Types of transforms; the step follows the last of them, or the whole pipeline where
-            there is none.
+        after: Types of transforms. The step goes after the last of them; without any, to the end of
+            the pipeline.
     """
     if isinstance(part, Mapping):
         for key, value in part.items():

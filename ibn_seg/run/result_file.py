@@ -1,4 +1,4 @@
-"""The record of a run: what every task writes about it, and where."""
+"""Writes and reads the record of a run, which every task leaves in its folder."""
 
 import os
 from collections.abc import Callable
@@ -29,24 +29,24 @@ def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None
 
 
 def recorder(runner: "StrictRunner") -> "RunRecordHook":
-    """Return the hook that keeps what a run measures."""
+    """Return the hook that keeps a run's measurements."""
     from ibn_seg.engine import RunRecordHook
 
     return next(hook for hook in runner.hooks if isinstance(hook, RunRecordHook))
 
 
 def validated(runner: "StrictRunner") -> bool:
-    """Tell, the same on every rank, whether the last validation saw the last weights."""
+    """Tell whether the last validation saw the last weights; every rank gets the same answer."""
     from mmengine.dist import broadcast_object_list, is_main_process
 
-    # Only the first rank has the results by domain and can be sure that their file is there.
+    # Only the first rank has the results by domain and knows that their file exists.
     known = [is_main_process() and recorder(runner).validated(runner)]
     broadcast_object_list(known)
     return known[0]
 
 
 def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
-    """Return what a work dir notes as its newest checkpoint, wherever it was moved since."""
+    """Return the newest checkpoint that a work dir records, even if the work dir has moved."""
     note = Path(work_dir) / "last_checkpoint"
     if not note.is_file():
         return None
@@ -63,12 +63,12 @@ def finish(
     command: str | None,
     checkpoint: str | None,
 ) -> dict[str, Any]:
-    """Put the record of a run together, write it, and return it on every rank.
+    """Assemble the record of a run, write it, and return it on every rank.
 
     Args:
-        runner: The runner, when it has run.
+        runner: The runner, after its run.
         kind: 'train', 'test' or the name of an analysis.
-        measured: Returns what is particular to the task; called on the first rank.
+        measured: Returns the task's own entries; called on the first rank.
         command: The command line.
         checkpoint: The file of the weights.
     """
@@ -85,7 +85,7 @@ def finish(
 def _run_facts(
     runner: "StrictRunner", kind: str, command: str | None, checkpoint: str | None
 ) -> dict[str, Any]:
-    """Return what a run was, how to repeat it, and what it cost."""
+    """Return a run's identity, how to repeat it, and its cost."""
     import torch
     from mmengine.device import get_device
 

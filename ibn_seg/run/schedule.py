@@ -1,4 +1,4 @@
-"""How long a config trains, and how fast."""
+"""Reads and sets a config's training length and learning rate."""
 
 import math
 import numbers
@@ -17,7 +17,7 @@ def iterations_of(config: "Config") -> int:
     """Return the training iterations of a config.
 
     Raises:
-        UserError: It does not train by iterations, or their number is none.
+        UserError: It does not train by iterations, or their number is invalid.
     """
     iterations = (config.get("train_cfg") or {}).get("max_iters")
     if iterations is None:
@@ -38,10 +38,11 @@ def stretch(config: "Config", iterations: int) -> None:
 
     Args:
         config: A config that trains by iterations.
-        iterations: Its new length; validations become as many as before.
+        iterations: The new length. The number of validations stays the same.
 
     Raises:
-        UserError: The config does not train by iterations, or what depends on them is no number.
+        UserError: The config does not train by iterations, or a setting that depends on them is not
+            a number.
     """
     before = iterations_of(config)
 
@@ -49,7 +50,7 @@ def stretch(config: "Config", iterations: int) -> None:
         if at and not _is_number(at):
             name = config.filename or "config"
             raise UserError(f"{name}: {key} = {at!r}", "give a number of iterations")
-        # Rounded alike wherever one scheduler ends and the next begins.
+        # One rounding for both, where one scheduler ends and the next begins.
         return at and max(1, round(at * iterations / before))
 
     schedulers = config.get("param_scheduler") or []
@@ -67,7 +68,7 @@ def stretch(config: "Config", iterations: int) -> None:
 
 
 def scale_learning_rate(config: "Config", factor: float) -> None:
-    """Multiply the optimiser's learning rate, in place; a schedule goes on from it.
+    """Multiply the optimiser's learning rate in place; a schedule then starts from the new rate.
 
     Raises:
         UserError: The config has no learning rate in the usual place.

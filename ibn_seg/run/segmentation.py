@@ -1,4 +1,4 @@
-"""Train and test segmentation networks: build mmengine's Runner from a config and run it."""
+"""Trains and tests segmentation networks: builds mmengine's Runner from a config and runs it."""
 
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
@@ -38,25 +38,26 @@ def train(
     Beside it, `confusions.npz` holds the confusion matrix of every image of the last validation,
     for statistics.
 
-    A resumed run continues as if it had never been interrupted: on CPU, at the same number of
-    threads, weights and losses are the same bit for bit. Where the config differs from the one that
-    the run began with, it holds from there on, and its schedule as if it had held from the
-    beginning. That is said, and recorded as `resumed_with`. Another optimiser, or other groups of
+    A resumed run continues as if it had never been interrupted. On CPU, with the same number of
+    threads, weights and losses are bit-identical. If the config differs from the run's first
+    config, it holds from there on. Its schedule counts as if it had held from the beginning. The
+    change is reported, and recorded as `resumed_with`. Another optimiser, or other groups of
     parameters, is an error.
 
-    Without `resume` a training begins anew and replaces what the folder holds of an earlier run,
-    unless that is of another network. One training at a time has the folder.
+    Without `resume`, a training begins anew and replaces an earlier run in the folder. If that run
+    is of another network, this is an error. Only one training at a time can use the folder.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         work_dir: The folder for checkpoints, log and result; default `work_dirs/CONFIG_NAME`.
-        resume: Go on from the newest complete checkpoint in the work dir; begin if there is no
-            checkpoint at all.
+        resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
+            begin a new training.
         amp: Train in mixed precision; needs a GPU.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
-        seed: The seed; default the config's `randomness.seed`, else 0, and on resuming that of the
-            checkpoint; another one is then refused, and that the config's has no effect is said.
+        seed: The seed. Default: the config's `randomness.seed`, else 0. A resumed run keeps the
+            checkpoint's seed. Asking for another one is then an error, and a different seed in the
+            config is reported as without effect.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -64,7 +65,7 @@ def train(
         The content of the result file.
 
     Raises:
-        UserError: The config, the data or a checkpoint is wrong, or the work dir is in use or holds
+        UserError: The config, the data or a checkpoint is wrong. Or the work dir is in use or holds
             a run of another network.
         EnvError: The work dir cannot be written, or the disk is full.
     """
@@ -132,13 +133,13 @@ def test(
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
-            and classes for each target. Default: what the config says.
+            and classes for each target. Default: the config's.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -198,15 +199,15 @@ def trained_runner(
     amp: bool = False,
     quiet: bool = False,
 ) -> "Iterator[StrictRunner]":
-    """Build the Runner that tests a trained network, weights loaded; close it afterwards.
+    """Build the Runner that tests a trained network, with weights loaded; close it afterwards.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         default_folder: The folder appended to the default work dir.
-        adapt: Changes the config, its training part taken out, in place.
+        adapt: Changes the config in place, after its training part was removed.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         amp: Test in mixed precision; needs a GPU.
@@ -251,21 +252,21 @@ def trained_runner(
 
 
 def _seed_of(weights: Any) -> int | None:
-    """Return the seed that a checkpoint of mmengine was trained with, None if it does not say."""
+    """Return the training seed of an mmengine checkpoint; None if it records none."""
     meta = weights.get("meta") if isinstance(weights, Mapping) else None
     seed = meta.get("seed") if isinstance(meta, Mapping) else None
     return seed if isinstance(seed, int) and seed >= 0 else None
 
 
 def build_runner(cfg: "Config", kind: "type[StrictRunner] | None" = None) -> "StrictRunner":
-    """Build the Runner of a config, which its caller closes.
+    """Build the Runner of a config; the caller closes it.
 
     Args:
         cfg: A prepared config.
         kind: The class of the Runner. Default: `StrictRunner`.
 
     Raises:
-        UserError: The segmentor lacks what it needs to take images.
+        UserError: The segmentor lacks a setting that it needs to take images.
     """
     from ibn_seg.engine import StrictRunner
 
@@ -279,7 +280,7 @@ def build_runner(cfg: "Config", kind: "type[StrictRunner] | None" = None) -> "St
 
 
 def network_of(model: Any) -> Any:
-    """Return the network inside wrappers for replicas and test-time augmentation."""
+    """Return the network without wrappers for replicas and test-time augmentation."""
     from mmengine.model import BaseTTAModel, is_model_wrapper
 
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
@@ -288,7 +289,7 @@ def network_of(model: Any) -> Any:
 
 
 def measured(runner: "StrictRunner") -> dict[str, Any]:
-    """Return the scores of the last validation or test, and whose they are."""
+    """Return the scores of the last validation or test, with their network."""
     experiment = dict(runner.cfg.get("experiment") or {})
     run = recorder(runner)
     last = run.validations[-1] if run.validations else {"metrics": {}, "domains": {}}
@@ -307,12 +308,13 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
 
 
 def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
-    """Return which images a network was trained on, and from what start where the config says.
+    """Return which images a network was trained on, and its start if the config names it.
 
     Returns:
-        'training_set': the number of 'images' and the SHA-256 of their sorted 'names', which do
-        not depend on where the data lie, or None for data sets that name no files; 'share' of the
-        training set, percent, and 'start', as the analysis `transfer` sets them, or None.
+        'training_set': the number of 'images' and the SHA-256 of their sorted 'names'. Names do not
+        depend on the location of the data. It is None for data sets that name no files. 'share' is
+        the percentage of the training set. 'share' and 'start' are as the analysis `transfer` sets
+        them, or None.
     """
     from ibn_seg.engine.record import training_images
 

@@ -1,4 +1,4 @@
-"""What every task does to a config before a Runner is built from it."""
+"""Prepares a config for every task before a Runner is built from it."""
 
 import contextlib
 import io
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_SEED = 0
-_SEEDS = 2**32  # NumPy's generator takes no more
+_SEEDS = 2**32  # the limit of NumPy's generator
 SCENES_VARIABLE = "IBN_SEG_SCENES"
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _SYNC_BN = ("SyncBN", "MMSyncBN", "SyncBatchNorm")
@@ -47,9 +47,9 @@ def register() -> None:
 
 
 def load_mmseg() -> None:
-    """Import mmseg's data sets without what its maintained fork prints.
+    """Import mmseg's data sets, and drop what its maintained fork prints.
 
-    It says what it could not import. Nothing else may be imported here: a logger made meanwhile
+    The fork prints the names of failed imports. Import nothing else here: a logger made meanwhile
     would keep writing to the redirected stream.
     """
     with contextlib.redirect_stdout(io.StringIO()):
@@ -58,7 +58,7 @@ def load_mmseg() -> None:
 
 @contextlib.contextmanager
 def scenes_at(scenes: str | os.PathLike) -> Iterator[None]:
-    """Point the configs on embedded scenes at rendered ones while they are loaded."""
+    """Point configs on embedded scenes to the rendered scenes while they are loaded."""
     before = os.environ.get(SCENES_VARIABLE)
     os.environ[SCENES_VARIABLE] = str(scenes)
     try:
@@ -83,8 +83,7 @@ def prepare(
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
-        work_dir: The folder of the run; by default that of the config, else
-            `work_dirs/CONFIG_NAME`.
+        work_dir: The folder of the run. Default: the config's, else `work_dirs/CONFIG_NAME`.
         cfg_options: Values by dotted key.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         quiet: Keep mmengine's log lines off the console.
@@ -118,10 +117,10 @@ def prepare(
 
 
 def check_writable(folder: str | os.PathLike) -> None:
-    """Check that files can be written to a folder, which is made.
+    """Make a folder and check that files can be written to it.
 
     Raises:
-        EnvError: They cannot.
+        EnvError: They cannot be written.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -145,7 +144,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     """Set the seed and mixed precision, and make the checkpoints safe and resumable.
 
     Raises:
-        UserError: The config has no training part, sets what would have no effect, or the optimiser
+        UserError: The config has no training part, has a setting without effect, or its optimiser
             wrapper cannot do `amp`.
         EnvError: `amp` without a GPU.
     """
@@ -164,7 +163,7 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     if amp:
         _set_amp(cfg)
     hooks = dict(cfg.get("default_hooks") or {})
-    # Drawing is for tests; while training the hook only warns that it does nothing.
+    # Drawing is for tests. In training, the hook only warns that it does nothing.
     hooks.pop("visualization", None)
     checkpoint = dict(hooks.get("checkpoint") or {"by_epoch": False, "interval": 1000})
     if is_named(checkpoint.get("type", "CheckpointHook"), "CheckpointHook"):
@@ -193,14 +192,14 @@ def set_seed(cfg: "Config", seed: int | None = None) -> None:
 
 
 def set_progress(cfg: "Config") -> None:
-    """Show progress in place of mmengine's lines where the config asks for quiet."""
+    """Show progress instead of mmengine's lines if the config asks for quiet."""
     if cfg.quiet:
         label = (cfg.get("experiment") or {}).get("method") or ""
         add_hooks(cfg, {"type": "ProgressHook", "label": label})
 
 
 def for_testing(cfg: "Config", seed: int | None = None) -> None:
-    """Take the training part out of a config and everything that would load other weights.
+    """Remove a config's training part, and everything that would load other weights.
 
     Args:
         cfg: The config, changed in place.
@@ -218,20 +217,20 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
         cfg.pop(key, None)
     cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
-    # As for training: results are put together by seed, so a random one would be nobody's.
+    # As in training. Results are grouped by seed, so a random seed would match no group.
     set_seed(cfg, seed)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):
         hooks.pop(name, None)
-    # mmengine puts these two back unless they are named as absent.
+    # mmengine adds these two again unless they are set to None.
     cfg.default_hooks = {**hooks, "checkpoint": None, "param_scheduler": None}
     without_pretraining(cfg.model)
     add_hooks(cfg, {"type": "RunRecordHook"})
 
 
 def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
-    """Let a segmentor be tested by labels alone where nobody wants logits.
+    """Let a segmentor return labels alone in tests if nothing needs logits.
 
     Args:
         cfg: A config for testing, changed in place.
@@ -247,7 +246,7 @@ def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
 
 
 def without_pretraining(model: Any) -> None:
-    """Remove the references to initial weights from a model's config; a checkpoint follows."""
+    """Remove initial weights from a model's config, because a checkpoint follows."""
     model["pretrained"] = None
     for part in model.values():
         if isinstance(part, dict) and "init_cfg" in part:
@@ -265,12 +264,11 @@ def trained_network(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
 
     Returns:
-        The network in eval mode on the CPU, the config that it was built from, and what the
-        checkpoint holds.
+        The network in eval mode on the CPU, its config, and the checkpoint's content.
 
     Raises:
         UserError: The config or the checkpoint is wrong.
@@ -302,10 +300,10 @@ def trained_network(
 
 
 def fuse_network(network: "nn.Module") -> None:
-    """Fuse a trained network in place (`ibn_seg.fuse`) and say on stderr what became of it.
+    """Fuse a trained network in place (`ibn_seg.fuse`) and report the result on stderr.
 
     Args:
-        network: With its weights; they do not fit afterwards.
+        network: The network, with its weights loaded. They do not fit afterwards.
 
     Raises:
         UserError: It cannot be fused.
@@ -321,7 +319,7 @@ def fuse_network(network: "nn.Module") -> None:
 
 
 def replace_sync_bn(part: Any) -> None:
-    """Put BN where a part of a config says SyncBN, in place: for one process without a GPU."""
+    """Replace SyncBN by BN in a part of a config, in place, for one process without a GPU."""
     if isinstance(part, dict):
         if is_named(part.get("type"), *_SYNC_BN):
             part["type"] = "BN"
@@ -342,7 +340,7 @@ def _set_amp(cfg: "Config") -> None:
 
 
 def _check_amp() -> None:
-    """Raise `EnvError` where there is no GPU for mixed precision."""
+    """Raise `EnvError` if there is no GPU for mixed precision."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Names and colours of the classes that a checkpoint was trained on, as it says."""
+"""Reads the names and colours of the classes that a checkpoint was trained on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,11 @@ def trained_classes(checkpoint: Any) -> tuple[list[str] | None, list[list[int]] 
     """Return the names and the colours of a checkpoint's classes.
 
     Args:
-        checkpoint: What a checkpoint holds; mmengine puts them under `meta`, others something else.
+        checkpoint: The content of a checkpoint. mmengine stores the classes under `meta`; other
+            `meta` may hold anything.
 
     Returns:
-        Names, and for each class its red, green and blue, 0 to 255; None of what it does not say.
+        Names, and red, green and blue (0 to 255) of each class. None for whichever is missing.
     """
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
     known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None

@@ -1,9 +1,9 @@
 """Procedural street scenes with the 19 Cityscapes classes, in four domains.
 
-`render` makes one frame; `write_pair` writes a source data set in the GTA5 layout, a target data
-set in the Cityscapes layout, and night and fog in the ACDC layout; `gta5_frames`,
-`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size;
-`write_styles` writes the same scenes in several styles.
+`render` makes one frame. `write_pair` writes a source data set in the GTA5 layout and a target data
+set in the Cityscapes layout. It also writes night and fog, in the ACDC layout. `gta5_frames`,
+`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size. `write_styles`
+writes the same scenes in several styles.
 """
 
 from ibn_seg.scenes.render import render

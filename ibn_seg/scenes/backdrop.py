@@ -1,4 +1,4 @@
-"""What closes the view at the horizon: hills, a skyline, and a line of trees in every scene."""
+"""Draws the end of the view: hills, a skyline, and a line of trees in every scene."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def draw_backdrop(canvas: Canvas, scene: Scene) -> None:
 
 
 def _outline(canvas: Canvas, tops: list[tuple[float, float]], tone: float, openness: float) -> None:
-    """Fill a green outline given by places along its top, both as shares of the frame."""
+    """Fill a green outline given by points along its top, in shares of the frame's size."""
     camera = canvas.camera
     foot = camera.cy + 0.02 * camera.height
     points = [(u * camera.width, camera.cy - v * camera.height) for u, v in tops]

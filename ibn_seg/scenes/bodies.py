@@ -1,8 +1,8 @@
-"""What vehicles are made of: side views pulled out to a width.
+"""The bodies of vehicles: side views extruded to a width.
 
-A body is a profile of (l, y) points, l from the rear bumper forwards and y up, that runs over the
-top from the lower rear corner to the lower front corner. Each edge of the profile is one surface
-across the vehicle. Lengths in metres.
+A body is a profile of (l, y) points: l runs forwards from the rear bumper, y runs up. The profile
+goes from the lower rear corner over the top to the lower front corner. Each edge of the profile is
+one surface across the vehicle. Lengths are in metres.
 """
 
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ Edge = float | np.ndarray
 
 
 class _Plane:
-    """An upright rectangle of wall that shapes are drawn on, u along it and v up, in metres."""
+    """An upright rectangle of wall to draw shapes on: u runs along it, v runs up, in metres."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class _Plane:
         self.normal = normal
         near, far = sorted((max(start[1], 1.0), max(end[1], 1.0)))
         self.code = depth_code(2 * near * far / (near + far))
-        # Pixels per metre in the nearest part: decides which details are worth drawing.
+        # Pixels per metre in the nearest part. They decide which details are worth drawing.
         self.detail = canvas.camera.focal / max(near, 4.0)
 
     def draw(self, colour: Colour, u0: Edge, v0: Edge, u1: Edge, v1: Edge) -> None:
@@ -114,7 +114,7 @@ def draw_building(canvas: Canvas, plot: Plot, end_shows: bool) -> None:
     Args:
         canvas: Where to draw.
         plot: The land that it stands on.
-        end_shows: Whether nearer buildings leave something of its end wall to be seen.
+        end_shows: Whether nearer buildings leave a part of its end wall visible.
     """
     rng = random.Random(f"building/{plot.key}")
     wall = palette.facade(rng)
@@ -209,14 +209,14 @@ def _windows(
     panes = plane.rectangles(u - half, v, u + half, v + tall)
     glass = [mix((0.1, 0.13, 0.17), (0.72, 0.8, 0.88), tone) for tone in tones]
     if plane.detail < 6.0:
-        # Far windows differ too little to be told apart.
+        # The differences of far windows are too small to be seen.
         plane.paint(glass[0], panes)
         return
     kinds = (spread[np.arange(len(u)) % 64] * 3).astype(int)
     for kind in range(3):
         plane.paint(glass[kind], panes[kinds == kind])
     if plane.detail * tall > 20.0:
-        # A lighter upper part of some: the sky's reflection.
+        # Some have a lighter upper part: the sky's reflection.
         mirror = kinds > 0
         uu, vv = u[mirror], v[mirror] + tall * 0.55
         sky = mix(glass[1], (0.8, 0.87, 0.95), 0.35)

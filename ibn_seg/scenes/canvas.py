@@ -1,7 +1,7 @@
-"""The drawing surface: one call paints colour, depth and class of a shape together.
+"""The drawing surface: one call paints a shape's colour, depth and class together.
 
-Colours are anti-aliased, classes are not, and both come from the same vertices. The camera and
-the light live here too, because every shape goes through them.
+Colours are anti-aliased and classes are not. Both come from the same vertices. The camera and the
+light live here too, because every shape goes through them.
 """
 
 import math
@@ -111,7 +111,7 @@ class Light:
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return `first` with `share` of it replaced by `second`."""
+    """Return a mixture: `share` of `second`, the rest `first`."""
     keep = 1.0 - share
     return (
         first[0] * keep + second[0] * share,
@@ -154,7 +154,7 @@ class Canvas:
 
         Args:
             points: Vertices (column, row).
-            colour: Red, green, blue in 0..1; brighter values are cut off.
+            colour: Red, green, blue in 0..1; brighter values are clipped.
             depth: Depth code.
             raw_id: Class of the shape; None leaves the classes as they are (a marking).
         """
@@ -191,7 +191,7 @@ class Canvas:
     def veil(
         self, vertices: np.ndarray, colour: Colour, depth: int, raw_id: int, opacity: float
     ) -> None:
-        """Fill a polygon with see-through colour; its class covers it wholly.
+        """Fill a polygon with see-through colour; its class covers the whole polygon.
 
         For things with fine gaps, such as spokes and wire, which annotators outline as one piece.
         """
@@ -217,7 +217,7 @@ class Canvas:
         project = self.camera.project
         near = max(min(p[2] for p in points), 1.0) if depth is None else depth
         far = max(p[2] for p in points)
-        # The harmonic middle is where the middle of the face appears in the picture.
+        # The harmonic mean is where the middle of the face appears in the picture.
         code = depth_code(2.0 * near * far / (near + far) if depth is None else depth)
         self.fill([project(*p) for p in points], self.light.shade(colour, normal), code, raw_id)
 
@@ -229,7 +229,7 @@ class Board:
         canvas: Where to draw.
         x: World x of the board's origin in metres.
         z: Depth of the board in metres.
-        squeeze: Factor on horizontal lengths; below 1 for things seen at an angle, negative to
+        squeeze: Factor on horizontal lengths. Below 1 for things seen at an angle; negative to
             mirror.
         base: Height of the origin above the road in metres.
     """
@@ -316,6 +316,6 @@ def _circle(sides: int) -> list[Point]:
 
 
 def _paint(colour: Colour, depth: int) -> tuple[float, float, float, int]:
-    """Return OpenCV's colour, which it rounds and cuts off itself."""
+    """Return a colour for OpenCV, which rounds and clips it itself."""
     red, green, blue = colour
     return red * 255.0, green * 255.0, blue * 255.0, depth

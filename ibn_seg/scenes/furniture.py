@@ -21,7 +21,7 @@ def _post(board: Board, width: float, height: float, colour: Colour) -> None:
 
 def draw_lamp(canvas: Canvas, item: Item) -> None:
     """Draw a street lamp."""
-    # All lamps of a row look alike, so their looks hang on the row and not on the single item.
+    # All lamps of a row look alike, so the row decides their looks, not the single item.
     rng = random.Random(f"{item.options['design']}/{item.key.rsplit('/', 1)[0]}")
     colour = palette.metal(rng)
     board = Board(canvas, item.x, item.z, -item.options["side"])
@@ -210,7 +210,7 @@ def draw_fence(canvas: Canvas, plot: Plot) -> None:
     veil = {"pickets": 0.35, "rails": 0.15, "wire": 0.4}[kind]
     canvas.veil(panel(near, far, 0.0, height), lit, code, FENCE, veil)
     gap = {"pickets": 0.32, "rails": 2.2, "wire": 2.6}[kind]
-    # Far pickets melt into the veil, so only a bounded number of near ones is drawn.
+    # Far pickets merge into one surface, so only a bounded number of near ones is drawn.
     count = min(int((far - near) / gap), 40)
     wide = {"pickets": 0.14, "rails": 0.14, "wire": 0.1}[kind]
     posts = [panel(near + i * gap, near + i * gap + wide, 0.0, height) for i in range(count + 1)]

@@ -1,4 +1,4 @@
-"""Everything that lies flat: road with markings, sidewalks, grass, and the shadows on them."""
+"""Draws what lies flat: road with markings, sidewalks, grass, and the shadows on them."""
 
 import itertools
 import random
@@ -50,11 +50,11 @@ def draw_ground(canvas: Canvas, scene: Scene) -> None:
 
 
 def cast_shadows(canvas: Canvas, scene: Scene, sun: float, contact: float) -> None:
-    """Darken the ground where things stand in the sun's way and right below them.
+    """Darken the ground where things block the sun, and right below them.
 
     Args:
         canvas: Holds the finished ground and nothing above it yet.
-        scene: Whose items and buildings cast the shadows.
+        scene: Its items and buildings cast the shadows.
         sun: Share of the light that the sun's shadows take away.
         contact: Share that the dark right below things takes away.
     """
@@ -103,7 +103,7 @@ def cast_shadows(canvas: Canvas, scene: Scene, sun: float, contact: float) -> No
 def _rectangle(
     x: float, half: float, near: float, far: float, corner: float = 0.0
 ) -> list[tuple[float, float]]:
-    """Return a rectangle on the ground, with its corners cut off by a share for round things."""
+    """Return a rectangle on the ground; for round things, a share of each corner is cut off."""
     if not corner:
         return [(x - half, near), (x + half, near), (x + half, far), (x - half, far)]
     middle, deep = (near + far) / 2, (far - near) / 2

@@ -1,4 +1,4 @@
-"""What is drawn and in which order: what is in the frame, what hides what."""
+"""Decides what is in the frame, what hides what, and the order of drawing."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ibn_seg.scenes.scene import Item, Plot
 
 
 def item_in_view(camera: Camera, item: Item) -> bool:
-    """Return whether an item, or the widest arm or branch that it may have, is in the frame."""
+    """Return whether an item is in the frame, allowing for its widest arm or branch."""
     first, last = _span(camera, item, 4.5)
     return last > 0 and first < camera.width
 
@@ -20,7 +20,7 @@ def boundary_in_view(camera: Camera, plot: Plot) -> bool:
 
 
 def _span(camera: Camera, item: Item, margin: float) -> tuple[float, float]:
-    """Return the first and the last column of an item's footprint, widened by metres."""
+    """Return the first and last column of an item's footprint, widened by some metres."""
     reach = item.half_width + margin
     columns = [
         camera.project(item.x + across, 0.0, z)[0]
@@ -33,8 +33,8 @@ def _span(camera: Camera, item: Item, margin: float) -> tuple[float, float]:
 def in_drawing_order(camera: Camera, items: list[Item]) -> list[Item]:
     """Return items from far to near.
 
-    Of two vehicles side by side the one nearer to the line of sight hides the other, even where
-    the other one begins nearer to the camera.
+    Of two vehicles side by side, the one nearer to the line of sight hides the other. This holds
+    even where the other one begins nearer to the camera.
     """
     ordered = sorted(items, key=lambda item: -item.z)
     vehicles = [item for item in ordered if item.kind == "vehicle"]
@@ -53,15 +53,15 @@ def in_drawing_order(camera: Camera, items: list[Item]) -> list[Item]:
 def unhidden(
     camera: Camera, plots: tuple[Plot, ...], items: list[Item]
 ) -> list[tuple[Plot, bool] | Item]:
-    """Return the buildings and items behind the sidewalks that show, nearest first.
+    """Return the visible buildings and items behind the sidewalks, nearest first.
 
     Args:
-        camera: Where they are seen from.
+        camera: The camera that sees them.
         plots: The land along the street; parks have no building.
         items: Things that stand beyond the sidewalks.
 
     Returns:
-        Items, and plots with whether the end wall of their building shows.
+        Items, and plots. Each plot comes with whether the end wall of its building shows.
     """
     skyline = np.full(camera.width, float(camera.height))
     shown: list[tuple[Plot, bool] | Item] = []
@@ -86,14 +86,14 @@ def unhidden(
 def _shows(
     camera: Camera, skyline: np.ndarray, left: float, right: float, height: float, z: float
 ) -> bool:
-    """Return whether an upright rectangle rises above the skyline of what is nearer."""
+    """Return whether an upright rectangle rises above the skyline of nearer things."""
     first, top = camera.project(left, height, z)
     last, _ = camera.project(right, height, z)
     return _above(skyline, first, last, top)
 
 
 def _above(skyline: np.ndarray, first: float, last: float, top: float) -> bool:
-    """Return whether something between two columns with its top at a row clears the skyline."""
+    """Return whether a thing between two columns, with its top at a row, clears the skyline."""
     span = skyline[max(int(first) - 1, 0) : max(int(last) + 2, 0)]
     return bool((span > top).any())
 
@@ -118,14 +118,14 @@ class _Walls:
         ]
         self.outline = _extent(points)
         self.end = _extent(points[:2])
-        # What the building is sure to cover: its end wall, and its long wall up to its far top.
+        # The building certainly covers its end wall, and its long wall up to its far top.
         self.solid = [
             [camera.project(x, shape.height, z) for x, z in wall]
             for wall in (((inner, near), (outer, near)), ((inner, plot.far), (inner, near)))
         ]
 
     def cover(self, skyline: np.ndarray) -> None:
-        """Raise the skyline to what the walls cover."""
+        """Raise the skyline to the top of the walls."""
         for (a, row_a), (b, row_b) in self.solid:
             covered = slice(max(int(min(a, b)) + 1, 0), max(int(max(a, b)), 0))
             skyline[covered] = np.minimum(skyline[covered], max(row_a, row_b))

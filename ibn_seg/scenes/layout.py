@@ -1,8 +1,8 @@
-"""What stands where: the geometry of a scene, drawn from (seed, index) alone.
+"""Draws the geometry of a scene, what stands where, from (seed, index) alone.
 
-A scene is a straight or gently bending street. Both domains take their scenes from here, so they
-share one distribution of geometry; nothing in this file knows about domains or frame sizes.
-Lengths are in metres, places in the world of `canvas.Camera` (x right, z ahead).
+A scene is a straight or gently bending street. All domains take their scenes from here, so they
+share one distribution of geometry. Nothing in this file knows about domains or frame sizes. Lengths
+are in metres, and places are in the world of `canvas.Camera` (x right, z ahead).
 """
 
 import math
@@ -11,9 +11,9 @@ import random
 from ibn_seg.scenes.population import populate
 from ibn_seg.scenes.scene import LANE, STREET_END, Plot, Scene, Side, lane_centre, pick
 
-# How often a scene is asked to hold a class that a street does not always show. Each class has
-# its own irrational stride, so the scenes that hold it are spread evenly over the indices and any
-# run of frames holds close to its share. The shares leave a margin for what is hidden by others.
+# How often a scene must hold a class that a street does not always show. Each class has its own
+# irrational stride. It spreads the scenes of a class evenly over the indices, so any run of frames
+# holds close to its share. The shares leave a margin for things that others hide.
 _SHARES = {
     "wall": (0.55, math.sqrt(2)),
     "fence": (0.55, math.sqrt(3)),
@@ -32,7 +32,7 @@ _SHARES = {
 
 
 def wanted(seed: int, index: int) -> frozenset[str]:
-    """Return the names of `_SHARES` that the scene of this index is asked to hold."""
+    """Return the names of `_SHARES` that the scene of this index must hold."""
     phases = random.Random(f"wanted/{seed}")
     return frozenset(
         name

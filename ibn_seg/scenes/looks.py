@@ -1,10 +1,10 @@
-"""What sets the domains apart: light, sky, haze, tone, colour, texture, optics and noise.
+"""The differences between domains: light, sky, haze, tone, colour, texture, optics, noise.
 
 A `Style` holds ranges; every frame draws one `Look` from them (another time of day, another
-exposure). Nothing here moves an edge, so the labels of all domains are equal for equal scenes.
+exposure). Nothing here moves an edge, so the same scene has the same labels in every domain.
 
-Pixels are changed by sums, products and tables only, and noise is made of whole numbers, so that
-a frame does not depend on how a processor rounds an exponential.
+Pixels change by sums, products and tables only, and noise is made of whole numbers. A frame
+therefore does not depend on how a processor rounds an exponential.
 """
 
 import random
@@ -90,9 +90,9 @@ def paint_sky(camera: Camera, look: Look, rng: random.Random) -> np.ndarray:
     Args:
         camera: Tells where the horizon is.
         look: The frame's colours and cloud cover.
-        rng: Decides the form of the clouds; the same for all domains.
+        rng: Decides the shapes of the clouds; the same for all domains.
     """
-    # A little below the horizon, where the tops of far things may leave it bare.
+    # The sky reaches a little below the horizon, where far things may not cover it.
     height = min(max(int(camera.cy) + 2, 8), camera.height)
     generator = np.random.default_rng(rng.getrandbits(63))
     up = np.clip((camera.cy - np.arange(height) - 0.5) / max(camera.cy, 1.0), 0.0, 1.0)
@@ -113,7 +113,7 @@ def paint_sky(camera: Camera, look: Look, rng: random.Random) -> np.ndarray:
     return sky
 
 
-# Metres after which the own headlights have lost 63 %.
+# Metres after which the camera car's headlights have lost 63 %.
 _HEADLIGHT_REACH = 18.0
 
 # Strength of the texture per class, as a share of the brightness.
@@ -130,7 +130,7 @@ _TEXTURE = {
 
 
 def develop(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
-    """Turn the painted scene into the frame that the camera of a domain would deliver.
+    """Turn the painted scene into the frame that a domain's camera would deliver.
 
     Args:
         canvas: The finished scene.
@@ -168,7 +168,7 @@ def develop(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
         if sigma > 0.1:
             toned = cv2.GaussianBlur(toned, (0, 0), sigma)
         if noise is not None:
-            # Each channel has noise of its own, and all share some.
+            # Each channel has its own noise, and all share some.
             noisy = noise[channel] + noise[3]
             noisy += toned
             toned = _bytes(noisy)
@@ -177,7 +177,7 @@ def develop(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bytes(plane: np.ndarray) -> np.ndarray:
-    """Return float32 grey levels as uint8, rounded and cut off; changes `plane`."""
+    """Return float32 grey levels as uint8, rounded and clipped; changes `plane`."""
     plane += np.float32(0.5)
     return np.clip(plane, 0.0, 255.0, out=plane).astype(np.uint8)
 
@@ -199,7 +199,7 @@ def _relief(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
 
 
 def _headlight_table(strength: float) -> np.ndarray:
-    """Return the factor of the own headlights for each depth code."""
+    """Return the factor of the camera car's headlights for each depth code."""
     table = (1.0 + strength * np.exp(-_depths() / _HEADLIGHT_REACH)).astype(np.float32)
     table[0] = 1.0  # the sky
     return table
@@ -232,9 +232,10 @@ def _vignette(camera: Camera, loss: float) -> np.ndarray:
 
 
 def _noise(shape: tuple[int, int], strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Return four planes of noise, (4, height, width) float32, to be added up by twos.
+    """Return four planes of noise, (4, height, width) float32, to be added in pairs.
 
-    Two evenly spread bytes, of standard deviation 73.9 each, make a bell of 104.5.
+    The sum of two uniform bytes, of standard deviation 73.9 each, has a standard deviation of
+    104.5.
     """
     height, width = shape
     raw = rng.integers(0, 256, (4 * height, width), np.uint8)

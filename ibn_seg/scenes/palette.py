@@ -1,7 +1,7 @@
 """Random colours of things before any light falls on them.
 
-The ranges of different classes overlap on purpose: a class is to be told by shape and texture,
-not by a colour of its own. Both domains draw from the same ranges.
+The ranges of different classes overlap on purpose: shape and texture should identify a class, not a
+colour. All domains draw from the same ranges.
 """
 
 import colorsys

@@ -87,7 +87,7 @@ def _cycle_board(canvas: Canvas, item: Item, rng: random.Random) -> tuple[Board,
     if heading in ("left", "right"):
         squeeze = rng.uniform(0.7, 1.0) * (1 if heading == "right" else -1)
         return Board(canvas, item.x, item.z, squeeze), "side"
-    # Seen from behind or ahead at a slant: short, but both wheels still show.
+    # Seen at a slant from behind or ahead: it looks short, but both wheels still show.
     return Board(canvas, item.x, item.z, rng.uniform(0.3, 0.6) * pick(rng, -1, 1)), "end"
 
 
@@ -98,7 +98,7 @@ def _wheel(
     rim = board.place(disc_points(u, radius, radius, radius, 16))
     board.canvas.veil(rim, scaled(colour, 1.6), board.depth, raw_id, 0.4)
     inside = radius - thick
-    # Two rings filled together leave out what lies within both: a tyre.
+    # Filling two rings together leaves out the area inside both, so a tyre remains.
     tyre = [rim, board.place(disc_points(u, radius, inside, inside, 16))]
     board.canvas.fill_group(tyre, colour, board.depth, None)
     if board.scale > 50.0:
@@ -182,7 +182,7 @@ def _seated(
     top, legs = (shade(palette.cloth(rng), _TOWARDS_CAMERA) for _ in range(2))
     face = shade(palette.skin(rng), _TOWARDS_CAMERA)
     cap = shade(palette.paint(rng) if helmet else palette.grey(rng, 0.05, 0.3), _TOWARDS_CAMERA)
-    # Seen from an end the person is as broad as ever though the cycle looks short.
+    # Seen from an end, the cycle looks short but the person is as broad as ever.
     broad = 1.0 if view == "side" else 0.75 / max(abs(board.across / board.scale), 0.3)
     hip, shoulder = saddle, (saddle[0] + 0.3, saddle[1] + 0.52)
     knee = (saddle[0] + 0.36, saddle[1] - 0.28)

@@ -11,7 +11,7 @@ from ibn_seg.scenes.canvas import Board, Canvas, Colour, Light, mix, scaled
 from ibn_seg.scenes.ids import VEGETATION
 from ibn_seg.scenes.scene import Item, Plot
 
-# Per species: crown's half width, half height and middle as shares of the tree's height.
+# Per species: half width, half height and middle of the crown, as shares of the tree's height.
 _CROWNS = {
     "round": (0.30, 0.30, 0.68),
     "oval": (0.22, 0.34, 0.64),
@@ -39,7 +39,7 @@ def draw_tree(canvas: Canvas, item: Item) -> None:
         for sign in (-1, 1):
             fork = (sign * half * height * 0.5, height * (middle + 0.05))
             board.bar((lean * 0.6, height * 0.42), fork, thick * 0.6, lit, VEGETATION, thick * 0.3)
-    # Fine crowns get more clumps; how many is decided before any size in pixels is looked at.
+    # Fine crowns get more clumps. Their number does not depend on any size in pixels.
     clumps = 12 if item.options["species"] == "airy" else 15
     _crown(board, rng, (lean, middle * height), (half * height, up * height), clumps, leaf)
 
@@ -114,7 +114,7 @@ def _crown(
 def _shaded(
     light: Light, leaf: Colour, u: np.ndarray, v: np.ndarray, tones: np.ndarray
 ) -> list[Colour]:
-    """Return the lit colours of clumps at (u, v) of the unit circle; `Light.shade` for many."""
+    """Return the lit colours of clumps at (u, v) of the unit circle, as `Light.shade` does."""
     x, y, z = light.direction
     facing = np.maximum(0.0, (x * 0.7 * u + y * (0.4 + 0.6 * v) - z * 0.6 + 0.3) / 1.3)
     base = (0.78 + 0.36 * v + tones)[:, None] * leaf
@@ -126,8 +126,8 @@ def _shaded(
 def _clumps(variant: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return a crown of the unit circle: outlines around the clumps' middles, middles, tones.
 
-    The clumps come in the order that they are painted in: lower ones and those turned from a sun
-    on the right first. Crowns are picked from a stock of these, for speed.
+    The clumps come in painting order: first the lower ones and the ones facing away from a sun on
+    the right. Crowns come from a stock of these, for speed.
     """
     generator = np.random.default_rng([variant, count])
     angle = generator.random(count) * 2.0 * math.pi

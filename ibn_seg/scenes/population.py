@@ -1,4 +1,4 @@
-"""Who and what is out in the street: vehicles, people, cycles, poles, trees and clutter."""
+"""Puts things into the street: vehicles, people, cycles, poles, trees and clutter."""
 
 import random
 
@@ -80,7 +80,7 @@ def populate(
     """Return everything that stands in the street.
 
     Args:
-        rng: Where the randomness comes from.
+        rng: The random numbers.
         wants: Names of what must be there (see `layout.wanted`).
         lanes: Number of lanes.
         lane: The camera's lane.
@@ -103,7 +103,7 @@ def populate(
 
 
 def _heading(lane: int, lanes: int) -> str:
-    """Return which way traffic drives in a lane (it keeps to the right)."""
+    """Return the direction of traffic in a lane; traffic keeps to the right."""
     return "away" if lane >= lanes // 2 else "toward"
 
 
@@ -146,7 +146,7 @@ def _riders(
             if rng.random() < 0.45:
                 heading = pick(rng, "left", "right")
             if not street.free(x, z - 1.5, z + 2.0, 1.7):
-                # Squeezed out of the road: the cycle goes along the curb instead.
+                # There is no room in the road, so the cycle goes along the curb instead.
                 x = side.side * (side.walk_start + 0.4)
             street.taken.append((x, z - 0.5, z + 1.5))
             street.add(

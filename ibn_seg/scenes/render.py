@@ -46,8 +46,8 @@ def render(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one frame.
 
-    The scene depends on (seed, index) only: all domains show the same things in the same places
-    and have equal labels; they differ in light, colour, texture and optics.
+    The scene depends on (seed, index) only. All domains show the same things in the same places and
+    have equal labels. They differ in light, colour, texture and optics.
 
     Args:
         domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night'
@@ -88,7 +88,7 @@ def check_size(size: tuple[int, int]) -> None:
 def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     """Return the scene's camera for a frame size."""
     width, height = size
-    # The geometric mean keeps the view balanced for frames that are not twice as wide as high.
+    # The geometric mean keeps the view balanced for frames that are not of shape 2:1.
     unit = math.sqrt(width * height / 2.0)
     return Camera(
         width=width,
@@ -137,7 +137,7 @@ def _draw_items(canvas: Canvas, items: list[Item]) -> None:
 
 
 def _ground_depth(canvas: Canvas) -> None:
-    """Store the depth of the ground, which is not painted per strip."""
+    """Store the depth of the ground once, instead of once per strip."""
     depth = np.minimum(canvas.camera.ground_depth(), 400.0)
     codes = (255.0 * depth / (depth + DEPTH_HALF)).astype(np.uint8)
     top = max(int(canvas.camera.cy), 0)

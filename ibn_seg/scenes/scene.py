@@ -1,7 +1,7 @@
 """The parts of a scene, as plain data.
 
-Lengths are in metres, places in the world of `canvas.Camera` (x right, z ahead). Nothing here
-knows about domains or frame sizes.
+Lengths are in metres, and places are in the world of `canvas.Camera` (x right, z ahead). Nothing
+here knows about domains or frame sizes.
 """
 
 import random
@@ -21,12 +21,12 @@ class Item:
     Attributes:
         kind: Which drawing function draws it.
         x: World x of its centre.
-        z: Depth of its nearest point; things are drawn from far to near by it.
-        key: Seed of everything that is random about its looks.
+        z: Depth of its nearest point; sets the drawing order, from far to near.
+        key: Seed of its random looks.
         half_width: Half its extent along x, for its shadow.
         length: Its extent along z.
         height: Its height, for its shadow.
-        options: What else its drawing function needs.
+        options: Further values for its drawing function.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Plot:
         near: Depth of its near end.
         far: Depth of its far end.
         front: Distance of its facade, or of its first trees, from the street's axis.
-        boundary: What runs along the sidewalk's back: 'wall', 'fence', 'hedge' or ''.
+        boundary: 'wall', 'fence', 'hedge' or '', along the back of the sidewalk.
         line: Distance of that boundary from the street's axis.
         key: Seed of its looks.
     """
@@ -117,7 +117,7 @@ class Scene:
         sun: Direction towards the sun, a unit vector.
         backdrop: 'trees', 'city' or 'hills' at the end of the street.
         bonnet: Whether the bonnet of the camera's own car is in the picture.
-        key: Seed of what belongs to no item.
+        key: Seed of everything outside items.
     """
 
     focal: float

@@ -1,4 +1,4 @@
-"""The looks of the embedded domains, as ranges that every frame draws its own look from."""
+"""The looks of the embedded domains, as ranges; every frame draws its own look from them."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class Style:
         sun: Strength of direct sunlight on a surface that faces it.
         sky: Strength of the light from the whole sky.
         sun_colour: Colour of the direct light.
-        sky_colour: Colour of the diffuse light, that is of the shadows.
+        sky_colour: Colour of the diffuse light, and so of the shadows.
         shadow: Share of light that a cast shadow takes away.
         contact: Share of light that is missing right below things.
-        zenith: Two colours of the sky overhead that looks lie between.
+        zenith: Two colours of the sky overhead; a look lies between them.
         horizon: Two colours of the sky at the horizon.
         clouds: Share of the sky that clouds cover.
         cloud_colour: Colour of the clouds.
@@ -34,7 +34,7 @@ class Style:
         blur: Standard deviation of the optical blur at a height of 128 pixels, in pixels.
         noise: Strength of the sensor's noise in grey levels (standard deviation).
         vignette: Share of light lost in the corners.
-        headlights: Light of the camera's own car right before it, on top of the other light.
+        headlights: Light of the camera's own car right in front of it, added to the other light.
     """
 
     sun: Range
@@ -62,22 +62,24 @@ class Style:
     headlights: Range = (0.0, 0.0)
 
 
-# The target's values were chosen in three rounds by looking at a batch-norm ResNet-18 alone (from
-# scratch on 250 source frames, 300 iterations of batch 8). Source and target mIoU were 36 and 6 (at
-# output stride 16), 46 and 8, 44 and 21 (both at stride 8); the goal was a gap of 15 to 30 points.
-# Between the last two rounds the network of the second was tested on variants of the target: tone
-# and then colour made most of the gap, while haze, sky, light, noise or texture of the source gave
-# back less than a point each. The frames looked at were of scene seed 0; the demo renders seed 1.
-# Under a schedule like the demo's (700 iterations) the batch-norm network then had 45 and 18. The
-# styles were frozen there, before any network with instance norms was trained on them; the hashes
-# in tests/scenes/golden.json hold them.
-# Night and fog were written later, in one round, by looking at four scenes of seed 0, and frozen
-# after the demo's batch-norm networks of two training seeds had been measured on 100 frames each:
-# 13 and 16 on night, 11 and 11 on fog, 17 and 19 on the target. No network with instance norms had
-# been run on them.
+# The target's values were chosen in three rounds. Each round looked at a batch-norm ResNet-18
+# alone, trained from scratch on 250 source frames for 300 iterations of batch 8. Source and target
+# mIoU were 36 and 6 in round 1 (output stride 16), then 46 and 8, then 44 and 21 (both at stride
+# 8). The goal was a gap of 15 to 30 points. Before the last round, the network of round 2 was
+# tested on variants of the target. Tone made most of the gap, then colour. The source's haze, sky,
+# light, noise or texture gave back less than a point each. The frames looked at were of scene seed
+# 0; the demo renders seed 1. Under a schedule like the demo's (700 iterations) the batch-norm
+# network then had 45 and 18. The styles were frozen there, before any network with instance norms
+# was trained on them. The hashes in tests/scenes/golden.json guard them.
+#
+# Night and fog were written later, in one round, by looking at four scenes of seed 0. They were
+# frozen after measuring the demo's batch-norm networks of two training seeds on 100 frames each.
+# The mIoU was 13 and 16 on night, 11 and 11 on fog, 17 and 19 on the target. No network with
+# instance norms had been run on them.
 STYLES: dict[str, Style] = {
     "source": Style(
-        # Strong warm sun, and shadows filled by a blue sky: every face of a box has its own tone.
+        # A strong warm sun, and a blue sky that lights the shadows: each face of a box has its own
+        # tone.
         sun=(0.55, 0.72),
         sky=(0.68, 0.8),
         sun_colour=(1.08, 1.0, 0.86),
@@ -91,7 +93,8 @@ STYLES: dict[str, Style] = {
         cloud_colour=(0.99, 0.98, 0.96),
         # Clear air: the end of the street is only a little paler than its beginning.
         visibility=(500.0, 1200.0),
-        # Games grade for effect: bright, saturated, contrasty, a little warm, with true black.
+        # Games grade colours for effect: bright, saturated, high contrast, a little warm, true
+        # black.
         exposure=(1.0, 1.14),
         saturation=(1.2, 1.42),
         contrast=(1.04, 1.2),

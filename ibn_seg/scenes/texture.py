@@ -22,10 +22,10 @@ def smooth_noise(
     """Return noise of several scales, (height, width) float32 from 0 to 1.
 
     Args:
-        rng: Where the noise comes from.
+        rng: The random numbers.
         size: Width and height in pixels.
-        octaves: Grid (rows, columns) of each scale, the broadest first; each has 0.6 of the weight
-            of the one before. Grids belong to the frame, so large frames show the same pattern.
+        octaves: Grid (rows, columns) of each scale, the broadest first. Each has 0.6 of the weight
+            of the one before. Grids span the frame, so large frames show the same pattern.
     """
     width, height = size
     total = np.zeros((height, width), np.float32)
@@ -57,7 +57,7 @@ def ground_relief(field: np.ndarray, canvas: Canvas, roughness: float) -> None:
         return
     columns = np.arange(camera.width) + 0.5
     x = (columns[None, :] - camera.cx) * depth / camera.focal + camera.x - camera.bend * depth**2
-    # Grain is finer where the picture has more pixels to show it with.
+    # Larger pictures show finer grain.
     fineness = _TEXELS * max(camera.focal / _GRAIN_FOCAL, 0.5)
     codes = [
         _codes(np.floor(x * density), np.floor(depth * density))
@@ -79,7 +79,7 @@ def ground_relief(field: np.ndarray, canvas: Canvas, roughness: float) -> None:
 
 
 def _codes(across: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Return the places in a flattened pattern of texel coordinates; patterns repeat."""
+    """Return the indices of texel coordinates in a flattened pattern; patterns repeat."""
     return (across.astype(np.int32) & _MASK) + (along.astype(np.int32) & _MASK) * _SIDE
 
 

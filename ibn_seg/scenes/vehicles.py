@@ -27,7 +27,7 @@ class _Part(NamedTuple):
         where: Its points in the mesh.
         skin: Its surface.
         normal: Its outward normal.
-        solid: False for what is painted on another part and so changes no outline.
+        solid: False for a part painted on another one, which changes no outline.
     """
 
     where: slice
@@ -40,7 +40,7 @@ class _Mesh:
     """The faces of a model as one array of points, so that all are projected at once.
 
     Attributes:
-        points: (N, 3) places (along, up, across), along measured from the model's middle.
+        points: (N, 3) places (along, up, across); along is measured from the model's middle.
         bodies: Per body: its middle along the model, and its parts.
         wheels: Parts of the wheels of both sides.
     """
@@ -53,13 +53,13 @@ class _Mesh:
         self.points = np.array(self.rows)
 
     def _part(self, points: Sequence[Place], skin: str, normal: Place, solid: bool = True) -> _Part:
-        """Store a face, its points given as (along from the rear, up, across)."""
+        """Store a face; its points are (along from the rear, up, across)."""
         start = len(self.rows)
         self.rows += [(along - self.half_length, up, across) for along, up, across in points]
         return _Part(slice(start, len(self.rows)), skin, normal, solid)
 
     def _body(self, body: Body) -> tuple[float, list[_Part], list[_Part], list[_Part]]:
-        """Return a body's middle and its parts: the hull, and what is drawn on sides and ends."""
+        """Return a body's middle and its parts: the hull, and the shapes on sides and ends."""
 
         def half(y: float) -> float:
             return body.half_width - max(0.0, y - body.waist) * body.narrowing
@@ -121,14 +121,14 @@ class _Mesh:
 
 
 def _shrunk(corners: Sequence[Place], share: float) -> list[Place]:
-    """Return a quad whose edges moved inwards, which leaves a frame around a window."""
+    """Return a quad with its edges moved inwards, to leave a frame around a window."""
     middle = [sum(c[i] for c in corners) / 4 for i in range(3)]
     return [tuple(c[i] + (middle[i] - c[i]) * share for i in range(3)) for c in corners]
 
 
 @cache
 def _mesh(name: str) -> _Mesh:
-    """Return the mesh of a model; made once."""
+    """Return the mesh of a model, which is made once."""
     return _Mesh(MODELS[name])
 
 
@@ -179,7 +179,7 @@ _TINY = _TRIFLES | {"tyre", "lamp", "dark"}
 
 
 class _Painter:
-    """Draws those parts of one vehicle that face the camera."""
+    """Draws the parts of one vehicle that face the camera."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class _Painter:
         self.lit: dict[tuple[str, Place], Colour] = {}
 
     def remoteness(self, part: _Part) -> float:
-        """Return a sort key that puts the farther of two faces first."""
+        """Return a sort key that puts farther faces first."""
         corners = self.corners[part.where]
         return -round(sum(corner[2] for corner in corners) / len(corners), 3)
 
@@ -228,12 +228,12 @@ class _Painter:
         return self.lit[key]
 
     def draw(self, parts: Iterable[_Part]) -> None:
-        """Draw the visible ones of some parts, in order."""
+        """Draw the visible parts, in order."""
         seen: dict[Place, bool] = {}
         for part in parts:
             if part.skin in self.skipped:
                 continue
-            # Parts with one normal lie in about one plane: seen or hidden together.
+            # Parts with one normal lie in about one plane, so all are seen or all are hidden.
             if part.normal not in seen:
                 seen[part.normal] = self.faces_camera(part)
             if not seen[part.normal]:
@@ -245,7 +245,7 @@ class _Painter:
 
 
 def _skins(rng: random.Random, name: str) -> dict[str, tuple[Colour, bool]]:
-    """Return the colour of every surface of one vehicle, and whether it shines by itself."""
+    """Return the colour of every surface of one vehicle, and whether it emits light."""
     paint = palette.paint(rng)
     second = pick(
         rng, palette.accent(rng), scaled(paint, 0.5), (0.9, 0.9, 0.88), palette.paint(rng)

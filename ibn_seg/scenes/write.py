@@ -20,14 +20,14 @@ from ibn_seg.scenes.styles import STYLES
 
 Progress = Callable[[int, int], None]
 
-# Scenes of the target begin here, so no scene is in two domains; and those of its validation
-# split here, so that the number of training frames does not change them.
+# Scenes of the target begin here, so no scene is in two domains. Scenes of its validation split
+# begin here, so the number of training frames does not change them.
 TARGET_TRAIN_START = 1_000_000
 TARGET_VAL_START = 2_000_000
-# Scenes that are rendered in several styles, to compare these; no training sees them.
+# Scenes rendered in several styles, to compare the styles. No training sees them.
 COMPARED_START = 7_000_000
 CITIES = {"train": "ibnstadt", "val": "normheim"}
-# The other targets, in the layout of ACDC's conditions of the same names.
+# The other targets, in the ACDC layout under its conditions of the same names.
 CONDITION_STARTS = {
     "night": {"train": 3_000_000, "val": 4_000_000},
     "fog": {"train": 5_000_000, "val": 6_000_000},
@@ -39,14 +39,14 @@ RENDERER_VERSION = 1
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame to write: what to render and which files it becomes.
+    """One frame to write: what to render, and into which files.
 
     Attributes:
         domain: 'source', 'target', 'night' or 'fog'.
         index: The scene's index.
         image: Path of the RGB image.
-        labels: Paths of the labels by form: 'palette' and 'labelIds' hold raw ids, 'labelTrainIds'
-            trainIds.
+        labels: Paths of the labels by format: 'palette' and 'labelIds' hold raw ids,
+            'labelTrainIds' holds trainIds.
     """
 
     domain: str
@@ -132,7 +132,7 @@ def acdc_frames(root: str | os.PathLike, condition: str, split: str, count: int)
 
 
 def write_frame(frame: Frame, seed: int, size: tuple[int, int]) -> None:
-    """Render one frame and write its files, each of them whole or not at all.
+    """Render one frame and write its files, each whole or not at all.
 
     Raises:
         EnvError: The folder cannot be written, or the disk is full.
@@ -142,7 +142,7 @@ def write_frame(frame: Frame, seed: int, size: tuple[int, int]) -> None:
         with atomic_path(path) as temporary:
             _label_image(label, form).save(temporary, compress_level=1)
     # The image comes last: a frame whose image is there has its labels too.
-    # Of OpenCV's strategies this one is about the fastest and makes the smallest files here.
+    # This strategy of OpenCV is about the fastest and makes the smallest files here.
     options = [
         cv2.IMWRITE_PNG_COMPRESSION,
         1,
@@ -161,14 +161,14 @@ def write_frames(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> int:
-    """Write those of the frames whose files are not all there yet.
+    """Write the frames that miss at least one file.
 
     Args:
-        frames: What to write.
+        frames: The frames to write.
         seed: Chooses the series of scenes.
         size: Width and height in pixels.
-        workers: Number of processes; the files are the same for any number. With more than one,
-            the calling script needs the usual `if __name__ == "__main__":`.
+        workers: Number of processes; it does not change the files. With more than one, the calling
+            script needs the usual `if __name__ == "__main__":`.
         progress: Called with (frames done, frames in all) after each.
 
     Returns:
@@ -203,11 +203,11 @@ def write_pair(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Write a source and a target data set of the embedded scenes, and two targets more if wanted.
+    """Write a source and a target data set of the embedded scenes, and two more targets if asked.
 
-    `out_dir/gta5` gets the source in the GTA5 layout, `out_dir/cityscapes` the target in the
-    Cityscapes layout, `out_dir/acdc` the targets night and fog in the ACDC layout. An interrupted
-    call goes on where it was; a folder that is complete is left as it is.
+    `out_dir/gta5` gets the source in the GTA5 layout. `out_dir/cityscapes` gets the target in the
+    Cityscapes layout. `out_dir/acdc` gets the targets night and fog in the ACDC layout. A repeated
+    call resumes an interrupted one and leaves a complete folder alone.
 
     Args:
         out_dir: Where to write.
@@ -215,15 +215,15 @@ def write_pair(
         source_frames: Number of source frames.
         target_train: Number of target frames in the training split.
         target_val: Number of target frames in the validation split.
-        adverse_train: Number of training frames of night and as many of fog.
-        adverse_val: Number of validation frames of night and as many of fog.
+        adverse_train: Number of training frames of night, and the same number of fog.
+        adverse_val: Number of validation frames of night, and the same number of fog.
         seed: Chooses the series of scenes.
         workers: Number of processes (see `write_frames`).
         progress: Called with (frames done, frames in all) after each frame.
 
     Returns:
-        Numbers of frames: 'source', 'target_train', 'target_val', with night and fog also
-        'adverse_train' and 'adverse_val' (of each), and 'written' by this call.
+        Numbers of frames: 'source', 'target_train' and 'target_val', and 'written' by this call.
+        With night and fog also 'adverse_train' and 'adverse_val', the number for each.
 
     Raises:
         UserError: An argument out of range, or `out_dir` holds frames of other parameters.
@@ -267,7 +267,7 @@ def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame
     Args:
         root: Folder that gets a folder of the style's name.
         style: A key of `ibn_seg.scenes.styles.STYLES`.
-        count: Number of frames; more frames begin with the same ones.
+        count: Number of frames; a larger number adds frames and keeps the first ones.
 
     Raises:
         UserError: There is no such style.
@@ -289,7 +289,7 @@ def write_styles(
 ) -> dict[str, Path]:
     """Write scenes in several styles, one data set in the GTA5 layout for each.
 
-    Frames that are there stay, so that a folder may grow and be used again.
+    Existing frames stay, so a folder can grow and be used again.
 
     Args:
         out_dir: Where to write.
@@ -324,7 +324,7 @@ def _write_claimed(
     workers: int,
     progress: Progress | None,
 ) -> int:
-    """Write frames into a folder that belongs to their parameters; return how many were missing."""
+    """Write missing frames into a folder of these parameters; return how many were missing."""
     _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters})
     return write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
 
@@ -357,7 +357,7 @@ def _written(frames: list[Frame], seed: int, size: tuple[int, int], workers: int
             write_frame(frame, seed, size)
             yield
         return
-    # Forked copies of a process whose OpenCV threads run may hang; spawned ones start clean.
+    # A process forked while OpenCV threads run may hang. A spawned one starts clean.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _one_thread) as pool:
         pending = [pool.submit(write_frame, frame, seed, size) for frame in frames]

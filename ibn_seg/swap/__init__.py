@@ -1,1 +1,1 @@
-"""Configs of others with an IBN backbone in them: what `ibn-seg swap` is made of."""
+"""The parts of `ibn-seg swap`, which puts an IBN backbone into another project's config."""

@@ -1,4 +1,4 @@
-"""The options of the old backbone in terms of the new one: honoured or refused, none ignored."""
+"""Translates the old backbone's options for the new one: each is honoured or refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
 from ibn_seg.plugins.mmengine import arguments, config_class
 from ibn_seg.swap.source import WEIGHTS, Source
 
-# What the name of the new network stands for, so that the old value goes with the old network.
+# Options that the new network's name decides. Their old values go with the old network.
 _ARCHITECTURE = frozenset((
     "depth", "extra", "radix", "reduction_factor", "avg_down_stride", "groups", "base_width",
     "se_reduction", "se_ratio", "arch", "ibn", "ibn_stages", "ibn_stem",
@@ -23,9 +23,9 @@ class Translation:
     """The new backbone.
 
     Attributes:
-        settings: Its dict for the config, without weights.
+        settings: Its config dict, without weights.
         kept: Options of the old backbone that it has too.
-        replaced: Those that the name of the new network stands for.
+        replaced: Options that the new network's name decides.
     """
 
     settings: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Translation:
 def translate(source: Source, spec: ModelSpec) -> Translation:
     """Return the backbone `spec` with the options of `source`.
 
-    What the old class does by default and the new one does not is written out.
+    Where the two classes have different defaults, the old default is written out.
 
     Raises:
         UserError: The new network cannot honour an option.
@@ -63,11 +63,11 @@ def translate(source: Source, spec: ModelSpec) -> Translation:
 
 
 def _same(source: Source, option: str, default: Any) -> bool:
-    """Tell whether the old class does by default what the new one does."""
+    """Tell whether the old class and the new one have the same default."""
     value = source.defaults[option]
     if option == "norm_cfg" and default is None:
         return value == {"type": "BN", "requires_grad": True}
-    if option == "stem_channels" and value is None:  # mmdet: those of the first stage
+    if option == "stem_channels" and value is None:  # mmdet: the first stage's channels
         return source.value("base_channels") == default
     if isinstance(value, Sequence) and isinstance(default, Sequence):
         return list(value) == list(default)
@@ -75,7 +75,7 @@ def _same(source: Source, option: str, default: Any) -> bool:
 
 
 def _without_effect(source: Source, option: str) -> bool:
-    """Tell whether an option that the new network does not have changes nothing in the old one."""
+    """Tell whether an option has no effect in the old network, so that the new one can lack it."""
     value = source.given[option]
     if option in source.defaults and value == source.defaults[option]:
         return True

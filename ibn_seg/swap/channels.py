@@ -1,4 +1,4 @@
-"""Necks and heads that take what the new backbone returns."""
+"""Fits necks and heads to the new backbone's outputs."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """A value of the config that was changed: its dotted key, before and after."""
+    """A changed value of the config: its dotted key, the old and the new value."""
 
     key: str
     before: Any
@@ -28,14 +28,14 @@ def retarget(
 ) -> list[Change]:
     """Set the input channels of a model's necks and heads, in place.
 
-    A head reads the feature maps that its `in_index` names (the last one, where it names none),
-    after the necks if there are any.
+    A head reads the feature maps that its `in_index` names; without `in_index`, the last one. With
+    necks, these are the maps after the necks.
 
     Args:
         model: The `model` of a config.
-        old: The backbone that it was made for.
-        new: The backbone that it gets.
-        registry: The host's models.
+        old: The backbone that the model was made for.
+        new: The backbone that the model gets.
+        registry: The host framework's models.
 
     Raises:
         UserError: A neck does not take the new feature maps.
@@ -76,7 +76,7 @@ def _retarget_head(
     if not isinstance(head, MutableMapping):
         return
     _set_channels(head, key, old, new, changes)
-    # The first feature map, in the heads after DeepLabV3+ (mmseg's DepthwiseSeparableASPPHead).
+    # Heads after DeepLabV3+ read the first feature map (mmseg's DepthwiseSeparableASPPHead).
     if head.get("c1_in_channels") == old[0] != new[0]:
         changes.append(Change(f"{key}.c1_in_channels", old[0], new[0]))
         head["c1_in_channels"] = new[0]
@@ -114,7 +114,7 @@ def _set_channels(
 
 
 def _channels(value: int, index: Any, old: Sequence[int], new: Sequence[int], key: str) -> int:
-    """Return what takes the place of the channels of one feature map."""
+    """Return the new channels for one feature map."""
     if not isinstance(index, int) or not -len(old) <= index < len(old):
         raise UserError(
             f"model.{key}: in_index={index!r} is none of the {len(old)} feature maps",

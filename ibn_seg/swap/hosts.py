@@ -1,4 +1,4 @@
-"""The registry and the classes that a config's names mean, in whatever framework it is for."""
+"""Finds the registry and the classes of a config, in the framework that it is for."""
 
 import copy
 import importlib
@@ -20,14 +20,14 @@ _DEFAULT_SCOPE = "mmseg"
 
 @contextmanager
 def host_registry(config: Mapping) -> "Iterator[Registry]":
-    """Give the registry of models of the framework that a config is for.
+    """Return the model registry of a config's framework.
 
     Args:
-        config: A config with `default_scope`; without it mmseg is meant. Its `custom_imports` are
-            imported.
+        config: A config with `default_scope`; without it the framework is mmseg. Its
+            `custom_imports` are imported.
 
     Raises:
-        EnvError: The framework, or what the config imports, is not installed.
+        EnvError: The framework, or a module that the config imports, is not installed.
     """
     scope = config.get("default_scope") or _DEFAULT_SCOPE
     try:
@@ -53,7 +53,7 @@ def class_of(registry: "Registry", kind: str | type) -> type:
     """Return the class that a config's `type` means.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such class.
     """
     found = kind if isinstance(kind, type) else registry.get(kind)
     if found is None:
@@ -62,7 +62,7 @@ def class_of(registry: "Registry", kind: str | type) -> type:
 
 
 def defaults_of(cls: type) -> dict[str, Any]:
-    """Return the defaults of every argument that a class takes, those of its bases included."""
+    """Return the defaults of every argument that a class and its bases take."""
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if "__init__" not in base.__dict__:
@@ -74,21 +74,21 @@ def defaults_of(cls: type) -> dict[str, Any]:
 
 
 def build(registry: "Registry", settings: Mapping) -> Any:
-    """Build what a part of a config describes; it stays as it is, whatever constructors do to it.
+    """Build the object that a part of a config describes, from a copy of that part.
 
     Raises:
-        UserError: It cannot be built; the first line of the reason is told.
+        UserError: It cannot be built. The message has the first line of the reason.
     """
     try:
         return registry.build(ConfigDict(copy.deepcopy(dict(settings))))
     except UserError:
         raise
-    except Exception as error:  # whatever others' constructors raise
+    except Exception as error:  # other projects' constructors raise anything
         kind = settings.get("type")
         raise UserError(f"{kind} cannot be built ({first_line(error)})") from error
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message that says something, or its class."""
+    """Return the first line with text of an error's message, or the error's class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Python text for a config that says what differs from its base, and nothing else."""
+"""Writes a config as Python text that holds only its differences from the base."""
 
 import keyword
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ def override(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the smallest dict that mmengine merges into `old` to get `new`.
 
     Args:
-        old: What the base says.
-        new: What the config shall say; has every key of `old`, at this level.
+        old: The base's dict.
+        new: The wanted dict. It has every key of `old`, at this level.
 
     Raises:
         ValueError: A key of `old` is not in `new`.
@@ -30,7 +30,7 @@ def override(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replacement(old: Any, new: Any) -> Any:
-    """Return what takes the place of a value of the base."""
+    """Return the override for one value of the base."""
     if not isinstance(new, Mapping):
         return new
     if isinstance(old, Mapping) and old.keys() <= new.keys():
@@ -39,7 +39,7 @@ def _replacement(old: Any, new: Any) -> Any:
 
 
 def _equal(old: Any, new: Any) -> bool:
-    """Compare values; a list is not a tuple, nor True 1, at any depth."""
+    """Compare values. At any depth, a list differs from a tuple, and True from 1."""
     if type(old) is not type(new) and not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return False
     if isinstance(new, Mapping):
@@ -83,7 +83,7 @@ def _text(value: Any, indent: int, used: int) -> str:
 
 
 def _one_line(value: Any) -> str:
-    """Write a value in one line, dicts as `dict(...)` where their keys are words."""
+    """Write a value in one line; dicts become `dict(...)` where their keys are words."""
     if isinstance(value, Mapping):
         if all(map(_is_word, value)):
             return f"dict({', '.join(f'{key}={_one_line(item)}' for key, item in value.items())})"

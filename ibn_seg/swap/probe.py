@@ -1,4 +1,4 @@
-"""What a network returns, found without computing it: shapes on PyTorch's meta device."""
+"""Finds the output shapes of a network without computing, on PyTorch's meta device."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mmengine.registry import Registry
 
 _SIZE = 256
-# They change no shape, and may need operators that are not compiled here.
+# These layers change no shape, and may need operators that are not compiled here.
 _NO_SHAPE = ("dcn", "stage_with_dcn", "plugins", "pretrained", "init_cfg", "with_cp")
 
 
@@ -25,7 +25,7 @@ class Probe:
     Attributes:
         module: The network on the meta device.
         channels: Channels of each feature map.
-        strides: Image size over the size of each feature map.
+        strides: Image size divided by the size of each feature map.
         maps: The feature maps, without data.
     """
 
@@ -39,7 +39,7 @@ def probe_backbone(registry: "Registry", settings: Mapping[str, Any]) -> Probe:
     """Build a backbone on the meta device and put an image through it.
 
     Raises:
-        UserError: It cannot be built, or does not run.
+        UserError: The backbone cannot be built, or does not run.
     """
     settings = {name: value for name, value in settings.items() if name not in _NO_SHAPE}
     module = _build(registry, settings)
@@ -56,7 +56,7 @@ def probe_backbone(registry: "Registry", settings: Mapping[str, Any]) -> Probe:
 def probe_necks(
     registry: "Registry", necks: Sequence[Mapping[str, Any]], maps: Sequence[torch.Tensor]
 ) -> tuple[int, ...]:
-    """Return the channels of each map after the necks, which follow one another.
+    """Return the channels of each map after the necks, applied one after another.
 
     Raises:
         UserError: A neck cannot be built, or does not take these maps.
@@ -72,7 +72,7 @@ def _build(registry: "Registry", settings: Mapping[str, Any]) -> nn.Module:
     try:
         with torch.device("meta"):
             return build(registry, settings)
-    except UserError:  # some constructors compute with tensors, which need data for that
+    except UserError:  # some constructors compute with tensors, which then need data
         return build(registry, settings).to("meta")
 
 
@@ -81,6 +81,6 @@ def _run(module: nn.Module, inputs: Any, kind: object) -> tuple[torch.Tensor, ..
     try:
         with torch.no_grad():
             outputs = module(inputs)
-    except Exception as error:  # whatever others' networks raise
+    except Exception as error:  # other projects' networks raise anything
         raise UserError(f"{kind} does not run ({first_line(error)})") from error
     return (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)

@@ -1,4 +1,4 @@
-"""A config's dict with another backbone in it."""
+"""Replaces the backbone in a config's dict."""
 
 import copy
 import dataclasses
@@ -31,15 +31,15 @@ _PLUGIN = "ibn_seg.plugins.mmengine"
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A config with another backbone, and what was done.
+    """A config with another backbone, and a record of the changes.
 
     Attributes:
         config: The config, complete.
         source: The backbone that it had.
-        translation: The backbone that it got, option by option.
-        weights: What the new backbone starts from.
+        translation: The new backbone, option by option.
+        weights: The weights that the new backbone starts from.
         changes: Values of necks and heads that were changed.
-        renamed: What named the old run and was changed, one text each.
+        renamed: One text for each changed name of the old run.
     """
 
     config: dict[str, Any]
@@ -57,20 +57,20 @@ def rewrite(
     drop: Iterable[str] = (),
     weights: str | None = None,
 ) -> Rewritten:
-    """Return a config with the backbone `spec` in place of its own.
+    """Return a config with its backbone replaced by `spec`.
 
-    What names the run that the config is of is taken out too, see `replace_identity`.
+    The names of the old run are taken out too, see `replace_identity`.
 
     Args:
         config: A complete config; it is not changed.
         spec: The new backbone.
         registry: The models of the framework that the config is for.
         drop: Options of the old backbone to give up.
-        weights: What the new backbone starts from; see `choose_weights`.
+        weights: The weights that the new backbone starts from; see `choose_weights`.
 
     Raises:
-        UserError: The new backbone cannot honour an option, returns other feature maps than the
-            old one, or does not fit what is around it.
+        UserError: The new backbone cannot honour an option, or its feature maps differ from the old
+            ones. Or it does not fit the rest of the model.
     """
     config = copy.deepcopy(dict(config))
     renamed = replace_identity(config, spec)
@@ -96,7 +96,7 @@ def rewrite(
 
 
 def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Registry") -> Weights:
-    """Say which options to drop so that the published weights fit, if dropping some helps."""
+    """Name the options to drop so that the published weights fit, if dropping some helps."""
     published = f"ibn://{spec.name}"
     if not spec.weights or chosen.checkpoint == published or chosen.reason == AS_BEFORE:
         return chosen
@@ -113,7 +113,7 @@ def _with_hint(chosen: Weights, source: Source, spec: ModelSpec, registry: "Regi
 
 
 def _check_maps(source: Source, spec: ModelSpec, old: Probe, new: Probe) -> None:
-    """Raise unless the new backbone's feature maps can take the place of the old one's."""
+    """Raise unless the new backbone's feature maps can replace the old ones."""
     if old.strides != new.strides:
         before, after = (", ".join(f"{s:g}" for s in probe.strides) for probe in (old, new))
         raise UserError(
@@ -131,7 +131,7 @@ def _check_maps(source: Source, spec: ModelSpec, old: Probe, new: Probe) -> None
 def _check_parameter_groups(
     config: Mapping[str, Any], source: Source, old: Probe, new: Probe
 ) -> None:
-    """Raise if a learning rate is set for parameters of the old backbone that the new one lacks."""
+    """Raise if a learning rate is set for old backbone parameters that the new one lacks."""
     wrapper = config.get("optim_wrapper") or {}
     keys = (wrapper.get("paramwise_cfg") or {}).get("custom_keys") or {}
     prefix = ".".join(source.path[1:])
@@ -148,7 +148,7 @@ def _check_parameter_groups(
 
 
 def _add_import(config: dict[str, Any]) -> None:
-    """Let the config import our plug-in, after what it imports already."""
+    """Let the config import our plug-in after its existing imports."""
     present = imported_modules(config)
     if not {_PLUGIN, "ibn_seg.plugins.mmseg"} & set(present):
         old = config.get("custom_imports") or {"allow_failed_imports": False}

@@ -1,4 +1,4 @@
-"""What names a run in a config, so that a config made from it does not pass for the same run."""
+"""Takes a run's names out of a config, so the new config does not pass for the same run."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
 from ibn_seg.type_names import is_named
 
-# Where a run lies, what it is called and what it goes on from; all mean nothing when they are None.
+# A run's folder, its name, and the checkpoint that it resumes. None means "not set" for each.
 _PLACES = ("work_dir", "experiment_name", "resume_from")
-# What `experiment` says of data and head, which stay.
+# Entries of `experiment` on data and head. These stay.
 _KEPT = ("segmentor", "source", "share")
 _METHODS: Mapping[str | None, str] = {None: "BN", "a": "IBN-a", "b": "IBN-b"}
 _BACKENDS = "vis_backends"
-# By these a logging service recognises a run, or a folder is told, in a drawing backend.
+# Keys of drawing backends by which a logging service recognises a run, or that name a folder.
 _BACKEND_NAMES = frozenset((
     "save_dir", "name", "id", "run_id", "run_name", "task_name", "with_id", "resume",
 ))  # fmt: skip
@@ -20,17 +20,17 @@ _LABELLED = "ProgressHook"
 
 
 def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple[str, ...]:
-    """Take out of a config, in place, what names the run it was written for.
+    """Remove, in place, the names of the run that a config was written for.
 
-    `experiment` gets the names of the new network. Its method is named where the old one is a
-    placement of norms alone; of any other nobody can say what it is called now.
+    `experiment` gets the names of the new network. It gets a method only if the old method is
+    nothing but a placement of norms. Any other method has no known name with a new network.
 
     Args:
         config: A complete config; a key that a base may give is set to None, not removed.
         spec: The new network.
 
     Returns:
-        What was changed, as 'KEY BEFORE -> AFTER' or 'KEY'.
+        The changes, as 'KEY BEFORE -> AFTER' or 'KEY'.
     """
     changed = []
     for key in _PLACES:
@@ -41,7 +41,7 @@ def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple
         changed.append("resume True -> False")
         config["resume"] = False
         if config.get("load_from"):
-            # With `resume` it is a checkpoint of the old run, not weights to begin from.
+            # With `resume`, `load_from` is a checkpoint of the old run, not weights to begin from.
             changed.append(f"load_from {config['load_from']} -> None")
             config["load_from"] = None
     changed += _rename(config, spec)
@@ -73,7 +73,7 @@ def _rename(config: MutableMapping[str, Any], spec: ModelSpec) -> list[str]:
 
 
 def _backends(config: Mapping[str, Any]) -> Iterator[tuple[str, MutableMapping[str, Any]]]:
-    """Yield (dotted key, dict) of every part of a config that says where is drawn."""
+    """Yield (dotted key, dict) of every part of a config with drawing backends."""
     visualizer = config.get("visualizer")
     if isinstance(visualizer, MutableMapping):
         yield "visualizer", visualizer
@@ -87,7 +87,7 @@ def _backends(config: Mapping[str, Any]) -> Iterator[tuple[str, MutableMapping[s
 
 
 def _strip(path: str, backend: MutableMapping[str, Any]) -> list[str]:
-    """Remove what names a run; the visualizer's own name is for mmengine alone and stays."""
+    """Remove a run's names; the visualizer's own name is for mmengine alone and stays."""
     names = {"save_dir"} if path == "visualizer" else _BACKEND_NAMES
     found = [key for key in backend if key in names and backend[key] is not None]
     for key in found:

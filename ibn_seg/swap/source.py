@@ -1,4 +1,4 @@
-"""The backbone that a config has, and all of its options, those that its class implies included."""
+"""Reads a config's backbone and all of its options, including those that its class implies."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ibn_seg.type_names import short_name
 if TYPE_CHECKING:
     from mmengine.registry import Registry
 
-# The backbones that can be replaced, and what their names say of their stem and shortcuts
+# The backbones that can be replaced, and the stem and shortcuts that their names imply
 # (mmseg.models.backbones; He et al., CVPR 2019).
 _V1D = {"deep_stem": True, "avg_down": True}
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -28,7 +28,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "IBNDenseNet": {},
 }
 WEIGHTS = ("pretrained", "init_cfg")
-# Networks that have a backbone inside, which their own channels are made for.
+# Networks with a backbone inside. Their own channels are made for that backbone.
 _NESTED = "backbone_cfg"
 
 
@@ -40,8 +40,8 @@ class Source:
         path: Keys from the config to it.
         settings: Its dict.
         kind: Name of its class, without the framework.
-        given: Options that the config gives, or `kind` implies; not type and weights.
-        defaults: What the class takes for those that are not given.
+        given: Options that the config gives or `kind` implies, without type and weights.
+        defaults: The class's values for options that are not given.
     """
 
     path: tuple[str, ...]
@@ -69,7 +69,7 @@ class Source:
         """Return the backbone with options given up.
 
         Raises:
-            UserError: One of them is not given.
+            UserError: One of the options is not given.
         """
         options = set(options)
         for option in sorted(options - set(self.given)):
@@ -83,7 +83,7 @@ def find_source(config: Mapping, registry: "Registry") -> Source:
     """Return the backbone of a config.
 
     Raises:
-        UserError: The config has none, or one of another kind.
+        UserError: The config has no backbone, or one that cannot be replaced.
     """
     path = ("model", "backbone")
     model = config.get("model")

@@ -26,12 +26,12 @@ _PRETRAINED = "Pretrained"
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint, and why it.
+    """A checkpoint and the reason for choosing it.
 
     Attributes:
         checkpoint: A path, URL or name like 'ibn://resnet50_ibn_a', or None for a random start.
         reason: One line for the user.
-        prefix: What the tensors' names begin with, or None.
+        prefix: The beginning of the tensors' names, or None.
     """
 
     checkpoint: str | None
@@ -49,16 +49,16 @@ class Weights:
 def choose_weights(
     given: str | None, source: Source, old: Probe, new: Probe, spec: ModelSpec, model: Mapping
 ) -> Weights:
-    """Choose what the new backbone starts from.
+    """Choose the weights that the new backbone starts from.
 
-    A config without weights stays without. Else the published weights are taken if they fit the
-    new backbone, then the config's own, which are those of the batch-norm twin if they fit, then
-    another library's for the new backbone's twin.
+    A config without weights stays without. Otherwise the first choice is the published weights, if
+    they fit the new backbone. The second is the config's own weights, if they are the batch-norm
+    twin's and fit. The third is another library's weights for the batch-norm twin.
 
     Args:
-        given: What the user asked for: a checkpoint or 'none'; None leaves the choice to us.
+        given: The user's choice: a checkpoint or 'none'. None leaves the choice to this function.
         source: The old backbone.
-        old: The same, without data.
+        old: The old backbone, without data.
         new: The new backbone, without data.
         spec: The new network.
         model: The `model` of the config.
@@ -88,7 +88,7 @@ def published_fit(spec: ModelSpec, new: Probe) -> bool:
 
 
 def remove_old(config: "Config", source: Source) -> None:
-    """Take the old weights out of a config, wherever they are named.
+    """Remove the old weights from a config, wherever they are named.
 
     Raises:
         UserError: The config loads weights for the whole network, which no longer fit.
@@ -126,7 +126,7 @@ def _loads(step: Mapping) -> bool:
 
 
 def _libraries(spec: ModelSpec) -> Iterator[tuple[str, Backbone]]:
-    """Yield the names under which others have weights of a batch-norm twin, and that network."""
+    """Yield other libraries' names for weights of a batch-norm twin, each with the twin."""
     depth = spec.depth
     twin = f"{spec.family}{depth}"
     if spec.family == "resnext":
@@ -160,7 +160,7 @@ def _known(name: str) -> bool:
 
 
 def set_weights(settings: MutableMapping[str, Any], source: Source, weights: Weights) -> None:
-    """Name the new weights in the dict of the new backbone; other ways to start stay."""
+    """Put the new weights into the new backbone's dict; other steps of `init_cfg` stay."""
     init_cfg = source.settings.get("init_cfg")
     if weights.checkpoint is None and (init_cfg is None or not _pretrained(init_cfg)):
         if init_cfg is not None:

@@ -1,4 +1,4 @@
-"""Put an IBN backbone into a config that was written for another one."""
+"""Put an IBN backbone into a config that was written for another backbone."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -43,30 +43,29 @@ def swap(
     check: bool = True,
     overwrite: bool = False,
 ) -> "tuple[Rewritten, Check]":
-    """Write a config with another backbone, over the old one, which stays as it is.
+    """Write a config with another backbone, based on the old config, which stays as it is.
 
     Every option of the old backbone is honoured by the new one or refused. Output strides and the
-    number of feature maps stay as they were; necks and heads get the channels of the new backbone.
-    Nothing that names the old run stays: `work_dir` becomes None, and `experiment` gets the names
-    of the new network.
+    number of feature maps stay as they were. Necks and heads get the new backbone's channels. The
+    old run's names are removed: `work_dir` becomes None, and `experiment` gets the names of the new
+    network.
 
     Args:
         config: A config for mmseg, mmdet or mmpretrain: a path, or `PACKAGE::folder/name`.
         backbone: One of `ibn_seg.list_models()`.
         out: The new config file.
         drop: Options of the old backbone to give up.
-        weights: What the new backbone starts from: a path, a URL, a name like
-            'torchvision://resnet50', or 'none'. Default: the published weights where they fit,
-            else those of the batch-norm twin.
+        weights: The weights to start from: a path, a URL, a name like 'torchvision://resnet50', or
+            'none'. Default: the published weights where they fit, else the batch-norm twin's.
         check: Build the new model and run it on a small image.
         overwrite: Replace `out` if it exists.
 
     Returns:
-        What was done, and whether the new model runs.
+        The changes, and whether the new model runs.
 
     Raises:
-        UserError: The config, an argument or an option of the old backbone does not allow it; no
-            file is written then.
+        UserError: The config, an argument or an option of the old backbone does not allow the swap.
+            No file is written then.
         EnvError: The config's framework is not installed, or `out` cannot be written.
     """
     from ibn_seg.models.specs import MODELS
@@ -93,7 +92,7 @@ def swap(
 
 
 def run_both(old: Mapping[str, Any], new: Mapping[str, Any], registry: "Registry") -> Check:
-    """Run the model of the new config; where it fails, look whether the old one's does as well.
+    """Run the new config's model; if it fails, check whether the old model fails too.
 
     Raises:
         UserError: The new model does not run and the old one does.
@@ -121,11 +120,12 @@ def _check_out(path: Path, out: Path, overwrite: bool) -> None:
 
 
 def _base(path: Path, out: Path) -> str | None:
-    """Return the base of the new config, or None where it has to say everything itself.
+    """Return the base of the new config, or None where it must hold every setting itself.
 
-    A config in mmengine's pure Python style cannot be extended by one that is not. A path is taken
-    for configs of installed packages too: under a name mmengine would mark every dict with a scope,
-    and it finds the maintained continuation of mmsegmentation under none.
+    A config in mmengine's pure Python style has no base here, because other configs cannot extend
+    it. Configs of installed packages are named by path too. With a package name, mmengine would
+    mark every dict with a scope. It also knows no package name for the maintained fork of
+    mmsegmentation.
     """
     if is_pure_python(path):
         return None
@@ -135,10 +135,10 @@ def _base(path: Path, out: Path) -> str | None:
 def _write(
     out: Path, base: str | None, old: Mapping[str, Any], result: "Rewritten", backbone: str
 ) -> None:
-    """Write the config file, once it has been read back as what it shall say.
+    """Write the config file after checking that it reads back as intended.
 
     Raises:
-        EnvError: It cannot be written.
+        EnvError: The file cannot be written.
     """
     from ibn_seg.swap.override import override, render
 

@@ -1,4 +1,4 @@
-"""Whether a whole config's model builds and runs."""
+"""Tests whether a config's whole model builds and runs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,14 @@ _SIZE = 64
 def run_model(model: Mapping[str, Any], registry: "Registry") -> str:
     """Build a config's model and put a small image through all of it.
 
-    For a segmentor that is `encode_decode` and every auxiliary head; for models of other kinds the
-    features that their heads get.
+    A segmentor runs `encode_decode` and every auxiliary head. A model of another kind runs up to
+    the features that its heads get.
 
     Returns:
-        Shapes in and out, for the user.
+        The shapes in and out, as text for the user.
 
     Raises:
-        UserError: It cannot be built, or does not run.
+        UserError: The model cannot be built, or does not run.
     """
     from mmengine.model import revert_sync_batchnorm
 
@@ -35,13 +35,13 @@ def run_model(model: Mapping[str, Any], registry: "Registry") -> str:
         image = torch.zeros(1, _image_channels(model), _SIZE, _SIZE)
         with torch.no_grad():
             outputs = _forward(network, image)
-    except Exception as error:  # whatever others' networks raise
+    except Exception as error:  # other projects' networks raise anything
         raise UserError(f"{kind} does not run ({first_line(error)})") from error
     return f"{_shape(image)} -> {', '.join(map(_shape, outputs))}"
 
 
 def _forward(network: Any, image: torch.Tensor) -> list[torch.Tensor]:
-    """Return logits, or feature maps where the model is no segmentor."""
+    """Return logits, or feature maps if the model is not a segmentor."""
     if not hasattr(network, "encode_decode"):
         features = network.extract_feat(image)
         return [features] if isinstance(features, torch.Tensor) else list(features)

@@ -1,1 +1,1 @@
-"""A training tried out: everything is built, and one step is learnt from a made batch."""
+"""Tries a training: builds everything, then takes one step on a synthetic batch."""

@@ -1,4 +1,4 @@
-"""A batch of pictures that are made, not read, for a segmentor of mmseg."""
+"""Makes a synthetic batch of pictures for a segmentor of mmseg."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ _IGNORED = 255
 
 
 def made_batch(count: int, size: tuple[int, int], classes: int) -> dict[str, list[Any]]:
-    """Return what a data loader would give, with edges and depths for the heads that take them.
+    """Return a batch like a data loader's, with edges and depths for heads that need them.
 
     Args:
         count: Number of pictures.
         size: Height and width.
-        classes: The labels show all of them, and pixels without a label.
+        classes: Number of classes. The labels hold all of them, and ignored pixels.
 
     Returns:
-        The same at every call.
+        The same batch at every call.
     """
     drawn = torch.Generator().manual_seed(0)
     inputs = [
@@ -40,7 +40,7 @@ def _sample(size: tuple[int, int], classes: int) -> SegDataSample:
 
 
 def _facts(size: tuple[int, int], classes: int) -> Mapping[str, Any]:
-    """Return what mmseg's pipelines say of a picture."""
+    """Return a picture's meta information, as mmseg's pipelines do."""
     return {
         "img_path": f"a label of {classes} classes", "seg_map_path": "", "ori_shape": size,
         "img_shape": size, "pad_shape": size, "scale_factor": (1.0, 1.0), "flip": False,

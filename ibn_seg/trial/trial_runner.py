@@ -1,6 +1,6 @@
-"""A training tried out: all that it needs is built, and it learns from one made batch.
+"""Tries a training: builds all that it needs, then takes one step on a synthetic batch.
 
-No picture is read and no weights are fetched. What it changes of the process `undisturbed` undoes.
+It reads no picture and fetches no weights. `undisturbed` undoes its changes to the process.
 """
 
 import contextlib
@@ -33,30 +33,31 @@ from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.plugins.mmengine import ConfigBackbone
 from ibn_seg.type_names import is_named
 
-# The longest side of a made picture: 2 cells at a stride of 32, so that norms have some values.
+# The longest side of a synthetic picture: 2 cells at stride 32, so that norms have some values.
 _SIDE = 64
 _FALLBACK = (512, 512)
 _MOST_PICTURES = 2
-# What a network raises that cannot take a batch.
+# Errors of a network that cannot take a batch.
 _RAISED = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
 _PRETRAINED = ("Pretrained", "PretrainedInit")
 _OF_WORKERS = ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory")
-# What does not depend on the size of pictures: the step after the loss, and numbers of channels.
+# Failures here do not depend on the picture size: the step after the loss, numbers of channels.
 _LEARNING = "update_params"
 _CHANNELS = "channels, but got"
-# It raises for a field that a made sample does not have, and one of the config's pipeline may.
+# This module raises if a synthetic sample lacks a field. The config's own samples may have it.
 _SAMPLES = "mmengine.structures.base_data_element"
 
 
 class TrialRunner(StrictRunner):
-    """A Runner whose `train` ends with a step on a made batch, and that tells nobody.
+    """A Runner whose `train` ends after a step on a synthetic batch, and that logs nothing.
 
-    Of the hooks only averages of the weights begin: others may write anywhere. Samplers do not
+    Only hooks that average weights run, because other hooks may write anywhere. Samplers do not
     count the labels of their data.
 
     Attributes:
-        data_sets: Data sets by their config as text, listed already; those built are added.
-        processes: On how many the training will run.
+        data_sets: Data sets whose files are already listed, by their config as text. New ones are
+            added.
+        processes: Number of processes that the training will use.
     """
 
     reads_samples = False
@@ -67,13 +68,13 @@ class TrialRunner(StrictRunner):
         super().__init__(*args, **kwargs)
 
     def build_visualizer(self, *args: object, **kwargs: object) -> Visualizer:
-        """Build the visualizer without what would write, here or on a server."""
+        """Build the visualizer without backends that write, here or on a server."""
         visualizer = super().build_visualizer(*args, **kwargs)
         getattr(visualizer, "_vis_backends", {}).clear()
         return visualizer
 
     def build_dataloader(self, dataloader: dict, *args: object, **kwargs: object) -> DataLoader:
-        """Build a data loader whose data set is listed once, and that starts no workers."""
+        """Build a data loader without workers, whose data set is listed only once."""
         given = dict(dataloader)
         key = json.dumps(given["dataset"], sort_keys=True, default=repr)
         if key in self.data_sets:
@@ -92,13 +93,13 @@ class TrialRunner(StrictRunner):
         return StrictRunner.build_dataloader(still, *args, **kwargs)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Build the training loop, which will learn once."""
+        """Build the training loop, which will take one step."""
         built = super().build_train_loop(loop)
         built.run = lambda: learn_once(self)
         return built
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
-        """Let averages of the weights begin."""
+        """Run only the hooks that average weights."""
         if fn_name != "before_run":
             return
         hooks = self._hooks
@@ -109,24 +110,24 @@ class TrialRunner(StrictRunner):
             self._hooks = hooks
 
     def _init_model_weights(self) -> None:
-        """Start the weights, but those that would have to be downloaded."""
+        """Initialise the weights, except from checkpoints that would need a download."""
         for module in self.model.modules():
             if getattr(module, "init_cfg", None):
                 module.init_cfg = _local(module)
         super()._init_model_weights()
 
     def _log_env(self, env_cfg: dict) -> None:
-        """Do not look at the machine."""
+        """Skip the report on the machine."""
 
     def _write_config(self) -> None:
-        """Do not write the config."""
+        """Skip writing the config."""
 
     def _maybe_compile(self, target: str) -> None:
-        """Do not compile the model, which takes minutes."""
+        """Skip compiling the model, which takes minutes."""
 
 
 def _built_already(data_set: Dataset) -> dict[str, Any]:
-    """Return a config of which a registry makes a data set that there is, without a copy of it."""
+    """Return a config from which a registry returns an existing data set, without copying it."""
     return {"type": lambda: data_set}
 
 
@@ -134,14 +135,14 @@ def _local(module: nn.Module) -> Any:
     """Return a module's `init_cfg` without weights of URLs.
 
     Raises:
-        UserError: It names weights that there are not.
+        UserError: It names weights that do not exist.
     """
     given = module.init_cfg
     steps = [given] if isinstance(given, Mapping) else list(given)
     kept = [step for step in steps if not _is_remote(step, module)]
     if len(kept) == len(steps):
         return given
-    # Backbones of ours go through a list, those of mmseg ask whether there is anything.
+    # Our backbones loop over a list, and mmseg's test whether there is anything.
     return kept or ([] if isinstance(module, ConfigBackbone) else None)
 
 
@@ -155,13 +156,13 @@ def _is_remote(step: Mapping[str, Any], module: nn.Module) -> bool:
 
 
 def learn_once(runner: TrialRunner) -> None:
-    """Let a segmentor of mmseg learn from one made batch; other models are left alone.
+    """Let a segmentor of mmseg take a step on one synthetic batch; skip other models.
 
-    Small pictures are tried first. What fails with these alone is no error: some networks take
-    pictures of one size only.
+    Small pictures come first. A failure with small pictures alone is no error, because some
+    networks take pictures of one size only.
 
     Args:
-        runner: A runner of which everything is built.
+        runner: A runner with all its parts built.
     """
     from mmseg.models import BaseSegmentor
 
@@ -200,7 +201,7 @@ def _look(runner: TrialRunner, network: nn.Module, size: tuple[int, int]) -> Non
 
 
 def _batch(runner: TrialRunner, network: nn.Module, size: tuple[int, int]) -> dict[str, list]:
-    """Return a made batch, and keep the data preprocessor from making it larger."""
+    """Return a synthetic batch, and keep the data preprocessor from enlarging it."""
     from ibn_seg.trial.made_batch import made_batch
 
     if getattr(network.data_preprocessor, "size", None):
@@ -215,7 +216,7 @@ def _batch(runner: TrialRunner, network: nn.Module, size: tuple[int, int]) -> di
 
 
 def _crop_size(runner: TrialRunner, network: nn.Module) -> tuple[int, int]:
-    """Return height and width of the pictures that are trained on, as far as is known."""
+    """Return height and width of the training pictures; a fallback if they are unknown."""
     loader = runner.cfg.get("train_dataloader") or {}
     crops = [part.get("crop_size") for _, part in dicts(loader)]
     for given in (getattr(network.data_preprocessor, "size", None), *crops):
@@ -228,7 +229,7 @@ def _crop_size(runner: TrialRunner, network: nn.Module) -> tuple[int, int]:
 
 
 def _is_elsewhere(error: Exception) -> bool:
-    """Tell whether an error is the machine's, or of what made samples do not have."""
+    """Tell whether an error comes from the machine, or from a field that synthetic samples lack."""
     made = any(frame.module == _SAMPLES for frame in frames_of(error))
     return made or environment_error(error) is not None
 
@@ -239,7 +240,7 @@ def _has_learnt(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Leave what a Runner changes of the process as it was before the block."""
+    """Restore, after the block, the process state that a Runner changes."""
     with (
         preserved_random_state(),
         kept_thread_settings(),
@@ -253,7 +254,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_instances() -> Iterator[None]:
-    """Keep default scope, loggers, message hubs and visualizers, of which the newest counts."""
+    """Restore default scope, loggers, message hubs and visualizers, whose newest one counts."""
     before = [(kind, dict(kind._instance_dict)) for kind in _managers(ManagerMixin)]
     try:
         yield
@@ -271,7 +272,7 @@ def _managers(kind: type) -> Iterator[type]:
 
 @contextlib.contextmanager
 def _old_objects_passed_over() -> Iterator[None]:
-    """Let collections of garbage look at new objects alone: data sets and runners ask for many."""
+    """Let garbage collection look at new objects only; data sets and runners trigger it often."""
     gc.freeze()
     try:
         yield
@@ -281,7 +282,7 @@ def _old_objects_passed_over() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_settings() -> Iterator[None]:
-    """Keep what `env_cfg` and `randomness` set in PyTorch, OpenCV and Python."""
+    """Restore what `env_cfg` and `randomness` set in PyTorch, OpenCV and Python."""
     cudnn = torch.backends.cudnn
     flags = cudnn.benchmark, cudnn.deterministic
     exact = torch.are_deterministic_algorithms_enabled()

@@ -1,4 +1,4 @@
-"""A cell's training tried out before it is begun, so that what `ibn-seg train` refuses is known."""
+"""Tries a cell's training before it begins, to find early what `ibn-seg train` would refuse."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch.utils.data import Dataset
 
-# What of a config no trial looks at.
+# Parts of a config that no trial looks at.
 _NAMES = ("experiment", "experiment_name", "work_dir")
 _STAGES = ("test_", "tta_")
 _CHOICES = ("share", "share_seed", "seed")
@@ -29,8 +29,8 @@ def prepared(config: "Config", folder: str | os.PathLike, protocol: str) -> "Con
     """Return the config of a cell's training as `ibn-seg train` prepares it.
 
     Args:
-        config: The cell's config, which is not changed.
-        folder: Where a trial may write, in place of work dir and `out_dir`.
+        config: The cell's config; it is not changed.
+        folder: The only folder where a trial may write; replaces work dir and `out_dir`.
         protocol: The plan's protocol.
 
     Raises:
@@ -49,7 +49,7 @@ def prepared(config: "Config", folder: str | os.PathLike, protocol: str) -> "Con
 
 
 def compared(cfg: "Config") -> dict[str, Any]:
-    """Return what a trial depends on: trainings that differ in other things are tried once."""
+    """Return what a trial depends on. Trainings that differ in nothing else are tried once."""
     given = cfg.to_dict()
     kept = {name: part for name, part in given.items() if not name.startswith(_STAGES)}
     return _without(kept, (*_NAMES, *_CHOICES))
@@ -58,16 +58,16 @@ def compared(cfg: "Config") -> dict[str, Any]:
 def try_training(
     cfg: "Config", data_sets: "dict[str, Dataset]", processes: int, here: bool
 ) -> None:
-    """Build all that a training needs and let it learn from one made batch; nothing is left of it.
+    """Build all that a training needs and take one step on a synthetic batch; leave no trace.
 
     Args:
-        cfg: What `prepared` returned; it is changed.
-        data_sets: Data sets of earlier trials, listed; those of this one are added.
-        processes: On how many it will run.
-        here: Whether it will run on this machine, with the GPUs that this has.
+        cfg: The config that `prepared` returned; it is changed.
+        data_sets: Data sets of earlier trials, already listed; this trial adds its own.
+        processes: Number of processes that the training will use.
+        here: Whether the training will run on this machine, with its GPUs.
 
     Raises:
-        UserError: `ibn-seg train` would refuse the config, by the same line.
+        UserError: `ibn-seg train` would refuse the config with the same message.
     """
     from ibn_seg.explain.explain import explained
     from ibn_seg.trial.trial_runner import TrialRunner, undisturbed
@@ -90,7 +90,7 @@ def try_training(
 
 
 def _set_start(cfg: "Config") -> None:
-    """Let a training begin from a checkpoint only if that is a file here."""
+    """Keep a training's start checkpoint only if it is a local file, and never resume."""
     from ibn_seg.plugins.checkpoint_names import resolve
 
     start = resolve(cfg.load_from) if cfg.get("load_from") else None
@@ -99,7 +99,7 @@ def _set_start(cfg: "Config") -> None:
 
 
 def _set_device(cfg: "Config", processes: int, here: bool) -> None:
-    """Let a training be tried by one process without a GPU, if it would not fail by that."""
+    """Replace SyncBN and mixed precision where one process without a GPU cannot try them."""
     import torch
 
     if torch.cuda.is_available():
@@ -113,7 +113,7 @@ def _set_device(cfg: "Config", processes: int, here: bool) -> None:
 
 
 def _without(part: Any, names: tuple[str, ...]) -> Any:
-    """Return a part of a config without values of some names, wherever they stand."""
+    """Return a part of a config without the values of some names, at any depth."""
     if isinstance(part, Mapping):
         return {key: _without(value, names) for key, value in part.items() if key not in names}
     if isinstance(part, (list, tuple)):

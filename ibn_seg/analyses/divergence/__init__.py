@@ -1,4 +1,4 @@
-"""How far apart two domains are in each layer of a network."""
+"""The feature divergence of two domains in each layer of a network."""
 
 from ibn_seg.analyses.all_analyses import Analysis
 

@@ -18,7 +18,7 @@ def lacking(
     domains: Mapping[str, Any],
     length: Callable[[Any], tuple[int, tuple[str, ...]]],
 ) -> Iterator[str]:
-    """See `ibn_seg.analyses.all_analyses.Cell`: pairs that cannot be compared."""
+    """See `ibn_seg.analyses.all_analyses.Cell`; yields the pairs that cannot be compared."""
     from ibn_seg.analyses.divergence.domain_pairs import RENDERED, read_pairs
     from ibn_seg.analyses.divergence.measure import MIN_IMAGES
 

@@ -1,4 +1,4 @@
-"""What divergence adds to a leaderboard."""
+"""The contribution of divergence to a leaderboard."""
 
 from ibn_seg.analyses.divergence.curves import depth_curves
 from ibn_seg.analyses.divergence.drawing import depth_charts
@@ -49,7 +49,7 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 
 
 def divergence_table(board: Board, found: AnalysisTable, links: Links) -> Table:
-    """Return methods x groups of layers of one pair of sides."""
+    """Return methods x groups of layers, for one pair of sides."""
     kind = found.of.partition(":")[0]
     meaning = f": {_PAIRS[kind]}" if kind in _PAIRS else ""
     groups = [name for name in found.columns if not name.endswith(MEDIAN)]
@@ -92,7 +92,7 @@ def divergence_charts(board: Board) -> list[Chart]:
 
 
 def _words(pair: str) -> str:
-    """Return KIND:A,B as words, which a narrow column can break between."""
+    """Return KIND:A,B as separate words, so that a narrow column can break the line."""
     kind, _, domains = pair.partition(":")
     return f"{kind}, {domains.replace(',', ' and ')}"
 

@@ -1,4 +1,4 @@
-"""Divergence over depth: result files of several networks to curves."""
+"""Turns result files of several networks into curves of divergence over depth."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.report.result_owner import reading
 
 FORMATS = (".svg", ".png")
-# Layers and the divergence of each, of one result.
+# Layers of one result, each with its divergence.
 _Depth = tuple[tuple[str, ...], tuple[float, ...]]
 
 
@@ -21,7 +21,7 @@ class DepthCurve:
     Attributes:
         name: The method.
         layers: Names of the layers, from the first to the last.
-        values: For each layer one divergence per seed, 0 or more.
+        values: For each layer, one divergence per seed, 0 or more.
     """
 
     name: str
@@ -32,14 +32,14 @@ class DepthCurve:
 def depth_curves(results: Sequence[Mapping[str, Any]]) -> dict[str, list[DepthCurve]]:
     """Return the curves of several results for each pair of domains, in the results' order.
 
-    Results of one method and backbone are seeds of one curve. A second result of the same seed, as
-    of an earlier checkpoint, begins a further curve.
+    Results of one method and backbone are seeds of one curve. A second result of the same seed,
+    such as one of an earlier checkpoint, begins another curve.
 
     Args:
         results: Contents of `divergence.json` files.
 
     Raises:
-        UserError: A result is of another kind or damaged, or the networks have other layers.
+        UserError: A result is of another kind or damaged, or the networks have different layers.
     """
     found: dict[str, dict[str, list[_Depth]]] = {}
     names = _curve_names(results)
@@ -54,7 +54,7 @@ def depth_curves(results: Sequence[Mapping[str, Any]]) -> dict[str, list[DepthCu
 
 
 def _curve_names(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the name of the curve that each result is a seed of."""
+    """Return the name of each result's curve."""
     owners = []
     for result in results:
         with reading(result, "divergence") as owner:
@@ -93,7 +93,7 @@ def check_format(path: str | os.PathLike) -> str:
     """Return 'svg' or 'png' for a file name.
 
     Raises:
-        UserError: The ending is another.
+        UserError: The file has another ending.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:

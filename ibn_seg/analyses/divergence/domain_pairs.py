@@ -1,4 +1,4 @@
-"""Pairs of sets of pictures whose features are compared: which, and who belongs to which side."""
+"""Pairs of picture sets to compare, and the side that each picture belongs to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import numpy as np
 
 from ibn_seg.errors import UserError, unknown
 
-# Domains that are rendered for the comparison begin with it, followed by the style's name.
+# Prefix of domains that are rendered for the comparison. The style's name follows.
 RENDERED = "scenes/"
 _SOURCE = f"{RENDERED}source"
-# Kind -> (how many names, the names where none are given).
+# Kind -> (number of names, default names).
 KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "appearance": (2, (_SOURCE, f"{RENDERED}target")),
     "content": (1, (_SOURCE,)),
@@ -24,7 +24,7 @@ _FORM = "write appearance, content, null:DOMAIN or domains:A,B"
 
 @dataclass(frozen=True)
 class Pair:
-    """What is compared.
+    """A pair of picture sets to compare.
 
     Attributes:
         kind: 'appearance': the same scenes rendered in two styles; 'content': the halves of one
@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def label(self) -> str:
-        """What a user writes for it."""
+        """The user's text for it."""
         return f"{self.kind}:{','.join(self.names)}"
 
     @property
@@ -48,7 +48,7 @@ class Pair:
 
 
 def read_pairs(texts: Iterable[str]) -> tuple[Pair, ...]:
-    """Return pairs from what a user writes; without any, the default ones.
+    """Return pairs from the user's texts; without any, the default pairs.
 
     Args:
         texts: KIND or KIND:NAME,... each.
@@ -81,29 +81,29 @@ def _read_pair(text: str) -> Pair:
 def halves(
     pair: Pair, count: int, shares: np.ndarray | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the pictures of both sides of 'content' or 'null', rising.
+    """Return the picture positions of both sides of 'content' or 'null', ascending.
 
     Args:
-        pair: What is compared.
-        count: How many pictures the domain has.
-        shares: For 'content' the share of buildings of each picture, see `built_share`; the side
+        pair: The pair.
+        count: Number of pictures in the domain.
+        shares: For 'content', the share of buildings of each picture, see `built_share`. The side
             with fewer comes first.
         seed: Decides the halves of 'null'.
     """
     if pair.kind == "null":
         order = np.random.default_rng(seed).permutation(count)
     else:
-        # Equal shares keep their order, so that the halves do not depend on the sorting.
+        # Equal shares keep their order, so the halves do not depend on the sorting algorithm.
         order = np.argsort(shares, kind="stable")
     half = count // 2
-    # Of an odd number the one in the middle is on neither side.
+    # With an odd number of pictures, the middle one is on neither side.
     return np.sort(order[:half]), np.sort(order[count - half :])
 
 
 def built_share(train_ids: np.ndarray) -> float:
     """Return the share of buildings among buildings, vegetation and terrain; 0.5 without any.
 
-    It tells built-up from green scenes, whatever their style; the split at its median is ours.
+    It separates built-up from green scenes in any style. The split at its median is our choice.
 
     Args:
         train_ids: (H, W) uint8 trainIds.
@@ -120,11 +120,11 @@ def scene_shares(dataset: Any, name: str) -> np.ndarray:
     """Return the `built_share` of each picture of a data set, (pictures,) float64.
 
     Args:
-        dataset: A data set of ours.
+        dataset: One of our data sets.
         name: Its domain, for messages.
 
     Raises:
-        UserError: The data set is another's, or a label cannot be read.
+        UserError: The data set is not one of ours, or a label cannot be read.
     """
     from ibn_seg.datasets.formats import read_values
     from ibn_seg.transforms.loading import map_ids

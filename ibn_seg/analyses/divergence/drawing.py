@@ -1,4 +1,4 @@
-"""The drawing of divergence over depth: as a picture of its own, and inside the report's page."""
+"""Draws divergence over depth, as a separate picture and inside the report's page."""
 
 import io
 import math
@@ -16,11 +16,11 @@ from ibn_seg.io import write_bytes
 from ibn_seg.report import plots
 from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours
 
-# The report's colours on white (templates/style.css); a page replaces them by its variables.
+# The report's colours on white (templates/style.css). A page replaces them by its variables.
 _PRINT = ("#7b8590", "#2f6fd0", "#e07a1f", "#1b936f", "#a4478f", "#a48b00", "#3ba3cf", "#8a5a3b")
 _INK, _MUTED, _GRID = "#1d2126", "#5b636d", "#e6e8eb"
 _PANEL = (4.7, 3.4)
-# So many layers get a name below the axis; deeper networks get every second, third ...
+# At most this many layers get a name below the axis. In deeper networks every second, third ...
 _NAMES = 12
 
 
@@ -35,7 +35,7 @@ def write_depth_plot(results: Sequence[Mapping[str, Any]], path: str | os.PathLi
         The path.
 
     Raises:
-        UserError: The ending is another, or the results cannot be compared.
+        UserError: The file has another ending, or the results cannot be compared.
         EnvError: The file cannot be written.
     """
     path = Path(path)
@@ -47,15 +47,15 @@ def write_depth_plot(results: Sequence[Mapping[str, Any]], path: str | os.PathLi
 def depth_charts(
     curves: Mapping[str, Sequence[DepthCurve]], name: str, *, methods: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return one <svg> per pair of domains that takes its colours from the page; equal axes.
+    """Return one <svg> per pair of domains, with the page's colours and equal axes.
 
-    Lines are means over seeds, areas their range. Names of methods stay out of the drawings; the
-    page has the legend.
+    Lines show means over seeds, and areas show the range. Method names stay out of the drawings,
+    because the page has the legend.
 
     Args:
-        curves: What `depth_curves` returned.
+        curves: The return value of `depth_curves`.
         name: Prefix of the drawings' ids, unique on the page.
-        methods: All methods of the page in its order, which chooses colours. Default: those here.
+        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
     """
     limits = _limits(curves)
     charts = {}
@@ -91,7 +91,7 @@ def depth_figure(curves: Mapping[str, Sequence[DepthCurve]], kind: str) -> bytes
     for axes in panels[1:]:
         axes.set_ylabel("")
     buffer = io.BytesIO()
-    # No date, and the same ids in every run: equal results give equal files.
+    # No date, and the same ids in every run, so that equal results give equal files.
     dated = {"Date": None} if kind == "svg" else {}
     with matplotlib.rc_context({"svg.hashsalt": "depth", "svg.fonttype": "none"}):
         figure.savefig(buffer, format=kind, dpi=160, metadata={"Title": _TITLE, **dated})
@@ -118,7 +118,7 @@ def _draw(
     limits: tuple[float, float] | None,
     methods: Sequence[str] = (),
 ) -> None:
-    """Draw lines over layers on a logarithmic axis; a divergence of 0 leaves a gap."""
+    """Draw lines over layers on a logarithmic axis, with a gap for a divergence of 0."""
     order = colour_order(methods, [curve.name for curve in curves])
     bands = [
         Band(

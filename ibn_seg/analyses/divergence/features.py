@@ -1,4 +1,4 @@
-"""The features of a backbone's layers in the order of depth, as one number per channel."""
+"""Computes features of a backbone's layers, by depth, as one number per channel."""
 
 import functools
 from typing import Any
@@ -14,9 +14,9 @@ from ibn_seg.models.backbone import Backbone
 class DepthFeatures:
     """Runs a backbone and returns the spatial mean of every layer's channels.
 
-    Of our backbones the layers are those of `Backbone.depth_points`: stem, residual blocks, dense
-    layers and transitions; BN, IBN-a and IBN-b of one depth have equal names. Of others they are
-    the feature maps that the backbone returns, `stage1` and so on.
+    For our backbones, the layers are `Backbone.depth_points`: stem, residual blocks, dense layers
+    and transitions. BN, IBN-a and IBN-b of one depth have equal names. For other backbones, the
+    layers are the returned feature maps, `stage1` and so on.
 
     Args:
         backbone: The network, in eval mode.
@@ -31,7 +31,7 @@ class DepthFeatures:
         """Return (N, channels) float64 for each layer, from the first to the last.
 
         Args:
-            images: (N, C, H, W), as the network wants them.
+            images: (N, C, H, W), as the network's input.
 
         Raises:
             UserError: The backbone returns no feature maps.
@@ -56,7 +56,7 @@ class DepthFeatures:
 def _keep(
     found: dict[str, np.ndarray], name: str, module: nn.Module, inputs: Any, output: torch.Tensor
 ) -> None:
-    """Keep a layer's means; at once, for what follows may change the output in place."""
+    """Keep a layer's means at once, because later layers may change the output in place."""
     found[name] = _spatial_mean(output)
 
 

@@ -1,9 +1,10 @@
-"""How far apart two sets of pictures are in the features of a network.
+"""Measures how far apart two sets of pictures are in a network's features.
 
-The analysis is that of the IBN-Net paper (Pan et al., ECCV 2018, arXiv:1807.09441, section 3.1).
-Its definition of the feature F, the mean of a channel's activation over the positions of a picture,
-is recalled from the paper and was not read again; so is the use of the symmetric divergence of
-Kullback and Leibler between normal distributions that have F's mean and variance over the pictures.
+The analysis follows the IBN-Net paper (Pan et al., ECCV 2018, arXiv:1807.09441, section 3.1). Two
+definitions are recalled from the paper and were not read again. The feature F is the mean of a
+channel's activation over the positions of a picture. The divergence is the symmetric
+Kullback-Leibler divergence of two normal distributions, with F's mean and variance over the
+pictures.
 
 Everything here is NumPy in float64 and knows nothing of networks or files.
 """
@@ -14,18 +15,17 @@ import numpy as np
 
 from ibn_seg.errors import UserError
 
-# Variances below are set to it, so that a channel that never changes does not divide by zero.
+# Lower variances are raised to it, so that a constant channel does not divide by zero.
 VARIANCE_FLOOR = 1e-12
-# Fewer pictures than this per side give a divergence that is mostly the noise of its estimate.
+# With fewer pictures per side, the divergence is mostly estimation noise.
 MIN_IMAGES = 200
 
 
 class ChannelStatistics:
-    """Mean and variance of each channel over pictures that arrive in batches.
+    """Mean and variance of each channel, over pictures that arrive in batches.
 
-    Batches are merged by the formula of Chan, Golub and LeVeque (1979), in float64: memory does
-    not grow with the number of pictures, and neither their order nor how they are batched changes
-    the result but for rounding.
+    Batches are merged by the formula of Chan, Golub and LeVeque (1979), in float64. Memory does not
+    grow with the number of pictures. Order and batch sizes change the result only by rounding.
 
     Attributes:
         count: Number of pictures so far.
@@ -37,7 +37,7 @@ class ChannelStatistics:
         self._squares = np.zeros(0)
 
     def add(self, values: np.ndarray) -> None:
-        """Take the values of more pictures.
+        """Add the values of more pictures.
 
         Args:
             values: (pictures, channels); the number of channels is the same at every call.
@@ -80,7 +80,7 @@ class LayerDivergence:
 
     Attributes:
         divergence: Mean over the channels.
-        median: Median over the channels, which a few dead channels do not move.
+        median: Median over the channels, robust to a few dead channels.
         channels: Number of channels.
         floored: Channels whose variance was below `VARIANCE_FLOOR` on at least one side.
     """
@@ -100,8 +100,9 @@ def symmetric_kl(
 ) -> np.ndarray:
     """Return KL(A||B) + KL(B||A) of normal distributions, element by element.
 
-    D = (sA^2 + (mA - mB)^2) / (2 sB^2) + (sB^2 + (mA - mB)^2) / (2 sA^2) - 1: in the sum of both
-    directions the logarithms of the closed form cancel. Never negative, 0 for equal distributions.
+    D = (sA^2 + (mA - mB)^2) / (2 sB^2) + (sB^2 + (mA - mB)^2) / (2 sA^2) - 1. In the sum of both
+    directions, the logarithms of the closed form cancel. D is never negative, and 0 for equal
+    distributions.
 
     Args:
         mean_a: Means of A.
@@ -112,7 +113,7 @@ def symmetric_kl(
     apart = np.square(mean_a - mean_b)
     there = (variance_a + apart) / (2.0 * variance_b)
     back = (variance_b + apart) / (2.0 * variance_a)
-    # Rounding may leave a little less than nothing.
+    # Rounding may leave a slightly negative value.
     return np.maximum(there + back - 1.0, 0.0)
 
 
@@ -120,8 +121,8 @@ def layer_divergence(a: ChannelStatistics, b: ChannelStatistics) -> LayerDiverge
     """Return the divergence of a layer between two sets of pictures.
 
     Args:
-        a: The statistics over the one set.
-        b: Those over the other, of the same layer.
+        a: The layer's statistics over one set.
+        b: The layer's statistics over the other set.
     """
     low = (a.variance < VARIANCE_FLOOR) | (b.variance < VARIANCE_FLOOR)
     values = symmetric_kl(

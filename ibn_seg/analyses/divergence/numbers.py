@@ -11,15 +11,16 @@ from ibn_seg.report.measured import (
     runs_by_shape,
 )
 
-# How columns of a divergence's medians end.
+# Ending of the columns of medians.
 MEDIAN = " median"
 
 
 def divergence_tables(board: Board) -> list[AnalysisTable]:
-    """Return, per pair of sides, the divergence of each group of layers: mean over its layers.
+    """Return, per pair of sides, the divergence of each group of layers, a mean over its layers.
 
-    A group is what stands before the point in a layer's name: 'stem', 'layer1' ... Its column of
-    that name has the mean over the channels; those that end in `MEDIAN` have their median instead.
+    A group is the part of a layer's name before the point: 'stem', 'layer1' ... The column with the
+    group's name has the mean over channels. The column ending in `MEDIAN` has the median over
+    channels.
     """
     tables = []
     for shape, runs in runs_by_shape(board, "divergence").items():

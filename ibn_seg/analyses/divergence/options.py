@@ -1,4 +1,4 @@
-"""What changes the numbers of a divergence."""
+"""The options that change the numbers of a divergence."""
 
 from ibn_seg.analyses.option_kinds import Names, PictureSize, Whole
 

@@ -1,4 +1,4 @@
-"""How far apart two domains are in each layer of a trained network."""
+"""Measures the divergence of two domains in each layer of a trained network."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,13 +37,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Scenes:
-    """How scenes are rendered.
+    """The settings for rendering scenes.
 
     Attributes:
-        folder: Where they are written and found again; default `WORK_DIR/scenes`.
+        folder: The folder of the scenes; default `WORK_DIR/scenes`.
         size: Width and height in pixels.
         seed: Chooses the series of scenes.
-        workers: Processes that render.
+        workers: Number of rendering processes.
     """
 
     folder: str | os.PathLike | None = None
@@ -53,7 +53,7 @@ class Scenes:
 
 
 class _Side:
-    """One side of a pair: the pictures that belong to it, and what was measured on them."""
+    """One side of a pair: its pictures and their measurements."""
 
     def __init__(self, name: str, members: np.ndarray) -> None:
         self.name = name
@@ -61,7 +61,7 @@ class _Side:
         self.layers: dict[str, ChannelStatistics] = {}
 
     def add(self, first: int, features: Mapping[str, np.ndarray]) -> None:
-        """Take those of a batch's features whose pictures belong here.
+        """Add the features of a batch's pictures that belong to this side.
 
         Args:
             first: Position of the batch's first picture in its domain.
@@ -90,20 +90,20 @@ def divergence(
 ) -> dict:
     """Measure the feature divergence of pairs of domains; write `WORK_DIR/divergence.json`.
 
-    See `measure` beside this for the definition, whose F is recalled from the paper.
-    Pictures go through the config's test pipeline and whole through the backbone, once each.
+    See the module `measure` for the definition; its F is recalled from the paper. Each picture goes
+    once through the config's test pipeline and, uncut, through the backbone.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        pairs: What is compared, see `domain_pairs`; default 'appearance', 'content' and 'null' on
-            rendered scenes.
-        images: Pictures per side. Default: 200 rendered scenes, and all that a data set has.
-        min_images: Fewer pictures on a side are refused.
-        scenes: How scenes are rendered.
+        pairs: The pairs to compare, see `domain_pairs`. Default: 'appearance', 'content' and 'null'
+            on rendered scenes.
+        images: Pictures per side. Default: 200 rendered scenes, and all pictures of a data set.
+        min_images: Fewer pictures on a side are an error.
+        scenes: The settings for rendering scenes.
         seed: Decides the random halves of 'null'.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/divergence`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
         progress: Called with (step, pictures done, pictures in all).
@@ -112,7 +112,7 @@ def divergence(
         The content of the result file.
 
     Raises:
-        UserError: The config, the data, the checkpoint or a pair is wrong, or a side has too few
+        UserError: The config, the data, the checkpoint or a pair is wrong. Or a side has too few
             pictures.
         EnvError: Something cannot be written.
     """
@@ -131,7 +131,7 @@ def divergence(
         compared = [
             (pair, _pair_sides(pair, datasets, images, seed, min_images)) for pair in wanted
         ]
-        # No loop of mmengine runs here, which would call what a run begins and ends with.
+        # No mmengine loop runs here to call the hooks for a run's beginning and end.
         runner.call_hook("before_run")
         for name, dataset in datasets.items():
             _measure(runner, name, dataset, [s for _, both in compared for s in both], progress)
@@ -152,7 +152,7 @@ def _datasets(
     scenes: Scenes,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Return the data set of each domain that the pairs name, rendering what is not there."""
+    """Return the data set of each domain in the pairs, and render missing scenes."""
     from mmseg.registry import DATASETS
 
     given = domain_configs(cfg)
@@ -181,7 +181,7 @@ def _datasets(
 
 
 def _wanted_counts(pairs: Sequence[Pair], images: int | None) -> dict[str, int | None]:
-    """Return how many pictures of each domain are used; None is all."""
+    """Return the number of pictures used from each domain; None is all."""
     counts: dict[str, int | None] = {}
     for pair in pairs:
         for name in pair.names:
@@ -192,15 +192,15 @@ def _wanted_counts(pairs: Sequence[Pair], images: int | None) -> dict[str, int |
 
 
 def _per_side(name: str, images: int | None) -> int | None:
-    """Return how many pictures of a domain one side has; None is all."""
+    """Return the number of pictures of a domain on one side; None is all."""
     return images or (MIN_IMAGES if name.startswith(RENDERED) else None)
 
 
 def _chosen(name: str, dataset: Any, images: int | None) -> np.ndarray:
-    """Return the positions of as many pictures of a domain as one side has.
+    """Return the positions of one side's pictures in a domain.
 
-    Scenes are the first ones, which are the same in every style; of a data set they are evenly
-    spread, so that every part of it is seen.
+    Of scenes it takes the first ones, which are the same in every style. Of a data set it takes
+    evenly spread ones, so that every part is seen.
     """
     total = len(dataset)
     count = min(_per_side(name, images) or total, total)
@@ -210,7 +210,7 @@ def _chosen(name: str, dataset: Any, images: int | None) -> np.ndarray:
 def _render(
     cfg: "Config", counts: Mapping[str, int | None], scenes: Scenes, progress: Progress | None
 ) -> dict[str, Path]:
-    """Render the scenes that are compared; return the folder of each domain."""
+    """Render the scenes to compare; return the folder of each domain."""
     from ibn_seg.scenes import write_styles
 
     styles = {n.removeprefix(RENDERED): c for n, c in counts.items() if n.startswith(RENDERED)}
@@ -230,7 +230,7 @@ def _render(
 def _pair_sides(
     pair: Pair, datasets: Mapping[str, Any], images: int | None, seed: int, min_images: int
 ) -> tuple[_Side, _Side]:
-    """Return who belongs to which side of a pair.
+    """Return the pictures on each side of a pair.
 
     Raises:
         UserError: A side has too few pictures.
@@ -259,7 +259,7 @@ def _measure(
     all_sides: Sequence[_Side],
     progress: Progress | None,
 ) -> None:
-    """Run the pictures of one domain through the backbone, once, for all sides that want them."""
+    """Run one domain's pictures through the backbone once, for all sides that need them."""
     import torch
 
     from ibn_seg.analyses.divergence.features import DepthFeatures
@@ -288,7 +288,7 @@ def _measure(
 def _summary(
     cfg: "Config", compared: Sequence[tuple[Pair, tuple[_Side, _Side]]], seed: int
 ) -> dict[str, Any]:
-    """Return what is particular to this task's result."""
+    """Return this task's own entries in the result."""
     experiment = dict(cfg.get("experiment") or {})
     return {
         "method": experiment.get("method"),

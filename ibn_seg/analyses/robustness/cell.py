@@ -16,7 +16,7 @@ def lacking(
     domains: Mapping[str, Any],
     length: Callable[[Any], tuple[int, tuple[str, ...]]],
 ) -> Iterator[str]:
-    """See `ibn_seg.analyses.all_analyses.Cell`: data sets that are not there."""
+    """See `ibn_seg.analyses.all_analyses.Cell`; yields the missing data sets."""
     for name in options["domains"] or domains:
         yield from length(domains[name])[1]
 

@@ -1,4 +1,4 @@
-"""What robustness adds to a leaderboard."""
+"""The contribution of robustness to a leaderboard."""
 
 from ibn_seg.analyses.robustness.drawing import robustness_charts
 from ibn_seg.analyses.robustness.numbers import retention_tables

@@ -1,4 +1,4 @@
-"""Robustness over severity: result files of several networks to bands, and bands to drawings."""
+"""Draws robustness over severity from result files of several networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours, t
 from ibn_seg.report.result_owner import Owner, reading
 from ibn_seg.report.runs import order_methods
 
-# What is drawn, with the label of its axis.
+# The drawn quantities, with the labels of their axes.
 QUANTITIES = {"retention": "retention (%)", "mIoU": "mIoU (%)"}
-# The mean over the corruptions, beside them.
+# The mean over the corruptions, shown beside them.
 MEAN = "mean of all corruptions"
 CLEAN = 0
 
@@ -40,20 +40,20 @@ def robustness_bands(
     quantity: str = "retention",
     methods: Sequence[str] = (),
 ) -> dict[str, list[Band]]:
-    """Return a quantity over severity by corruption, first the mean over all corruptions.
+    """Return a quantity over severity by corruption, with the mean over corruptions first.
 
-    Severity 0 is the clean picture. The mean over corruptions is taken for each seed. A retention
-    that is undefined, because the clean score is 0, is left out.
+    Severity 0 is the clean picture. The mean over corruptions is taken for each seed. Retention is
+    undefined if the clean score is 0, and is then left out.
 
     Args:
         results: Contents of `robustness.json` files, of one backbone; any methods and seeds.
         domain: The domain that was corrupted.
         quantity: A key of `QUANTITIES`; both are in percent.
-        methods: All methods of the page in its order, which chooses colours. Default: those here.
+        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
 
     Raises:
-        UserError: A result is of another kind, has not the domain, or cannot be compared with the
-            others, or two are of the same method and seed.
+        UserError: A result is of another kind, lacks the domain, or cannot be compared with the
+            others. Or two results have the same method and seed.
     """
     if quantity not in QUANTITIES:
         raise unknown("quantity", quantity, QUANTITIES)
@@ -78,12 +78,12 @@ def robustness_charts(
     quantity: str = "retention",
     methods: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Return one <svg> per corruption, first that of their mean; all have the same axes.
+    """Return one <svg> per corruption, the mean's first; all have the same axes.
 
-    Lines are means over seeds, areas their range. Names of methods stay out of the drawings.
+    Lines show means over seeds, and areas show the range. Method names stay out of the drawings.
 
     Args:
-        results: As in `robustness_bands`, as are the others.
+        results: As in `robustness_bands`, like the other arguments.
         domain: The domain that was corrupted.
         name: Prefix of the drawings' ids, unique on the page.
         quantity: A key of `QUANTITIES`.
@@ -141,7 +141,7 @@ def _value(run: _Run, corruption: str, severity: int, quantity: str) -> float | 
 
 
 def _read(result: Mapping[str, Any], domain: str) -> _Run:
-    """Return what one result says about a domain."""
+    """Return one result's scores on a domain."""
     with reading(result, "robustness") as owner:
         if domain not in result["domains"]:
             raise unknown(f"domain of {owner.run}", domain, result["domains"])
@@ -162,7 +162,7 @@ def _read(result: Mapping[str, Any], domain: str) -> _Run:
 
 
 def _check_comparable(runs: Sequence[_Run]) -> None:
-    """Refuse results whose lines cannot stand in one drawing."""
+    """Raise if two results cannot stand in one drawing."""
     seen: dict[tuple, _Run] = {}
     for run in runs:
         first = runs[0]

@@ -1,4 +1,4 @@
-"""What changes the numbers of a robustness."""
+"""The options that change the numbers of robustness."""
 
 from ibn_seg.analyses.option_kinds import Grades, Names, Whole
 

@@ -1,4 +1,4 @@
-"""How much of its score a trained network keeps when the appearance of its pictures changes."""
+"""Measures how much of its score a trained network keeps when appearance changes."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ def robustness(
 ) -> dict:
     """Evaluate a checkpoint on clean and on corrupted pictures; write `WORK_DIR/robustness.json`.
 
-    The network is built and loaded once; the data, the metric and the protocol are those of
+    The network is built and loaded once. Data, metric and protocol are as in
     `ibn_seg.run.segmentation.test`. Retention is the corrupted mIoU divided by the clean one.
 
     Args:
@@ -48,7 +48,7 @@ def robustness(
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/robustness`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
         quiet: Keep mmengine's log lines off the console.
@@ -85,7 +85,7 @@ def robustness(
         conditions = [(name, severity) for name in names for severity in grades]
         _count_batches(runner, len(conditions) + 1, progress)
         runner.test()
-        # What the clean test measured, before the next one takes its place in the record.
+        # Keep the clean scores before the next test replaces them in the record.
         clean = measured(runner)
         corrupted = [
             {"corruption": name, "severity": severity, **_score(runner, name, severity, seed)}
@@ -106,7 +106,7 @@ def _check_metric(cfg: "Config") -> None:
 
 
 def _check_loaders(part: Any) -> None:
-    """Raise `UserError` where a pipeline does not load pictures by the step we follow."""
+    """Raise `UserError` if a pipeline does not load pictures by the step before corruptions."""
     if isinstance(part, Mapping):
         for key, value in part.items():
             if key != "pipeline":
@@ -124,7 +124,7 @@ def _check_loaders(part: Any) -> None:
 def _count_batches(
     runner: "StrictRunner", tests: int, progress: Callable[[int, int], None] | None
 ) -> None:
-    """Let each evaluated batch move the progress."""
+    """Report progress after each evaluated batch."""
     from mmengine.dist import is_main_process
 
     from ibn_seg.engine.progress_hook import BatchCallbackHook
@@ -153,7 +153,7 @@ def _summary(
     names: Sequence[str],
     severities: Sequence[int],
 ) -> dict[str, Any]:
-    """Return what is particular to this task's result."""
+    """Return this task's own entries in the result."""
     reference = {domain: scores["mIoU"] for domain, scores in clean["domains"].items()}
     graded = [
         {**one, "retention": {d: retention(one["domains"][d]["mIoU"], reference[d])
@@ -171,12 +171,12 @@ def _summary(
 
 
 def retention(corrupted: float, clean: float) -> float | None:
-    """Return the share of a score that is kept, or None where there was nothing to keep."""
+    """Return the retained share of a score, or None if the clean score is 0."""
     return corrupted / clean if clean > 0 else None
 
 
 def _means(graded: Sequence[Mapping], domain: str, names: Sequence[str]) -> dict[str, Any]:
-    """Return the mean over severities for each corruption of a domain, and the mean of these."""
+    """Return each corruption's mean over severities on a domain, and the mean of these."""
     means = {
         name: mean_of([one["retention"][domain] for one in graded if one["corruption"] == name])
         for name in names

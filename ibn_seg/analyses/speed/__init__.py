@@ -1,4 +1,4 @@
-"""What a method costs: time, memory, parameters and multiply-adds beside its BN twin."""
+"""The cost of a method: time, memory, parameters and multiply-adds beside its BN twin."""
 
 from ibn_seg.analyses.all_analyses import Analysis
 

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """See `ibn_seg.analyses.all_analyses.Cell`: each option was checked by itself."""
+    """See `ibn_seg.analyses.all_analyses.Cell`; the options were already checked one by one."""
 
 
 def lacking(
@@ -13,7 +13,7 @@ def lacking(
     domains: Mapping[str, Any],
     length: Callable[[Any], tuple[int, tuple[str, ...]]],
 ) -> Iterator[str]:
-    """See `ibn_seg.analyses.all_analyses.Cell`: nothing, the picture is drawn at random."""
+    """See `ibn_seg.analyses.all_analyses.Cell`; nothing is missing, as the picture is random."""
     return iter(())
 
 

@@ -1,4 +1,4 @@
-"""What speed adds to a leaderboard."""
+"""The contribution of speed to a leaderboard."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
-# What a column is called, and how a number in it is written.
+# A column's title, and the format of its numbers.
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "time_over_bn": ("Time over BN", "{:.2f}".format),
     "parameters": ("Parameters (M)", lambda value: significant(value / 1e6)),
@@ -47,7 +47,7 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 
 
 def speed_table(board: Board, found: AnalysisTable, links: Links) -> Table:
-    """Return methods x what they need, of one shape."""
+    """Return methods x costs, for one shape."""
     rows = tuple(
         (Cell(row.method), *(_need(row, name, links) for name in _COLUMNS)) for row in found.rows
     )
@@ -62,7 +62,7 @@ def speed_table(board: Board, found: AnalysisTable, links: Links) -> Table:
 
 
 def speed_charts(board: Board, found: list[AnalysisTable]) -> list[Chart]:
-    """Return score over time, one drawing per table whose networks are there."""
+    """Return score over time, one drawing per table whose networks exist."""
     charts = []
     for k, table in enumerate(found):
         scored, marks = trade_offs(board, table)
@@ -91,14 +91,14 @@ def _need(row: Measured, column: str, links: Links) -> Cell:
     where, title = links.of(row.runs)
     shown, detail = text(stat.mean), "n = 1"
     if stat.n > 1:
-        # All seeds have as many parameters, and so no spread.
+        # All seeds have the same number of parameters, so there is no spread.
         shown += f" ± {text(stat.sd)}" if stat.sd else ""
         detail = f"{text(stat.low)} to {text(stat.high)}" if stat.few and stat.sd else ""
     return Cell(shown, False, detail, stat.mean, where, title)
 
 
 def _measured_on(found: AnalysisTable) -> Iterator[str]:
-    """Yield where the times come from, and whether they are rough."""
+    """Yield the origin of the times, and whether they are rough."""
     contents = [run.content for row in found.rows for run in row.runs]
     machines = dict.fromkeys(
         f"{one.get('cpu') or UNKNOWN}, threads: {one.get('threads') or UNKNOWN}" for one in contents

@@ -1,4 +1,4 @@
-"""The drawing of score over time: one mark per method."""
+"""Draws score over time, with one mark per method."""
 
 import statistics
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from ibn_seg.report.bands import MARKERS, colour_order
 def trade_off_chart(
     marks: Sequence[TradeOff], name: str, label: str, *, methods: Sequence[str] = ()
 ) -> str:
-    """Return mIoU over time as an <svg>: a mark at the means over seeds, lines over their ranges.
+    """Return mIoU over time as an <svg>: marks at the means over seeds, lines for the ranges.
 
-    A line stands at 1, the time of BN. Names of methods stay out of the drawing.
+    A line stands at 1, the time of BN. Method names stay out of the drawing.
 
     Args:
         marks: The methods.
         name: Prefix of the drawing's ids, unique on the page.
-        label: What the drawing shows, for those who do not see it.
-        methods: All methods of the page in its order, which chooses colours. Default: those here.
+        label: Text alternative for readers who do not see the drawing.
+        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
     """
     order = colour_order(methods, [mark.method for mark in marks])
     figure, axes = plots.empty_figure(height=250, left=52)

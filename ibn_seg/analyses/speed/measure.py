@@ -1,4 +1,4 @@
-"""What one forward pass of a network needs: parameters, multiply-adds, memory."""
+"""Measures the cost of one forward pass: parameters, multiply-adds, memory."""
 
 import itertools
 import json
@@ -20,12 +20,12 @@ _MIB = 2**20
 
 
 def noise(size: tuple[int, int], seed: int, device: torch.device) -> torch.Tensor:
-    """Return a picture of normal noise, as a preprocessor would hand one to a network.
+    """Return a picture of normal noise, as a preprocessor would give it to a network.
 
     Args:
         size: Width and height.
         seed: Seed of the noise.
-        device: Where it shall be.
+        device: The device to put it on.
     """
     width, height = size
     values = np.random.default_rng(seed).standard_normal((1, 3, height, width), np.float32)
@@ -33,12 +33,12 @@ def noise(size: tuple[int, int], seed: int, device: torch.device) -> torch.Tenso
 
 
 def predictor(network: nn.Module, image: torch.Tensor) -> Callable[[], Any]:
-    """Return what segments a picture as in a test, without reading and preparing it."""
+    """Return a function that segments a picture as in a test, without reading and preparing it."""
     return lambda: network(image, None, mode="predict")
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Return a clock that waits for what a device has begun."""
+    """Return a clock that waits for a device to finish its work."""
 
     def clock() -> float:
         if device.type == "cuda":
@@ -49,7 +49,7 @@ def clock_of(device: torch.device) -> Callable[[], float]:
 
 
 def needs(network: nn.Module, image: torch.Tensor) -> dict[str, float]:
-    """Return what one pass of a network needs, without its time."""
+    """Return the cost of one pass of a network, except its time."""
     run = predictor(network, image)
     return {
         "parameters": sum(one.numel() for one in network.parameters()),
@@ -60,11 +60,11 @@ def needs(network: nn.Module, image: torch.Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def multiply_adds(run: Callable[[], Any]) -> int:
-    """Return the multiply-adds of the convolutions and matrix products of a pass.
+    """Return the multiply-adds of convolutions and matrix products in a pass.
 
     Norms, activations and resizing are not counted.
     """
-    # An empty list, for old versions of PyTorch want modules and new ones warn of them.
+    # An empty list, because old versions of PyTorch need modules and new ones warn of them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         counter = FlopCounterMode([], display=False)
@@ -75,9 +75,9 @@ def multiply_adds(run: Callable[[], Any]) -> int:
 
 @torch.inference_mode()
 def peak_memory_mib(run: Callable[[], Any], device: torch.device) -> float:
-    """Return the largest memory that a pass takes at once, in addition to what was there.
+    """Return the peak memory of a pass, in addition to the memory in use before.
 
-    It is what PyTorch's allocator of the device hands out.
+    It counts memory from PyTorch's allocator of the device.
     """
     if device.type != "cuda":
         return _peak_on_cpu(run) / _MIB
@@ -90,12 +90,12 @@ def peak_memory_mib(run: Callable[[], Any], device: torch.device) -> float:
 
 
 def _peak_on_cpu(run: Callable[[], Any]) -> int:
-    """Return the most bytes that a pass holds at once.
+    """Return the peak number of bytes that a pass holds.
 
-    The profiler leaves the network as it is. A mode that follows each operator would not: our
-    layers compute in another way under one.
+    The profiler does not change the network's computation. A mode that intercepts each operator
+    would, because our layers compute differently under one.
     """
-    # Else the profiler says on stderr when it begins and ends.
+    # Otherwise the profiler reports on stderr when it begins and ends.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
@@ -104,5 +104,5 @@ def _peak_on_cpu(run: Callable[[], Any]) -> int:
         profiler.export_chrome_trace(str(trace))
         events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
     taken = sorted((one for one in events if one["name"] == "[memory]"), key=lambda one: one["ts"])
-    # Bytes are negative where memory is given back.
+    # Freed memory has negative bytes.
     return max(itertools.accumulate(one["args"]["Bytes"] for one in taken), default=0)

@@ -1,4 +1,4 @@
-"""Speed over seeds, and the scores that belong to it."""
+"""Speed over seeds, with the scores of the same networks."""
 
 import statistics
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class TradeOff:
 
     Args:
         method: Its name.
-        times: Time over BN by seed.
+        times: Time divided by BN's, by seed.
         scores: mIoU of the same seeds, percent.
     """
 
@@ -25,7 +25,7 @@ class TradeOff:
 
 
 def speed_tables(board: Board) -> list[AnalysisTable]:
-    """Return what the methods need, by shape, size of the picture and device.
+    """Return the costs of methods, by shape, size of the picture and device.
 
     Columns are the quantities of the CSV: 'time_over_bn', 'parameters', 'multiply_adds' and
     'peak_memory_over_bn'.
@@ -42,9 +42,10 @@ def speed_tables(board: Board) -> list[AnalysisTable]:
 
 
 def trade_offs(board: Board, found: AnalysisTable) -> tuple[str, list[TradeOff]]:
-    """Return what is scored, and each method's score and time over the seeds that have both.
+    """Return the scored domain, and each method's score and time over seeds that have both.
 
-    The score is that of the target, or the mean of several; without a target that of the source.
+    The score is on the target, or the mean over several targets. Without a target, it is on the
+    source.
     """
     networks = {
         (one.method, one.seed): one
@@ -74,7 +75,7 @@ def trade_offs(board: Board, found: AnalysisTable) -> tuple[str, list[TradeOff]]
 
 
 def _scored(networks: Sequence[Network]) -> list[str]:
-    """Return the domains whose mean is the score: those that every network was evaluated on."""
+    """Return the domains whose mean is the score; every network was evaluated on them."""
     if not networks:
         return []
     sources = source_domains(networks[0].source)
@@ -83,7 +84,7 @@ def _scored(networks: Sequence[Network]) -> list[str]:
 
 
 def _setting(run: Measurement) -> str:
-    """Return the size of the picture and the device, as a table's caption says them."""
+    """Return the size of the picture and the device, in a table caption's words."""
     size = checked(run, _size, "size")
     return f"{size['width']:g}x{size['height']:g} on {run.content.get('device')}"
 

@@ -1,4 +1,4 @@
-"""What changes the numbers of a speed."""
+"""The options that change the numbers of speed."""
 
 from ibn_seg.analyses.option_kinds import PictureSize, Whole
 from ibn_seg.analyses.speed.timing import ENOUGH, LEAST

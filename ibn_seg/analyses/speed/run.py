@@ -1,4 +1,4 @@
-"""What a trained network costs beside its BN twin: time, memory, parameters, multiply-adds."""
+"""Compares a trained network with its BN twin: time, memory, parameters, multiply-adds."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -30,19 +30,19 @@ def speed(
     command: str | None = None,
     progress: Progress | None = None,
 ) -> dict:
-    """Compare what a trained network and its BN twin need; write `WORK_DIR/speed.json`.
+    """Compare the costs of a trained network and its BN twin; write `WORK_DIR/speed.json`.
 
-    The twin is the network of the same config with the method BN. A network that is its own twin
-    is compared with a second build of itself. Both segment one picture of noise, in turn.
+    The twin is the network of the same config with the method BN. A network that is its own twin is
+    compared with a second build of itself. Both segment one noise picture in turn.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        repeats: How often each network is timed.
+        repeats: Number of times that each network is timed.
         size: Width and height of the picture.
         seed: Seed of the picture's noise.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/speed`.
-        cfg_options: Values that replace those of the config, by dotted key.
+        cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
         progress: Called with (repeats done, repeats in all).
@@ -64,7 +64,7 @@ def speed(
         cfg_options=cfg_options,
         quiet=quiet,
     ) as runner:
-        # No loop of mmengine runs here, which would call what a run begins and ends with.
+        # No mmengine loop runs here to call the hooks for a run's beginning and end.
         runner.call_hook("before_run")
         found = _compared(
             runner.cfg, network_of(runner.model), repeats, tuple(size), seed, progress
@@ -87,7 +87,7 @@ def _compared(
     seed: int,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Return what both networks need, and how the one stands to the other."""
+    """Return the costs of both networks, and their ratios."""
     import torch
 
     from ibn_seg.analyses.speed import measure
@@ -124,6 +124,6 @@ def _in_ms(times: Times) -> dict[str, list[float]]:
 
 
 def _owner(cfg: "Config") -> dict[str, Any]:
-    """Return whose network it is."""
+    """Return the identity of the network."""
     experiment = dict(cfg.get("experiment") or {})
     return {name: experiment.get(name) for name in ("method", "backbone", "segmentor", "source")}

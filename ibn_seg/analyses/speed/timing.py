@@ -1,10 +1,10 @@
-"""Two networks timed in turn, so that whatever slows the machine down slows both."""
+"""Times two networks in turn, so that any slowdown of the machine affects both."""
 
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Fewer repeats than these are said to be few; a quartile needs two.
+# Fewer repeats are reported as few. Quartiles need two.
 ENOUGH, LEAST = 15, 2
 # The first passes choose kernels and fill caches.
 _WARM_UPS = 3
@@ -12,11 +12,11 @@ _WARM_UPS = 3
 
 @dataclass(frozen=True)
 class Times:
-    """How long both networks took.
+    """The times of both networks.
 
     Args:
         network: Seconds by repeat.
-        twin: Seconds of the other network in the same repeats.
+        twin: Seconds of the twin in the same repeats.
     """
 
     network: tuple[float, ...]
@@ -24,7 +24,7 @@ class Times:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Time of the network over that of the other, by repeat."""
+        """The network's time divided by the twin's, by repeat."""
         return tuple(one / other for one, other in zip(self.network, self.twin, strict=True))
 
 
@@ -35,13 +35,13 @@ def time_in_turn(
     clock: Callable[[], float],
     progress: Callable[[int, int], None] | None = None,
 ) -> Times:
-    """Time two functions in turn; the one that goes first changes with each repeat.
+    """Time two functions in turn, alternating which one goes first.
 
     Args:
         network: Runs the network once.
-        twin: Runs the other once.
-        repeats: How often each is timed.
-        clock: Returns the seconds, when all that was begun is done.
+        twin: Runs the twin once.
+        repeats: Number of times that each is timed.
+        clock: Returns the seconds, after all pending work is done.
         progress: Called with (repeats done, repeats in all).
     """
     for _ in range(_WARM_UPS):

@@ -1,4 +1,4 @@
-"""The BN twin of a network: what its config builds with the method BN."""
+"""Builds the BN twin of a network, from the same config with the method BN."""
 
 import copy
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def bn_twin(cfg: "Config", network: "nn.Module") -> "tuple[nn.Module, bool]":
-    """Return the BN twin of a network, in eval mode, and whether the network is one itself.
+    """Return the BN twin of a network, in eval mode, and whether the network is its own twin.
 
-    The twin has the network's weights where they fit, so that both compute on alike numbers.
+    The twin gets the network's weights where they fit, so that both compute with similar numbers.
 
     Args:
         cfg: The config that the network was built from.

@@ -1,4 +1,4 @@
-"""Fine-tuning on shares of a target's training set, with the source's network and without."""
+"""Training on shares of a target's training set, from the source's network and without it."""
 
 from ibn_seg.analyses.all_analyses import Analysis
 

@@ -1,4 +1,4 @@
-"""What transfer adds to a leaderboard."""
+"""The contribution of transfer to a leaderboard."""
 
 from collections.abc import Iterator, Sequence
 
@@ -33,7 +33,7 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 def transfer_table_texts(
     board: Board, found: TransferTable, baseline: str | None, links: Links
 ) -> list[Table]:
-    """Return mIoU by share, and the two kinds of paired differences by share."""
+    """Return mIoU and both kinds of paired differences, by share."""
     shares = [f"{share:g} %" for share in found.shares]
     rules = rule_lines(
         board, [[n.seed for n in some] for row in found.rows for some in row.networks.values()]
@@ -75,7 +75,7 @@ def transfer_table_texts(
 
 
 def transfer_charts(board: Board, tables: Sequence[TransferTable]) -> list[Chart]:
-    """Return mIoU over the share of each transfer."""
+    """Return mIoU over the share, for each transfer."""
     charts = []
     for k, table in enumerate(tables):
         cells = [

@@ -1,4 +1,4 @@
-"""Transfer: scores over the share of the target's training set, from rows of a benchmark."""
+"""Draws transfer, scores over the share of the target's training set, from a benchmark's rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,13 +23,13 @@ def transfer_bands(
     """Return mIoU, percent, over the share of the training set, percent, by method and start.
 
     Args:
-        rows: Rows of a benchmark's index, of one backbone. Those that are no transfer (`start` is
-            null), not done, or were not evaluated on the domain are left out.
-        domain: The domain that was evaluated.
-        methods: All methods of the page in its order, which chooses colours. Default: those here.
+        rows: Rows of a benchmark's index, of one backbone. Rows are left out if they are not a
+            transfer (`start` is null), not done, or not evaluated on the domain.
+        domain: The evaluated domain.
+        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
 
     Raises:
-        UserError: A row is incomplete, two are of the same training, or backbones differ.
+        UserError: A row is incomplete, two rows have the same training, or backbones differ.
     """
     points: dict[tuple[str, str], dict[float, dict[int, float]]] = {}
     backbones: set[str | None] = set()
@@ -72,10 +72,10 @@ def transfer_chart(
     """Return mIoU over the share of the target's training set as an <svg>; see `TRANSFER_NOTE`.
 
     Args:
-        rows: As in `transfer_bands`, as are the others.
+        rows: As in `transfer_bands`, like the other arguments.
         domain: The domain that was evaluated.
         name: Prefix of the drawing's ids, unique on the page.
-        label: What the drawing shows, for those who do not see it.
+        label: Text alternative for readers who do not see the drawing.
         methods: All methods of the page in its order.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fine-tuning and training from scratch over seeds, by share."""
+"""Computes fine-tuning and training from scratch over seeds, by share."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class TransferRow:
     Args:
         method: Its name.
         start: 'source' or 'scratch'.
-        scores: mIoU on the domain trained on, over seeds, by share; percent.
+        scores: mIoU on the training domain over seeds, by share; percent.
         networks: The networks by share.
         to_scratch: 'source' minus 'scratch' by share, for the start 'source'.
         to_baseline: Method minus baseline of the same start by share.
@@ -94,7 +94,7 @@ def _transfer(
 
 
 def _share(network: Network) -> float:
-    """Return the share of the training set, percent; none given is all of it."""
+    """Return the share of the training set, percent; 100 if none is given."""
     return 100.0 if network.share is None else float(network.share)
 
 
@@ -103,7 +103,7 @@ def _differences(
     others: Mapping[float, Sequence[Network]] | None,
     domains: Sequence[str],
 ) -> dict[float, PairedDifference]:
-    """Return the paired differences at the shares and seeds that both have."""
+    """Return the paired differences at common shares and seeds."""
     found = {}
     for share, some in mine.items():
         left = {one.seed: one.stored for one in some}

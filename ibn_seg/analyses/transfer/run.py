@@ -1,4 +1,4 @@
-"""Fine-tuning on shares of a target's training set, against training there without the source."""
+"""Compares fine-tuning on shares of a target's training set with training without the source."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHARES = (1, 2, 5, 10, 20, 30, 100)
 SEEDS = (0, 1, 2)
 SEED_FIELD = "{seed}"
-# What all trainings in a folder have in common.
+# The common settings of all trainings in a folder.
 CLAIM = "plan.json"
 
 Say = Callable[[str], None]
@@ -51,25 +51,25 @@ def transfer(
 ) -> dict:
     """Train on shares of a target's training set from both starts; write `WORK_DIR/transfer.json`.
 
-    Every training is one of `ibn_seg.run.segmentation.train` in a folder of its own, with the
-    same schedule for both starts, and its last checkpoint is scored. What is finished is not run
-    again, and what was interrupted goes on: also with more shares, starts or seeds than before.
+    Every training runs `ibn_seg.run.segmentation.train` in its own folder, with the same schedule
+    for both starts. Its last checkpoint is scored. Finished trainings are not run again, and
+    interrupted ones resume. A later call may add shares, starts or seeds.
 
     Args:
         config: A training config of the target: a path, an `ibn_seg::` name, or a config, which is
-            not changed. Without the source, training begins as it says.
-        checkpoint: The source-trained network, every weight of which must fit: the head's too.
+            not changed. It decides how a training without the source begins.
+        checkpoint: The source-trained network. Every weight must fit, including the head's.
             `{seed}` in it stands for the seed. Only the start 'source' needs it.
         work_dir: The folder of the runs and of the result; default
             `work_dirs/CONFIG_NAME/transfer`.
-        shares: Percent of the training set, each above 0 and up to 100. For one seed the smaller
-            share lies within the larger.
+        shares: Percent of the training set, each above 0 and up to 100. For one seed, a smaller
+            share is a subset of a larger one.
         starts: 'source' and 'scratch', or one of them.
-        seeds: Seeds of training, and of the choice of the images.
-        iterations: Length of each training; the schedule is stretched to it. Default: the config's.
-        lr_factor: Multiplies the learning rate of the start 'source' alone. Default 1: the two
-            starts differ in nothing else.
-        cfg_options: Values that replace those of the config, by dotted key.
+        seeds: Seeds of the training and of the choice of images.
+        iterations: Length of each training; the schedule stretches with it. Default: the config's.
+        lr_factor: Multiplies the learning rate of the start 'source' alone. With the default 1, the
+            two trainings differ in nothing but their start.
+        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
@@ -79,7 +79,7 @@ def transfer(
         The content of the result file.
 
     Raises:
-        UserError: An argument, the config, the data or the checkpoint is wrong, or the folder holds
+        UserError: An argument, the config, the data or the checkpoint is wrong. Or the folder holds
             the results of another transfer.
         EnvError: The folder cannot be written, or the disk is full.
     """
@@ -96,7 +96,7 @@ def transfer(
         stretch(base, iterations)
     sizes = _sizes(base, shares)
     networks = _networks(base, checkpoint, seeds) if "source" in starts else {}
-    # Made last, so that a mistake leaves nothing behind.
+    # Make the folder last, so that a wrong argument leaves nothing behind.
     folder = Path(
         setup.prepare(
             base, work_dir=work_dir, cfg_options=None, launcher=launcher, quiet=quiet,
@@ -157,7 +157,7 @@ def _check(
     iterations: int | None,
     lr_factor: float,
 ) -> None:
-    """Raise `UserError` for settings that no training could have."""
+    """Raise `UserError` for impossible settings."""
     for share in shares:
         check_percent(share)
     for name, values in (("share", shares), ("start", starts), ("seed", seeds)):
@@ -175,7 +175,7 @@ def _check(
 
 
 def _check_distinct(name: str, values: Sequence[Any]) -> None:
-    """Raise `UserError` if there is no value, or one twice."""
+    """Raise `UserError` if there is no value, or a value is given twice."""
     if not values:
         raise UserError(f"{name}s: none is given", "give at least one")
     for index, value in enumerate(values):
@@ -194,10 +194,11 @@ def _check_evaluation(cfg: "Config") -> None:
 
 
 def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
-    """Return how many images each share is.
+    """Return the number of images in each share.
 
     Raises:
-        UserError: The training set is missing or has no shares, or two shares are the same images.
+        UserError: The training set is missing or does not support shares, or two shares have the
+            same images.
     """
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
@@ -239,7 +240,7 @@ def _networks(
     """Return the file of the source-trained network of each seed.
 
     Raises:
-        UserError: There is none, or it does not fit the config.
+        UserError: A file is missing, or does not fit the config.
     """
     if checkpoint is None:
         raise UserError(
@@ -267,15 +268,15 @@ def _config_of(run: Run, base: "Config", networks: Mapping[int, str], lr_factor:
 
 
 def _claim(folder: Path, identity: Any, common: Mapping[str, Any]) -> None:
-    """Record what the folder's trainings share, or check that it is what is recorded there.
+    """Record the common settings of a folder's trainings, or check them against the record.
 
     Args:
-        folder: Their folder.
-        identity: What of the config changes numbers.
-        common: What else they share.
+        folder: The folder of the trainings.
+        identity: The config's settings that change numbers.
+        common: Further common settings.
 
     Raises:
-        UserError: It is not.
+        UserError: The settings differ from the record.
     """
     text = json.dumps(identity, sort_keys=True)
     wanted = {

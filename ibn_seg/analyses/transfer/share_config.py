@@ -1,4 +1,4 @@
-"""The config of one transfer: training on a share of the target's data, from a network or none."""
+"""Makes the config of one transfer: training on a share of the target's data."""
 
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -11,7 +11,7 @@ from ibn_seg.type_names import is_named
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-# What a training on the share begins from, with what the reader is told.
+# The start of a training on the share, with its text for the reader.
 STARTS = {"source": "fine-tuned from the source", "scratch": "without the source"}
 
 
@@ -20,17 +20,17 @@ def transfer_config(
 ) -> "Config":
     """Return the config that trains on a share of a config's training set.
 
-    Nothing else of the config changes, so that both starts train equally long and equally fast.
-    Without the source a network begins as the config says, from ImageNet where it names weights;
-    with it, these are not loaded first.
+    Nothing else in the config changes, so both starts have the same length and learning rate.
+    Without the source, a network begins as the config says, from ImageNet if it names such weights.
+    With the source, these weights are not loaded first.
 
     Args:
-        config: A training config of the target domain, which is not changed. Of several data sets
-            the share of each is taken, also below wrappers.
+        config: A training config of the target domain, which is not changed. The share is taken of
+            each of several data sets, also below wrappers.
         share: Percent of the training set, above 0 and up to 100.
-        subset_seed: The seed of its choice (`share_seed` of `UrbanSceneDataset`).
-        checkpoint: The source-trained network to begin from, every weight of which must fit, or
-            None to train without it.
+        subset_seed: The seed that chooses the share (`share_seed` of `UrbanSceneDataset`).
+        checkpoint: The source-trained network to begin from, or None to train without it. Every
+            weight must fit.
 
     Raises:
         UserError: `share` is not allowed, or the config has no network or no training set.
@@ -79,7 +79,7 @@ def _drop_pretraining(model: MutableMapping[str, Any]) -> None:
 
 
 def data_sets(dataset: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
-    """Yield the configs of data sets inside those of wrappers and concatenations."""
+    """Yield the configs of data sets inside wrappers and concatenations."""
     inner = [*(dataset.get("datasets") or ()), dataset.get("dataset")]
     inner = [part for part in inner if part is not None]
     if not inner:

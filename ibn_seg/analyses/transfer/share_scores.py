@@ -1,4 +1,4 @@
-"""What the trainings of a transfer scored: by share and start, and source minus scratch."""
+"""Computes the scores of a transfer by share and start, and source minus scratch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ class Run:
     Attributes:
         share: Percent of the training set.
         start: 'source' or 'scratch'.
-        seed: Seed of the training and of the choice of its images.
+        seed: Seed of the training and of the choice of images.
     """
 
     share: float
@@ -36,17 +36,17 @@ class Run:
 
 
 def summary(results: Mapping[Run, Mapping[str, Any]], folder: Path) -> dict[str, Any]:
-    """Return the scores of a transfer as its result file holds them.
+    """Return the scores of a transfer for its result file.
 
     Args:
-        results: What each training measured.
+        results: The result of each training.
         folder: The folder of the trainings' folders.
 
     Returns:
-        'runs', a row for each training with its score on every domain; 'scores', for each share and
-        start mean and interval over seeds; 'differences', for each share with both starts the
-        paired difference of source and scratch; and what all trainings have in common. Scores are
-        in percent, differences in points, both by domain.
+        'runs' has a row for each training, with its score on every domain. 'scores' has mean and
+        interval over seeds for each share and start. 'differences' has the paired difference of
+        source and scratch for each share with both starts. The common entries of all trainings
+        follow. Scores are in percent, differences in points, both by domain.
 
     Raises:
         UserError: The confusion matrices of a run are missing or damaged.
@@ -84,7 +84,7 @@ def summary(results: Mapping[Run, Mapping[str, Any]], folder: Path) -> dict[str,
 
 
 def _row(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the result file says about one training; its paths are relative to that file."""
+    """Return one training's entry for the result file, with paths relative to that file."""
     return {
         **asdict(run),
         "method": result["method"],
@@ -104,7 +104,7 @@ def _row(run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
 def _counted(
     share: float, start: str, results: Mapping[Run, Mapping[str, Any]], folder: Path
 ) -> dict[int, StoredConfusions]:
-    """Return what each seed of a share and start counted."""
+    """Return the confusion counts of each seed, for a share and start."""
     return {
         run.seed: confusions_of(result, folder / run.name)
         for run, result in results.items()

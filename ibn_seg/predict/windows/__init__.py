@@ -1,1 +1,1 @@
-"""Labels of large pictures in bounded memory: the network sees one window after the other."""
+"""Predicts large pictures in bounded memory: the network sees one window after another."""

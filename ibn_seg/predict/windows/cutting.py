@@ -1,11 +1,11 @@
-"""Windows of a picture: inner parts that cover it once, and margins around them."""
+"""Cuts a picture into windows: inner parts that cover it once, and margins around them."""
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Windows begin at multiples of so many pixels. Each map of a network then begins at a whole cell:
-# the usual strides, up to 64, divide it.
+# Windows begin at multiples of this number of pixels. The usual strides, up to 64, divide it, so
+# each map of a network begins at a whole cell.
 PERIOD = 64
 _MOST_PARTS = 64
 
@@ -15,8 +15,8 @@ class Span:
     """One axis of a window, in pixels.
 
     Attributes:
-        inner: Begin and end of the part of which the result is kept.
-        outer: Begin and end of what the network sees.
+        inner: Begin and end of the part whose result is kept.
+        outer: Begin and end of the part that the network sees.
     """
 
     inner: tuple[int, int]
@@ -24,13 +24,13 @@ class Span:
 
     @property
     def length(self) -> int:
-        """How many pixels the network sees."""
+        """The number of pixels that the network sees."""
         return self.outer[1] - self.outer[0]
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window by its rows and columns."""
+    """A window, given by its rows and columns."""
 
     rows: Span
     columns: Span
@@ -41,7 +41,7 @@ def spans(length: int, parts: int, margin: int) -> list[Span]:
 
     Args:
         length: In pixels.
-        parts: How many spans; fewer if the axis is too short.
+        parts: Number of spans; fewer if the axis is too short.
         margin: Pixels on each side of an inner part, as far as the axis reaches.
     """
     periods = max(1, length // PERIOD)
@@ -59,7 +59,7 @@ def windows(rows: Sequence[Span], columns: Sequence[Span]) -> list[Window]:
 
 
 def cheapest(size: tuple[int, int], margin: int, most: int) -> list[Window] | None:
-    """Return the cut with the fewest pixels in all, None if there is none.
+    """Return the cut with the fewest pixels in all; None if there is none.
 
     Args:
         size: Height and width of the picture.

@@ -1,4 +1,4 @@
-"""Labels from logits that arrive in blocks of rows, as mmseg makes them of the whole map."""
+"""Makes mmseg's labels from logits that arrive in blocks of rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import torch
 
 from ibn_seg.predict.windows.part_resize import AxisResize, resize_part, source_positions
 
-# How many logits a block may have: 64 MiB in float32.
+# The most logits of a block: 64 MiB in float32.
 _BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the labels are made for.
+    """The picture that the labels are for.
 
     Attributes:
         size: Height and width of the map of logits, with padding.
-        padding: Columns left and right, rows above and below, that are cut off.
+        padding: Columns left and right, and rows above and below, to be cut off.
         picture: Height and width of the picture.
         flip: 'horizontal' or 'vertical' if the pipeline mirrored the picture, else None.
-        align_corners: As the head resizes.
-        threshold: Where the one class begins, if the head has one output only.
+        align_corners: As in the head's resize.
+        threshold: Threshold of the one class, if the head has only one output.
     """
 
     size: tuple[int, int]
@@ -37,13 +37,13 @@ class Target:
 def read_target(
     meta: Mapping[str, Any], size: tuple[int, int], align_corners: bool, threshold: float | None
 ) -> Target:
-    """Return the target that the meta information of a sample describes.
+    """Return the target described by a sample's meta information.
 
     Args:
-        meta: What mmseg's `postprocess_result` reads.
+        meta: The information that mmseg's `postprocess_result` reads.
         size: Height and width of the map of logits.
-        align_corners: As the head resizes.
-        threshold: Where the one class begins, if the head has one output only.
+        align_corners: As in the head's resize.
+        threshold: Threshold of the one class, if the head has only one output.
     """
     padding = meta.get("img_padding_size", meta.get("padding_size")) or (0, 0, 0, 0)
     flip = meta.get("flip_direction") if meta.get("flip") else None
@@ -55,7 +55,7 @@ class LabelRows:
     """The labels of a picture, filled from the top by blocks of logits.
 
     Args:
-        target: What the labels are made for.
+        target: The picture that the labels are for.
     """
 
     def __init__(self, target: Target) -> None:
@@ -64,8 +64,8 @@ class LabelRows:
         self._top, self._left = top, left
         self._size = (target.size[0] - top - bottom, target.size[1] - left - right)
         self._labels = np.zeros(target.picture, dtype=np.uint8)
-        self._row = 0  # of the map with padding, that comes next
-        self._first = 0  # row without padding at which `_kept` begins
+        self._row = 0  # next row of the map with padding
+        self._first = 0  # row without padding where `_kept` begins
         self._kept: torch.Tensor | None = None
         self._done = 0  # rows of labels
         axis = AxisResize(self._size[0], target.picture[0], 0, 0, target.picture[0])
@@ -88,12 +88,12 @@ class LabelRows:
 
     def labels(self) -> np.ndarray:
         """Return the labels, shape (H, W) uint8, when all rows have arrived."""
-        # Mirrored last: the first rows of the picture are the last ones to arrive.
+        # Mirror at the end, because the picture's first rows arrive last.
         vertical = self._target.flip == "vertical"
         return np.ascontiguousarray(self._labels[::-1]) if vertical else self._labels
 
     def _finish(self, rows: torch.Tensor) -> None:
-        """Fill the rows of labels that `rows` decide, and keep those that later ones need."""
+        """Fill the rows of labels that `rows` decide, and keep the rows that later ones need."""
         (height, width), known = self._target.picture, self._first + rows.shape[2]
         step = max(1, _BLOCK // (rows.shape[1] * max(width, rows.shape[3])))
         while self._done < height:

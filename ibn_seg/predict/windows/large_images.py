@@ -1,4 +1,4 @@
-"""Labels of large pictures by a segmentor of mmseg, in memory that its windows bound."""
+"""Predicts large pictures with a segmentor of mmseg; windows bound the memory."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -19,19 +19,19 @@ from ibn_seg.predict.windows.sliding import covers, slide_rows
 from ibn_seg.predict.windows.window_plan import make_plan
 from ibn_seg.predict.windows.window_run import CannotCutError, Network, Plan, run_windows
 
-# Up to so many pixels a picture goes through the network at once: 4096 x 2048, so that frames of
-# 3840 x 2160 do. No window of a larger one has more.
+# A picture of up to this many pixels goes through the network at once: 4096 x 2048, enough for
+# frames of 3840 x 2160. No window of a larger picture has more.
 MOST_PIXELS = 4096 * 2048
-# What is done here instead of mmseg. A class that does it in a way of its own is left to itself.
+# Methods that this module replaces. A class with its own version of one is not handled here.
 _SEGMENTOR = ("forward", "predict", "inference", "whole_inference", "slide_inference",
               "postprocess_result")  # fmt: skip
-# The same of the head.
+# The same for the head.
 _HEAD = ("predict_by_feat",)
 _log = logging.getLogger(__name__)
 
 
 class LargeImages:
-    """Labels of pictures that are too large for one run of a network.
+    """Labels for pictures that are too large for one run of a network.
 
     Args:
         model: A network in evaluation mode.
@@ -46,10 +46,10 @@ class LargeImages:
         self._said: set[str] = set()
 
     def takes(self, data: Mapping[str, Any]) -> bool:
-        """Return whether a picture is large, and the network one whose labels are made here.
+        """Return whether a picture is large and this module can make the network's labels.
 
         Args:
-            data: What the test pipeline returned.
+            data: The test pipeline's output.
         """
         if not _is_known(self._model):
             return False
@@ -59,10 +59,10 @@ class LargeImages:
     def labels(self, data: Mapping[str, Any]) -> np.ndarray:
         """Return the labels of a picture, shape (H, W) uint8.
 
-        They are those of mmseg's `test_step`, but for the rounding of logits.
+        They equal the labels of mmseg's `test_step`, except for the rounding of logits.
 
         Args:
-            data: What the test pipeline returned.
+            data: The test pipeline's output.
         """
         model, head = self._model, _last_head(self._model)
         canvas = PictureInput(model.data_preprocessor, data["inputs"])
@@ -103,7 +103,7 @@ class LargeImages:
                 self._plans[rest] = make_plan(network, _noise_like(canvas), rest)
             except CannotCutError as error:
                 self._plans[rest] = error
-            except (RuntimeError, ValueError) as error:  # of PyTorch: too small a picture
+            except (RuntimeError, ValueError) as error:  # from PyTorch: the picture is too small
                 self._plans[rest] = CannotCutError(str(error).strip().partition("\n")[0])
         plan = self._plans[rest]
         if isinstance(plan, CannotCutError):
@@ -111,10 +111,10 @@ class LargeImages:
         return plan
 
     def _cut(self, size: tuple[int, int]) -> Callable[[int], list[Window]]:
-        """Return what cuts a picture into windows that are small enough.
+        """Return a function that cuts a picture into windows that are small enough.
 
         Raises:
-            CannotCutError: (by what is returned) The margins alone are too large.
+            CannotCutError: (by the returned function) The margins alone are too large.
         """
 
         def cut(margin: int) -> list[Window]:
@@ -136,7 +136,7 @@ class LargeImages:
 
 
 def _is_known(model: nn.Module) -> bool:
-    """Return whether a model makes labels of logits as mmseg's `EncoderDecoder` does."""
+    """Return whether a model turns logits into labels as mmseg's `EncoderDecoder` does."""
     if not isinstance(model, EncoderDecoder) or _is_changed(model, EncoderDecoder, _SEGMENTOR):
         return False
     head = _last_head(model)
@@ -160,7 +160,7 @@ def _slides(model: nn.Module) -> bool:
 
 
 def _raw_logits(model: nn.Module, x: torch.Tensor, meta: Mapping[str, Any]) -> torch.Tensor:
-    """Return what the head makes of a picture, before it is resized to the picture's size."""
+    """Return the head's output for a picture, before the resize to the picture's size."""
     head = _last_head(model)
     found = []
 
@@ -177,7 +177,7 @@ def _raw_logits(model: nn.Module, x: torch.Tensor, meta: Mapping[str, Any]) -> t
 
 
 def _noise_like(canvas: PictureInput) -> Callable[[int, int], torch.Tensor]:
-    """Return what makes pictures of noise that becomes stronger to the bottom and to the right."""
+    """Return a maker of noise pictures whose noise grows towards the bottom and the right."""
     rows = columns = Span((0, 1), (0, 1))
     like = canvas.read(Window(rows, columns))
 

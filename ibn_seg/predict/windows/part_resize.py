@@ -1,4 +1,4 @@
-"""Bilinear resizing of a part of a map, with exactly the coordinates of the whole map."""
+"""Resizes a part of a map bilinearly, with exactly the coordinates of the whole map."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import torch
 
 @dataclass(frozen=True)
 class AxisResize:
-    """One axis of a resize of which only a part is wanted.
+    """One axis of a resize, where only a part of the result is wanted.
 
     Attributes:
         whole_in: Cells of the whole map before the resize.
         whole_out: Cells of the whole map after it.
-        first_in: Where the part that is at hand begins in the whole map.
-        first_out: Where the part that is wanted begins in the resized whole map.
-        count: How many cells are wanted.
+        first_in: First cell of the available part in the whole map.
+        first_out: First cell of the wanted part in the resized whole map.
+        count: Number of wanted cells.
     """
 
     whole_in: int
@@ -27,11 +27,11 @@ class AxisResize:
 def resize_part(
     x: torch.Tensor, rows: AxisResize, columns: AxisResize, align_corners: bool | None
 ) -> torch.Tensor:
-    """Return a part of what `interpolate(mode='bilinear', size=...)` makes of the whole map.
+    """Return a part of the result of `interpolate(mode='bilinear', size=...)` on the whole map.
 
     Args:
-        x: The part of the map that is at hand, shape (N, C, h, w). Where cells are needed that it
-            does not have, its nearest ones are taken.
+        x: The available part of the map, shape (N, C, h, w). Its nearest cells replace needed cells
+            that it lacks.
         rows: The resize of the rows.
         columns: The resize of the columns.
         align_corners: As in `torch.nn.functional.interpolate`.
@@ -47,7 +47,7 @@ def resize_part(
 def source_positions(
     axis: AxisResize, align_corners: bool, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Return where in the whole map before the resize the wanted cells lie, shape (count,).
+    """Return the wanted cells' coordinates in the whole map before the resize, shape (count,).
 
     PyTorch rounds the ratio, and then the fused product and sum, to the type of the map:
     https://github.com/pytorch/pytorch/blob/v2.1.0/aten/src/ATen/native/UpSample.h

@@ -1,4 +1,4 @@
-"""A picture as a segmentor's network takes it, prepared window by window."""
+"""Prepares a picture for a segmentor's network window by window."""
 
 import copy
 
@@ -11,15 +11,15 @@ from ibn_seg.predict.windows.cutting import Span, Window
 
 
 class PictureInput:
-    """A picture, normalised and padded where it is read.
+    """A picture whose parts are normalised and padded when they are read.
 
     Args:
-        preprocessor: mmseg's, which treats each pixel for itself.
+        preprocessor: mmseg's preprocessor, which treats each pixel separately.
         image: The picture as the pipeline returned it, shape (C, H, W).
 
     Attributes:
         size: Height and width with padding.
-        padding: What the preprocessor adds to the meta information of the picture.
+        padding: The preprocessor's additions to the picture's meta information.
     """
 
     def __init__(self, preprocessor: SegDataPreProcessor, image: torch.Tensor) -> None:
@@ -36,7 +36,7 @@ class PictureInput:
             self.size = tuple(padded.shape[2:])
 
     def read(self, window: Window) -> torch.Tensor:
-        """Return what the network sees of a window, shape (1, C, h, w), float32."""
+        """Return the network's input for a window, shape (1, C, h, w), float32."""
         (top, bottom), (left, right) = window.rows.outer, window.columns.outer
         crop = self._image[:, top:bottom, left:right]
         height, width = bottom - top, right - left

@@ -1,4 +1,4 @@
-"""mmseg's sliding windows, whose overlapping logits are averaged, in bands of rows."""
+"""Computes mmseg's sliding windows, which average overlapping logits, in bands of rows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from ibn_seg.predict.windows.picture_input import PictureInput
 def slide_rows(
     model: nn.Module, canvas: PictureInput, meta: Mapping[str, Any]
 ) -> Iterator[torch.Tensor]:
-    """Yield what `slide_inference` returns, in blocks of rows, shape (1, classes, rows, W).
+    """Yield the result of `slide_inference` in blocks of rows, shape (1, classes, rows, W).
 
-    A block ends where the next row of windows begins. The sums are made in mmseg's order, so that
-    they are the same to the last bit.
+    A block ends where the next row of windows begins. Sums follow mmseg's order, so they are
+    bit-identical.
 
     Args:
         model: A segmentor of mmseg.
@@ -49,7 +49,7 @@ def covers(test_cfg: Mapping[str, Any]) -> bool:
 
 
 def _starts(length: int, crop: int, stride: int) -> list[int]:
-    """Return where windows begin: a stride apart, the last as far back as it must."""
+    """Return the starts of windows: a stride apart, the last one moved back to fit."""
     count = max(length - crop + stride - 1, 0) // stride + 1
     return [max(min(i * stride, length - crop), 0) for i in range(count)]
 
@@ -59,7 +59,7 @@ def _logits(model: nn.Module, x: torch.Tensor, meta: Mapping[str, Any]) -> torch
 
 
 def _moved(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the values without their first rows, and as many rows of zeros after them."""
+    """Drop the first rows of the values, and append as many rows of zeros."""
     moved = torch.zeros_like(values)
     moved[:, :, : values.shape[2] - count] = values[:, :, count:]
     return moved

@@ -1,4 +1,4 @@
-"""Layers that see the whole picture: what they need of it, summed over its windows."""
+"""Sums over windows the statistics for layers that see the whole picture."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 _MEANS = (torch.mean, torch.Tensor.mean)
-# Channels whose float64 copies are in memory at one time.
+# Number of channels whose float64 copies are in memory at a time.
 _CHUNK = 16
 
 
@@ -19,7 +19,7 @@ class WholeLayer:
 
     Attributes:
         x: Its input, shape (1, C, h, w).
-        result: The layer's result from the mean and the variance of each channel, shape (C,),
+        result: Computes the layer's result from each channel's mean and variance, shape (C,),
             float64.
     """
 
@@ -28,9 +28,9 @@ class WholeLayer:
 
 
 class Moments:
-    """Mean and variance of each channel over parts that are added one by one.
+    """Mean and variance of each channel over parts added one by one.
 
-    They are merged in float64, by the formulas of Chan et al. (The American Statistician, 1983).
+    Parts are merged in float64, by the formulas of Chan et al. (The American Statistician, 1983).
     """
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class Moments:
 def find_whole_layer(
     function: Callable, args: tuple, kwargs: Mapping[str, Any]
 ) -> WholeLayer | None:
-    """Return what a call does if its result depends on mean or variance of all pixels, else None.
+    """Return a call's description if it depends on mean or variance of all pixels, else None.
 
-    Known are instance and group norms, batch norms without running statistics, and means over all
-    pixels. They look at maps of one picture, shape (1, C, h, w).
+    It knows instance norms, group norms, batch norms without running statistics, and means over all
+    pixels. They take maps of one picture, shape (1, C, h, w).
     """
     if function in _MEANS:
         return _mean(*args, **kwargs)
@@ -100,7 +100,7 @@ def _instance_norm(x: torch.Tensor, call: Mapping[str, Any]) -> WholeLayer | Non
 
 
 def _batch_norm(x: torch.Tensor, call: Mapping[str, Any]) -> WholeLayer | None:
-    # In training it would change its running statistics.
+    # In training, the call would change its running statistics.
     if not call["training"] or call["running_mean"] is not None:
         return None
     return WholeLayer(x, lambda mean, var: _normalised(x, mean, var, call))
@@ -111,7 +111,7 @@ def _group_norm(x: torch.Tensor, call: Mapping[str, Any]) -> WholeLayer:
 
     def result(mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
         means, size = mean.view(groups, -1), len(mean) // groups
-        # The channels of a group are equally large.
+        # All channels of a group have the same size.
         spread = var.view(groups, -1).mean(1) + means.var(1, correction=0)
         wide = [value.repeat_interleave(size) for value in (means.mean(1), spread)]
         return _normalised(x, *wide, call)

@@ -1,4 +1,4 @@
-"""How a network can be cut into windows, found by running it on small pictures."""
+"""Finds how to run a network in windows, by running it on small pictures."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -22,22 +22,23 @@ from ibn_seg.predict.windows.window_run import (
     run_windows,
 )
 
-# Sides of small pictures in periods, and of long ones, 1024 to 4096 pixels.
+# Sides in periods, of small pictures and of long ones (1024 to 4096 pixels).
 _SMALL = (2, 3, 4)
 _LONG = (16, 32, 64)
-# How far logits by windows may be from those of the whole, in standard deviations over pixels.
+# The largest allowed difference between windowed and whole logits, in standard deviations over
+# pixels.
 _TOLERANCE = 1e-3
 _UNLIKE = "it does not run alike on pictures of other sizes"
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a run showed of a call, or of the logits.
+    """A run's observation of a call, or of the logits.
 
     Attributes:
         before: Height and width of the input.
         after: Height and width of the result.
-        lost: Which rows and which columns of the input have a NaN, shapes (h,) and (w,).
+        lost: Which rows and columns of the input have a NaN, shapes (h,) and (w,).
         whole: Whether the call sees the whole picture.
     """
 
@@ -48,15 +49,15 @@ class _Seen:
 
 
 def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest: tuple) -> Plan:
-    """Find out how a network can be cut, and check it on small pictures.
+    """Find out how to cut a network into windows, and check the result on small pictures.
 
     Args:
-        network: From a picture, shape (1, channels, H, W), to logits.
-        noise: Returns a picture of noise of a height and a width.
+        network: Maps a picture, shape (1, channels, H, W), to logits.
+        noise: Returns a noise picture for a height and a width.
         rest: Height and width of the pictures, modulo `PERIOD`.
 
     Raises:
-        CannotCutError: It cannot be cut, or its windows would not give the same logits.
+        CannotCutError: The network cannot be cut, or its windows would give different logits.
     """
 
     def picture(rows: int, columns: int) -> torch.Tensor:
@@ -64,18 +65,18 @@ def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest:
 
     calls, layers = _calls(network, picture)
     reach = _reaches(network, picture, {i: calls[i].before for i in layers})
-    # A resize that is not by a whole number may look one cell further in a larger picture.
+    # A resize by a fraction may read one cell further in a larger picture.
     more = [any(rest) and resized for resized in layers.values()]
     margins = tuple(PERIOD * (far + one) for far, one in zip(reach, more, strict=True))
     plan = Plan(tuple(calls[:-1]), margins, calls[-1].before)
-    # TF32's rounding could pass for a difference.
+    # TF32's rounding could look like a difference.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         _check(network, picture, plan)
     return plan
 
 
 class _ProbeMode(TorchFunctionMode):
-    """Notes the calls that see the whole picture or resize; the former do not spread NaN."""
+    """Records calls that see the whole picture or resize. The former do not spread NaN."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class _ProbeMode(TorchFunctionMode):
         args: tuple = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Do what a function of PyTorch does, and note it."""
+        """Run a function of PyTorch, and record it."""
         kwargs = kwargs or {}
         if function is F.grid_sample:
             raise CannotCutError("it looks where its maps tell it to (grid_sample)")
@@ -106,14 +107,14 @@ class _ProbeMode(TorchFunctionMode):
         return result
 
     def note(self, x: torch.Tensor, result: torch.Tensor, whole: bool = False) -> None:
-        """Note a map of the run, and what became of it."""
+        """Record a map of the run, and its result."""
         nan = x.isnan().any(1)[0]
         after = tuple(result.shape[2:]) or (1, 1)
         self.seen.append(_Seen(tuple(x.shape[2:]), after, (nan.any(1), nan.any(0)), whole))
 
 
 def _probe(network: Network, picture: torch.Tensor) -> list[_Seen]:
-    """Return what is seen of the calls of a run, and last of the logits."""
+    """Return the observations of a run's calls, with the logits last."""
     mode = _ProbeMode()
     with mode:
         logits = network(picture)
@@ -124,10 +125,10 @@ def _probe(network: Network, picture: torch.Tensor) -> list[_Seen]:
 def _calls(
     network: Network, picture: Callable[[int, int], torch.Tensor]
 ) -> tuple[list[Call], dict[int, bool]]:
-    """Return what is known of a network's calls.
+    """Return the scales of a network's calls and the calls that need a margin.
 
     Returns:
-        The calls, the logits as the last, and the numbers of those that need a margin of their own,
+        The calls, with the logits last. And the numbers of the calls that need their own margin,
         each with whether a resize comes before it.
     """
     runs = [_probe(network, picture(side, side)) for side in _SMALL]
@@ -145,7 +146,7 @@ def _calls(
 
 
 def _scales(sizes: Sequence[tuple[int, int]]) -> MapScale:
-    """Return the scales of a map by its sizes for the small pictures."""
+    """Return the scales of a map from its sizes for the small pictures."""
     scales = []
     for cells in zip(*sizes, strict=True):
         growth = {after - before for before, after in itertools.pairwise(cells)}
@@ -160,15 +161,15 @@ def _reaches(
     picture: Callable[[int, int], torch.Tensor],
     layers: Mapping[int, MapScale],
 ) -> list[int]:
-    """Return how many periods around a window change its part of the inputs of some calls.
+    """Return how many periods around a window affect its part of some calls' inputs.
 
     Args:
         network: The network.
-        picture: Returns a picture of a number of periods.
+        picture: Returns a picture for a number of periods.
         layers: The numbers of the calls, with the scales of their inputs.
 
     Raises:
-        CannotCutError: All do.
+        CannotCutError: All periods affect it.
     """
     for periods in _LONG:
         reach = [0] * len(layers)
@@ -188,7 +189,7 @@ def _reach(
     axis: int,
     end: bool,
 ) -> list[int]:
-    """Return how many periods NaN goes from an end of a long picture, in the inputs of calls."""
+    """Return how many periods NaN spreads from an end of a long picture, in calls' inputs."""
     shape = (periods, _SMALL[0]) if axis == 0 else (_SMALL[0], periods)
     x = picture(*shape)
     dim, cut = axis + 2, (periods - 1) * PERIOD if end else PERIOD
@@ -229,6 +230,6 @@ def _check(network: Network, picture: Callable[[int, int], torch.Tensor], plan: 
         )
         expected = network(x)
         spread = (expected - expected.mean((2, 3), keepdim=True)).std()
-        # Written so that NaN is no success.
+        # The comparison fails for NaN.
         if not (found - expected).abs().max() <= _TOLERANCE * spread:
             raise CannotCutError("the logits of its windows are not those of the whole picture")

@@ -1,4 +1,4 @@
-"""A network on one window of a picture, so that its inner part is as in the whole picture."""
+"""Runs a network on a window so that its inner part is as in a run on the whole picture."""
 
 import contextlib
 import inspect
@@ -15,28 +15,28 @@ from ibn_seg.predict.windows.cutting import PERIOD, Span, Window
 from ibn_seg.predict.windows.part_resize import AxisResize, resize_part
 from ibn_seg.predict.windows.whole_layers import Moments, WholeLayer, find_whole_layer
 
-# From a normalised picture, shape (1, 3, H, W), to the head's logits before they are resized.
+# Maps a normalised picture, shape (1, 3, H, W), to the head's logits before the resize.
 Network = Callable[[torch.Tensor], torch.Tensor]
 # Mean and variance of each channel of the whole map, shape (C,), float64.
 Statistics = tuple[torch.Tensor, torch.Tensor]
 
 
 class CannotCutError(Exception):
-    """The network cannot be run in windows; the text says why."""
+    """The network cannot run in windows; the text says why."""
 
 
 class EnoughSeenError(Exception):
-    """A run was stopped on purpose: what it was made for is known."""
+    """A run was stopped on purpose, because it has delivered its result."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How many cells one axis of a map has for any length of the picture.
+    """The number of cells of a map's axis for any length of the picture.
 
     Attributes:
-        base: Cells for a picture of `periods` periods and the rest that all lengths share.
+        base: Cells for a picture of `periods` periods plus the rest that all lengths share.
         periods: See `base`.
-        growth: How many more there are for each period of the picture.
+        growth: Additional cells per period of the picture.
     """
 
     base: int
@@ -44,16 +44,16 @@ class Scale:
     growth: int
 
     def whole(self, length: int) -> int:
-        """Return the cells of a picture's axis of `length` pixels."""
+        """Return the number of cells for a picture's axis of `length` pixels."""
         return self.base + (length // PERIOD - self.periods) * self.growth
 
     def cells(self, part: tuple[int, int], length: int) -> tuple[int, int]:
         """Return the first cell and the end of a part of a picture's axis.
 
-        A map that does not grow, such as a mean of all pixels, is the same everywhere.
+        A map that does not grow, such as a mean of all pixels, is the same for every part.
 
         Args:
-            part: Begin and end in pixels; both are at a period, or at the picture's border.
+            part: Begin and end in pixels. Each is at a period or at the picture's border.
             length: Pixels of the picture's axis.
         """
         if self.growth == 0:
@@ -69,11 +69,11 @@ MapScale = tuple[Scale, Scale]
 
 @dataclass(frozen=True)
 class Call:
-    """What is known of one call: of a layer that sees the whole picture, or of a resize.
+    """The scales of one call: a layer that sees the whole picture, or a resize.
 
     Attributes:
         before: The scales of its input.
-        after: Those of its result.
+        after: The scales of its result.
     """
 
     before: MapScale
@@ -87,12 +87,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is cut into windows, for all sizes with the same rest after whole periods.
+    """A network's cut into windows, for all sizes with the same rest after whole periods.
 
     Attributes:
         calls: The calls that see the whole picture or resize, in order.
-        margins: Pixels that a window needs around its inner part: for each layer that sees the
-            whole picture, then for the logits.
+        margins: Pixels that a window needs around its inner part: one value for each layer that
+            sees the whole picture, then one for the logits.
         logits: The scales of the logits.
     """
 
@@ -103,7 +103,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in which picture a window is.
+    """A window's place in a picture.
 
     Attributes:
         size: Height and width of the picture.
@@ -122,7 +122,7 @@ class Place:
         """Check that a map of the window has the cells that the whole map has there.
 
         Raises:
-            CannotCutError: It has more or fewer.
+            CannotCutError: The map has more or fewer cells.
         """
         for here, scale, (length, span) in zip(x.shape[2:], scales, self.axes(), strict=True):
             first, last = scale.cells(span.outer, length)
@@ -141,17 +141,17 @@ class Place:
 
 
 class WindowMode(TorchFunctionMode):
-    """Runs what is in its block as on a window of a larger picture.
+    """Runs the code in its block as on a window of a larger picture.
 
-    Resizes use the coordinates of the whole maps. Layers that see the whole picture use what is
-    known of it. At the first of which nothing is known, the inner part of its input is added to
-    `moments`, and the run ends with `EnoughSeenError`.
+    Resizes use the coordinates of the whole maps. Layers that see the whole picture use its known
+    statistics. At the first layer without known statistics, the inner part of its input is added to
+    `moments`. The run then ends with `EnoughSeenError`.
 
     Args:
         calls: The calls of a run that see the whole picture or resize, in order.
         place: The window.
         known: The statistics of the first layers that see the whole picture.
-        moments: Those of the next one.
+        moments: Collects the statistics of the next one.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class WindowMode(TorchFunctionMode):
         args: tuple = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Do what a function of PyTorch does, as in the whole picture."""
+        """Run a function of PyTorch as in the whole picture."""
         kwargs = kwargs or {}
         layer = find_whole_layer(function, args, kwargs)
         if layer is not None:
@@ -196,7 +196,7 @@ class WindowMode(TorchFunctionMode):
         raise EnoughSeenError
 
     def _resize(self, call: Call, x: torch.Tensor, align_corners: bool | None) -> torch.Tensor:
-        return_freed_memory()  # of the backbone: here the head's large maps begin
+        return_freed_memory()  # from the backbone, before the head makes large maps
         self._place.check(x, call.before)
         axes = []
         for before, after, (length, span) in zip(
@@ -230,20 +230,20 @@ def run_windows(
     plan: Plan,
     cut: Callable[[int], Sequence[Window]],
 ) -> torch.Tensor:
-    """Return the logits of a picture by its windows, shape (1, classes, h, w).
+    """Return a picture's logits, computed by windows, shape (1, classes, h, w).
 
-    There is one pass over the windows for each layer that sees the whole picture, up to that layer,
-    and one for the logits.
+    Each layer that sees the whole picture takes one pass over the windows, up to that layer. A last
+    pass computes the logits.
 
     Args:
         network: The network.
-        read: Returns a window's pixels, with its margin, as the network takes them.
+        read: Returns a window's pixels, with its margin, as the network's input.
         size: Height and width of the picture.
-        plan: How the network is cut.
+        plan: The network's cut.
         cut: Returns the windows for a margin.
 
     Raises:
-        CannotCutError: A window did not run as the plan has it.
+        CannotCutError: A window did not run as planned.
     """
     known: list[Statistics] = []
     for margin in plan.margins[:-1]:
@@ -276,6 +276,6 @@ def _run(
     known: Sequence[Statistics],
     moments: Moments,
 ) -> torch.Tensor:
-    return_freed_memory()  # of the window before
+    return_freed_memory()  # left from the window before
     with WindowMode(plan.calls, place, known, moments):
         return network(read(place.window))
