@@ -11,6 +11,8 @@ from tests.cheaper import make_runs_cheaper
 # while the others have nothing left.
 _FIRST = ("kill/test_benchmark.py", "benchmark/test_dependents.py", "demo/test_demo.py")
 _HERE = Path(__file__).parent
+_FREEZE_EVERY = 8
+_left_files: set[Path] = set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,8 +22,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """All that the tests import is there now."""
+    """Take what the tests have imported out of garbage collection."""
     make_runs_cheaper()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Do so again now and then: loggers, caches and late imports stay until the end."""
+    if nextitem is None or nextitem.path != item.path:
+        _left_files.add(item.path)
+        if len(_left_files) % _FREEZE_EVERY == 0:
+            make_runs_cheaper()
 
 
 @pytest.fixture(scope="session")
