@@ -5,6 +5,7 @@ IBN-a]`), configs (`experiment = dict(method='IBN-a')`) and leaderboards refer t
 name.
 """
 
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -23,14 +24,13 @@ def complete_named(config: MutableMapping[str, Any]) -> None:
 
     Names outside the table are the user's own methods and change nothing. Settings of the config
     that differ from the method's are listed in one line on stderr.
-
-    Raises:
-        UserError: The config cannot be one of that method.
     """
     name = (config.get("experiment") or {}).get("method")
     if not isinstance(name, str) or name not in METHODS:
         return
     METHODS[name].complete(config)
+    if os.environ.get("RANK", "0") != "0":  # one process of several says it
+        return
     for key, value in METHODS[name].conflicts(config).items():
         print(
             f"experiment.method is {name!r}, but {key} is {value!r}: results are named {name}; "

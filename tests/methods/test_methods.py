@@ -53,6 +53,12 @@ def test_a_config_that_is_another_method_than_it_says_is_told(capsys, given):
     )
 
 
+def test_one_of_several_processes_tells_it(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    complete_named({**config(ibn="b"), "experiment": {"method": "IBN-a"}})
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("model", [{"backbone": {"type": "TheirIBN"}}, {}, "fcn", None])
 def test_what_is_no_backbone_of_ours_stays_as_it_is(capsys, model):
     named = {"model": copy.deepcopy(model), "experiment": {"method": "IBN-a"}}
