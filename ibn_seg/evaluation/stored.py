@@ -16,6 +16,7 @@ other programs could not read them in two lines. Equal content gives equal bytes
 
 import contextlib
 import json
+import lzma
 import os
 import zipfile
 import zlib
@@ -37,9 +38,9 @@ CONFUSION_FILES = {"train": "confusions.npz", "test": "test_confusions.npz"}
 _AGAIN = "test the checkpoint again with this version of ibn_seg"
 # The errors that damaged bytes cause: in the archive, its deflated members, an array's head or the
 # JSON.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, TypeError,
-    AttributeError, NotImplementedError, RuntimeError,
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError,
+    TypeError, AttributeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
 
@@ -232,7 +233,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.nda
                     _AGAIN,
                 )
             yield header, arrays
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(f"{path}: not a file of confusion matrices, or damaged", _AGAIN) from error
 
 

@@ -21,7 +21,6 @@ images then takes 31 kB, against 65 kB in a file of its own. Equal content gives
 
 import io
 import json
-import lzma
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import DAMAGE
 from ibn_seg.io import write_bytes
 
 FORMAT = "ibn_seg.kept_matrices"
@@ -49,10 +49,6 @@ _ABOUT = (
     "is a member, is JSON: the config of each run."
 )
 _AGAIN = "get the file again, or write it again with tools/keep_results.py"
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError,
-    TypeError, AttributeError, NotImplementedError, RuntimeError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +173,7 @@ class _Opened:
             header = json.loads(self._arrays["header"].tobytes())
             if header["format"] != FORMAT:
                 raise LookupError(header["format"])
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise self._damaged() from error
         if header.get("version") != VERSION:
             given = header.get("version")
@@ -188,7 +184,7 @@ class _Opened:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._arrays.close()
-        if isinstance(error, _DAMAGE):
+        if isinstance(error, DAMAGE):
             raise self._damaged() from error
 
     def _damaged(self) -> UserError:
