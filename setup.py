@@ -141,7 +141,8 @@ setup(
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         PACKAGE: [
-            f"**/*.{suffix}" for suffix in ("c", "j2", "css", "js", "svg", "json", "txt", "yaml")
+            f"**/*.{suffix}"
+            for suffix in ("c", "h", "j2", "css", "js", "svg", "json", "txt", "yaml")
         ]
         + ["py.typed"]
     },

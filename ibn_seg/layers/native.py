@@ -25,7 +25,9 @@ from ibn_seg.io import atomic_path
 SWITCH = "IBN_SEG_KERNEL"
 DEFAULT = "auto"
 _VALUES = ("auto", "plain", "triton")
-_SOURCE = Path(__file__).with_name("ibn_native.c")
+_FOLDER = Path(__file__).parent
+_SOURCE = _FOLDER / "ibn_native.c"  # includes the others
+_SOURCES = (_SOURCE, *(_FOLDER / f"ibn_{part}.h" for part in ("problem", "planes", "rows")))
 # No -ffast-math: NaN and infinity behave as in PyTorch, and sums keep their order. No OpenMP: the
 # passes use the threads of PyTorch's own runtime. A second runtime would compete with it.
 _FLAGS = (
@@ -46,7 +48,7 @@ _POINTERS = (
 
 
 class Problem(ctypes.Structure):
-    """The arguments of a call: `struct problem` of the C file, whose comments explain them."""
+    """The arguments of a call: `struct problem` of `ibn_problem.h`, whose comments explain them."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("samples", "channels", "pixels", "first", "last")),
@@ -158,13 +160,14 @@ def _check_ours(path: Path) -> None:
 
 
 def _key(command: Iterable[str]) -> str:
-    """Return what identifies a library: source, command, compiler and processor.
+    """Return what identifies a library: sources, command, compiler and processor.
 
     Machines of different kinds may share a home.
     """
     compiler = Path(os.path.realpath(next(iter(command))))
     status = compiler.stat()
-    parts = [_SOURCE.read_text(encoding="utf-8"), *command, *_FLAGS, str(compiler)]
+    parts = [path.read_text(encoding="utf-8") for path in _SOURCES]
+    parts += [*command, *_FLAGS, str(compiler)]
     parts += [str(status.st_size), str(status.st_mtime_ns), platform.machine(), _processor()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
