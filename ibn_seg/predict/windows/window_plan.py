@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from ibn_seg.predict.windows.cutting import PERIOD, spans, windows
-from ibn_seg.predict.windows.whole_layers import find_whole_layer
+from ibn_seg.predict.windows.whole_layers import WholeLayer
 from ibn_seg.predict.windows.window_run import (
     Call,
+    CallMode,
     CannotCutError,
     MapScale,
     Network,
     Plan,
     Scale,
-    find_resize,
     run_windows,
 )
 
@@ -75,35 +73,27 @@ def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest:
     return plan
 
 
-class _ProbeMode(TorchFunctionMode):
+class _ProbeMode(CallMode):
     """Records calls that see the whole picture or resize. The former do not spread NaN."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[_Seen] = []
 
-    def __torch_function__(
-        self,
-        function: Callable,
-        types: Any,
-        args: tuple = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run a function of PyTorch, and record it."""
-        kwargs = kwargs or {}
-        if function is F.grid_sample:
-            raise CannotCutError("it looks where its maps tell it to (grid_sample)")
-        layer = find_whole_layer(function, args, kwargs)
-        if layer is not None:
-            channels = layer.x.shape[1]
-            none, one = (layer.x.new_full((channels,), n, dtype=torch.float64) for n in (0, 1))
-            result = layer.result(none, one)
-            self.note(layer.x, result, whole=True)
-            return result
-        result = function(*args, **kwargs)
-        resize = find_resize(function, args, kwargs)
-        if resize is not None:
-            self.note(resize["input"], result)
+    def run_layer(self, layer: WholeLayer, plain: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Record a layer, and compute it with mean 0 and variance 1."""
+        channels = layer.x.shape[1]
+        none, one = (layer.x.new_full((channels,), n, dtype=torch.float64) for n in (0, 1))
+        result = layer.result(none, one)
+        self.note(layer.x, result, whole=True)
+        return result
+
+    def run_resize(
+        self, resize: Mapping[str, Any], plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Record a resize, and run it as it is."""
+        result = plain()
+        self.note(resize["input"], result)
         return result
 
     def note(self, x: torch.Tensor, result: torch.Tensor, whole: bool = False) -> None:
