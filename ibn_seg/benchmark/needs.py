@@ -160,10 +160,10 @@ class _Look:
 
         gpus = torch.cuda.device_count()
         if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
-            yield "optim_wrapper: AmpOptimWrapper needs a GPU, there is none: use OptimWrapper"
+            yield "optim_wrapper: AmpOptimWrapper needs a GPU, but there is none: use OptimWrapper"
         if 0 < gpus < self._plan.processes:
             yield (
-                f"processes: {self._plan.processes} of a cell need a GPU each, there are {gpus}:"
+                f"processes: a cell needs {self._plan.processes} GPUs, but there are {gpus}:"
                 " ask for fewer"
             )
 

@@ -353,13 +353,13 @@ def _array_pipeline(cfg: "Config") -> list[dict]:
     steps = cfg.get("test_pipeline") or dataset.get("pipeline")
     name = cfg.filename or "config"
     if not steps:
-        raise UserError(f"{name}: test_pipeline is missing", "give it; prediction follows it")
+        raise UserError(f"{name}: test_pipeline is missing", "add it; prediction needs it")
     steps = [step for step in steps if not is_named(step.get("type"), *_ANNOTATION_LOADERS)]
     first = short_name(steps[0].get("type")) if steps else "nothing"
     if not first.startswith("Load"):
         raise UserError(
             f"{name}: test_pipeline begins with {first}",
-            "let it begin with LoadImageFromFile, whose place the picture takes",
+            "let it begin with LoadImageFromFile",
         )
     loader = {"type": "LoadImageFromNDArray"}
     if steps[0].get("to_float32"):

@@ -56,7 +56,7 @@ class Beginning:
         shown = [text for text in changed if not text.startswith(_TOLD_BY_RUNNER)]
         if shown and is_main_process():
             print(
-                f"{path}: the run began with other settings, the config's hold from here on: "
+                f"{path}: the run began with other settings; the config's settings hold from now: "
                 f"{join_changes(shown)}",
                 file=sys.stderr,
             )

@@ -118,7 +118,7 @@ def divergence(
     """
     wanted = read_pairs(pairs)
     if min_images < 2:
-        raise UserError(f"min_images = {min_images}", "give 2 or more: one has no variance")
+        raise UserError(f"min_images = {min_images}", "give 2 or more, which a variance needs")
     with trained_runner(
         config,
         checkpoint,

@@ -55,7 +55,7 @@ def speed(
         EnvError: Something cannot be written.
     """
     if repeats < LEAST:
-        raise UserError(f"repeats = {repeats}", f"give {LEAST} or more: one has no quartiles")
+        raise UserError(f"repeats = {repeats}", f"give {LEAST} or more, which quartiles need")
     with trained_runner(
         config,
         checkpoint,

@@ -193,4 +193,4 @@ def _noise_like(canvas: PictureInput) -> Callable[[int, int], torch.Tensor]:
 def _refuse_deformable(model: nn.Module) -> None:
     for module in model.modules():
         if "DeformConv" in type(module).__name__:
-            raise CannotCutError("its deformable convolutions look as far as they learnt to")
+            raise CannotCutError("its deformable convolutions have no fixed reach")

@@ -157,7 +157,7 @@ class CallMode(TorchFunctionMode):
     ) -> Any:
         """Run a function of PyTorch, by `run_layer` or `run_resize` if it is such a call."""
         if function is F.grid_sample:
-            raise CannotCutError("it looks where its maps tell it to (grid_sample)")
+            raise CannotCutError("it reads its maps at computed positions (grid_sample)")
         kwargs = kwargs or {}
         plain = functools.partial(function, *args, **kwargs)
         layer = find_whole_layer(function, args, kwargs)
