@@ -35,7 +35,8 @@ class LargeImages:
 
     Args:
         model: A network in evaluation mode.
-        most_pixels: The most pixels that the network sees at once.
+        most_pixels: The most pixels that the network sees at once, if it can be cut into windows.
+            Sliding windows of a `test_cfg` keep their own size.
     """
 
     def __init__(self, model: nn.Module, most_pixels: int = MOST_PIXELS) -> None:

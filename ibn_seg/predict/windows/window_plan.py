@@ -1,4 +1,4 @@
-"""Finds how to run a network in windows, by running it on small pictures."""
+"""Finds how to run a network in windows, by running it on pictures of noise."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -47,15 +47,16 @@ class _Seen:
 
 
 def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest: tuple) -> Plan:
-    """Find out how to cut a network into windows, and check the result on small pictures.
+    """Find out how to cut a network into windows, and compare them with whole pictures.
 
     Args:
         network: Maps a picture, shape (1, channels, H, W), to logits.
-        noise: Returns a noise picture for a height and a width.
+        noise: Returns a noise picture for a height and a width in pixels.
         rest: Height and width of the pictures, modulo `PERIOD`.
 
     Raises:
         CannotCutError: The network cannot be cut, or its windows would give different logits.
+        RuntimeError: (from PyTorch, as `ValueError`) The small pictures are too small for it.
     """
 
     def picture(rows: int, columns: int) -> torch.Tensor:
@@ -155,11 +156,11 @@ def _reaches(
 
     Args:
         network: The network.
-        picture: Returns a picture for a number of periods.
+        picture: Returns a picture for its periods from top to bottom and from left to right.
         layers: The numbers of the calls, with the scales of their inputs.
 
     Raises:
-        CannotCutError: All periods affect it.
+        CannotCutError: More than half of the longest picture affects it.
     """
     for periods in _LONG:
         reach = [0] * len(layers)

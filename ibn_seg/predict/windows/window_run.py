@@ -16,7 +16,7 @@ from ibn_seg.predict.windows.cutting import PERIOD, Span, Window
 from ibn_seg.predict.windows.part_resize import AxisResize, resize_part
 from ibn_seg.predict.windows.whole_layers import Moments, WholeLayer, find_whole_layer
 
-# Maps a normalised picture, shape (1, 3, H, W), to the head's logits before the resize.
+# Maps a normalised picture, shape (1, channels, H, W), to the head's logits before the resize.
 Network = Callable[[torch.Tensor], torch.Tensor]
 # Mean and variance of each channel of the whole map, shape (C,), float64.
 Statistics = tuple[torch.Tensor, torch.Tensor]
@@ -93,7 +93,7 @@ class Plan:
     Attributes:
         calls: The calls that see the whole picture or resize, in order.
         margins: Pixels that a window needs around its inner part: one value for each layer that
-            sees the whole picture, then one for the logits.
+            sees the whole picture and whose input grows with it, then one for the logits.
         logits: The scales of the logits.
     """
 
@@ -189,6 +189,9 @@ class WindowMode(CallMode):
         place: The window.
         known: The statistics of the first layers that see the whole picture.
         moments: Collects the statistics of the next one.
+
+    Raises:
+        CannotCutError: (in the block) The run has other calls than planned, or maps of other sizes.
     """
 
     def __init__(
@@ -263,8 +266,8 @@ def run_windows(
 ) -> torch.Tensor:
     """Return a picture's logits, computed by windows, shape (1, classes, h, w).
 
-    Each layer that sees the whole picture takes one pass over the windows, up to that layer. A last
-    pass computes the logits.
+    Each layer that sees the whole picture, and whose input grows with it, takes one pass over the
+    windows, up to that layer. A last pass computes the logits.
 
     Args:
         network: The network.
