@@ -1,5 +1,7 @@
 """A variant is one entry of the table: whatever builds networks takes it from there."""
 
+import importlib
+
 import pytest
 import torch
 from torch import nn
@@ -63,8 +65,9 @@ def test_a_config_takes_it(both):
 
 
 def test_timm_and_smp_build_a_named_network_of_it(both, monkeypatch):
-    timm = pytest.importorskip("ibn_seg.plugins.timm")
-    encoders = pytest.importorskip("ibn_seg.plugins.smp")
+    for library in ("timm", "segmentation_models_pytorch"):
+        pytest.importorskip(library)
+    timm, encoders = map(importlib.import_module, ("ibn_seg.plugins.timm", "ibn_seg.plugins.smp"))
     spec = specs.ModelSpec("resnet", 18, both, 0, 0.0)
     monkeypatch.setattr(specs, "MODELS", {**specs.MODELS, spec.name: spec})
     for module in ("ibn_seg.models.factory", "ibn_seg.plugins.smp", "ibn_seg.plugins.timm"):
