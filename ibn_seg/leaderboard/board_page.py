@@ -83,7 +83,7 @@ def _sentence(row: Row, found: Comparison, group: str) -> str:
         sign(mean), f"loses {points} against"
     )
     seeds = f"{n} seed{'s' * (n > 1)}"
-    text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.source}; {seeds})"
+    text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.title}; {seeds})"
     if difference.interval.images_only:
         return f"{text}: one seed, no interval."
     certain = difference.interval.excludes_zero or sign(mean) == 0

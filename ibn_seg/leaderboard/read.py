@@ -198,7 +198,8 @@ def _scores(stored: StoredConfusions, path: Path) -> dict[str, float]:
     found = {}
     for domain, images in stored.domains.items():
         try:
-            counted = scores(images.counts.sum(axis=0), stored.classes, scored=images.scored)
+            counts = images.scored_counts.sum(axis=0)
+            counted = scores(counts, stored.names(domain), scored=images.scored)
         except UserError as error:
             raise UserError(f"{path}: {domain}: {error.line}") from error
         found[domain] = counted.mIoU
@@ -245,9 +246,12 @@ def _check_images(networks: Sequence[Network]) -> None:
             what = None
             if sorted(images.images) != sorted(theirs.images):
                 what = "images"
-            elif one.stored.classes != other.stored.classes or images.scored != theirs.scored:
+            elif (
+                one.stored.names(domain) != other.stored.names(domain)
+                or images.scored != theirs.scored
+            ):
                 what = "classes"
-            elif not np.array_equal(_labels(images.counts), _labels(theirs.counts)):
+            elif not np.array_equal(_labels(images.scored_counts), _labels(theirs.scored_counts)):
                 what = "labels"
             if what:
                 raise UserError(
