@@ -20,11 +20,17 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return [name for item in value for name in item.split(",") if name]
 
 
+def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Return the file of the map by domain; '*' is for domains that are not named."""
+    parts = [item.rpartition("=") for item in value]
+    return {name or "*": file for name, _, file in parts}
+
+
 @click.command(cls=ConfigCommand)
 @click.argument("config", required=False)
 @click.argument("checkpoint", required=False)
 @click.option("--predictions", metavar="DIR",
-              help="Score trainId PNGs, DIR/DOMAIN/NAME.png, in place of a network.")  # fmt: skip
+              help="Score PNGs of classes, DIR/DOMAIN/NAME.png, in place of a network.")  # fmt: skip
 @click.option("--targets", multiple=True, callback=_split, metavar="NAME[=ROOT],...",
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
@@ -35,6 +41,10 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
               help="With --predictions: the seed of its training, for tables.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
               help="Sizes, windows and classes of a published table.")  # fmt: skip
+@click.option("--classes", metavar="FILE",
+              help="The network's classes, a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
+@click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
+              help="YAML: groups of these classes for targets that have others.")  # fmt: skip
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
@@ -54,6 +64,8 @@ def evaluate(
     segmentor: str | None,
     seed: int,
     protocol: str,
+    classes: str | None,
+    maps: dict[str, str],
     work_dir: str | None,
     out: str | None,
     workers: int | None,
@@ -64,11 +76,14 @@ def evaluate(
     local_rank: int | None,
     verbose: bool,
 ) -> None:
-    """Score any network of mmseg with the 19 classes, or predictions in files, on named domains.
+    """Score any network of mmseg, or predictions in files, on named domains.
 
     Give CONFIG and CHECKPOINT, or --predictions. Only the model of CONFIG is used; the protocol
     says how it sees images. A download lies in data/NAME, where the variable IBN_SEG_NAME says, or
     where NAME=ROOT says (data/README.md). The result, test.json, is what `ibn-seg test` writes.
+
+    Labels may have other classes than the network, as those of camvid and idd_lite have. Then a map
+    says which group of the labels a class counts as; some maps are known by name.
 
     If a domain has two images NAME, in folders D, their predictions are DOMAIN/D/NAME.png.
 
@@ -78,6 +93,8 @@ def evaluate(
       ibn-seg evaluate mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024 CHECKPOINT \\
           --source cityscapes --targets cityscapes,gta5=/data/gta5
       ibn-seg evaluate CONFIG CHECKPOINT --targets rein --protocol rein
+      ibn-seg evaluate CONFIG CHECKPOINT --classes mine.yaml --map mine_to_camvid.yaml \\
+          --targets camvid
       ibn-seg evaluate --predictions out/ --method SegFormer --source gta5 --targets robustnet
     """
     from ibn_seg.cli.score_output import print_domains
@@ -96,7 +113,7 @@ def evaluate(
             )
     if predictions is not None:
         result = _from_files(
-            predictions, targets, protocol, work_dir, workers,
+            predictions, targets, protocol, work_dir, workers, classes=classes, maps=maps,
             method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
         )  # fmt: skip
     else:
@@ -114,6 +131,8 @@ def evaluate(
             backbone=backbone,
             segmentor=segmentor,
             protocol=protocol,
+            classes=classes,
+            maps=maps,
             work_dir=work_dir,
             out=out,
             fuse=fuse,
@@ -138,7 +157,7 @@ def _from_files(
 ) -> dict:
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_callback
-    from ibn_seg.run.evaluation import evaluate_predictions
+    from ibn_seg.run.score_predictions import evaluate_predictions
 
     if method is None:
         raise UserError("--predictions: no --method", "name what made the predictions")

@@ -6,11 +6,14 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import nn
 
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.network_classes import network_classes
 from ibn_seg.evaluation.stored import (
     CONFUSION_FILES,
     StoredConfusions,
@@ -54,6 +57,8 @@ class RunRecordHook(Hook):
         self._started = time.monotonic()
         self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
         self._loaded: dict = {}
+        # The classes that the loaded weights were trained on, if they say.
+        self.trained_classes: list[str] | None = None
         # One process may run several networks one after the other.
         reset_peak_memory()
 
@@ -74,6 +79,8 @@ class RunRecordHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
+        self.trained_classes = _classes_of(runner.train_loop.dataloader.dataset)
+        _check_width(_outputs(runner), self.trained_classes)
         if runner.iter == 0:
             self.validations = []
         else:
@@ -100,12 +107,12 @@ class RunRecordHook(Hook):
             checkpoint["meta"]["run"]["resumed_with"] = self.resumed_with
 
     def before_val(self, runner: Runner) -> None:
-        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
-        _tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
+        """Tell the metrics about classes and data; ranks exchange results in the work dir."""
+        self._tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
-        _tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
+        """Tell the metrics about classes and data; ranks exchange results in the work dir."""
+        self._tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Record a validation."""
@@ -133,6 +140,18 @@ class RunRecordHook(Hook):
             return not last["domains"] or read_step(path) == runner.iter
         except UserError:
             return False
+
+    def _tell_metrics(self, runner: Runner, metrics: list, dataset: Any) -> None:
+        for metric in metrics:
+            if runner.world_size > 1 and getattr(metric, "collect_device", None) == "cpu":
+                metric.collect_dir = str(Path(runner.work_dir) / ".collected")
+            if hasattr(metric, "roots"):
+                metric.roots = _data_roots(dataset)
+            evaluated = _classes_of(dataset)
+            if hasattr(metric, "trained_classes") and evaluated:
+                metric.trained_classes = network_classes(
+                    _outputs(runner), metric.classes, self.trained_classes, evaluated
+                )
 
     def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
         evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator
@@ -180,12 +199,28 @@ def plain_number(value: Any) -> Any:
     return value
 
 
-def _tell_metrics(runner: Runner, metrics: list, dataset: Any) -> None:
-    for metric in metrics:
-        if runner.world_size > 1 and getattr(metric, "collect_device", None) == "cpu":
-            metric.collect_dir = str(Path(runner.work_dir) / ".collected")
-        if hasattr(metric, "roots"):
-            metric.roots = _data_roots(dataset)
+def _classes_of(dataset: Any) -> list[str] | None:
+    """Return the names of a data set's classes, if it has some."""
+    found = (getattr(dataset, "metainfo", None) or {}).get("classes")
+    return list(found) if found else None
+
+
+def _check_width(outputs: int | None, classes: list[str] | None) -> None:
+    """Raise if labels have more classes than the head: no output would stand for the last ones."""
+    if outputs is not None and classes and len(classes) > outputs:
+        raise UserError(
+            f"model.decode_head.num_classes is {outputs}, and train_dataloader.dataset has "
+            f"{len(classes)} classes",
+            f"write num_classes={len(classes)} in every head",
+        )
+
+
+def _outputs(runner: Runner) -> int | None:
+    """Return the number of classes of a segmentor's last decode head; None for other networks."""
+    network = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    head = getattr(network, "decode_head", None)
+    last = head[-1] if isinstance(head, nn.ModuleList) else head
+    return getattr(last, "num_classes", None)
 
 
 def _data_roots(dataset: Any) -> list[str]:
@@ -222,7 +257,7 @@ def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> st
     for metric in metrics:
         if counted := getattr(metric, "image_confusions", None):
             domains.update(counted)
-            classes = tuple(metric.dataset_meta["classes"])
+            classes = metric.network_classes
     if not domains or not is_main_process():
         return None
     name = CONFUSION_FILES[kind]

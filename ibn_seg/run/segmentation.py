@@ -14,6 +14,7 @@ from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+from ibn_seg.run.trained_classes import trained_classes
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -245,6 +246,7 @@ def trained_runner(
         runner = build_runner(cfg)
         try:
             load_strictly(network_of(runner.model), weights, checkpoint)
+            recorder(runner).trained_classes = trained_classes(weights)[0]
             del weights
             yield runner
         finally:
