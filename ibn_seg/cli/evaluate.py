@@ -30,7 +30,7 @@ def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.argument("config", required=False)
 @click.argument("checkpoint", required=False)
 @click.option("--predictions", metavar="DIR",
-              help="Score PNGs of classes, DIR/DOMAIN/NAME.png, in place of a network.")  # fmt: skip
+              help="Score PNGs of class indices, DIR/DOMAIN/NAME.png.")  # fmt: skip
 @click.option("--targets", multiple=True, callback=_split, metavar="NAME[=ROOT],...",
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
@@ -42,7 +42,7 @@ def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
               help="Sizes, windows and classes of a published table.")  # fmt: skip
 @click.option("--classes", metavar="FILE",
-              help="The network's classes, a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
+              help="Its classes: a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
 @click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
               help="YAML: groups of these classes for targets that have others.")  # fmt: skip
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")

@@ -15,7 +15,8 @@ from ibn_seg.datasets.targets import GROUPS, TARGETS, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
-from ibn_seg.run.evaluation import evaluate, evaluate_predictions
+from ibn_seg.run.evaluation import evaluate
+from ibn_seg.run.score_predictions import evaluate_predictions
 from tests.tiny import run
 
 
