@@ -3,8 +3,8 @@
     python tools/write_results_page.py              # docs/results.md and README.md
     python tools/write_results_page.py --check      # writes nothing; exit code 2 if one is old
 
-A page holds `<!-- table: NAME -->` and `<!-- end -->`. What stands between them is replaced.
-The names are those of `TABLES`.
+A page holds `<!-- table: NAME -->` and `<!-- end -->`, see `ibn_seg.report.marked_tables`. The
+names are those of `TABLES`.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from typing import TypeVar
 from ibn_seg.analyses.divergence.numbers import MEDIAN, divergence_tables
 from ibn_seg.analyses.robustness.numbers import retention_tables
 from ibn_seg.analyses.transfer.numbers import TransferRow, transfer_tables
-from ibn_seg.errors import UserError, unknown
-from ibn_seg.io import write_text
+from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row, compare
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE, METHODS
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import interval_text, significant
+from ibn_seg.report.marked_tables import Lines, markdown, rewrite
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, signed, stat_text
 from ibn_seg.statistics import GapClosed, PairedDifference
@@ -33,10 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
 PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 
-Lines = list[list[str]]
 Table = TypeVar("Table")
-_BEGIN = re.compile(r"^<!-- table: (.*?) -->$")
-_END = "<!-- end -->"
 
 
 class Kept:
@@ -181,38 +178,15 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
 }
 
 
-def filled(text: str, kept: Kept, where: str) -> str:
-    """Return a page with its tables written anew.
+def tables_of(kept: Kept) -> dict[str, Callable[[], list[str]]]:
+    """Return a function that makes the Markdown of a table, by name."""
+    return {name: functools.partial(_markdown, table, kept) for name, table in TABLES.items()}
 
-    Args:
-        text: The page.
-        kept: The results.
-        where: What messages call the page.
 
-    Raises:
-        UserError: A table is not known, or a mark has no partner.
-    """
-    out, open_at = [], 0
-    for at, line in enumerate(text.split("\n"), 1):
-        begin = _BEGIN.match(line)
-        if begin and open_at:
-            break
-        if begin:
-            name = begin[1]
-            if name not in TABLES:
-                raise unknown(f"table of {where}, line {at}:", name, TABLES)
-            out += [line, *_markdown(TABLES[name](kept))]
-            open_at = at
-        elif line == _END and not open_at:
-            raise UserError(f"{where}, line {at}: {_END} without a table", "take it out")
-        elif line == _END or not open_at:
-            out.append(line)
-            open_at = 0
-    if open_at:
-        raise UserError(
-            f"{where}, line {open_at}: the table has no end", f"write {_END} on a line behind it"
-        )
-    return "\n".join(out)
+def _markdown(table: Callable[[Kept], Lines], kept: Kept) -> list[str]:
+    """Return a table in Markdown: names to the left, numbers to the right."""
+    lines = table(kept)
+    return markdown(lines, range(1, len(lines[0])))
 
 
 def _one(tables: Iterable[Table], what: str, folder: str) -> Table:
@@ -225,13 +199,6 @@ def _one(tables: Iterable[Table], what: str, folder: str) -> Table:
     if len(found) != 1:
         raise UserError(f"{folder}: {len(found)} tables of {what}", "the page has room for one")
     return found[0]
-
-
-def _markdown(lines: Lines) -> list[str]:
-    """Return the lines of a table: names to the left, numbers to the right."""
-    header, *body = ["| " + " | ".join(line) + " |" for line in lines]
-    rule = "|---|" + "---:|" * (len(lines[0]) - 1)
-    return [line.replace("|  |", "| |").replace("|  |", "| |") for line in (header, rule, *body)]
 
 
 def _whole(found: Comparison, wanted: Callable[[Group, Row], bool]) -> Lines:
@@ -303,22 +270,8 @@ def main() -> int:
     parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the kept results")
     parser.add_argument("--check", action="store_true", help="write nothing")
     given = parser.parse_args()
-    kept, old = Kept(given.kept), 0
-    try:
-        for page in given.pages or [page for page in PAGES if page.is_file()]:
-            if not page.is_file():
-                raise UserError(f"{page}: no such file")
-            text = page.read_text(encoding="utf-8")
-            new = filled(text, kept, str(page))
-            if new != text:
-                old += 1
-                print(f"{page}: {'old tables' if given.check else 'written'}")
-                if not given.check:
-                    write_text(page, new)
-    except UserError as error:
-        print(f"error: {error.line}", file=sys.stderr)
-        return error.exit_code
-    return 2 if given.check and old else 0
+    pages = given.pages or [page for page in PAGES if page.is_file()]
+    return rewrite(pages, tables_of(Kept(given.kept)), check=given.check)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
 from ibn_seg.config import SCHEME, config_folder, load_config
-from ibn_seg.datasets.targets import TARGETS, check_source
+from ibn_seg.datasets.targets import check_source, is_known
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
@@ -137,7 +137,7 @@ def _check_source(plan: Plan, config: "Config", key: str) -> None:
         key: The key of the plan whose config names the source.
     """
     datasets = _val_datasets(plan, config)
-    named = [_domain(item) for item in datasets if item.get("target") or _domain(item) in TARGETS]
+    named = [_domain(item) for item in datasets if item.get("target") or is_known(_domain(item))]
     with _blamed_on(plan, key):
         check_source(config.experiment.source, named, "experiment.source")
 

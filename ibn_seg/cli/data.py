@@ -3,9 +3,10 @@
 import click
 
 from ibn_seg.command_options import command_line
+from ibn_seg.datasets.all_datasets import DATA_SETS
 
-_NAMES = """NAME is gta5, cityscapes, foggy_cityscapes, synthia, urbansyn, bdd100k, mapillary, acdc,
-    dark_zurich, idd, wilddash2 or train_ids."""
+*_FIRST, _LAST = DATA_SETS
+_NAMES = f"NAME is {', '.join(_FIRST)} or {_LAST}."
 
 
 def _named(function: object) -> object:

@@ -118,7 +118,7 @@ def _picture_lines(result: "Check") -> Iterator[Row]:
     for kind, forms in result.forms.items():
         for form, count in forms.most_common():
             yield f"{kind}s", f"{count:,}", form
-    size = result.entry.size
+    size = result.card.size
     official = f"; officially {size[0]}x{size[1]}" if size else ""
     sizes = [(f"{w}x{h}", count) for (w, h), count in result.sizes.most_common()]
     yield "image sizes", f"{len(sizes):,}", _sizes_text(sizes) + official

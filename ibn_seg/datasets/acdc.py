@@ -7,6 +7,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import TRAIN_IDS
 from ibn_seg.errors import unknown
 
@@ -65,6 +66,27 @@ class RawACDCDataset(_AnonymisedScenes):
     TARGET = "acdc"
     ROOT_VARIABLE = "IBN_SEG_ACDC"
     SPLITS = ("val", "train")
+    CARD = DataCard(
+        title="ACDC",
+        labels="trainIds",
+        quirks="four conditions, each a domain",
+        classes="19",
+        layouts="`rgb_anon`, `gt`",
+        protocols="`rein`",
+        parts=tuple(
+            Part({"condition": condition, "split": split}, count, sure=False)
+            for condition in CONDITIONS
+            for split, count in (("train", 400), ("val", 106 if condition == "night" else 100))
+        ),
+        targets={f"acdc-{condition}": {"condition": condition} for condition in CONDITIONS},
+        size=(1920, 1080),
+        # Published code reads archives of these names.
+        archives=("rgb_anon_trainvaltest.zip", "gt_trainval.zip"),
+        anchors=("rgb_anon", "gt"),
+        source="https://acdc.vision.ee.ethz.ch",
+        licence="register there and accept the licence",
+        citation="Sakaridis et al., ACDC, ICCV 2021",
+    )
 
     def __init__(
         self,
@@ -103,4 +125,20 @@ class RawDarkZurichDataset(_AnonymisedScenes):
 
     TARGET = "dark_zurich"
     ROOT_VARIABLE = "IBN_SEG_DARK_ZURICH"
+    CARD = DataCard(
+        title="Dark Zurich",
+        labels="trainIds",
+        quirks="labels of val only",
+        classes="19",
+        layouts="`rgb_anon`, `gt`",
+        parts=(Part({}, 50, sure=False),),
+        targets={"dark_zurich": {}},
+        size=(1920, 1080),
+        # Published code reads an archive of this name.
+        archives=("Dark_Zurich_val_anon.zip",),
+        anchors=("rgb_anon", "gt"),
+        source="https://www.trace.ethz.ch/publications/2019/GCMA_UIoU/",
+        licence="the page states the terms",
+        citation="Sakaridis et al., Guided Curriculum Model Adaptation, ICCV 2019",
+    )
     folder = "val"

@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.cache import FrameCache
+from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.formats import check_image_file, explained_decoding
 from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
 from ibn_seg.datasets.listing import find_spellings, is_folder
@@ -28,7 +29,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`)
     and its splits (`SPLITS`, the default first). `UNUSABLE` has the keys of files known to be
     unusable. `list_images` and `list_labels` return images and labels by a common key; `table` must
-    be set by then. Every image must have a label and every label an image.
+    be set by then. Every image must have a label and every label an image. A class in the table
+    `all_datasets` also has a `CARD` with what is known of the data set.
 
     Each sample's info has `target`, by which the metric tells domains apart. It also has
     `label_table`, with which `LoadUrbanLabels` maps a file's values to trainIds. `label_map` is the
@@ -68,6 +70,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     ROOT_VARIABLE = ""
     SPLITS: Collection[str] = ()
     UNUSABLE: frozenset[str] = frozenset()
+    CARD: ClassVar[DataCard]
     table: LabelTable
 
     def __init__(

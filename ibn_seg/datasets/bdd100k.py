@@ -5,6 +5,7 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import TRAIN_IDS
 from ibn_seg.datasets.listing import is_folder
 from ibn_seg.errors import UserError
@@ -38,6 +39,23 @@ class RawBDD100KDataset(UrbanSceneDataset):
     TARGET = "bdd100k"
     ROOT_VARIABLE = "IBN_SEG_BDD100K"
     SPLITS = ("train", "val")
+    CARD = DataCard(
+        title="BDD100K, 10K images",
+        labels="trainIds",
+        quirks="files without partner in older downloads",
+        classes="19",
+        layouts="current and older release",
+        protocols="`rein`",
+        parts=(Part({"split": "train"}, 7000), Part({"split": "val"}, 1000)),
+        targets={"bdd100k": {"split": "val"}},
+        size=(1280, 720),
+        # The archives' names are only commonly stated.
+        archives=("bdd100k_images_10k.zip", "bdd100k_sem_seg_labels_trainval.zip"),
+        anchors=("images/10k", "labels/sem_seg", "seg"),
+        source="https://bdd-data.berkeley.edu (`10K Images` and `Segmentation`, not `100K`)",
+        licence="register there and accept the licence",
+        citation="Yu et al., BDD100K, CVPR 2020",
+    )
     UNUSABLE = frozenset((
         "3d581db5-2564fb7e", "52e3fd10-c205dec2", "781756b0-61e0a182", "78ac84ba-07bd30c2",
         "80a9e37d-e4548ac1", "9342e334-33d167eb",  # images without labels, train and val

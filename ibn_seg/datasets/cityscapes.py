@@ -5,6 +5,7 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, list_files
+from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
 from ibn_seg.errors import UserError
 
@@ -34,6 +35,23 @@ class RawCityscapesDataset(UrbanSceneDataset):
     TARGET = "cityscapes"
     ROOT_VARIABLE = "IBN_SEG_CITYSCAPES"
     SPLITS = ("train", "val")
+    CARD = DataCard(
+        title="Cityscapes",
+        labels="raw ids, trainIds if made",
+        quirks="never a mixture of both",
+        classes="19",
+        layouts="raw ids; trainIds beside them",
+        protocols="`rein`",
+        parts=(Part({"split": "train"}, 2975), Part({"split": "val"}, 500)),
+        targets={"cityscapes": {"split": "val"}},
+        size=(2048, 1024),
+        # Published code reads archives of these names.
+        archives=("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"),
+        anchors=("leftImg8bit", "gtFine"),
+        source="https://www.cityscapes-dataset.com",
+        licence="register there and accept the licence (research, teaching and personal use)",
+        citation="Cordts et al., The Cityscapes Dataset, CVPR 2016",
+    )
 
     @property
     def image_folder(self) -> Path:

@@ -7,11 +7,13 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import files_by_key
+from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.errors import unknown
 
 # Attenuation coefficients in 1/m, as the file names write them.
 BETAS = ("0.005", "0.01", "0.02")
+_CLEAR = RawCityscapesDataset.CARD
 
 
 @DATASETS.register_module()
@@ -34,6 +36,26 @@ class RawFoggyCityscapesDataset(RawCityscapesDataset):
     TARGET = "foggy_cityscapes"
     ROOT_VARIABLE = "IBN_SEG_FOGGY_CITYSCAPES"
     SPLITS = ("val", "train")
+    CARD = DataCard(
+        title="Foggy Cityscapes",
+        labels="Cityscapes'",
+        quirks="three densities, each a domain",
+        classes="19",
+        layouts="`leftImg8bit_foggy`, `gtFine`",
+        parts=tuple(
+            Part({"beta": beta, "split": split}, count, sure=False)
+            for beta in BETAS
+            for split, count in (("train", 2975), ("val", 500))
+        ),
+        targets={f"foggy_cityscapes-{beta}": {"beta": beta} for beta in BETAS},
+        size=_CLEAR.size,
+        # The name of the archive of images is only commonly stated.
+        archives=("leftImg8bit_trainvaltest_foggy.zip", "gtFine_trainvaltest.zip"),
+        anchors=("leftImg8bit_foggy", "gtFine"),
+        source=_CLEAR.source,
+        licence=_CLEAR.licence,
+        citation="Sakaridis et al., Semantic Foggy Scene Understanding, IJCV 2018",
+    )
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import GTA5_RAW_IDS
 from ibn_seg.datasets.splits import is_held_out, read_split
 from ibn_seg.errors import UserError
@@ -64,6 +65,29 @@ class GTA5Dataset(UrbanSceneDataset):
     TARGET = "gta5"
     ROOT_VARIABLE = "IBN_SEG_GTA5"
     SPLITS = tuple(_SPLITS)
+    CARD = DataCard(
+        title="GTA5",
+        labels="palette PNGs of raw ids",
+        quirks="single-colour frames, sizes that differ, three kinds of splits",
+        classes="19",
+        layouts="`images`, `labels`; RobustNet's folders below",
+        protocols="`ibn_paper`",
+        parts=(
+            Part({"split": "all"}, 24966),
+            Part({"split": "official_train"}, 12403, default=False),
+            Part({"split": "official_val"}, 6382, default=False),
+            Part({"split": "official_test"}, 6181, default=False),
+        ),
+        targets={"gta5": {"split": "val"}},
+        # Most frames are 1914x1052 and some differ, so no size is expected. Published code reads
+        # archives of these names.
+        archives=tuple(f"{i:02}_{kind}.zip" for kind in ("images", "labels") for i in range(1, 11)),
+        anchors=("images", "labels"),
+        source="https://download.visinf.tu-darmstadt.de/data/from_games/",
+        licence="for research and education; the page states the terms",
+        citation="Richter et al., Playing for Data, ECCV 2016",
+        listed_ids=34,
+    )
     UNUSABLE = frozenset(f"{frame:05}" for frame in DEFECTIVE_FRAMES)
     table = GTA5_RAW_IDS
 

@@ -7,10 +7,23 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.raw_id_tables import IDD_TRAIN_IDS, IDD_WITHOUT_FALLBACK
+from ibn_seg.datasets.card import DataCard, Part
+from ibn_seg.datasets.labels import IGNORE_INDEX, NUM_CLASSES, label_table
 from ibn_seg.errors import unknown
 
 _IMAGE, _LABEL = "_leftimg8bit", "_gtfine_labelcstrainids"
+
+# IDD (Varma et al., WACV 2019): trainIds as its toolkit makes them (`createLabels.py --id-type
+# csTrainId`). IDD has no terrain; the toolkit gives its trainId to "non-drivable fallback". Some
+# papers ignore that class instead.
+IDD_TRAIN_IDS = label_table(
+    "IDD csTrainId", "0..18 and 255", {**{i: i for i in range(NUM_CLASSES)}, 255: IGNORE_INDEX}
+)
+IDD_WITHOUT_FALLBACK = label_table(
+    "IDD csTrainId",
+    "0..18 and 255",
+    {**{i: i for i in range(NUM_CLASSES)}, 9: IGNORE_INDEX, 255: IGNORE_INDEX},
+)
 
 
 @DATASETS.register_module()
@@ -35,6 +48,21 @@ class IDDDataset(UrbanSceneDataset):
     TARGET = "idd"
     ROOT_VARIABLE = "IBN_SEG_IDD"
     SPLITS = ("val", "train")
+    CARD = DataCard(
+        title="IDD",
+        labels="none: made by its toolkit (`csTrainId`)",
+        quirks="no terrain (`fallback`), names in either case, JPEGs",
+        classes="19, 18 with `fallback='ignore'`",
+        layouts="after its toolkit",
+        parts=(Part({"split": "train"}, 6993, sure=False), Part({"split": "val"}, 981)),
+        targets={"idd": {"split": "val"}},
+        # The archive's name is only commonly stated.
+        archives=("idd-segmentation.tar.gz",),
+        anchors=("leftImg8bit", "gtFine"),
+        source="https://idd.insaan.iiit.ac.in (IDD Segmentation, part I)",
+        licence="register there and accept the licence; then make the label PNGs with its toolkit",
+        citation="Varma et al., IDD, WACV 2019",
+    )
 
     def __init__(
         self,

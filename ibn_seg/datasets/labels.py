@@ -8,7 +8,7 @@ of palette PNGs.
 trained on and scored by, 0..18, with 255 for ignored pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +125,23 @@ def label_table(
     train_ids.setflags(write=False)
     known.setflags(write=False)
     return LabelTable(kind, allowed, train_ids, known, encoding)
+
+
+def grouped_table(
+    kind: str, classes: Mapping[int, Iterable[int]], count: int, encoding: str = "index"
+) -> LabelTable:
+    """Build the lookup table of label files that hold more kinds of things than there are classes.
+
+    Args:
+        kind: The kind of values, for messages.
+        classes: The values of each trainId. Other values are ignored.
+        count: The files hold 0..count-1; further values are an error in the file.
+        encoding: How the file holds the values; a key of `formats.READERS`.
+    """
+    train_ids = dict.fromkeys(range(count), IGNORE_INDEX)
+    for train_id, ids in classes.items():
+        train_ids |= dict.fromkeys(ids, train_id)
+    return label_table(kind, f"0..{count - 1}", train_ids, encoding=encoding)
 
 
 _RAW_TO_TRAIN = {label.raw_id: label.train_id for label in LABELS}

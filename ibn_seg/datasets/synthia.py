@@ -6,8 +6,21 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.raw_id_tables import SYNTHIA_IDS
+from ibn_seg.datasets.card import DataCard, Part
+from ibn_seg.datasets.labels import grouped_table
 from ibn_seg.datasets.splits import read_split
+
+# SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), as in the code of RobustNet and of DAFormer,
+# which agree. Terrain (16), truck (18) and train (20) do not occur. Lane marking (22) is ignored.
+SYNTHIA_IDS = grouped_table(
+    "SYNTHIA id",
+    {
+        0: [3], 1: [4], 2: [2], 3: [21], 4: [5], 5: [7], 6: [15], 7: [9], 8: [6], 9: [16], 10: [1],
+        11: [10], 12: [17], 13: [8], 14: [18], 15: [19], 16: [20], 17: [12], 18: [11],
+    },
+    23,
+    encoding="first channel of 16 bits",
+)  # fmt: skip
 
 
 @DATASETS.register_module()
@@ -31,6 +44,27 @@ class SynthiaDataset(UrbanSceneDataset):
     TARGET = "synthia"
     ROOT_VARIABLE = "IBN_SEG_SYNTHIA"
     SPLITS = ("all", "robustnet_train", "robustnet_val")
+    CARD = DataCard(
+        title="SYNTHIA-RAND-CITYSCAPES",
+        labels="16-bit PNGs, the class is the first channel",
+        quirks="3 classes missing, lane marking ignored",
+        classes="16",
+        layouts="`RGB`, `GT/LABELS`",
+        protocols="`synthia16`, `synthia13` (any target)",
+        parts=(
+            Part({"split": "all"}, 9400),
+            Part({"split": "robustnet_train"}, 6580, default=False),
+            Part({"split": "robustnet_val"}, 2820, default=False),
+        ),
+        targets={"synthia": {"split": "robustnet_val"}},
+        size=(1280, 760),
+        # The archive's name is only commonly stated.
+        archives=("SYNTHIA_RAND_CITYSCAPES.rar (unpack it, then pack RGB and GT as zip or tar)",),
+        anchors=("RGB", "GT"),
+        source="https://synthia-dataset.net",
+        licence="for non-commercial research; the page states the terms",
+        citation="Ros et al., The SYNTHIA Dataset, CVPR 2016",
+    )
     table = SYNTHIA_IDS
 
     @property

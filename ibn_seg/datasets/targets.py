@@ -1,6 +1,7 @@
 """The domains for evaluation, by name, each with its settings as in a config.
 
-The same sets as in `configs/_base_/datasets/targets/`, for evaluations that have no such config.
+A data set's card says its domains. The sets here are those of `configs/_base_/datasets/targets/`,
+for evaluations that have no such config.
 """
 
 import os
@@ -8,35 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ibn_seg.datasets.all_datasets import DATA_SETS, dataset_class
 from ibn_seg.errors import UserError, nearest, unknown
 from ibn_seg.provenance import source_domains
 
-# Name of the domain: folder below `data` (which also names the variable of the root), class, and
-# the class's arguments.
-TARGETS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
-    "cityscapes": ("cityscapes", "RawCityscapesDataset", {"split": "val"}),
-    "gta5": ("gta5", "GTA5Dataset", {"split": "val"}),
-    "synthia": ("synthia", "SynthiaDataset", {"split": "robustnet_val"}),
-    "urbansyn": ("urbansyn", "UrbanSynDataset", {"split": "val"}),
-    "bdd100k": ("bdd100k", "RawBDD100KDataset", {"split": "val"}),
-    "idd": ("idd", "IDDDataset", {"split": "val"}),
-    "wilddash2": ("wilddash2", "WildDash2Dataset", {}),
-    "dark_zurich": ("dark_zurich", "RawDarkZurichDataset", {}),
-    **{
-        f"mapillary-{mapping}": ("mapillary", "MapillaryVistasDataset", {"mapping": mapping})
-        for mapping in ("robustnet", "rein", "v2.0")
-    },
-    **{
-        f"acdc-{condition}": ("acdc", "RawACDCDataset", {"condition": condition})
-        for condition in ("fog", "night", "rain", "snow")
-    },
-    **{
-        f"foggy_cityscapes-{b}": ("foggy_cityscapes", "RawFoggyCityscapesDataset", {"beta": b})
-        for b in ("0.005", "0.01", "0.02")
-    },
-}
-_ACDC = tuple(name for name in TARGETS if name.startswith("acdc-"))
-_FOGGY = tuple(name for name in TARGETS if name.startswith("foggy_cityscapes-"))
+_ACDC = tuple(f"acdc-{condition}" for condition in ("fog", "night", "rain", "snow"))
+_FOGGY = tuple(f"foggy_cityscapes-{beta}" for beta in ("0.005", "0.01", "0.02"))
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "acdc": _ACDC,
     "foggy_cityscapes": _FOGGY,
@@ -46,19 +24,30 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "world": ("idd", "wilddash2", "mapillary-v2.0"),
 }
 
-# Names that are always valid: a domain used for training need not be evaluated.
-_KNOWN = frozenset((*TARGETS, *GROUPS, *(folder for folder, _, _ in TARGETS.values())))
 # 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' does not pass for 'cityscapes'.
 _ALIKE = 0.75
 _LAST_PART = re.compile(r"(.*[-_.])?(.*)", re.DOTALL)
+
+
+def list_targets() -> list[str]:
+    """Return the names of all domains; this loads mmseg."""
+    return [target for name in DATA_SETS for target in dataset_class(name).CARD.targets]
+
+
+def is_known(name: str) -> bool:
+    """Tell whether a name is that of a data set in the table, or of one of its domains.
+
+    This loads mmseg only for a name such as 'acdc-fog', which a card has to confirm.
+    """
+    return name in DATA_SETS or _is_target(name)
 
 
 def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
     """Return the configs of the data sets of domains, each with its name as `target`.
 
     Args:
-        targets: Names of `TARGETS` or of `GROUPS`; NAME=ROOT gives the folder of a download.
-            Default root: the variable IBN_SEG_NAME, else `data/NAME`.
+        targets: Names of domains (`list_targets`) or of `GROUPS`; NAME=ROOT gives the folder of a
+            download. Default root: the class's `ROOT_VARIABLE`, else `data/NAME`.
 
     Raises:
         UserError: There is no name, or one is unknown or given twice.
@@ -66,8 +55,8 @@ def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
     configs: dict[str, dict[str, Any]] = {}
     for item in targets:
         name, equals, root = item.partition("=")
-        if name not in TARGETS and name not in GROUPS:
-            raise unknown("target", name, [*TARGETS, *GROUPS])
+        if name not in GROUPS and not _is_target(name):
+            raise unknown("target", name, [*list_targets(), *GROUPS])
         if equals and not root:
             raise UserError(f"target {item!r} has no root", "write NAME=ROOT, or NAME alone")
         for domain in GROUPS.get(name, (name,)):
@@ -75,14 +64,26 @@ def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
                 raise UserError(f"target {domain!r} is named twice", "name it once")
             configs[domain] = _config(domain, root)
     if not configs:
-        raise UserError("no target", f"name some of: {', '.join([*TARGETS, *GROUPS])}")
+        raise UserError("no target", f"name some of: {', '.join([*list_targets(), *GROUPS])}")
     return list(configs.values())
 
 
+def _family(domain: str) -> str:
+    """Return the name of the data set that a domain's name begins with."""
+    return domain.partition("-")[0]
+
+
+def _is_target(domain: str) -> bool:
+    family = _family(domain)
+    return family in DATA_SETS and domain in dataset_class(family).CARD.targets
+
+
 def _config(domain: str, root: str) -> dict[str, Any]:
-    folder, cls, arguments = TARGETS[domain]
-    default = os.environ.get(f"IBN_SEG_{folder.upper()}") or f"data/{folder}"
-    return {"type": cls, "data_root": root or default, "target": domain, **arguments}
+    folder = _family(domain)
+    kind = dataset_class(folder)
+    default = os.environ.get(kind.ROOT_VARIABLE) or f"data/{folder}"
+    arguments = kind.CARD.targets[domain]
+    return {"type": kind.__name__, "data_root": root or default, "target": domain, **arguments}
 
 
 def check_source(
@@ -90,7 +91,8 @@ def check_source(
 ) -> None:
     """Check that a source outside the evaluated domains is no misspelling of one of them.
 
-    Such a domain would count as a target. A name unlike all of them may be right.
+    Such a domain would count as a target. A name unlike all of them may be right. So is every name
+    of the table: a domain used for training need not be evaluated.
 
     Args:
         source: The training data of a network: a domain, or several joined by '+'.
@@ -103,8 +105,10 @@ def check_source(
     """
     evaluated = list(evaluated)
     for name in source_domains(source):
-        right = name in evaluated or name in _KNOWN or name in trained
-        if not right and _is_misspelt(name, evaluated):
+        if name in evaluated or name in trained or name in GROUPS or name in DATA_SETS:
+            continue
+        # In this order, because `is_known` may have to load mmseg.
+        if _is_misspelt(name, evaluated) and not is_known(name):
             raise unknown(f"domain in {key}", name, evaluated)
 
 
@@ -114,7 +118,7 @@ def _is_misspelt(name: str, domains: Iterable[str]) -> bool:
     If a user chose the names, 'city_a' is not a misspelling of 'city_b', nor 'city1' of 'city2'.
     """
     for domain in domains:
-        if domain not in TARGETS and re.sub(r"\d+", "", name) == re.sub(r"\d+", "", domain):
+        if re.sub(r"\d+", "", name) == re.sub(r"\d+", "", domain) and not is_known(domain):
             continue
         (family, member), (other, its) = (_LAST_PART.fullmatch(n).groups() for n in (name, domain))
         if nearest(*((member, [its]) if family == other else (name, [domain])), _ALIKE):

@@ -7,6 +7,7 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.labels import TRAIN_IDS
 
 
@@ -34,6 +35,13 @@ class TrainIdDataset(UrbanSceneDataset):
 
     TARGET = "train_ids"
     ROOT_VARIABLE = "data_root"
+    CARD = DataCard(
+        title="any with trainIds",
+        labels="0..18 and 255",
+        quirks="folders and suffixes by arguments",
+        classes="19",
+        layouts="any",
+    )
     table = TRAIN_IDS
 
     def __init__(

@@ -6,8 +6,15 @@ from pathlib import Path
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.raw_id_tables import URBANSYN_IDS
+from ibn_seg.datasets.card import DataCard, Part
+from ibn_seg.datasets.labels import NUM_CLASSES, label_table
 from ibn_seg.datasets.splits import is_held_out
+
+# UrbanSyn (Gomez et al., arXiv:2312.12176): trainIds, and 19 for unlabelled, as in a public loader.
+# The data card's table was not seen, so larger values are ignored too.
+URBANSYN_IDS = label_table(
+    "UrbanSyn id", "0..255", {i: i for i in range(NUM_CLASSES)}, others_ignored=True
+)
 
 
 @DATASETS.register_module()
@@ -28,6 +35,24 @@ class UrbanSynDataset(UrbanSceneDataset):
     TARGET = "urbansyn"
     ROOT_VARIABLE = "IBN_SEG_URBANSYN"
     SPLITS = ("all", "train", "val")
+    CARD = DataCard(
+        title="UrbanSyn",
+        labels="trainIds, 19 is unlabelled",
+        quirks="`rgb_NNNN` pairs with `ss_NNNN`; no official split",
+        classes="19",
+        layouts="`rgb`, `ss`",
+        parts=(Part({}, 7539, sure=False),),
+        targets={"urbansyn": {"split": "val"}},
+        size=(2048, 1024),
+        # Published code reads archives of these names.
+        archives=("rgb.zip", "ss.zip"),
+        anchors=("rgb", "ss"),
+        flat=(("rgb_*.png", "rgb"), ("ss_[0-9]*.png", "ss")),
+        source="https://datasets.cvc.uab.es/urbansyn/ or the UrbanSyn page of Hugging Face",
+        licence="CC BY-SA 4.0",
+        citation="Gomez et al., All for One, and One for All: UrbanSyn, arXiv:2312.12176",
+        listed_ids=19,
+    )
     table = URBANSYN_IDS
 
     def select(self, keys: Sequence[str]) -> Sequence[str]:

@@ -6,11 +6,40 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
-from ibn_seg.datasets.raw_id_tables import WILDDASH_IDS, WILDDASH_SEGMENTS
+from ibn_seg.datasets.card import DataCard, Part
+from ibn_seg.datasets.labels import grouped_table
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json
 
 _ANNOTATIONS = "panoptic.json"
+
+# WildDash 2 (Zendel et al., CVPR 2022), ids 0..80, through the Cityscapes names of the authors'
+# unified label policy (wilddash_scripts, wd2_unified_label_policy.json). Cityscapes' own table
+# would ignore vans, pickups, motorcyclists and road markings.
+_WILDDASH = {
+    0: [7, 38, 41, 43, 61, 64, 70, 74, 75, 76, 79],  # road, its markings, manholes, crosswalks, ...
+    1: [8, 52, 65, 77, 80],  # sidewalk, curb, bike lane and manhole on it, curb cut
+    2: [11],
+    3: [12, 56],  # wall, other barrier
+    4: [13],
+    5: [17, 45, 46],  # pole, traffic sign frame, utility pole
+    6: [19],
+    7: [20],
+    8: [21],
+    9: [22, 78],  # terrain, curb terrain
+    10: [23],
+    11: [24],
+    12: [25, 47, 48, 49],  # rider, motorcyclist, bicyclist, other rider
+    13: [26, 35],  # car, van
+    14: [27, 34],  # truck, pickup
+    15: [28],
+    16: [31],
+    17: [32, 58],  # motorcycle, autorickshaw
+    18: [33],
+}
+WILDDASH_IDS = grouped_table("WildDash id", _WILDDASH, 81)
+# The current package holds segment numbers, which `panoptic.json` maps to the same ids.
+WILDDASH_SEGMENTS = grouped_table("WildDash id", _WILDDASH, 81, encoding="panoptic")
 
 
 @DATASETS.register_module()
@@ -30,6 +59,23 @@ class WildDash2Dataset(UrbanSceneDataset):
 
     TARGET = "wilddash2"
     ROOT_VARIABLE = "IBN_SEG_WILDDASH2"
+    CARD = DataCard(
+        title="WildDash 2",
+        labels="panoptic PNGs, or ids",
+        quirks="segment numbers through `panoptic.json`; ids above 33",
+        classes="19",
+        layouts="panoptic; ids",
+        parts=(Part({}, 4256, sure=False),),
+        targets={"wilddash2": {}},
+        size=(1920, 1080),
+        # Published code reads an archive of this name.
+        archives=("wd_public_02.zip",),
+        anchors=("images", "labels", "panoptic"),
+        keep=("panoptic.json",),
+        source="https://wilddash.cc",
+        licence="register there and accept the licence",
+        citation="Zendel et al., Unifying Panoptic Segmentation for Autonomous Driving, CVPR 2022",
+    )
 
     @property
     def image_folder(self) -> Path:

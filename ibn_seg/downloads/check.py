@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ibn_seg.datasets.catalog import Entry, entry_of
+from ibn_seg.datasets.all_datasets import dataset_class
+from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.orientation import Turned
 from ibn_seg.downloads.files import Batch, Job, look_at
 from ibn_seg.downloads.findings import KINDS, Finding
@@ -26,7 +27,7 @@ class Check:
     """The result of a check.
 
     Attributes:
-        entry: The data set.
+        card: What is known of the data set.
         root: Its root.
         listings: Its parts.
         findings: The defects, in the order of discovery.
@@ -42,7 +43,7 @@ class Check:
             workers.
     """
 
-    entry: Entry
+    card: DataCard
     root: Path
     listings: list[Listing]
     findings: list[Finding] = field(default_factory=list)
@@ -124,7 +125,7 @@ def check(
     hash.
 
     Args:
-        name: A key of `catalog.CATALOG`.
+        name: A name of `all_datasets.DATA_SETS`.
         root: The data set's root.
         options: Arguments of its class, such as split='val'; default: all parts.
         labels_only: Decode only the labels, and read only the headers of images. Truncated and
@@ -138,11 +139,11 @@ def check(
         UserError: There is no such data set, root, option or exclude list.
         EnvError: A worker died.
     """
-    entry = entry_of(name)
+    kind = dataset_class(name)
     start = time.perf_counter()
     root = Path(root).expanduser()
-    listings = list_parts(entry, root, options, exclude)
-    result = Check(entry, root, listings, labels_only=labels_only)
+    listings = list_parts(kind, root, options, exclude)
+    result = Check(kind.CARD, root, listings, labels_only=labels_only)
     result.workers = default_workers() if workers is None else workers
     files = _gather(result)
     listed = time.perf_counter()
@@ -188,7 +189,7 @@ def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
         table=listing.dataset.table,
         group=number,
         segments=segments,
-        highest=result.entry.listed_ids,
+        highest=result.card.listed_ids,
     )
     if image is not None:
         files.pairs.append((first, second))

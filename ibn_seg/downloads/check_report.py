@@ -36,7 +36,7 @@ def check_report(name: str, result: Check) -> dict[str, Any]:
         ],
         "forms": {kind: dict(forms.most_common()) for kind, forms in result.forms.items()},
         "sizes": {f"{w}x{h}": count for (w, h), count in result.sizes.most_common()},
-        "official_size": "x".join(map(str, result.entry.size)) if result.entry.size else None,
+        "official_size": "x".join(map(str, result.card.size)) if result.card.size else None,
         "classes": class_rows(result.pixels.values(), result.present.values()),
         "workers": result.workers,
         "seconds": result.seconds,

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibn_seg.datasets.catalog import Entry, Part
+from ibn_seg.datasets.card import Part
 from ibn_seg.downloads.findings import Finding
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.run.setup import load_mmseg
 
 if TYPE_CHECKING:
     from ibn_seg.datasets.base import UrbanSceneDataset
@@ -57,7 +56,7 @@ class Listing:
 
 
 def list_parts(
-    entry: Entry,
+    kind: "type[UrbanSceneDataset]",
     root: str | os.PathLike,
     options: Mapping[str, Any] | None = None,
     exclude: str | os.PathLike | None = None,
@@ -65,17 +64,15 @@ def list_parts(
     """List the files of a data set.
 
     Args:
-        entry: The data set.
+        kind: The class of the data set.
         root: Its root.
-        options: Arguments of its class, to choose among its parts.
+        options: Arguments of the class, to choose among its parts.
         exclude: The exclude list; default the one in the root.
 
     Raises:
         UserError: The root does not exist, none of the parts is there, or an option is wrong.
     """
     root = Path(root).expanduser()
-    load_mmseg()
-    kind = entry.load()
     from ibn_seg.datasets.base import read_exclude_list
 
     if not root.is_dir():
@@ -83,7 +80,7 @@ def list_parts(
             f"data root {str(root)!r} does not exist", "give the folder of the download"
         )
     read_exclude_list(root, exclude)  # a named list has to exist
-    parts = choose_parts(entry, kind, options or {})
+    parts = choose_parts(kind, options or {})
     datasets = [
         kind(root, lazy_init=True, exclude=exclude, **dict(part.arguments)) for part in parts
     ]
@@ -98,7 +95,7 @@ def list_parts(
     return listings
 
 
-def choose_parts(entry: Entry, kind: type, options: Mapping[str, Any]) -> list[Part]:
+def choose_parts(kind: "type[UrbanSceneDataset]", options: Mapping[str, Any]) -> list[Part]:
     """Return the parts of a data set that options select; without options, the default ones.
 
     Raises:
@@ -109,12 +106,12 @@ def choose_parts(entry: Entry, kind: type, options: Mapping[str, Any]) -> list[P
         if key not in allowed:
             raise unknown(f"option of {kind.__name__}", key, allowed)
     chosen: dict[tuple, Part] = {}
-    for part in entry.parts:
+    for part in kind.CARD.parts:
         if not part.default:
             continue
         arguments = {**part.arguments, **options}
         wanted = _comparable(arguments)
-        official = [other for other in entry.parts if _comparable(other.arguments) == wanted]
+        official = [other for other in kind.CARD.parts if _comparable(other.arguments) == wanted]
         chosen.setdefault(wanted, official[0] if official else Part(arguments))
     return list(chosen.values())
 

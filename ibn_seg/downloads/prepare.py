@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ibn_seg.datasets.catalog import Entry, entry_of
+from ibn_seg.datasets.all_datasets import dataset_class
+from ibn_seg.datasets.card import DataCard
 from ibn_seg.downloads.archives import (
     Member,
     copy,
@@ -53,7 +54,7 @@ class Prepared:
     """The result of preparing a data set.
 
     Attributes:
-        entry: The data set.
+        card: What is known of the data set.
         root: Its root.
         written: Number of unpacked files.
         kept: Number of files that existed already.
@@ -62,7 +63,7 @@ class Prepared:
         missing: One line for each thing that is still missing.
     """
 
-    entry: Entry
+    card: DataCard
     root: Path
     written: int = 0
     kept: int = 0
@@ -85,7 +86,7 @@ def prepare(
     have the same size and CRC as in a zip, or the same content as in a tar. Nothing is downloaded.
 
     Args:
-        name: A key of `catalog.CATALOG`.
+        name: A name of `all_datasets.DATA_SETS`.
         archives: Paths of zip or tar files.
         out: The data root; it is created.
         progress: Called with (what, bytes done, bytes in all).
@@ -95,15 +96,15 @@ def prepare(
             malicious or of another data set.
         EnvError: The disk is too small or cannot be written.
     """
-    entry = entry_of(name)
-    if not entry.anchors:
+    card = dataset_class(name).CARD
+    if not card.anchors:
         raise UserError(f"{name} has no archives", "put the files where you want them")
     if not archives:
-        raise UserError(f"{name}: no archive given", instructions(name))
+        raise UserError(f"{name}: no archive given", instructions(card))
     root = Path(out).expanduser()
-    plans = [_plan(name, Path(archive), progress) for archive in archives]
+    plans = [_plan(name, card, Path(archive), progress) for archive in archives]
     _check_clashes(plans)
-    result = Prepared(entry, root, others=sum(plan.others for plan in plans))
+    result = Prepared(card, root, others=sum(plan.others for plan in plans))
     with _staging(root) as folder:
         _check_places(root, plans)
         _check_space(root, plans)
@@ -120,23 +121,21 @@ def prepare(
     return result
 
 
-def instructions(name: str) -> str:
+def instructions(card: DataCard) -> str:
     """Return one line on a data set's archives and where to get them."""
-    entry = entry_of(name)
-    files = list(entry.archives)
+    files = list(card.archives)
     if len(files) > 4:
         files = [files[0], "...", files[-1]]
-    return f"get {', '.join(files)} from {entry.source} ({entry.licence})"
+    return f"get {', '.join(files)} from {card.source} ({card.licence})"
 
 
-def _plan(name: str, archive: Path, progress: Progress | None) -> Plan:
+def _plan(name: str, card: DataCard, archive: Path, progress: Progress | None) -> Plan:
     """Decide where each member of an archive goes."""
-    entry = entry_of(name)
     label = f"read {archive.name}"
     members = members_of(archive, progress and (lambda done, total: progress(label, done, total)))
     plan = Plan(archive)
     for member in members:
-        target = place(entry, member.name)
+        target = place(card, member.name)
         if target is None:
             plan.others += 1
         elif target in plan.files and plan.files[target] != member:
@@ -146,14 +145,14 @@ def _plan(name: str, archive: Path, progress: Progress | None) -> Plan:
         else:
             plan.files[target] = member
     if not plan.files:
-        folders = ", ".join(f"{anchor}/" for anchor in entry.anchors)
+        folders = ", ".join(f"{anchor}/" for anchor in card.anchors)
         raise UserError(
-            f"{archive}: nothing of {name} in it (looked for {folders})", instructions(name)
+            f"{archive}: nothing of {name} in it (looked for {folders})", instructions(card)
         )
     return plan
 
 
-def place(entry: Entry, name: str) -> str | None:
+def place(card: DataCard, name: str) -> str | None:
     """Return a member's path below the root, or None if it is not the data set's.
 
     Folders above the layout's first folder are dropped.
@@ -161,14 +160,14 @@ def place(entry: Entry, name: str) -> str | None:
     parts = PurePosixPath(name).parts
     if any(part in _JUNK for part in parts) or parts[-1].startswith("._"):
         return None
-    anchors = [PurePosixPath(anchor).parts for anchor in entry.anchors]
+    anchors = [PurePosixPath(anchor).parts for anchor in card.anchors]
     for index in range(len(parts) - 1):
         if any(parts[index : index + len(anchor)] == anchor for anchor in anchors):
             return PurePosixPath(*parts[index:]).as_posix()
     file = parts[-1]
-    if any(fnmatch.fnmatchcase(file, pattern) for pattern in entry.keep):
+    if any(fnmatch.fnmatchcase(file, pattern) for pattern in card.keep):
         return file
-    for pattern, folder in entry.flat:
+    for pattern, folder in card.flat:
         if fnmatch.fnmatchcase(file, pattern):
             return f"{folder}/{file}"
     return None
@@ -284,7 +283,7 @@ def _write(content: IO[bytes], target: Path, member: Member, source: Path, stagi
 def _verify(name: str, result: Prepared, given: Sequence[str]) -> None:
     """Count the existing files and report what is missing."""
     try:
-        result.listings = list_parts(result.entry, result.root)
+        result.listings = list_parts(dataset_class(name), result.root)
     except UserError as error:
         result.missing.append(error.line)
     for listing in result.listings:
@@ -294,6 +293,6 @@ def _verify(name: str, result: Prepared, given: Sequence[str]) -> None:
             result.missing.append(f"{listing.part.name}: {lonely:,} files without partner")
         result.missing += filter(None, [shortage(listing)])
     if result.missing:
-        others = [archive for archive in result.entry.archives if archive not in given]
+        others = [archive for archive in result.card.archives if archive not in given]
         if others:
-            result.missing.append(instructions(name))
+            result.missing.append(instructions(result.card))

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ibn_seg.datasets.catalog import entry_of
+from ibn_seg.datasets.all_datasets import dataset_class
 from ibn_seg.datasets.formats import check_image_file, read_image, read_values
 from ibn_seg.datasets.labels import NUM_CLASSES, LabelTable
 from ibn_seg.datasets.orientation import advice_on_sizes
@@ -138,7 +138,7 @@ def measure(
     """Measure a data set's images and labels, in memory that does not grow with their number.
 
     Args:
-        name: A key of `catalog.CATALOG`.
+        name: A name of `all_datasets.DATA_SETS`.
         root: The data set's root.
         options: Arguments of its class, such as split='val'; default: all parts. An image in
             several parts counts once, with the label of the first.
@@ -192,7 +192,7 @@ def _samples(
 ) -> tuple[list[str], list[Sample]]:
     """Return the existing parts and their samples, each image once."""
     parts, samples, seen = [], [], set()
-    for listing in list_parts(entry_of(name), root, options, exclude):
+    for listing in list_parts(dataset_class(name), root, options, exclude):
         before = len(samples)
         for key, image in listing.images.items():
             if key not in listing.labels or image in seen:

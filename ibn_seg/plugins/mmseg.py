@@ -10,18 +10,7 @@ from importlib import metadata
 
 from mmengine.logging import print_log
 
-import ibn_seg.datasets.acdc
 import ibn_seg.datasets.base
-import ibn_seg.datasets.bdd100k
-import ibn_seg.datasets.cityscapes
-import ibn_seg.datasets.foggy_cityscapes
-import ibn_seg.datasets.gta5
-import ibn_seg.datasets.idd
-import ibn_seg.datasets.mapillary
-import ibn_seg.datasets.synthia
-import ibn_seg.datasets.train_ids
-import ibn_seg.datasets.urbansyn
-import ibn_seg.datasets.wilddash
 import ibn_seg.engine
 import ibn_seg.engine.class_sampling
 import ibn_seg.evaluation.metric
@@ -33,6 +22,7 @@ import ibn_seg.transforms.loading
 import ibn_seg.transforms.photometric
 import ibn_seg.transforms.protocol_view
 import ibn_seg.transforms.random_crop  # noqa: F401
+from ibn_seg.datasets.all_datasets import DATA_SETS, dataset_class
 
 # Distributions that own the same folder.
 _SAME_FOLDER = {
@@ -62,6 +52,9 @@ def _version(distribution: str) -> str | None:
     except metadata.PackageNotFoundError:
         return None
 
+
+for _name in DATA_SETS:
+    dataset_class(_name)
 
 _line = overlap_warning()
 if _line:

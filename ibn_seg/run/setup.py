@@ -1,7 +1,6 @@
 """Prepares a config for every task before a Runner is built from it."""
 
 import contextlib
-import io
 import itertools
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import scope_of
 from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
+from ibn_seg.datasets.all_datasets import load_mmseg
 from ibn_seg.errors import EnvError, UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.run.config_loading import load_named
@@ -44,16 +44,6 @@ def register() -> None:
     """Register backbones, data sets, transforms, metric and engine with mmengine and mmseg."""
     load_mmseg()
     import ibn_seg.plugins.mmseg  # noqa: F401
-
-
-def load_mmseg() -> None:
-    """Import mmseg's data sets, and drop what its maintained fork prints.
-
-    The fork prints the names of failed imports. Import nothing else here: a logger made meanwhile
-    would keep writing to the redirected stream.
-    """
-    with contextlib.redirect_stdout(io.StringIO()):
-        import mmseg.datasets  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from mmseg.datasets.mapillary import MapillaryDataset_v1, MapillaryDataset_v2
 from mmseg.registry import DATASETS
 
 import ibn_seg.plugins.mmseg  # noqa: F401 - registers the data sets
-from ibn_seg.datasets import raw_id_tables as tables
+from ibn_seg.datasets import mapillary
 from ibn_seg.datasets.gta5 import SINGLE_COLOUR, GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.datasets.splits import read_split
@@ -125,9 +125,9 @@ def test_robustnets_split_of_synthia(tmp_path):
 @pytest.mark.parametrize(
     ("table", "names", "words"),
     [
-        (tables.MAPILLARY_12_ROBUSTNET, MapillaryDataset_v1, {}),
-        (tables.MAPILLARY_12_REIN, MapillaryDataset_v1, {}),
-        (tables.MAPILLARY_20, MapillaryDataset_v2, {}),
+        (mapillary.MAPILLARY_12_ROBUSTNET, MapillaryDataset_v1, {}),
+        (mapillary.MAPILLARY_12_REIN, MapillaryDataset_v1, {}),
+        (mapillary.MAPILLARY_20, MapillaryDataset_v2, {}),
     ],
 )
 def test_mapillarys_tables_agree_with_the_names_of_its_classes(table, names, words):
@@ -153,7 +153,7 @@ def test_mapillarys_tables_agree_with_the_names_of_its_classes(table, names, wor
 
 
 def test_the_two_mappings_of_mapillary_differ_in_eleven_ids():
-    one, two = tables.MAPILLARY_12_ROBUSTNET.train_ids, tables.MAPILLARY_12_REIN.train_ids
+    one, two = mapillary.MAPILLARY_12_ROBUSTNET.train_ids, mapillary.MAPILLARY_12_REIN.train_ids
     assert np.flatnonzero(one != two).tolist() == [7, 8, 9, 10, 11, 14, 23, 41, 44, 46, 49]
 
 

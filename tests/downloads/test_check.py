@@ -11,7 +11,7 @@ from PIL import Image
 
 import ibn_seg.transforms.loading  # noqa: F401
 from ibn_seg.cli import run as run_cli
-from ibn_seg.datasets.catalog import CATALOG
+from ibn_seg.datasets.idd import IDDDataset
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.exclude import write_exclude_list
 from ibn_seg.errors import UserError
@@ -118,7 +118,7 @@ def test_fix_list_makes_a_set_that_loads(damaged, tmp_path, monkeypatch, capfd):
     assert [finding.kind for finding in again.findings] == ["rgba-image"]
     samples = 0
     for split in ("train", "val"):
-        dataset = CATALOG["idd"].load()(root, split=split, pipeline=PIPELINE)
+        dataset = IDDDataset(root, split=split, pipeline=PIPELINE)
         samples += sum(1 for index in range(len(dataset)) if dataset[index])
     assert samples == 40 - 11 - 1  # one each, and the one that was on the list
     # A second run adds nothing.
@@ -136,7 +136,7 @@ def test_exclude_list_elsewhere_for_a_root_that_is_read_only(damaged, tmp_path, 
     assert "--exclude FILE" in line
     assert cli(*common, "--exclude", tmp_path / "out.txt") == 2
     assert not (root / "ibn_seg_exclude.txt").exists()
-    dataset = CATALOG["idd"].load()(root, exclude=tmp_path / "out.txt", pipeline=PIPELINE)
+    dataset = IDDDataset(root, exclude=tmp_path / "out.txt", pipeline=PIPELINE)
     assert all(dataset[index]["img"].ndim == 3 for index in range(len(dataset)))
 
 

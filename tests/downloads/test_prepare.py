@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from ibn_seg.cli import run as run_cli
-from ibn_seg.datasets.catalog import CATALOG
+from ibn_seg.datasets.all_datasets import dataset_class
 from ibn_seg.downloads import prepare as prepare_module
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.prepare import place, prepare
@@ -94,10 +94,13 @@ def test_folders_around_the_layout_are_dropped(name, write, prefix, kind, tmp_pa
 
 
 def test_what_is_not_of_the_data_set_stays_in_the_archive(tmp_path):
-    assert place(CATALOG["bdd100k"], "bdd100k/images/100k/train/a.jpg") is None
-    assert place(CATALOG["synthia"], "RAND_CITYSCAPES/Depth/0000000.png") is None
-    assert place(CATALOG["gta5"], "__MACOSX/images/._00001.png") is None
-    assert place(CATALOG["urbansyn"], "rgb_0001.png") == "rgb/rgb_0001.png"
+    def placed(name, member):
+        return place(dataset_class(name).CARD, member)
+
+    assert placed("bdd100k", "bdd100k/images/100k/train/a.jpg") is None
+    assert placed("synthia", "RAND_CITYSCAPES/Depth/0000000.png") is None
+    assert placed("gta5", "__MACOSX/images/._00001.png") is None
+    assert placed("urbansyn", "rgb_0001.png") == "rgb/rgb_0001.png"
     archive = zip_of(tmp_path / "a.zip", {"README.txt": b"x", "images/00001.png": b"y"})
     assert prepare("gta5", [archive], tmp_path / "out").others == 1
 

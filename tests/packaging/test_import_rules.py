@@ -57,8 +57,9 @@ ROOMS: dict[str, set[str]] = {
     "panels": {"datasets", "evaluation", "results", "explain", "report", "run", "benchmark"},
     "demo": {"engine", "scenes", "report", "run", "panels"},
     "cli": {
-        "models", "transforms", "scenes", "report", "run", "command_options", "swap", "imagenet",
-        "predict", "export", "downloads", "analyses", "leaderboard", "benchmark", "panels", "demo",
+        "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
+        "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
+        "panels", "demo",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -99,7 +100,8 @@ PACKAGES: dict[str, Packages] = {
     "datasets": Packages(MM | PICTURES | {"torch"}),
     "datasets.subset": NOTHING,
     "datasets.labels": Packages({"numpy"}),
-    "datasets.catalog": NOTHING,
+    "datasets.all_datasets": Packages(set(), {"mmseg"}),
+    "datasets.card": NOTHING,
     "datasets.targets": NOTHING,
     "datasets.listing": NOTHING,
     "datasets.cache": Packages({"numpy"}, {"zstandard"}),

@@ -11,7 +11,8 @@ from mmseg.registry import DATASETS
 
 from ibn_seg import cli
 from ibn_seg.config import config_folder, load_config
-from ibn_seg.datasets.targets import GROUPS, TARGETS, target_configs
+from ibn_seg.datasets.all_datasets import DATA_SETS
+from ibn_seg.datasets.targets import GROUPS, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
@@ -172,8 +173,8 @@ def test_targets_by_name(monkeypatch):
 
 @pytest.mark.parametrize("group", ["rein", "robustnet", "adverse", "world"])
 def test_sets_are_those_of_the_configs(group, monkeypatch):
-    for folder, _, _ in TARGETS.values():
-        monkeypatch.delenv(f"IBN_SEG_{folder.upper()}", raising=False)
+    for name in DATA_SETS:
+        monkeypatch.delenv(f"IBN_SEG_{name.upper()}", raising=False)
     written = load_config(config_folder() / "_base_" / "datasets" / "targets" / f"{group}.py")
     for ours, theirs in zip(target_configs([group]), written.targets, strict=True):
         defaults = {"split": "val"} if "split" in ours else {}

@@ -11,6 +11,7 @@ import pytest
 
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
+from ibn_seg.report import marked_tables
 from ibn_seg.results.keep_folder import keep
 from tests.leaderboard.made import whole
 from tests.tiny import ROOT
@@ -45,6 +46,10 @@ def page(*names):
     )
 
 
+def filled(text, kept):
+    return marked_tables.filled(text, page_tool.tables_of(kept), "page.md")
+
+
 def rows(text):
     return [[cell.strip() for cell in line.strip("|").split("|")]
             for line in text.splitlines() if line.startswith("|")]  # fmt: skip
@@ -63,7 +68,7 @@ def test_the_pages_of_the_repository_have_the_tables_of_its_results():
 
 
 def test_kept_results_of_the_repository_make_every_table():
-    text = page_tool.filled(page(*page_tool.TABLES), page_tool.Kept(page_tool.KEPT), "page.md")
+    text = filled(page(*page_tool.TABLES), page_tool.Kept(page_tool.KEPT))
     assert "old" not in text
     assert "| IBN-b | 29.2 ± 0.8 | +14.5 [+13.0, +16.3] | -2.2 [-3.1, -1.2] |" in text
     assert "| ResNet-50, IBN-b | 74.1 % [69.0, 78.8] | 51.2 % [47.0, 55.6] |" in text
@@ -73,8 +78,8 @@ def test_kept_results_of_the_repository_make_every_table():
 def test_what_stands_between_the_marks_is_replaced_and_nothing_else(kept):
     # The made benchmark has no divergence by content.
     text = page(*(name for name in page_tool.TABLES if name != "divergence-content"))
-    new = page_tool.filled(text, kept, "page.md")
-    assert page_tool.filled(new, kept, "page.md") == new
+    new = filled(text, kept)
+    assert filled(new, kept) == new
     assert re.sub(r"^\|.*\n", "", new, flags=re.MULTILINE) == text.replace("old\n", "")
     for table in new.split("<!-- end -->")[:-1]:
         found = rows(table)
@@ -93,7 +98,7 @@ def test_numbers_are_those_of_the_leaderboard(folder, kept, tmp_path):
         [folder / "embedded_full"], tmp_path / "b.html", exports=["markdown"], only=["main"]
     )
     board = {row[0].replace(", FCN:", ","): row for row in rows(file.read_text())}
-    found = rows(page_tool.filled(page("embedded-full"), kept, "page.md"))
+    found = rows(filled(page("embedded-full"), kept))
     # The methods of ResNet-18 stand in the table of `embedded`.
     assert [row[0] for row in found[2:]] == [
         "ResNet-18, BN, oracle of dashcam",
@@ -106,9 +111,7 @@ def test_numbers_are_those_of_the_leaderboard(folder, kept, tmp_path):
 
 
 def test_differences_have_intervals_and_one_seed_has_none(kept):
-    full, first = (
-        rows(page_tool.filled(page(name), kept, "page.md")) for name in ("transfer", "embedded")
-    )
+    full, first = (rows(filled(page(name), kept)) for name in ("transfer", "embedded"))
     assert re.fullmatch(r"[+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\]", full[-1][1])
     assert full[-1][0] == "IBN-a over BN, from source"
     (one,) = (row for row in first if row[0] == "ResNet-18, IBN-b (n = 1)")
@@ -116,20 +119,10 @@ def test_differences_have_intervals_and_one_seed_has_none(kept):
     assert one[-1].endswith("% (n = 1)")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("<!-- table: gap-close -->\n<!-- end -->", "1: 'gap-close': did you mean 'gap-closed'"),
-        ("<!-- table: divergence-content -->\n<!-- end -->", "embedded: 0 tables of divergence"),
-        ("\n<!-- table: transfer -->\n", "page.md, line 2: the table has no end"),
-        ("<!-- table: transfer -->\n<!-- table: transfer -->\n<!-- end -->", "line 1: the table"),
-        ("a\n<!-- end -->", "page.md, line 2: <!-- end --> without a table"),
-    ],
-)  # fmt: skip
-def test_wrong_marks_are_one_line(kept, text, said):
+def test_a_table_that_the_results_lack_is_one_line(kept):
     with pytest.raises(UserError) as caught:
-        page_tool.filled(text, kept, "page.md")
-    assert said in caught.value.line
+        filled(page("divergence-content"), kept)
+    assert "embedded: 0 tables of divergence" in caught.value.line
     assert "\n" not in caught.value.line
 
 

@@ -1,0 +1,55 @@
+"""The table of data sets. To add a data set, add a file beside this one and a line here.
+
+The file defines the class with its `CARD`, see `ibn_seg.datasets.card.DataCard`. Commands, configs,
+names of targets and the tables of data/README.md take everything else from there.
+"""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ibn_seg.errors import unknown
+
+if TYPE_CHECKING:
+    from ibn_seg.datasets.base import UrbanSceneDataset
+
+# File and class by name, in the order of tables. Reading this loads neither mmseg nor PyTorch.
+DATA_SETS: Mapping[str, str] = {
+    "gta5": "gta5:GTA5Dataset",
+    "cityscapes": "cityscapes:RawCityscapesDataset",
+    "foggy_cityscapes": "foggy_cityscapes:RawFoggyCityscapesDataset",
+    "synthia": "synthia:SynthiaDataset",
+    "urbansyn": "urbansyn:UrbanSynDataset",
+    "bdd100k": "bdd100k:RawBDD100KDataset",
+    "mapillary": "mapillary:MapillaryVistasDataset",
+    "acdc": "acdc:RawACDCDataset",
+    "dark_zurich": "acdc:RawDarkZurichDataset",
+    "idd": "idd:IDDDataset",
+    "wilddash2": "wilddash:WildDash2Dataset",
+    "train_ids": "train_ids:TrainIdDataset",
+}
+
+
+def dataset_class(name: str) -> "type[UrbanSceneDataset]":
+    """Import the class of a data set; this loads mmseg.
+
+    Raises:
+        UserError: No data set has this name.
+    """
+    if name not in DATA_SETS:
+        raise unknown("data set", name, DATA_SETS)
+    load_mmseg()
+    module, _, kind = DATA_SETS[name].partition(":")
+    return getattr(importlib.import_module(f"ibn_seg.datasets.{module}"), kind)
+
+
+def load_mmseg() -> None:
+    """Import mmseg's data sets, and drop what its maintained fork prints.
+
+    The fork prints the names of failed imports. Import nothing else here: a logger made meanwhile
+    would keep writing to the redirected stream.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        import mmseg.datasets  # noqa: F401
