@@ -212,7 +212,7 @@ def stats(
             progress=progress,
         )
     if sheet:
-        write_sheet(result.samples, sheet, count)
+        write_sheet(result.samples, sheet, result.palette, count)
     report = report or f"data_stats_{name}.json"
     write_json(report, {"command": command_line(), **result.report()})
     print_stats(result)

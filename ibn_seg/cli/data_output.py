@@ -36,7 +36,7 @@ def print_check(result: "Check", show: int) -> None:
             click.echo(f"{kind}: {line}")
         if count > show:
             click.echo(f"{kind}: {count - show} more in the report")
-    classes = class_rows(result.pixels.values(), result.present.values())
+    classes = class_rows(result.classes, result.pixels.values(), result.present.values())
     _print_table(
         "summary",
         _class_lines(classes),

@@ -7,6 +7,7 @@ A space of one's own is a mapping in a config or a small YAML file:
       - grass                                          # value 0 in label files, a made colour
       - {name: path, color: [128, 64, 128], values: [3, 4]}
     void: [255]                                        # ignored values; 255 is the default
+    void_colors: [[0, 0, 0]]                           # the same for coloured labels
 
 Needs numpy only.
 """
@@ -27,7 +28,7 @@ Color = tuple[int, int, int]
 
 IGNORE_INDEX = 255
 MOST_CLASSES = 255
-_KEYS = ("name", "classes", "void")
+_KEYS = ("name", "classes", "void", "void_colors")
 _CLASS_KEYS = ("name", "color", "values")
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 # The golden ratio spreads any number of hues; lightness and saturation take turns.
@@ -46,6 +47,7 @@ class ClassSpace:
         palette: Red, green and blue (0..255) of each class.
         values: The values of each class in label files. Default: the class's index.
         void: The values of ignored pixels. Default: 255 alone.
+        void_colors: The colours of ignored pixels in labels that show classes in colours.
 
     Raises:
         UserError: There are fewer than 2 or more than 255 classes. Or two classes share a name, a
@@ -57,6 +59,7 @@ class ClassSpace:
     palette: tuple[Color, ...] = field(compare=False)
     values: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
     void: tuple[int, ...] = field(default=(IGNORE_INDEX,), compare=False)
+    void_colors: tuple[Color, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -111,8 +114,10 @@ class ClassSpace:
                 f"{len(self.classes)} classes",
                 "give one colour per class, or none at all",
             )
-        if (twice := _twice(self.palette)) is not None:
-            names = [n for n, c in zip(self.classes, self.palette, strict=True) if c == twice]
+        owners = (*self.classes, *["void"] * len(self.void_colors))
+        colors = (*self.palette, *self.void_colors)
+        if (twice := _twice(colors)) is not None:
+            names = [n for n, c in zip(owners, colors, strict=True) if c == twice]
             raise UserError(
                 f"class space {self.name!r}: {names[0]!r} and {names[1]!r} have the same colour "
                 f"{list(twice)}",
@@ -178,6 +183,7 @@ def parse_space(given: Any, where: str) -> ClassSpace:
             palette=tuple(colors),
             values=tuple(values for _, _, values in parts),
             void=_numbers(given.get("void", [IGNORE_INDEX]), "void", where),
+            void_colors=tuple(_color(c, "void", where) for c in given.get("void_colors") or ()),
         )
     except UserError as error:
         raise UserError(f"{where}: {error.line}") from error

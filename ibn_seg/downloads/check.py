@@ -34,7 +34,7 @@ class Check:
         forms: Number of files stored in each way, for 'image' and 'label'.
         sizes: Number of images of each size.
         pixels: Pixels of each trainId (256), by part.
-        present: Number of label files with each class (19), by part.
+        present: (256,) number of label files with each class, by part.
         partners: The partners of each file, by path.
         files: Number of inspected files.
         labels_only: Whether images were not decoded.
@@ -58,6 +58,11 @@ class Check:
     labels_only: bool = False
     workers: int = 1
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that the labels show."""
+        return tuple(self.listings[0].dataset.metainfo["classes"])
 
     def relative(self, path: Path) -> str:
         """Return a file's path below the root."""
@@ -186,7 +191,7 @@ def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
         return
     second = files.add(
         label,
-        table=listing.dataset.table,
+        table=listing.dataset.label_table,
         group=number,
         segments=segments,
         highest=result.card.listed_ids,

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ibn_seg.datasets.formats import PICTURE_ERRORS, decode_values
-from ibn_seg.datasets.labels import IGNORE_INDEX, NUM_CLASSES, LabelTable
+from ibn_seg.datasets.labels import IGNORE_INDEX, LabelTable
 from ibn_seg.datasets.orientation import Turned, may_be_turned, turned
 from ibn_seg.errors import UserError
 
@@ -94,7 +94,7 @@ class Batch:
     Attributes:
         looks: One result per file.
         pixels: (256,) pixels of each trainId, by group.
-        present: (19,) number of label files with each class, by group.
+        present: (256,) number of label files with each class, by group.
         decode_s: Seconds in the decoders alone.
     """
 
@@ -188,7 +188,7 @@ def decode_label(job: Job, data: bytes) -> np.ndarray:
     """Check a label's chunks and return its values, (H, W) uint8."""
     with Image.open(io.BytesIO(data)) as picture:
         picture.verify()
-    return decode_values(data, job.path, job.table.encoding, job.segments)
+    return decode_values(data, job.path, job.table, job.segments)
 
 
 def _content(
@@ -224,10 +224,10 @@ def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
         text = f"value {bad[0]}{more} is not a {table.kind}; allowed: {table.allowed}"
         return [("unknown-id", text)]
     pixels = np.bincount(table.train_ids, histogram, 256).astype(np.int64)
-    if not pixels[:NUM_CLASSES].any():
+    if not pixels[: table.classes].any():
         return [("all-ignored", "every pixel is ignored")]
     batch.pixels[job.group] = batch.pixels.get(job.group, 0) + pixels
-    present = (pixels[:NUM_CLASSES] > 0).astype(np.int64)
+    present = (pixels > 0).astype(np.int64)
     batch.present[job.group] = batch.present.get(job.group, 0) + present
     if job.highest is None:
         return []

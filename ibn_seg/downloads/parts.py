@@ -73,7 +73,7 @@ def list_parts(
         UserError: The root does not exist, none of the parts is there, or an option is wrong.
     """
     root = Path(root).expanduser()
-    from ibn_seg.datasets.base import read_exclude_list
+    from ibn_seg.datasets.pairing import read_exclude_list
 
     if not root.is_dir():
         raise UserError(

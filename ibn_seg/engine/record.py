@@ -80,7 +80,7 @@ class RunRecordHook(Hook):
         """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
         self.trained_classes = _classes_of(runner.train_loop.dataloader.dataset)
-        _check_width(_outputs(runner), self.trained_classes)
+        _check_trained(_outputs(runner), runner.train_loop.dataloader.dataset)
         if runner.iter == 0:
             self.validations = []
         else:
@@ -205,9 +205,17 @@ def _classes_of(dataset: Any) -> list[str] | None:
     return list(found) if found else None
 
 
-def _check_width(outputs: int | None, classes: list[str] | None) -> None:
-    """Raise if labels have more classes than the head: no output would stand for the last ones."""
-    if outputs is not None and classes and len(classes) > outputs:
+def _check_trained(outputs: int | None, dataset: Any) -> None:
+    """Raise if training data are of several class lists, or have more classes than the head."""
+    meta = getattr(dataset, "metainfo", None) or {}
+    if by_domain := meta.get("domain_classes"):
+        sizes = ", ".join(f"{name}: {len(names)}" for name, names in by_domain.items())
+        raise UserError(
+            f"train_dataloader: its data sets have different classes ({sizes})",
+            "read them in the same classes by read_as",
+        )
+    classes = meta.get("classes") or ()
+    if outputs is not None and len(classes) > outputs:
         raise UserError(
             f"model.decode_head.num_classes is {outputs}, and train_dataloader.dataset has "
             f"{len(classes)} classes",

@@ -244,7 +244,7 @@ def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
 
     counted = []
     for pair in pairs:
-        ids = read_values(pair.label, pair.table.encoding, pair.segments)
+        ids = read_values(pair.label, pair.table, pair.segments)
         label = map_ids(ids, pair.table, pair.label)
         predicted = read_values(pair.prediction)
         if predicted.shape != label.shape:

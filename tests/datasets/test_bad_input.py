@@ -6,9 +6,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import ibn_seg.transforms.loading  # noqa: F401
-from ibn_seg.datasets.base import MultiDomainDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.gta5 import GTA5Dataset
+from ibn_seg.datasets.multi_domain import MultiDomainDataset
 from ibn_seg.errors import UserError
 from tests.helpers import truncate, write_cityscapes, write_gta5, write_image
 

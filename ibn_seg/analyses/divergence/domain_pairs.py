@@ -138,6 +138,6 @@ def scene_shares(dataset: Any, name: str) -> np.ndarray:
                 "use a data set of ibn_seg, or scenes/STYLE",
             )
         table, path = info["label_table"], info["seg_map_path"]
-        ids = read_values(path, table.encoding, info.get("segments"))
+        ids = read_values(path, table, info.get("segments"))
         shares.append(built_share(map_ids(ids, table, path)))
     return np.array(shares)
