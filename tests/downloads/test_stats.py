@@ -57,7 +57,7 @@ def test_other_encodings(write, tmp_path):
 
 def test_sheet_shows_each_image_beside_its_overlay(root, tmp_path):
     result = measure("cityscapes", root, workers=1)
-    write_sheet(result.samples, tmp_path / "sheet.png", count=4)
+    write_sheet(result.samples, tmp_path / "sheet.png", result.palette, count=4)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
     height, width = 18 + 240 + 4, 640 + 4
     assert sheet.shape == (2 * height, 3 * width, 3)
