@@ -72,9 +72,9 @@ def list_parts(
     Raises:
         UserError: The root does not exist, none of the parts is there, or an option is wrong.
     """
-    root = Path(root).expanduser()
     from ibn_seg.datasets.pairing import read_exclude_list
 
+    root = Path(root).expanduser()
     if not root.is_dir():
         raise UserError(
             f"data root {str(root)!r} does not exist", "give the folder of the download"
