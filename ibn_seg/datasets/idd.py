@@ -105,4 +105,5 @@ class IDDDataset(UrbanSceneDataset):
             return f"{path.parent.name}/{path.stem[: -len(suffix)]}"
 
         folder = Path(self.data_root) / place / self.split
-        return files_by_key(folder, "*/*", key, "IDDDataset", missing)
+        named = f"*/*{suffix}.png or .jpg"
+        return files_by_key(folder, "*/*", key, "IDDDataset", missing, named)

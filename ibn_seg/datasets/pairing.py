@@ -1,5 +1,6 @@
 """Find the images and labels of a data set by a common key, without those on the exclude list."""
 
+import collections
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -64,8 +65,21 @@ def files_by_key(
             )
         found[name] = path
     if not found:
-        raise UserError(f"{owner}: no {what or pattern} in {str(folder)!r}", missing)
+        problem = f"{owner}: no {what or pattern} in {str(folder)!r}"
+        raise UserError(problem + _other_files(folder, owner), missing)
     return found
+
+
+def _other_files(folder: Path, owner: str) -> str:
+    """Return what lies in a folder in place of the wanted files, for a message; '' for nothing."""
+    paths = [path.relative_to(folder) for _, path in list_files(folder, "**/*", owner)]
+    counts = collections.Counter(path.suffix for path in paths)
+    if not counts:
+        return ""
+    ending, count = counts.most_common(1)[0]
+    example = next(path for path in paths if path.suffix == ending).as_posix()
+    files = f"{count:,} {ending} file{'s' * (count > 1)}".replace("  ", " ")
+    return f" ({files} lie{'s' * (count == 1)} there, such as {example!r})"
 
 
 def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -> frozenset[Path]:

@@ -26,8 +26,12 @@ _TAIL = 4096
 # PNG's colour types, in IHDR.
 _COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_16_BITS = "first channel of 16 bits"
-_PANOPTIC = "panoptic"
+# Bits and colours of a label whose table has an encoding, and how to say that it has others.
+_ENCODED = {
+    "first channel of 16 bits": (16, ("RGB", "RGBA"), "not as 16-bit RGB PNG"),
+    "panoptic": (8, ("RGB", "RGBA"), "not as 8-bit RGB PNG"),
+    "colors": (8, ("RGB", "RGBA", "palette"), "not in colours"),
+}
 
 
 @dataclass(frozen=True)
@@ -276,12 +280,10 @@ def _check_label_form(form: Form, encoding: str) -> None:
     """Raise if a label's storage format is wrong."""
     if form.format == "JPEG":
         raise _FileError("label-format", f"label saved as {form}, which changes the ids")
-    if encoding == _16_BITS:
-        if (form.bits, form.colour) not in ((16, "RGB"), (16, "RGBA")):
-            raise _FileError("label-format", f"label saved as {form}, not as 16-bit RGB PNG")
-    elif encoding == _PANOPTIC:
-        if (form.bits, form.colour) not in ((8, "RGB"), (8, "RGBA")):
-            raise _FileError("label-format", f"label saved as {form}, not as 8-bit RGB PNG")
+    if encoding in _ENCODED:
+        bits, colours, otherwise = _ENCODED[encoding]
+        if form.bits != bits or form.colour not in colours:
+            raise _FileError("label-format", f"label saved as {form}, {otherwise}")
     elif form.colour not in ("grey", "palette"):
         raise _FileError("coloured-label", f"label saved as {form}: colours, not ids")
     elif form.bits == 16:

@@ -89,7 +89,7 @@ def loaded_anew(monkeypatch, name):
 def test_the_help_names_it(hamlet, monkeypatch, command):
     data = loaded_anew(monkeypatch, "ibn_seg.cli.data").data
     text = CliRunner().invoke(data, [command, "--help"]).output
-    assert "train_ids or hamlet." in " ".join(text.split())
+    assert "folder or hamlet." in " ".join(text.split())
 
 
 def test_a_download_is_checked(hamlet, tmp_path, monkeypatch, capsys):
