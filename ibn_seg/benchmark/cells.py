@@ -166,9 +166,10 @@ def _transfers(
         first = trained.get((*names, network.seed))
         if first is None and "source" in transfer.starts:
             raise UserError(
-                f"{plan.file}: transfer: no {' '.join(names)} with seed {network.seed} in the "
-                "matrix to begin from", "choose methods, backbones and seeds of the matrix"
-            )  # fmt: skip
+                f"{plan.file}: transfer begins from {' '.join(names)} with seed {network.seed}, "
+                "which the matrix does not train",
+                "choose methods, backbones and seeds of the matrix",
+            )
         for share in transfer.shares:
             for start in transfer.starts:
                 needs = (first.id,) if start == "source" and first else ()

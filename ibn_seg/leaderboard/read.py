@@ -212,8 +212,8 @@ def _check_one(what: str, values: Mapping[Path, str]) -> None:
     for folder, value in values.items():
         if value != values[first]:
             raise UserError(
-                f"{folder}: {what} {value!r}, but {values[first]!r} in {first}",
-                f"numbers by another {what} cannot be compared; make a leaderboard of each",
+                f"{folder}: has the {what} {value!r}, but {first} has {values[first]!r}",
+                f"make one leaderboard for each {what}",
             )
 
 
@@ -255,7 +255,7 @@ def _check_images(networks: Sequence[Network]) -> None:
                 what = "labels"
             if what:
                 raise UserError(
-                    f"{one.result}: other {what} of {domain!r} than {other.result}",
+                    f"{one.result} and {other.result} have different {what} of {domain!r}",
                     "compare networks that were evaluated on the same data",
                 )
 
