@@ -270,9 +270,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.nda
 def _domain(header: dict, arrays: Mapping[str, np.ndarray], index: int) -> ImageConfusions:
     """Return the matrices of the domain at a place in the header."""
     entry, planes, size = header["domains"][index], arrays[_member(index)], len(header["classes"])
-    mapping = None
-    if given := entry.get("map"):
-        mapping = parse_map(given, header["classes"], list(given["groups"]), "the header's map")
+    mapping = stored_map(entry["map"], header["classes"]) if "map" in entry else None
     rows = len(mapping.groups) + 1 if mapping else size
     if planes.dtype != np.uint8 or planes.shape[1:] != (len(entry["images"]), rows, size):
         raise ValueError("counts of another shape than the header says")
@@ -283,6 +281,18 @@ def _domain(header: dict, arrays: Mapping[str, np.ndarray], index: int) -> Image
         scored=None if scored is None else tuple(scored),
         mapping=mapping,
     )
+
+
+def stored_map(given: Mapping[str, Any], classes: Sequence[str]) -> ClassMap:
+    """Return the map that a header holds.
+
+    Raises:
+        ValueError: It is no map of the classes. Readers say then that the file is damaged.
+    """
+    try:
+        return parse_map(given, classes, list(given["groups"]), "map")
+    except UserError as error:
+        raise ValueError(error.line) from error
 
 
 def _member(index: int) -> str:

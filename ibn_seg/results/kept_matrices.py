@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from ibn_seg.datasets.class_map import ClassMap, parse_map
+from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.stored import DAMAGE, ImageConfusions
+from ibn_seg.evaluation.stored import DAMAGE, ImageConfusions, stored_map
 from ibn_seg.io import write_bytes
 
 FORMAT = "ibn_seg.kept_matrices"
@@ -290,7 +290,9 @@ def _runs(
     images, rows, columns = names
     counts = _counts(arrays, index, (len(rows), len(columns), len(images), len(runs)), chosen)
     scored = None if entry["scored"] is None else tuple(entry["scored"])
-    mapping = parse_map(entry["map"], columns, rows[:-1], "map") if "map" in entry else None
+    mapping = stored_map(entry["map"], columns) if "map" in entry else None
+    if mapping is not None and (*mapping.groups, VOID) != rows:
+        raise ValueError("a map to other groups than the rows are")
     for at, one in zip(chosen, counts, strict=True):
         yield RunMatrices(runs[at], entry["domain"], images, rows, columns, one, scored, mapping)
 
