@@ -1,5 +1,6 @@
 """`ibn-seg evaluate`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -26,6 +27,22 @@ def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
     return {name or "*": file for name, _, file in parts}
 
 
+def _folder_options(function: object) -> object:
+    """Add the options that describe the targets `folder=ROOT` and `folder-NAME=ROOT`."""
+    for option in (
+        click.option("--images", metavar="DIR", help="Images of a folder. Default: images."),
+        click.option("--labels", metavar="DIR", help="Labels of a folder. Default: labels."),
+        click.option("--image-suffix", metavar="TEXT", help="End of their names, such as .jpg."),
+        click.option("--label-suffix", metavar="TEXT", help="End of their names, as _mask.png."),
+        click.option("--label-classes", metavar="FILE",
+                     help="Classes of a folder's labels. Default: Cityscapes' trainIds."),
+        click.option("--label-encoding", type=click.Choice(["index", "colors"]),
+                     help="How a folder's labels show them. Default: index."),
+    )[::-1]:  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command(cls=ConfigCommand)
 @click.argument("config", required=False)
 @click.argument("checkpoint", required=False)
@@ -47,6 +64,7 @@ def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
               help="YAML: groups of these classes for targets that have others.")  # fmt: skip
 @click.option("--merge", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
               help="soft: sum the probabilities of a group's classes.")  # fmt: skip
+@_folder_options
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
@@ -78,6 +96,7 @@ def evaluate(
     launcher: str,
     local_rank: int | None,
     verbose: bool,
+    **folder: str | None,
 ) -> None:
     """Score any network of mmseg, or predictions in files, on named domains.
 
@@ -87,6 +106,9 @@ def evaluate(
 
     Labels may have other classes than the network, as those of camvid and idd_lite have. Then a map
     says which group of the labels a class counts as; some maps are known by name.
+
+    A folder of your own is folder=ROOT, several are folder-NAME=ROOT. An image and its label have
+    the same path below --images and --labels, apart from the suffixes.
 
     If a domain has two images NAME, in folders D, their predictions are DOMAIN/D/NAME.png.
 
@@ -98,6 +120,8 @@ def evaluate(
       ibn-seg evaluate CONFIG CHECKPOINT --targets rein --protocol rein
       ibn-seg evaluate CONFIG CHECKPOINT --classes mine.yaml --map mine_to_camvid.yaml \\
           --targets camvid
+      ibn-seg evaluate CONFIG CHECKPOINT --targets folder=yard --images photos --labels masks \\
+          --label-suffix _mask.png --label-classes yard.yaml --map cityscapes_to_yard.yaml
       ibn-seg evaluate --predictions out/ --method SegFormer --source gta5 --targets robustnet
     """
     from ibn_seg.cli.score_output import print_domains
@@ -117,7 +141,8 @@ def evaluate(
     if predictions is not None:
         result = _from_files(
             predictions, targets, protocol, work_dir, workers, classes=classes, maps=maps,
-            method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
+            folder_arguments=_folder_arguments(folder), method=method, backbone=backbone,
+            segmentor=segmentor, source=source, seed=seed,
         )  # fmt: skip
     else:
         from ibn_seg.run.evaluation import evaluate as run
@@ -129,6 +154,7 @@ def evaluate(
             config,
             checkpoint,
             targets,
+            folder_arguments=_folder_arguments(folder),
             source=source,
             method=method,
             backbone=backbone,
@@ -147,6 +173,20 @@ def evaluate(
             command=command_line(),
         )
     print_domains(result)
+
+
+def _folder_arguments(given: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the options of a folder as arguments of `FolderDataset`.
+
+    Raises:
+        UserError: The classes are no space.
+    """
+    from ibn_seg.datasets.known_classes import space_of
+
+    if given["label_classes"]:
+        space_of(given["label_classes"], "--label-classes")
+    names = {"label_classes": "classes", "label_encoding": "encoding"}
+    return {names.get(key, key): value for key, value in given.items() if value is not None}
 
 
 def _from_files(

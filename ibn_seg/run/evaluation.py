@@ -35,6 +35,7 @@ def evaluate(
     checkpoint: str | os.PathLike,
     targets: Sequence[str],
     *,
+    folder_arguments: Mapping[str, Any] | None = None,
     source: str | None = None,
     method: str | None = None,
     backbone: str | None = None,
@@ -61,6 +62,7 @@ def evaluate(
         config: A path, `PACKAGE::folder/name`, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         targets: Names of domains or of sets of domains, see `ibn_seg.datasets.targets`; NAME=ROOT.
+        folder_arguments: Arguments of `FolderDataset` for targets named `folder` or `folder-NAME`.
         source: The training domain, or several joined by '+'. Default: the config's, else none.
         method: The network's name in tables. Default: the config's, else its file's name.
         backbone: Its backbone, for tables. Default: the config's, else class and depth.
@@ -90,7 +92,7 @@ def evaluate(
     """
     from ibn_seg.run.segmentation import test
 
-    datasets = target_configs(targets)
+    datasets = target_configs(targets, folder_arguments)
     check_source(source, [dataset["target"] for dataset in datasets], "--source")
     setup.register()
     cfg = load_named(config, cfg_options)

@@ -25,6 +25,7 @@ def evaluate_predictions(
     folder: str | os.PathLike,
     targets: Sequence[str],
     *,
+    folder_arguments: Mapping[str, Any] | None = None,
     method: str,
     backbone: str | None = None,
     segmentor: str | None = None,
@@ -49,6 +50,7 @@ def evaluate_predictions(
     Args:
         folder: The predictions.
         targets: Names of domains or of sets of them, see `ibn_seg.datasets.targets`; NAME=ROOT.
+        folder_arguments: Arguments of `FolderDataset` for targets named `folder` or `folder-NAME`.
         method: The network's name in tables.
         backbone: Its backbone, for tables.
         segmentor: Its segmentor, for tables.
@@ -77,7 +79,7 @@ def evaluate_predictions(
     from ibn_seg.run.result_file import SCHEMA
     from ibn_seg.worker_pool import default_workers, run_batches
 
-    configs = target_configs(targets)
+    configs = target_configs(targets, folder_arguments)
     check_source(source, [config["target"] for config in configs], "--source")
     _check_sizes([config["target"] for config in configs], protocol)
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
