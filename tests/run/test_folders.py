@@ -63,6 +63,10 @@ def test_a_network_and_its_predictions_on_a_folder(yard, tiny, trained, tmp_path
         *options(base), "--work-dir", f"{tmp_path}/run", "--out", f"{tmp_path}/out",
     ]  # fmt: skip
     assert cli.run(args) == 0, capsys.readouterr().err
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "folder: 19 predicted classes in groups" in printed
+    assert "vegetation, terrain" in printed
+    assert "% of pixels │ building, fence, " in printed
     result = json.loads((tmp_path / "run" / "test.json").read_text())
     scored = result["domains"]["folder"]
     assert scored["IoU"] == pytest.approx(ious(labels, tmp_path / "out" / "folder"), abs=1e-9)
