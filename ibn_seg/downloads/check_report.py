@@ -34,6 +34,7 @@ def check_report(name: str, result: Check) -> dict[str, Any]:
             }
             for finding in result.findings
         ],
+        "notes": result.notes,
         "forms": {kind: dict(forms.most_common()) for kind, forms in result.forms.items()},
         "sizes": {f"{w}x{h}": count for (w, h), count in result.sizes.most_common()},
         "official_size": "x".join(map(str, result.card.size)) if result.card.size else None,

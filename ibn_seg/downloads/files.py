@@ -99,12 +99,14 @@ class Batch:
         looks: One result per file.
         pixels: (256,) pixels of each trainId, by group.
         present: (256,) number of label files with each class, by group.
+        upper: (256,) pixels of each trainId in the upper half of the labels, by group.
         decode_s: Seconds in the decoders alone.
     """
 
     looks: list[Look] = field(default_factory=list)
     pixels: dict[int, np.ndarray] = field(default_factory=dict)
     present: dict[int, np.ndarray] = field(default_factory=dict)
+    upper: dict[int, np.ndarray] = field(default_factory=dict)
     decode_s: float = 0.0
 
 
@@ -219,7 +221,7 @@ def _content(
 def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
     """Add a label to the histograms and return defects of its values."""
     # OpenCV counts 2048x1024 pixels in 0.9 ms, numpy in 2.7 ms.
-    histogram = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    histogram = _histogram(values)
     found = np.flatnonzero(histogram)
     table = job.table
     bad = found[~table.known[found]]
@@ -230,15 +232,26 @@ def _count(job: Job, values: np.ndarray, batch: Batch) -> list[tuple[str, str]]:
     pixels = np.bincount(table.train_ids, histogram, 256).astype(np.int64)
     if not pixels[: table.classes].any():
         return [("all-ignored", "every pixel is ignored")]
-    batch.pixels[job.group] = batch.pixels.get(job.group, 0) + pixels
-    present = (pixels > 0).astype(np.int64)
-    batch.present[job.group] = batch.present.get(job.group, 0) + present
+    above = _histogram(values[: len(values) // 2])
+    for sums, counted in (
+        (batch.pixels, pixels),
+        (batch.present, (pixels > 0).astype(np.int64)),
+        (batch.upper, np.bincount(table.train_ids, above, 256).astype(np.int64)),
+    ):
+        sums[job.group] = sums.get(job.group, 0) + counted
     if job.highest is None:
         return []
     odd = found[(found > job.highest) & (found != IGNORE_INDEX)]
     if not odd.size:
         return []
     return [("unlisted-id", f"value {odd[0]} is not documented (0..{job.highest}), taken as 255")]
+
+
+def _histogram(values: np.ndarray) -> np.ndarray:
+    """Return the (256,) number of pixels of each value; none for a picture of no rows."""
+    if not values.size:
+        return np.zeros(256, np.int64)
+    return cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 
 def _read(path: Path) -> bytes:
