@@ -122,6 +122,7 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         self.exclude, self.share, self.share_seed = exclude, share, share_seed
         self.cache = FrameCache(cache_dir, cache_codec) if cache_dir else None
         self._reading = self._map_to(read_as, read_map)
+        self._check_metainfo(metainfo or {}, read_as)
         #: The classes of the labels as they are read, before `metainfo` selects some.
         self.space = self.SPACE if read_as is None else space_of(read_as, "read_as")
         super().__init__(
@@ -263,6 +264,23 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 f"{type(self).__name__}: read_map without read_as", "name the classes by read_as"
             )
         return map_of(read_map, self.SPACE.classes, space_of(read_as, "read_as"), "read_map")
+
+    def _check_metainfo(self, given: Mapping[str, Any], read_as: Any) -> None:
+        """Raise if classes are named twice, or colours fit neither these nor all classes."""
+        every = (self.SPACE if read_as is None else space_of(read_as, "read_as")).classes
+        names = given.get("classes") or every
+        owner = f"{type(self).__name__}: metainfo"
+        if isinstance(names, str):  # a file, as mmseg takes it
+            return
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise UserError(f"{owner} names the class {twice!r} twice", "name it once")
+        palette = given.get("palette") or []
+        if palette and len(palette) not in (len(names), len(every)):
+            raise UserError(
+                f"{owner} has {len(palette)} colours for {len(names)} classes",
+                "give one colour per class, or none at all",
+            )
 
     def prepare_data(self, idx: int, **wishes: Any) -> Any:
         """Return one sample through the pipeline, after checking that its files are whole.

@@ -176,17 +176,22 @@ def parse_space(given: Any, where: str) -> ClassSpace:
         given_colors = {color for color in colors if color is not None}
         made = iter([c for c in made_palette(2 * len(parts)) if c not in given_colors])
         colors = [next(made) if color is None else color for color in colors]
+    void = _numbers(given.get("void", [IGNORE_INDEX]), "void", where)
+    void_colors = given.get("void_colors") or ()
+    if isinstance(void_colors, str) or not isinstance(void_colors, Sequence):
+        raise UserError(f"{where}: void_colors is {void_colors!r}", "give a list of colours")
+    name = str(given.get("name") or Path(where).stem)
     try:
         return ClassSpace(
-            name=str(given.get("name") or Path(where).stem),
+            name=name,
             classes=tuple(name for name, _, _ in parts),
             palette=tuple(colors),
             values=tuple(values for _, _, values in parts),
-            void=_numbers(given.get("void", [IGNORE_INDEX]), "void", where),
-            void_colors=tuple(_color(c, "void", where) for c in given.get("void_colors") or ()),
+            void=void,
+            void_colors=tuple(_color(color, "void", where) for color in void_colors),
         )
     except UserError as error:
-        raise UserError(f"{where}: {error.line}") from error
+        raise UserError(error.line if name == where else f"{where}: {error.line}") from error
 
 
 def read_space(path: str | os.PathLike) -> ClassSpace:

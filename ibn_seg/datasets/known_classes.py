@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ibn_seg.datasets.class_map import ClassMap, parse_map, read_map
+from ibn_seg.datasets.class_map import ClassMap, identity, parse_map, read_map
 from ibn_seg.datasets.class_space import ClassSpace, parse_space, read_space
 from ibn_seg.datasets.labels import CLASSES, PALETTE
 from ibn_seg.errors import UserError, unknown
@@ -126,7 +126,7 @@ def map_of(given: Any, classes: Sequence[str], target: ClassSpace, where: str = 
         UserError: It is no map, or None is given and no map is known.
     """
     if given is None:
-        return known_map(classes, target)
+        return known_map(classes, target, where)
     if isinstance(given, ClassMap):
         if given.classes != tuple(classes) or given.groups != target.classes:
             raise UserError(f"{where}: a map of other classes or groups", "give one of these")
@@ -136,13 +136,20 @@ def map_of(given: Any, classes: Sequence[str], target: ClassSpace, where: str = 
     return parse_map(given, classes, target.classes, where)
 
 
-def known_map(classes: Sequence[str], target: ClassSpace) -> ClassMap:
+def known_map(classes: Sequence[str], target: ClassSpace, where: str = "map") -> ClassMap:
     """Return the map from classes to a target's groups that is known by name.
+
+    Args:
+        classes: The network's classes, or those of labels that are read as others.
+        target: The target's space. Its own classes are mapped to themselves.
+        where: The key or option that gives another map, for messages.
 
     Raises:
         UserError: None is known; the message names classes that differ.
     """
     names, none = tuple(classes), ()
+    if names == target.classes:
+        return identity(names)
     if names == _BACKGROUND.classes:
         names, none = CITYSCAPES.classes, ("background",)
     if none and names == target.classes:
@@ -151,11 +158,11 @@ def known_map(classes: Sequence[str], target: ClassSpace) -> ClassMap:
         source = next((space for space in SPACES.values() if space.classes == names), None)
         groups = _GROUPS.get((source.name, target.name)) if source else None
         if groups is None or SPACES[target.name].classes != target.classes:
-            raise _no_map(classes, target)
+            raise _no_map(classes, target, where)
     return parse_map({"groups": groups, "none": none}, classes, target.classes, "map")
 
 
-def _no_map(classes: Sequence[str], target: ClassSpace) -> UserError:
+def _no_map(classes: Sequence[str], target: ClassSpace, where: str) -> UserError:
     """Return the error that says which classes differ, and what to do."""
     theirs = [name for name in classes if name not in target.classes]
     lacking = [name for name in target.classes if name not in classes]
@@ -165,8 +172,10 @@ def _no_map(classes: Sequence[str], target: ClassSpace) -> UserError:
         if names
     ]
     odd = f"it {' and '.join(parts)}" if parts else "their order differs"
+    ours, theirs = f"{len(classes)} classes", f"{target.name} ({len(target)} classes)"
+    if where != "map":
+        return UserError(f"labels of {ours} read as {theirs}: {odd}", f"give a map by {where}=")
     return UserError(
-        f"a network of {len(classes)} classes for labels of {target.name} "
-        f"({len(target)} classes): {odd}",
+        f"a network of {ours} for labels of {theirs}: {odd}",
         "give a map by --map FILE, or train a head of the labels' classes",
     )

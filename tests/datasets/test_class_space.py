@@ -154,6 +154,9 @@ def test_too_few_or_too_many_classes(count):
         ("classes: [{name: a, values: [1]}, b]", "the label value 1 is 'a' and 'b'"),
         ("{classes: [a, b], void: [true]}", "void has the label values [True]"),
         ("{classes: [a, b], void: [1]}", "the label value 1 is 'b' and 'void'"),
+        ("{classes: [a, b], void_colors: 3}", "FILE: void_colors is 3: give a list of colours"),
+        ("{classes: [a, b], void_colors: [3]}", "FILE: void has the color 3"),
+        ("{classes: [a, b], void: null}", "FILE: void has the label values None"),
         ("classes: [", "FILE"),
     ],
 )

@@ -47,6 +47,7 @@ def test_splits_and_parts_of_camvid(write, tmp_path):
     for arguments, expected in (
         ({}, [dusk]), ({"split": "val"}, [val]), ({"split": "test"}, [test]),
         ({"split": "day_train"}, [test]), ({"split": "day_val"}, [val]),
+        ({"split": "dusk_train"}, [dusk]),
         ({"split": "all"}, [dusk, val, test]), ({"split": "all", "part": "dusk"}, [dusk]),
         ({"split": "all", "part": "day"}, [val, test]),
     ):  # fmt: skip
@@ -57,18 +58,18 @@ def test_splits_and_parts_of_camvid(write, tmp_path):
 
 
 def test_parts_of_camvid_by_the_list():
-    """Numbers of the data's README, and the rule: the last quarter of each daylight video."""
+    """Numbers of the data's README, and the rule: the last quarter of each video is held out."""
     frames = camvid_frames()
     splits, parts = zip(*frames.values(), strict=True)
     assert [splits.count(one) for one in ("train", "val", "test")] == [367, 101, 233]
-    assert [parts.count(one) for one in ("day_train", "day_val", "dusk")] == [431, 146, 124]
-    assert {name for name, (_, part) in frames.items() if part == "dusk"} == {
-        name for name in frames if name.startswith("0001TP")
-    }
-    for video in ("0006R0", "0016E5", "Seq05VD"):
+    numbers = {"day_train": 431, "day_val": 146, "dusk_train": 93, "dusk_val": 31}
+    assert {part: parts.count(part) for part in set(parts)} == numbers
+    for video in ("0001TP", "0006R0", "0016E5", "Seq05VD"):
+        time = "dusk" if video == "0001TP" else "day"
         mine = [frames[name][1] for name in sorted(frames) if name.startswith(video)]
-        held_out = mine.count("day_val")
-        assert mine == ["day_train"] * (len(mine) - held_out) + ["day_val"] * held_out
+        held_out = mine.count(f"{time}_val")
+        rest = len(mine) - held_out
+        assert mine == [f"{time}_train"] * rest + [f"{time}_val"] * held_out
         assert abs(held_out - len(mine) / 4) <= 1
 
 
@@ -172,7 +173,11 @@ def test_faults_of_a_coarser_reading(tmp_path):
     own.idd_lite(tmp_path)
     assert "did you mean 'camvid'" in line_of(lambda: IDDLiteDataset(tmp_path, read_as="camvit"))
     line = line_of(lambda: IDDLiteDataset(tmp_path, read_as="camvid"))
-    assert "7 classes for labels of camvid (11 classes): it has 'drivable', " in line
+    assert line.startswith("labels of 7 classes read as camvid (11 classes): it has 'drivable', ")
+    assert line.endswith(": give a map by read_map=")
+    assert IDDLiteDataset(tmp_path, read_as="idd_lite").metainfo == (
+        IDDLiteDataset(tmp_path).metainfo
+    )
     assert "read_map without read_as" in line_of(lambda: IDDLiteDataset(tmp_path, read_map={}))
     line = line_of(
         lambda: IDDLiteDataset(tmp_path, read_as=["a", "b"], read_map={"groups": {"a": ["sky"]}})
@@ -189,6 +194,20 @@ def test_a_subset_of_classes_by_metainfo(tmp_path):
     assert dataset.label_table.classes == 2
     for found, classes in zip(labels_of(dataset), expected.values(), strict=True):
         assert np.array_equal(found, table[classes])
+
+
+@pytest.mark.parametrize(
+    ("metainfo", "words"),
+    [
+        ({"palette": [[1, 2, 3]]}, "metainfo has 1 colours for 7 classes: give one colour per"),
+        ({"classes": ("sky", "drivable"), "palette": [[1, 2, 3]] * 3}, "3 colours for 2 classes"),
+        ({"classes": ("sky", "drivable", "sky")}, "metainfo names the class 'sky' twice"),
+        ({"classes": ("sky", "drivabel")}, "did you mean 'drivable'"),
+    ],
+)
+def test_faults_of_metainfo(metainfo, words, tmp_path):
+    own.idd_lite(tmp_path)
+    assert words in line_of(lambda: IDDLiteDataset(tmp_path, metainfo=metainfo))
 
 
 def test_a_folder_by_list_and_by_file_of_classes(tmp_path):

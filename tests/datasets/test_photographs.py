@@ -41,10 +41,11 @@ def test_data_check_finds_nothing_and_counts_as_the_readme_says(name, pairs, per
 def test_camvid_by_time_of_day():
     sizes = {
         (split, part): len(CamVidDataset(root("camvid"), split, part=part))
-        for split, part in (("day_train", None), ("day_val", None), ("all", "dusk"),
+        for split, part in (("day_train", None), ("day_val", None), ("dusk_train", None),
+                            ("dusk_val", None), ("all", "dusk"),
                             ("all", "day"), ("train", "dusk"), ("test", "dusk"))
     }  # fmt: skip
-    assert list(sizes.values()) == [431, 146, 124, 577, 62, 62]
+    assert list(sizes.values()) == [431, 146, 93, 31, 124, 577, 62, 62]
 
 
 def test_idd_lite_has_one_name_in_several_drives():
