@@ -6,14 +6,12 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import nn
 
+from ibn_seg.engine.class_checks import classes_of, tell_classes
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.network_classes import network_classes
 from ibn_seg.evaluation.stored import (
     CONFUSION_FILES,
     StoredConfusions,
@@ -79,8 +77,7 @@ class RunRecordHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
-        self.trained_classes = _classes_of(runner.train_loop.dataloader.dataset)
-        _check_trained(_outputs(runner), runner.train_loop.dataloader.dataset)
+        self.trained_classes = classes_of(runner.train_loop.dataloader.dataset)
         if runner.iter == 0:
             self.validations = []
         else:
@@ -147,11 +144,7 @@ class RunRecordHook(Hook):
                 metric.collect_dir = str(Path(runner.work_dir) / ".collected")
             if hasattr(metric, "roots"):
                 metric.roots = _data_roots(dataset)
-            evaluated = _classes_of(dataset)
-            if hasattr(metric, "trained_classes") and evaluated:
-                metric.trained_classes = network_classes(
-                    _outputs(runner), metric.classes, self.trained_classes, evaluated
-                )
+        tell_classes(runner.model, metrics, dataset, self.trained_classes)
 
     def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
         evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator
@@ -197,38 +190,6 @@ def plain_number(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0.0:
         return None
     return value
-
-
-def _classes_of(dataset: Any) -> list[str] | None:
-    """Return the names of a data set's classes, if it has some."""
-    found = (getattr(dataset, "metainfo", None) or {}).get("classes")
-    return list(found) if found else None
-
-
-def _check_trained(outputs: int | None, dataset: Any) -> None:
-    """Raise if training data are of several class lists, or have more classes than the head."""
-    meta = getattr(dataset, "metainfo", None) or {}
-    if by_domain := meta.get("domain_classes"):
-        sizes = ", ".join(f"{name}: {len(names)}" for name, names in by_domain.items())
-        raise UserError(
-            f"train_dataloader: its data sets have different classes ({sizes})",
-            "read them in the same classes by read_as",
-        )
-    classes = meta.get("classes") or ()
-    if outputs is not None and len(classes) > outputs:
-        raise UserError(
-            f"model.decode_head.num_classes is {outputs}, and train_dataloader.dataset has "
-            f"{len(classes)} classes",
-            f"write num_classes={len(classes)} in every head",
-        )
-
-
-def _outputs(runner: Runner) -> int | None:
-    """Return the number of classes of a segmentor's last decode head; None for other networks."""
-    network = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    head = getattr(network, "decode_head", None)
-    last = head[-1] if isinstance(head, nn.ModuleList) else head
-    return getattr(last, "num_classes", None)
 
 
 def _data_roots(dataset: Any) -> list[str]:
