@@ -23,7 +23,7 @@ def main() -> None:
             raise
         print(
             f"error: the package {error.name!r} is not installed: pip install 'ibn_seg[mmseg]'; "
-            "beside an mmsegmentation of your own, pip install 'ibn_seg[cli]'",
+            "if mmsegmentation is there already, pip install 'ibn_seg[cli]'",
             file=sys.stderr,
         )
         sys.exit(3)

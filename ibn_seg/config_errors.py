@@ -217,7 +217,7 @@ def _reason(error: BaseException, place: _Place) -> str:
     if place.line is None:
         text = _words(error, place) or text
     elif place.called:
-        return "what it imports can be named, dict(type=NAME, ...), and not called"
+        return "a config cannot call what it imports; write dict(type=NAME, ...)"
     if place.line is None and " " in text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -227,7 +227,7 @@ def _words(error: BaseException, place: _Place) -> str | None:
     """Return in words why mmengine's own code failed, if its error has no words."""
     last = place.functions[-1] if place.functions else ""
     if "_substitute_base_vars" in place.functions:
-        return f"a {{{{_base_.NAME}}}} in it is in no base ({error})"
+        return f"a {{{{_base_.NAME}}}} in it names what no base has ({error})"
     if not isinstance(error, (AttributeError, TypeError, NameError)):
         return None
     if Path(place.files[-1]).suffix != ".py":
@@ -258,4 +258,4 @@ def _mixed(path: Path, place: _Place) -> UserError:
             f"{path}: mixes `_base_` with imports in mmengine's pure Python style", fix
         )
     above, base = place.files[-2:]
-    return UserError(f"{above}: its base {base} is in the other of mmengine's two styles", fix)
+    return UserError(f"{above}: its base {base} is written in mmengine's other style", fix)

@@ -55,7 +55,7 @@ class Board:
             self._bar.stop()
 
     def update(self) -> None:
-        """Read the files again."""
+        """Read the files again, and show what has changed."""
         before, self._states = self._states, self._look()
         new = [
             cell for cell in self._cells

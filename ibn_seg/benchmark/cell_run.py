@@ -80,8 +80,8 @@ def run_cell(job: Job, cell: Cell) -> str | None:
     """Run a cell, or the rest of it, if no other process has it.
 
     Returns:
-        'done', 'failed', 'lost' (another worker took over), 'stopped' (the job was stopped), or
-        None if the cell was not free.
+        'done', 'failed', 'lost' (another worker took over) or 'stopped' (the job was stopped). None
+        if another worker has the cell or has just ended it.
 
     Raises:
         EnvError: The results folder cannot be written.

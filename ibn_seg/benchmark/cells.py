@@ -166,9 +166,10 @@ def _transfers(
         first = trained.get((*names, network.seed))
         if first is None and "source" in transfer.starts:
             raise UserError(
-                f"{plan.file}: transfer: no {' '.join(names)} with seed {network.seed} in the "
-                "matrix to begin from", "choose methods, backbones and seeds of the matrix"
-            )  # fmt: skip
+                f"{plan.file}: transfer begins from {' '.join(names)} with seed {network.seed}, "
+                "which the matrix does not train",
+                "choose methods, backbones and seeds of the matrix",
+            )
         for share in transfer.shares:
             for start in transfer.starts:
                 needs = (first.id,) if start == "source" and first else ()
@@ -185,11 +186,11 @@ def _transfers(
 
 def _analyses(plan: Plan, analysis: PlannedAnalysis, matrix: Sequence[Cell]) -> Iterator[Cell]:
     """Make the cells that measure networks of the matrix."""
-    covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.seed)]
+    covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.source, c.seed)]
     if not covered:
         raise UserError(
             f"{plan.file}: analyses.{analysis.task}: the matrix has no such network",
-            "choose methods, backbones and seeds that it trains together",
+            "choose methods, backbones, sources and seeds that it trains together",
         )
     for cell in covered:
         known = (*source_domains(cell.source), *cell.targets)

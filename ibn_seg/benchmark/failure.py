@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# The form of every one-line error of our commands.
+# The beginning of every one-line error of our commands.
 _OURS = "error: "
 _ROOT_CAUSE = "Root Cause (first observed failure):"
 _FACT = re.compile(r"\s+(rank|exitcode)\s*:\s*(-?\d+)")

@@ -86,9 +86,10 @@ class Estimate:
     """The estimated cost of the unfinished cells, from finished cells of the same kind.
 
     Attributes:
-        seconds: Time of one worker.
+        seconds: Time of one worker, without the tests of best checkpoints.
         size: Bytes of checkpoints and records.
-        unknown: Number of cells without a finished cell of their kind; the others leave them out.
+        unknown: Number of cells without a finished cell of their kind, which `seconds` and `size`
+            leave out.
     """
 
     seconds: float

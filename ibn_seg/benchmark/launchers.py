@@ -52,11 +52,15 @@ class _Queue:
         self._left = job.limit or math.inf
 
     def put(self, cells: Sequence[Cell]) -> None:
-        """Add cells, up to the number that the job may begin."""
+        """Replace the waiting cells by these."""
         self._waiting = list(cells)
 
     def take(self) -> list[Cell]:
-        """Return the cells that can begin now, and drop cells that can never begin."""
+        """Return the cells that can begin now, as many as the job may still begin.
+
+        Cells that others have ended and cells that can never begin are dropped. All are dropped
+        once no more may be begun.
+        """
         # First drop cells that others have ended, then ask which of the rest can begin.
         self._waiting = [cell for cell in self._waiting if self._job.unfinished(cell)]
         ready = [cell for cell in self._waiting if self._job.ready(cell)]
@@ -89,7 +93,7 @@ class LocalLauncher:
         self._counting = threading.Lock()
 
     def start(self, cells: Sequence[Cell]) -> None:
-        """Start the workers."""
+        """Start the workers, which look through the cells of the job themselves."""
         self._futures = [self._pool.submit(self._work) for _ in range(self._workers)]
 
     def alive(self) -> bool:
@@ -140,7 +144,11 @@ class RayLauncher:
         job: The job to run.
         task: Runs the cell of an id. Its imports must be available on every node.
         workers: Cells at once on a Ray that is started here; default what the machine allows.
+            Without effect on a cluster that `options` name by `address`.
         options: For `ray.init`, such as `address`.
+
+    Raises:
+        EnvError: The package ray is not installed.
     """
 
     def __init__(
@@ -201,9 +209,13 @@ class SlurmLauncher:
     Args:
         job: The job to run.
         task: Runs the cell of an id.
-        workers: Jobs at once; default as many as the cluster allows.
+        workers: Jobs at once of each array; default as many as the cluster allows. Cells that need
+            others come in later arrays.
         options: For `submitit.AutoExecutor.update_parameters`, such as `slurm_partition`.
         cluster: 'slurm'; submitit's 'local' runs the jobs on this machine.
+
+    Raises:
+        EnvError: The package submitit is not installed, or slurm's `sbatch` is missing.
     """
 
     def __init__(
@@ -259,7 +271,7 @@ def check_launcher(name: str) -> None:
     """Check that a launcher can be used here.
 
     Raises:
-        EnvError: A package that it needs is not installed.
+        EnvError: A package or a command that it needs is missing.
     """
     if name == "ray":
         _optional("ray")
@@ -282,9 +294,16 @@ def make_launcher(
 ) -> Launcher:
     """Return a launcher by name.
 
+    Args:
+        name: One of `LAUNCHERS`.
+        job: The job to run.
+        task: Runs the cell of an id, on a cluster.
+        workers: Cells that run at once. Default: 1 for 'local', else what the cluster allows.
+        options: For the cluster, see its launcher.
+
     Raises:
         UserError: Options for a launcher that takes none.
-        EnvError: A package that it needs is not installed.
+        EnvError: A package or a command that it needs is missing.
     """
     if name == "local":
         if options:

@@ -1,7 +1,7 @@
 """Checks what a plan's cells need on this machine, before any of them begins.
 
-Data sets are listed, not decoded. Trainings are built and tried on synthetic pictures. Nothing is
-left on the disk.
+Data sets are listed, not decoded. Networks are built, and on demand trainings are tried on
+synthetic pictures. Nothing is left on the disk.
 """
 
 import contextlib
@@ -40,7 +40,8 @@ def missing_needs(
     Args:
         plan: The plan.
         cells: The cells to check.
-        scenes: The future folder of the plan's scenes. Before rendering, their numbers count.
+        scenes: The future folder of the plan's scenes, which the lines name. It is not read: empty
+            files stand for the scenes.
         here: Whether cells run on this machine, so that its GPUs count.
         trial: Try every training. Trainings that differ only in seed or share are tried once.
     """
@@ -160,10 +161,10 @@ class _Look:
 
         gpus = torch.cuda.device_count()
         if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
-            yield "optim_wrapper: AmpOptimWrapper needs a GPU, there is none: use OptimWrapper"
+            yield "optim_wrapper: AmpOptimWrapper needs a GPU, but there is none: use OptimWrapper"
         if 0 < gpus < self._plan.processes:
             yield (
-                f"processes: {self._plan.processes} of a cell need a GPU each, there are {gpus}:"
+                f"processes: a cell needs {self._plan.processes} GPUs, but there are {gpus}:"
                 " ask for fewer"
             )
 

@@ -114,6 +114,7 @@ class PlannedAnalysis:
             the command's default.
         methods: Names of the methods to measure; empty: all.
         backbones: Names of the backbones to measure; empty: all.
+        sources: Names of the training domains to measure; empty: all.
         seeds: The seeds to measure; empty: all.
     """
 
@@ -121,11 +122,15 @@ class PlannedAnalysis:
     options: Mapping[str, Any]
     methods: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def covers(self, method: str, backbone: str, seed: int) -> bool:
+    def covers(self, method: str, backbone: str, source: str, seed: int) -> bool:
         """Tell whether a network is measured."""
-        chosen = ((self.methods, method), (self.backbones, backbone), (self.seeds, seed))
+        chosen = (
+            (self.methods, method), (self.backbones, backbone), (self.sources, source),
+            (self.seeds, seed),
+        )  # fmt: skip
         return all(not names or name in names for names, name in chosen)
 
 

@@ -43,7 +43,7 @@ def run_plan(
     """Run the cells of a plan that are not done, not failed and not another process's.
 
     Several calls on one results folder share the work. Each returns when no cell is left, including
-    the cells of others. Interrupt at any time; the same call resumes.
+    the cells of others, or when it may begin no more. Interrupt at any time; the same call resumes.
 
     Args:
         plan_file: The plan.
@@ -60,8 +60,9 @@ def run_plan(
         One row per cell, as in `RESULTS/benchmark.json`.
 
     Raises:
-        UserError: The plan or a config is wrong.
-        EnvError: The folder cannot be written, or the launcher's package is missing.
+        UserError: The plan or a config is wrong, none of its cells can run, or 'local' got options.
+        EnvError: The folder cannot be written or has gone. Or the launcher's package or command is
+            missing.
     """
     plan = _checked_plan(plan_file)
     check_writable(results)
@@ -123,7 +124,7 @@ def check_plan(
 
     Raises:
         UserError: The plan or a config is wrong.
-        EnvError: The launcher's package is missing.
+        EnvError: The launcher's package or command is missing.
     """
     check_launcher(launcher)
     plan, cells, store = open_plan(plan_file, results)
@@ -160,6 +161,10 @@ def run_by_id(
         lease_s: Seconds after which a worker that shows no life loses its cell.
         retries: Failed cells to try again, with their number of failures.
         cell: The cell's id.
+
+    Raises:
+        UserError: The plan has no such cell.
+        EnvError: The folder cannot be written.
     """
     plan, store = read_plan(plan_file), Store(results, lease_s)
     with _scenes_of(plan, store.folder):

@@ -44,6 +44,9 @@ def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> It
         cells: The cells of the plan by id.
         store: Where results are.
         cell: The cell; what it needs is done.
+
+    Raises:
+        UserError: The file of a network is gone.
     """
     work_dir, config = store.work_dir(cell), os.fspath(store.config_file(cell))
     where = ("--work-dir", os.fspath(work_dir))
@@ -66,6 +69,9 @@ def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell)
         cells: The cells of the plan by id.
         store: Where results are.
         cell: The cell; what it needs is done.
+
+    Raises:
+        UserError: The file of the network that the cell begins from is gone.
     """
     config = load_config(cell.config)
     if plan.protocol != DEFAULT_PROTOCOL:

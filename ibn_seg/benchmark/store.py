@@ -3,6 +3,8 @@
 RESULTS/benchmark.json           the index: every cell, its state, scores and files
 RESULTS/configs/ID.py            the config of a cell, as `ibn-seg train` takes it
 RESULTS/scenes/                  the plan's embedded scenes
+RESULTS/scenes-lock/             the process that renders them, see `ibn_seg.results.lease`
+RESULTS/slurm/                   the scripts and the output of slurm's jobs
 RESULTS/compared/                scenes in several styles, to measure their divergence
 RESULTS/cells/ID/                the work dir of a cell
 RESULTS/cells/ID/result.json     the result of the training

@@ -45,6 +45,8 @@ def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
               help="Its classes: a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
 @click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
               help="YAML: groups of these classes for targets that have others.")  # fmt: skip
+@click.option("--merge", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
+              help="soft: sum the probabilities of a group's classes.")  # fmt: skip
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
@@ -66,6 +68,7 @@ def evaluate(
     protocol: str,
     classes: str | None,
     maps: dict[str, str],
+    merge: str,
     work_dir: str | None,
     out: str | None,
     workers: int | None,
@@ -106,7 +109,7 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
-    for flag, given in (("--fuse", fuse), ("--amp", amp)):
+    for flag, given in (("--fuse", fuse), ("--amp", amp), ("--merge soft", merge == "soft")):
         if predictions is not None and given:
             raise UserError(
                 f"{flag} is given with --predictions", "it goes with CONFIG and CHECKPOINT"
@@ -133,6 +136,7 @@ def evaluate(
             protocol=protocol,
             classes=classes,
             maps=maps,
+            merge=merge,
             work_dir=work_dir,
             out=out,
             fuse=fuse,

@@ -80,9 +80,9 @@ class CamVidDataset(UrbanSceneDataset):
 
     Args:
         data_root: The folder that holds one of the layouts.
-        split: SegNet's 'train' (default, 367), 'val' (101) or 'test' (233), or 'all'. Or
-            'day_train' (431) and 'day_val' (146): the first three quarters and the last quarter of
-            each daylight video.
+        split: SegNet's 'train' (default, 367), 'val' (101) or 'test' (233), or 'all'. Or ours:
+            'day_train' (431) and 'day_val' (146) are the first three quarters and the last quarter
+            of each daylight video, 'dusk_train' (93) and 'dusk_val' (31) those of the dusk video.
         part: 'day' or 'dusk' (the video 0001TP, 124 frames); default both.
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to 'camvid'.
 
@@ -95,7 +95,7 @@ class CamVidDataset(UrbanSceneDataset):
     METAINFO = CAMVID.metainfo()
     TARGET = "camvid"
     ROOT_VARIABLE = "IBN_SEG_CAMVID"
-    SPLITS = ("train", "val", "test", "all", "day_train", "day_val")
+    SPLITS = ("train", "val", "test", "all", "day_train", "day_val", "dusk_train", "dusk_val")
     CARD: ClassVar[DataCard] = DataCard(
         title="CamVid",
         labels="grey PNGs of 11 classes; coloured or index PNGs of 32",

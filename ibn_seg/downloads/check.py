@@ -253,7 +253,7 @@ def _compare_sizes(result: Check, files: _Files, seen: _Seen) -> None:
             result.found("size-mismatch", text + why, *paths)
         elif exif and exif.size == exif.stored:
             text = (
-                "EXIF turns the image upright and the size cannot tell whether its label is; "
+                "EXIF turns the image upright, and the size does not show whether its label is; "
                 "look at both, or save the image again without EXIF"
             )
             result.found("exif-orientation", text, *reversed(paths))

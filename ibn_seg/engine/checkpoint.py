@@ -328,7 +328,9 @@ def _files(folder: Path, hook: Mapping[str, Any] | None) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise EnvError(f"{folder}: cannot be read ({error.strerror})", "see its rights") from error
+        raise EnvError(
+            f"{folder}: cannot be read ({error.strerror})", "check its permissions"
+        ) from error
 
 
 def _candidates(folder: Path, noted: Path | None, hook: Mapping[str, Any] | None) -> list[Path]:

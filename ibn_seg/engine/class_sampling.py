@@ -82,7 +82,7 @@ class RareClassSampler(ClassSampler):
         if temperature <= 0 or min_pixels < 0 or min_crop_ratio < 0:
             raise UserError(
                 f"RareClassSampler: {temperature=}, {min_pixels=}, {min_crop_ratio=}",
-                "allowed: over 0, and 0 or more for the others",
+                "allowed: temperature over 0, the others 0 or more",
             )
         super().__init__(dataset, seed, statistics, workers)
         counts = np.array([label.counts for label in self.labels])

@@ -55,9 +55,9 @@ def _check_steps(pipeline: Sequence[Any], first: int) -> None:
     for step in pipeline[first:-1]:
         if not _is_deferred(step):
             raise UserError(
-                f"train_dataloader: {type(step).__name__} comes after {name}(on_device=True) but "
-                "would work on the image before it",
-                "put it before, or give it on_device=True if it has that",
+                f"train_dataloader: {type(step).__name__} comes after {name}(on_device=True), but "
+                "would run before it",
+                f"put it before {name}, or give it on_device=True if it has that argument",
             )
         if not getattr(step, "on_device", False):
             raise UserError(
@@ -67,8 +67,8 @@ def _check_steps(pipeline: Sequence[Any], first: int) -> None:
     last = pipeline[-1]
     if RECORD not in getattr(last, "meta_keys", ()):
         raise UserError(
-            f"train_dataloader: {name} has on_device=True, and {type(last).__name__} at the end of "
-            "the pipeline drops what was drawn",
+            f"train_dataloader: {name} has on_device=True, but {type(last).__name__} at the end of "
+            "the pipeline drops the drawn operations",
             f"add {RECORD!r} to meta_keys of PackSegInputs",
         )
 

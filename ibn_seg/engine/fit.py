@@ -107,8 +107,8 @@ def _misfit(
     if fitting:
         names = " and ".join(repr(each.rstrip(".")) for each in fitting)
         return UserError(
-            f"{path}: holds weights that fit the config below {names}",
-            "write those that are meant to a file of their own with torch.save",
+            f"{path}: holds several networks that fit the config, below {names}",
+            "write one of them to a file of its own with torch.save",
         )
     missing, unexpected, reshaped = _differences(given, wanted)
     reason = _kinds_differ(given, wanted) or _keys_differ(

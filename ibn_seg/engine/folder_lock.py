@@ -33,7 +33,8 @@ _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVA
 def folder_lock(work_dir: str | os.PathLike) -> Iterator[None]:
     """Hold the lock of a work dir during the block, on the first rank.
 
-    If neither the system nor the file system has such locks, no lock is held.
+    If the system or the file system has no such locks, no lock is held. A benchmark's cell holds
+    none either.
 
     Raises:
         UserError: Another process holds it.

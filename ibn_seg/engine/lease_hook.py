@@ -68,4 +68,6 @@ class LeaseHook(Hook):
     def _check(self) -> None:
         self._looked = time.monotonic()
         if self._path is not None and is_superseded(self._path):
-            raise EnvError(f"{self._path}: another worker has taken this cell over", "nothing lost")
+            raise EnvError(
+                f"{self._path}: another worker has taken this cell over", "nothing is lost"
+            )

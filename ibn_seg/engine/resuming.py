@@ -77,8 +77,8 @@ def resume(runner: Runner, filename: str) -> list[str]:
     changes = [*_told_changes(schedule, _changed_starts(checkpoint, starts)), *changed.values()]
     if changes:
         runner.logger.info(
-            f"{filename}: resumed with the optimiser and schedule of the config; they began "
-            f"otherwise: {join_changes(changes)}",
+            f"{filename}: resumed with the optimiser and schedule of the config; changed "
+            f"since the beginning: {join_changes(changes)}",
             extra={"notice": True},
         )
     return changes
@@ -276,8 +276,8 @@ def _advance(runner: Runner, iterations: int, epochs: int, filename: str) -> Non
     schedulers = all_schedulers(runner.param_schedulers)
     if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
         raise UserError(
-            f"{filename}: the schedule is another, and one that follows a score cannot be brought "
-            "to the checkpoint's iteration",
+            f"{filename}: the schedule has changed; one that follows a score cannot be moved to "
+            "the checkpoint's iteration",
             "keep param_scheduler and the optimiser's settings, or " + _ELSEWHERE,
         )
     by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)

@@ -209,8 +209,8 @@ def _check_epochs_end(loop: BaseLoop) -> None:
     sampler = loop.dataloader.sampler
     if isinstance(loop, EpochBasedTrainLoop) and isinstance(sampler, _ENDLESS):
         raise UserError(
-            f"train_cfg counts epochs, and train_dataloader.sampler {type(sampler).__name__} has"
-            " no end",
+            f"train_cfg counts epochs, but train_dataloader.sampler {type(sampler).__name__} never"
+            " ends",
             "use sampler=dict(type='DefaultSampler', shuffle=True), or train by max_iters",
         )
 

@@ -51,7 +51,7 @@ class PositionSampler(Sampler):
         if not self.length:
             raise UserError(
                 "the data set of train_dataloader has no samples",
-                "a wrapper, such as RepeatDataset(times=0), or indices leaves none",
+                "check its indices and its wrappers, such as RepeatDataset(times=0)",
             )
         self.seed = seed
         self.shuffle = shuffle

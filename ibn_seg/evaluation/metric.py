@@ -5,19 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import METRICS
 from prettytable import PrettyTable
+from torch import Tensor
 
 from ibn_seg.datasets.class_map import ClassMap, identity
 from ibn_seg.datasets.class_space import ClassSpace, made_palette
 from ibn_seg.datasets.known_classes import SPACES, map_of
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, group_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
 from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
+
+MERGES = ("hard", "soft")
 
 
 @METRICS.register_module()
@@ -54,6 +58,9 @@ class MultiDomainIoU(BaseMetric):
             training data (`RunRecordHook` sets them), else those of the evaluated data.
         maps: For domains with other classes, the map: a file or the keys `groups` and `none`. The
             key '*' is for all others. Default: the maps of `ibn_seg.datasets.known_classes`.
+        merge: 'hard': the group of the most probable class is predicted. 'soft': the group with the
+            largest sum of probabilities, as in MSeg (Lambert et al., CVPR 2020); it needs logits.
+            Both are the same where labels have the network's classes.
         collect_device: As in `mmengine.evaluator.BaseMetric`.
         collect_dir: As in `mmengine.evaluator.BaseMetric`.
 
@@ -64,8 +71,11 @@ class MultiDomainIoU(BaseMetric):
 
     # Not None, so that mmengine neither warns of a missing prefix nor adds one.
     default_prefix = ""
-    # For `LabelsOnlyHook`.
-    needs_logits = False
+
+    @property
+    def needs_logits(self) -> bool:
+        """Whether samples must have logits; `LabelsOnlyHook` reads it."""
+        return self.merge == "soft"
 
     def __init__(
         self,
@@ -75,6 +85,7 @@ class MultiDomainIoU(BaseMetric):
         protocol: str = "native",
         classes: Sequence[str] | None = None,
         maps: Mapping[str, Any] | None = None,
+        merge: str = "hard",
         collect_device: str = "cpu",
         collect_dir: str | None = None,
     ) -> None:
@@ -88,6 +99,9 @@ class MultiDomainIoU(BaseMetric):
         # The classes of the weights, where `classes` does not say; `RunRecordHook` knows them.
         self.trained_classes: Sequence[str] | None = None
         self.maps = dict(maps or {})
+        if merge not in MERGES:
+            raise unknown("merge of MultiDomainIoU", merge, MERGES)
+        self.merge = merge
         self._known_maps: dict[str, ClassMap | None] = {}
         self.domain_results: dict[str, dict[str, Any]] = {}
         self.image_confusions: dict[str, ImageConfusions] = {}
@@ -150,6 +164,8 @@ class MultiDomainIoU(BaseMetric):
         for sample in data_samples:
             domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
+            if self.merge == "soft" and (mapping := self.map_of(domain)) is not None:
+                pred = soft_merge(sample["seg_logits"]["data"], mapping)[None]
             self.results.append((domain, sample.get("img_path"), self.count(domain, pred, label)))
 
     def count(self, domain: str, pred: Any, label: Any) -> np.ndarray:
@@ -286,6 +302,28 @@ class MultiDomainIoU(BaseMetric):
         """Log a line: only once on the console, also with several validations."""
         MMLogger.get_current_instance().info(line, extra={"notice": kind not in self._said})
         self._said.add(kind)
+
+
+def soft_merge(logits: Tensor, mapping: ClassMap) -> Tensor:
+    """Return the group with the largest sum of probabilities at each pixel.
+
+    Args:
+        logits: (C, H, W).
+        mapping: The map from C classes to G groups. Classes without group have no say.
+
+    Returns:
+        (H, W) int64, the first class of the group, by which `ClassMap` finds the group again.
+    """
+    groups = torch.zeros(len(mapping.groups), len(mapping.classes), device=logits.device)
+    for at, group in enumerate(mapping.group_of):
+        if group is not None:
+            groups[group, at] = 1
+    sums = torch.einsum("gc,chw->ghw", groups, logits.float().softmax(dim=0))
+    first = torch.tensor(
+        [mapping.group_of.index(g) if g in mapping.group_of else 0 for g in range(len(groups))],
+        device=logits.device,
+    )
+    return first[sums.argmax(dim=0)]
 
 
 def _space(domain: str, classes: tuple[str, ...]) -> ClassSpace:

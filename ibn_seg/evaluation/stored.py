@@ -159,7 +159,7 @@ def read_confusions(
         )
     if classes is not None and stored.classes != tuple(classes):
         raise UserError(
-            f"{path}: of {len(stored.classes)} classes ({_shown(stored.classes)})",
+            f"{path}: has {len(stored.classes)} classes ({_shown(stored.classes)})",
             f"expected {len(classes)} ({_shown(classes)}); give results of the same classes",
         )
     return stored
@@ -204,7 +204,7 @@ def confusions_of(
     domains = result.get("domains") or {}
     if list(domains) != list(stored.domains):
         raise UserError(
-            f"{path}: of the domains {_shown(stored.domains)}, the result of {_shown(domains)}",
+            f"{path}: has the domains {_shown(stored.domains)}, but the result {_shown(domains)}",
             _AGAIN,
         )
     for domain, images in stored.domains.items():

@@ -38,7 +38,7 @@ def labels_out_of_range(
                     f"{path}.{key} = {classes} allows labels 0 to {classes - 1}, but "
                     f"{sample.metainfo.get('img_path', 'an image')} has "
                     f"{', '.join(map(str, wrong[:5]))}",
-                    f"raise {key}, or let ignore_index ({ignored}) be what is not a class",
+                    f"raise {key}, or give ignored pixels the value of ignore_index ({ignored})",
                 )
     return None
 

@@ -21,9 +21,9 @@ def missing_data(error: Exception, place: Place, frames: Sequence[Frame]) -> Use
     text = str(error)
     if isinstance(error, KeyError) and isinstance(frames[-1].owner, BaseTransform):
         return UserError(
-            f"{place.path}: {type(frames[-1].owner).__name__} needs {text}, and no step before it "
+            f"{place.path}: {type(frames[-1].owner).__name__} needs {text}, but no step before it "
             "gives that",
-            "put the step that does, such as LoadImageFromFile for 'img', before it",
+            "add a step that does, such as LoadImageFromFile for 'img'",
         )
     if place.path == "model.data_preprocessor" and text in ("'inputs'", "'data_samples'"):
         return UserError(
@@ -33,7 +33,7 @@ def missing_data(error: Exception, place: Place, frames: Sequence[Frame]) -> Use
         return UserError(f"{place.path} gets samples without labels", _LABELS)
     if isinstance(error, TypeError) and "got (list, Parameter" in text:
         return UserError(
-            "model.data_preprocessor leaves images in a list, and the network needs one tensor",
+            "model.data_preprocessor leaves images in a list, but the network needs one tensor",
             "use type='SegDataPreProcessor'",
         )
     if isinstance(error, AttributeError) and text.endswith("has no attribute 'backward'"):

@@ -72,7 +72,7 @@ def _unknown_scope(config: Mapping) -> UserError | None:
     if scope is None or scope in known:
         return None
     line = unknown("default_scope", scope, sorted(known))
-    return UserError(f"{line}; custom_imports loads the package of another")
+    return UserError(f"{line}; for another, name its package in custom_imports")
 
 
 def _unknown_optimizer(place: Place, config: Mapping) -> UserError | None:

@@ -191,7 +191,7 @@ def segmentor(
     name = str(cfg.filename or "config")
     if not hasattr(model, "encode_decode"):
         raise UserError(
-            f"{name}: a {type(model).__name__} cannot be exported", "known is EncoderDecoder"
+            f"{name}: a {type(model).__name__} cannot be exported", "use an EncoderDecoder"
         )
     if getattr(model, "with_auxiliary_head", False):
         del model.auxiliary_head
@@ -200,7 +200,7 @@ def segmentor(
     notes = []
     if model.test_cfg.mode != "whole":
         notes.append(
-            f"the config tests in mode {model.test_cfg.mode!r}, the file sees whole images"
+            f"the config tests in mode {model.test_cfg.mode!r}, but the file takes whole images"
         )
         model.test_cfg.mode = "whole"
     return Subject(
@@ -223,7 +223,7 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
         _, beside = all_weights(content)
         if key not in weights:
             raise UserError(
-                f"holds no classifier ({key})", "of a segmentor, give --config with its config"
+                f"holds no classifier ({key})", "for a segmentor, give its config with --config"
             )
         model = create_model(name, num_classes=len(weights[key]))
         adapted, report = adapt_state_dict(model, content)

@@ -29,7 +29,9 @@ def count_classes(model: str, checkpoint: Mapping[str, Any], source: str | os.Pa
     """
     trained = experiment_of(checkpoint).get("model", model)
     if trained != model:
-        raise UserError(f"{source}: is of {trained}, not of {model}", f"give --model {trained}")
+        raise UserError(
+            f"{source}: holds weights of {trained}, not of {model}", f"give --model {trained}"
+        )
     weight = _bare(checkpoint, source).get(f"{_classifier(model)}.weight")
     if weight is None or weight.dim() != 2:
         raise UserError(

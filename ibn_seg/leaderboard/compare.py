@@ -343,7 +343,7 @@ def _by_seed(networks: Iterable[Network]) -> tuple[Network, ...]:
     for one, other in itertools.pairwise(found):
         if one.seed == other.seed:
             raise UserError(
-                f"{one.result} and {other.result}: {one.method!r} twice with seed {one.seed}",
-                "give the evaluation another --method",
+                f"{one.result} and {other.result} are both of {one.method!r} with seed {one.seed}",
+                "give one evaluation another --method",
             )
     return tuple(found)

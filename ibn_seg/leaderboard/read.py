@@ -42,14 +42,17 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     unfinished: dict[str, Mapping[str, Any]] = {}
     heads: dict[Path, Mapping[str, Any]] = {}
     protocols: dict[Path, str] = {}
+    merges: dict[Path, str] = {}
     for folder in map(Path, folders):
         opened = open_folder(folder)
         if opened is not None:
             heads[folder], protocols[folder] = opened.head, opened.head["protocol"]
+            merges[folder] = "hard"
             for row in opened.rows:
                 _read_row(folder, opened, row, networks, analyses, unfinished)
         elif (folder / EVALUATED).is_file():
             network, protocols[folder] = _read_evaluated(folder)
+            merges[folder] = network.record.get("merge") or "hard"
             networks[str(folder.resolve())] = network
         else:
             raise UserError(
@@ -58,6 +61,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
                 "give folders of `ibn-seg benchmark`, `evaluate` or `test`",
             )
     _check_one("protocol", protocols)
+    _check_one("merge", merges)
     _check_one("selection", {folder: head["selection"] for folder, head in heads.items()})
     if not networks:
         raise UserError(
@@ -212,8 +216,8 @@ def _check_one(what: str, values: Mapping[Path, str]) -> None:
     for folder, value in values.items():
         if value != values[first]:
             raise UserError(
-                f"{folder}: {what} {value!r}, but {values[first]!r} in {first}",
-                f"numbers by another {what} cannot be compared; make a leaderboard of each",
+                f"{folder}: has the {what} {value!r}, but {first} has {values[first]!r}",
+                f"make one leaderboard for each {what}",
             )
 
 
@@ -255,7 +259,7 @@ def _check_images(networks: Sequence[Network]) -> None:
                 what = "labels"
             if what:
                 raise UserError(
-                    f"{one.result}: other {what} of {domain!r} than {other.result}",
+                    f"{one.result} and {other.result} have different {what} of {domain!r}",
                     "compare networks that were evaluated on the same data",
                 )
 

@@ -4,7 +4,7 @@ from ibn_seg.methods.method import Method
 
 METHOD = Method(
     name="BN",
-    summary="batch norm everywhere",
+    summary="the plain network with batch norm throughout, and the baseline",
     paper="Ioffe and Szegedy, ICML 2015, arXiv:1502.03167",
     settings={"model.backbone.ibn": None},
     spelled=("model.backbone.ibn_stages",),

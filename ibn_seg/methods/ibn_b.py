@@ -4,7 +4,7 @@ from ibn_seg.methods.method import Method
 
 METHOD = Method(
     name="IBN-b",
-    summary="instance norm after the stem and the first two stages",
+    summary="instance norm in the stem and after the last residual addition of stages 1 and 2",
     paper="Pan et al., ECCV 2018, arXiv:1807.09441",
     settings={"model.backbone.ibn": "b"},
     spelled=("model.backbone.ibn_stages",),

@@ -22,7 +22,7 @@ class Method:
 
     Attributes:
         name: Its name in plans, configs and tables.
-        summary: What it does, in a few words.
+        summary: What it does; the report shows "NAME: SUMMARY.".
         paper: Where it was published.
         settings: Values of a config by dotted key; None stands for an absent key.
         spelled: Further keys with which a config may express the same setting.

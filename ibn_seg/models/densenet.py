@@ -324,6 +324,6 @@ def _without_additions(placement: Placement) -> Placement:
 def _check_strides(strides: Sequence[int]) -> None:
     if strides[0] != 1 or any(stride not in (1, 2) for stride in strides):
         raise UserError(
-            f"strides={tuple(strides)} cannot be had in a DenseNet",
+            f"strides={tuple(strides)} do not fit a DenseNet",
             "the first is 1 (the stem's stride is 4), the others are 1 or 2",
         )

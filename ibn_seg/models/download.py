@@ -100,7 +100,7 @@ def _fetch(url: str, file: IO[bytes], progress: Progress) -> None:
         except _CutError as error:
             if attempt == _ATTEMPTS:
                 raise EnvError(
-                    f"{url}: {error}", "try again: it goes on where it was; or fetch it yourself"
+                    f"{url}: {error}", "try again, which downloads the rest; or fetch it yourself"
                 ) from error
 
 

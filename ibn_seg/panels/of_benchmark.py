@@ -101,7 +101,7 @@ def _trainings(
     if not isinstance(cells, list) or not all(isinstance(row, Mapping) for row in cells):
         raise UserError(
             f"{path}: not the index of a benchmark, or of another version",
-            "run `ibn-seg benchmark` on this folder again, which renews its index",
+            "run `ibn-seg benchmark` on this folder again, which writes its index again",
         )
     rows = [
         row for row in cells

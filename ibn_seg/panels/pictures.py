@@ -152,7 +152,7 @@ def _predict(
         if sample is None:
             raise UserError(
                 f"{cfg.filename or 'config'}: its test data have no image {name!r} of {domain}",
-                "put the data back where the evaluation saw them",
+                "put the data back into their old place",
             )
         data = sample.dataset[sample.index]
         with torch.inference_mode():

@@ -141,7 +141,7 @@ class TimmNetwork:
             intermediates_only: Return only the feature maps.
         """
         if output_fmt != "NCHW":
-            raise UserError(f"output_fmt={output_fmt!r} cannot be had here", "allowed: 'NCHW'")
+            raise UserError(f"output_fmt={output_fmt!r} is not supported", "allowed: 'NCHW'")
         taken = _indices(indices)
         x, features = self._run(x, taken[-1] if stop_early else _STAGES, taken)
         return features if intermediates_only else (x, features)
@@ -238,7 +238,7 @@ def _indices(given: int | Sequence[int] | None) -> tuple[int, ...]:
     if not wanted or any(not -count <= index < count for index in wanted):
         raise UserError(
             f"out_indices={given!r} names feature maps that are not there",
-            f"allowed: 0 to {count - 1}, the same from the end, or how many of the last",
+            f"allowed: a list of numbers from {-count} to {count - 1}, or the number of last maps",
         )
     return tuple(sorted({index % count for index in wanted}))
 

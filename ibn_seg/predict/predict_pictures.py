@@ -104,7 +104,8 @@ def predict(
     Raises:
         BadPicturesError: Some pictures of the folder cannot be predicted; all others were.
         UserError: The source does not exist, is empty, or is neither picture nor video. Or the
-            config or the checkpoint is wrong. Or results of another picture have the same name.
+            config, the checkpoint, the device or the opacity is wrong. Or results of another
+            picture have the same name.
         EnvError: `out` cannot be written.
     """
     if not 0.0 <= opacity <= 1.0:

@@ -91,7 +91,7 @@ def predict_video(video: Video, paint: Painter, target: Path) -> dict[Path, str]
         target: The results' path without the endings.
 
     Returns:
-        The SHA-256 of each file written, the film last.
+        The SHA-256 of each file written, by its path; the film comes last.
 
     Raises:
         EnvError: A file cannot be written.

@@ -24,6 +24,9 @@ class PredictionLog:
 
     Args:
         out: The folder of results.
+
+    Raises:
+        EnvError: The log cannot be read.
     """
 
     def __init__(self, out: Path) -> None:

@@ -160,8 +160,8 @@ def _as_bytes(values: np.ndarray, path: Path) -> np.ndarray:
     """
     if values.dtype.kind != "f" or not (values.min() >= 0 and values.max() <= 1):
         raise PictureError(
-            f"{path}: its values are of type {values.dtype} and not from 0 to 1, so which of them "
-            "is white is not known",
+            f"{path}: its values of type {values.dtype} are not all from 0 to 1, so the value of "
+            "white is not known",
             "convert it to 8 or 16 bits",
         )
     levels = np.rint(values * 255).astype(np.uint8)

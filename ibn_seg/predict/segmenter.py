@@ -35,7 +35,7 @@ class Segmenter:
         palette: The colour of each class in a (classes, 3) uint8 array, RGB.
 
     Raises:
-        UserError: The config or the checkpoint is wrong.
+        UserError: The config, the checkpoint or the device is wrong.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ def array_pipeline(cfg: "Config") -> list[dict]:
     steps = cfg.get("test_pipeline") or dataset.get("pipeline")
     name = cfg.filename or "config"
     if not steps:
-        raise UserError(f"{name}: test_pipeline is missing", "give it; prediction follows it")
+        raise UserError(f"{name}: test_pipeline is missing", "add it; prediction needs it")
     steps = [step for step in steps if not is_named(step.get("type"), *_ANNOTATION_LOADERS)]
     first = short_name(steps[0].get("type")) if steps else "nothing"
     if not first.startswith("Load"):
         raise UserError(
             f"{name}: test_pipeline begins with {first}",
-            "let it begin with LoadImageFromFile, whose place the picture takes",
+            "let it begin with LoadImageFromFile",
         )
     loader = {"type": "LoadImageFromNDArray"}
     if steps[0].get("to_float32"):

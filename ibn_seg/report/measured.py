@@ -7,6 +7,7 @@ from typing import Any
 from ibn_seg.errors import UserError
 from ibn_seg.report.board import Board, Measurement
 from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.result_owner import DAMAGE
 from ibn_seg.report.runs import order_methods
 from ibn_seg.statistics import SeedSummary, summarise
 
@@ -74,7 +75,7 @@ def checked(
     """Return the values of a result; raise one `UserError` for any defect."""
     try:
         return read(run, of)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise UserError(
             f"{run.result}: {of!r} is damaged ({error!r})", f"run `ibn-seg {run.task}` again"
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 from ibn_seg.errors import UserError
 
 # Errors on reading a result with a missing or wrong value.
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError)
+DAMAGE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def reading(result: Any, kind: str) -> Iterator[Owner]:
     method = str(known.get("method") or known.get("name") or "network")
     try:
         yield Owner(method, known.get("backbone"), known.get("seed"), run)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(
             f"{run}: incomplete or damaged ({type(error).__name__}: {error})",
             f"run `ibn-seg {kind}` again",

@@ -53,6 +53,38 @@ class Contribution:
     records: tuple[Record, ...]
 
 
+def analysis_section(
+    board: Board,
+    task: str,
+    introduction: str,
+    tables: Iterable[Table],
+    charts: Iterable[Chart],
+    *,
+    title: str = "",
+    folded: bool = False,
+) -> Section:
+    """Return the section of an analysis, with a legend of the methods that it measured.
+
+    Args:
+        board: Everything that the leaderboard has read.
+        task: Name of the analysis, which is the section's anchor.
+        introduction: The note before its tables.
+        tables: Its tables.
+        charts: Its drawings.
+        title: Its heading. Default: the name of the analysis, capitalised.
+        folded: Whether each table is collapsed at first.
+    """
+    return Section(
+        task,
+        title or task.capitalize(),
+        tuple(tables),
+        (introduction,),
+        folded=folded,
+        legend=legend(board, (run.method for run in board.analyses if run.task == task)),
+        charts=tuple(charts),
+    )
+
+
 def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """Return the methods of some charts with their colour numbers on the whole page."""
     colours = {name: k % SERIES_COLOURS for k, name in enumerate(order_methods(board.methods))}

@@ -23,11 +23,11 @@ from ibn_seg.datasets.class_colors import CITYSCAPES_COLORS, ClassColors, class_
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_bytes, write_json
 from ibn_seg.report.panel_images import Panel, coloured
+from ibn_seg.report.result_owner import DAMAGE
 
 FOLDER = "panels"
 INDEX = "index.json"
 SCHEMA = 1
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OSError)
 
 
 def write_panels(
@@ -97,7 +97,7 @@ def read_panels(folder: str | os.PathLike) -> list[Panel]:
             )
             for one in content["panels"]
         ]
-    except _DAMAGE as error:
+    except (*DAMAGE, OSError) as error:
         raise UserError(f"{index}: incomplete or damaged ({error})", again) from error
 
 

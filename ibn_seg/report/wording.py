@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.runs import Run, order_methods
 from ibn_seg.report.scores import Difference, SummaryRow
@@ -14,14 +15,6 @@ from ibn_seg.report.tables import (
     sign,
     stat_text,
 )
-
-_METHODS = {
-    "BN": "BN is the plain network, batch norm throughout, and the baseline.",
-    "IBN-a": "IBN-a normalises half of the channels of each residual block's first norm, in stages "
-    "1 to 3, with instance norm, which takes the style of the single image out.",
-    "IBN-b": "IBN-b has instance norm in the stem and after the last residual addition of stages 1 "
-    "and 2.",
-}
 
 
 @dataclass(frozen=True)
@@ -77,9 +70,9 @@ def introduction(runs: Sequence[Run]) -> str:
 
 
 def methods_note(runs: Sequence[Run]) -> str:
-    """Return explanations of the methods that this package knows."""
-    methods = order_methods([run.method for run in runs])
-    return " ".join(_METHODS[method] for method in methods if method in _METHODS)
+    """Return the summaries of the methods that this package knows."""
+    names = order_methods([run.method for run in runs])
+    return " ".join(f"{name}: {METHODS[name].summary}." for name in names if name in METHODS)
 
 
 def absent_notes(runs: Sequence[Run]) -> list[str]:

@@ -88,7 +88,9 @@ def _collected(
     """Return a folder's index without its cells, and its rows, matrices and configs."""
     index = _mapping(results / INDEX)
     if index.get("schema") != SCHEMA or not isinstance(index.get("cells"), list):
-        raise UserError(f"{results / INDEX}: not the index of a benchmark", f"schema {SCHEMA}")
+        raise UserError(
+            f"{results / INDEX}: not the index of a benchmark", f"expected schema {SCHEMA}"
+        )
     rows, matrices, configs = [], [], {}
     stored: dict[str, StoredConfusions] = {}
     wholes: dict[str, Any] = {}
@@ -99,7 +101,7 @@ def _collected(
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"{results / INDEX}: a cell is damaged or lacks a key ({error!r}): {row!r:.60}",
-                "run `ibn-seg benchmark` on this folder again, which renews its index",
+                "run `ibn-seg benchmark` on this folder again, which writes its index again",
             ) from error
         if "identity" in cell.row:
             form = shortened(cell.row["identity"], wholes)
@@ -117,7 +119,7 @@ def _check_plan(path: Path, table: KeptTable, head: Mapping[str, Any]) -> None:
     for run in table.runs.values():
         if run.head.get("name") != head.get("name"):
             raise UserError(
-                f"{path}: of the plan {run.head.get('name')!r}, these results of "
+                f"{path}: is of the plan {run.head.get('name')!r}, but these results are of "
                 f"{head.get('name')!r}",
                 "keep them in a folder of their own, without --beside",
             )

@@ -144,8 +144,8 @@ def check_loss_names(model: Mapping[str, Any]) -> None:
         # As in `BaseModel.parse_losses` of mmengine.
         if name is not None and "loss" not in name:
             raise UserError(
-                f"{key}.loss_name is {name!r}, and only losses with 'loss' in their name are learnt"
-                " from",
+                f"{key}.loss_name is {name!r}, but training uses only losses with 'loss' in their "
+                "name",
                 f"write 'loss_{name}'",
             )
 

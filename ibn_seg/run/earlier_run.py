@@ -27,8 +27,9 @@ class Beginning:
     """The start of a training.
 
     Attributes:
-        asked: `load_from` and `resume` as the config asks for them.
-        before: The settings that a resumed run began with; empty for a new run.
+        asked: The config's `load_from`, by a path or a URL, and `resume`. The latter is True only
+            if the config sets both.
+        before: The settings of the work dir's run that is resumed; empty if none is.
     """
 
     asked: Mapping[str, Any]
@@ -56,7 +57,7 @@ class Beginning:
         shown = [text for text in changed if not text.startswith(_TOLD_BY_RUNNER)]
         if shown and is_main_process():
             print(
-                f"{path}: the run began with other settings, the config's hold from here on: "
+                f"{path}: the run began with other settings; the config's settings hold from now: "
                 f"{join_changes(shown)}",
                 file=sys.stderr,
             )
@@ -77,8 +78,7 @@ def occupied(
         config_seed: The config's own seed, if it has one.
 
     Raises:
-        UserError: Another training runs there. Or the folder holds a run that cannot be resumed, or
-            a run of another network that would be replaced.
+        UserError: Another training runs there. Or as `set_resume`.
         EnvError: The folder cannot be read or written.
     """
     from ibn_seg.engine.folder_lock import folder_lock
@@ -97,7 +97,7 @@ def set_resume(
 
     Args:
         cfg: A prepared config, changed in place. If it sets both `resume` and `load_from`, that
-            checkpoint is resumed, as in mmengine.
+            checkpoint is resumed, as in mmengine. `resume` alone is as the argument.
         resume: Resume from the newest checkpoint of the work dir. Only if there is none, begin from
             `load_from`.
         seed: The seed that was asked for, if one was.
@@ -108,6 +108,7 @@ def set_resume(
         UserError: There are checkpoints, but none can be resumed. Or the newest usable one has
             another seed than was asked for. Or the folder holds a run of another network. Or
             `load_from` has an unknown scheme or names no published weights.
+        EnvError: The folder or the checkpoint of `load_from` cannot be read.
     """
     from ibn_seg.engine.distributed import on_main_process
     from ibn_seg.engine.settings import read_settings

@@ -42,6 +42,7 @@ def evaluate(
     protocol: str = "native",
     classes: Any = None,
     maps: Mapping[str, Any] | None = None,
+    merge: str = "hard",
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     fuse: bool = False,
@@ -69,6 +70,7 @@ def evaluate(
             Default: those that the checkpoint names, else Cityscapes' for 19 or 20 outputs.
         maps: The map from these to the classes of a domain: a file or its content, by domain; '*'
             is for all others. Default: the maps that are known by name.
+        merge: 'hard' or 'soft', see `ibn_seg.evaluation.metric.MultiDomainIoU`.
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
@@ -117,6 +119,7 @@ def evaluate(
         "source": cfg.experiment["source"],
         "classes": None if classes is None else list(space_of(classes, "--classes").classes),
         "maps": dict(maps or {}),
+        "merge": merge,
     }
     cfg.test_cfg = {"type": "TestLoop"}
     return test(

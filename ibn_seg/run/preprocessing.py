@@ -45,11 +45,15 @@ def check_preprocessor(cfg: "Config") -> None:
             raise UserError(f"{name}: {_KEY} has {other} and no {key}", f"give {key} too")
     deviations = given.get("std")
     if isinstance(deviations, (list, tuple)) and 0 in deviations:
-        raise UserError(f"{name}: {_KEY}.std={deviations} holds a 0", "images are divided by it")
+        raise UserError(
+            f"{name}: {_KEY}.std={deviations} holds a 0",
+            "give no 0, because images are divided by std",
+        )
     old = cfg.get("img_norm_cfg")
     if given.get("mean") is None and old and not _steps(cfg):
         raise UserError(
-            f"{name}: {_KEY} has no mean, and img_norm_cfg is not read", "move its values there"
+            f"{name}: {_KEY} has no mean, and img_norm_cfg has no effect",
+            f"move its values to {_KEY}",
         )
 
 

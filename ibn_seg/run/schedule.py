@@ -77,7 +77,7 @@ def scale_learning_rate(config: "Config", factor: float) -> None:
     if not isinstance(optimizer.get("lr"), int | float):
         raise UserError(
             f"{config.filename or 'config'}: optim_wrapper.optimizer.lr is missing",
-            "it is what a learning-rate factor multiplies",
+            "add it; the learning-rate factor multiplies it",
         )
     optimizer["lr"] = optimizer["lr"] * factor
 

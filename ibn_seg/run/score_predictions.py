@@ -225,7 +225,7 @@ def _refuse_shared(file: str, names: Mapping[str, Sequence[str]], folder: Path) 
     if len(alike) > 1 and shared.is_file():
         more = f" and {len(alike) - 2} more" if len(alike) > 2 else ""
         raise UserError(
-            f"{shared}: of {alike[0]} or {alike[1]}{more}? They have one name",
+            f"{shared}: could be of {alike[0]} or {alike[1]}{more}, which have the same name",
             f"name the predictions {names[alike[0]][0]} and {names[alike[1]][0]}, in FOLDER/DOMAIN",
         )
 

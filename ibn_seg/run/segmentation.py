@@ -50,7 +50,8 @@ def train(
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
-        work_dir: The folder for checkpoints, log and result; default `work_dirs/CONFIG_NAME`.
+        work_dir: The folder for checkpoints, log and result. Default: the config's, else
+            `work_dirs/CONFIG_NAME`.
         resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
             begin a new training.
         amp: Train in mixed precision; needs a GPU.
@@ -68,7 +69,7 @@ def train(
     Raises:
         UserError: The config, the data or a checkpoint is wrong. Or the work dir is in use or holds
             a run of another network.
-        EnvError: The work dir cannot be written, or the disk is full.
+        EnvError: The work dir cannot be written, the disk is full, or there is no GPU for `amp`.
     """
     from ibn_seg.engine import distributed
     from ibn_seg.explain.explain import explained
@@ -128,7 +129,8 @@ def test(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/test`.
+        work_dir: The folder for log and result. Default: `test` in the config's `work_dir`, else in
+            `work_dirs/CONFIG_NAME`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
         show: Show each prediction in a window.
@@ -149,7 +151,7 @@ def test(
 
     Raises:
         UserError: The config, the data or the checkpoint is wrong.
-        EnvError: Something cannot be written or shown.
+        EnvError: Something cannot be written or shown, or there is no GPU for `amp`.
     """
 
     def adapt(cfg: "Config") -> None:
@@ -205,9 +207,10 @@ def trained_runner(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        default_folder: The folder appended to the default work dir.
+        default_folder: The folder of the run in the default work dir.
         adapt: Changes the config in place, after its training part was removed.
-        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/DEFAULT_FOLDER`.
+        work_dir: The folder for log and result. Default: `default_folder` in the config's
+            `work_dir`, else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
@@ -300,7 +303,8 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "backbone": experiment.get("backbone"),
         "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
-        "protocol": _protocol(runner.cfg),
+        "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
+        **_merge(runner.cfg),
         "domains": last["domains"],
         "confusions": last.get("confusions"),
         "targets_mIoU": last["metrics"].get("targets/mIoU"),
@@ -337,11 +341,17 @@ def hash_of_names(names: Iterable[str]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _protocol(cfg: "Config") -> str:
-    """Return the name of the evaluation protocol of a config."""
+def _of_evaluator(cfg: "Config", key: str, default: str) -> str:
+    """Return a setting of a config's metric, such as the name of the protocol."""
     evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {}
-    given = evaluator.get("protocol") if isinstance(evaluator, Mapping) else None
-    return given or "native"
+    given = evaluator.get(key) if isinstance(evaluator, Mapping) else None
+    return given or default
+
+
+def _merge(cfg: "Config") -> dict[str, str]:
+    """Return how classes were merged, unless in the usual way."""
+    merge = _of_evaluator(cfg, "merge", "hard")
+    return {} if merge == "hard" else {"merge": merge}
 
 
 def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:

@@ -73,14 +73,16 @@ def prepare(
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
-        work_dir: The folder of the run. Default: the config's, else `work_dirs/CONFIG_NAME`.
+        work_dir: The folder of the run. Default: the config's, else `work_dirs/CONFIG_NAME`, with
+            `default_folder`.
         cfg_options: Values by dotted key.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         quiet: Keep mmengine's log lines off the console.
         default_folder: A folder appended to the default work dir.
 
     Raises:
-        UserError: The config is wrong, or torchrun started the process and `launcher` is 'none'.
+        UserError: The config or the launcher is wrong. Or torchrun started the process, and
+            `launcher` is 'none'.
         EnvError: The work dir cannot be written.
     """
     from ibn_seg.engine.distributed import check_launched
@@ -121,7 +123,11 @@ def check_writable(folder: str | os.PathLike) -> None:
 
 
 def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
-    """Add hooks to a config, each type once."""
+    """Add hooks to a config, each type once.
+
+    Raises:
+        UserError: The config's `custom_hooks` are not dicts.
+    """
     present = list(cfg.get("custom_hooks") or [])
     if not all(isinstance(hook, Mapping) for hook in present):
         raise UserError(f"custom_hooks={present} are not dicts", "write dict(type='...') for each")
@@ -169,7 +175,11 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
 
 
 def set_seed(cfg: "Config", seed: int | None = None) -> None:
-    """Set the seed of a config: the given one, else the config's, else `DEFAULT_SEED`."""
+    """Set the seed of a config: the given one, else the config's, else `DEFAULT_SEED`.
+
+    Raises:
+        UserError: It is not a whole number from 0 to 2**32 - 1.
+    """
     randomness = dict(cfg.get("randomness") or {})
     randomness["seed"] = seed if seed is not None else randomness.get("seed")
     if randomness["seed"] is None:

@@ -276,18 +276,22 @@ def _check_same_evaluation(
         return
     given, expected = stored.domains[domain], first.domains[domain]
     if stored.names(domain) != first.names(domain) or given.scored != expected.scored:
-        raise UserError(f"{who}: other classes are scored on {domain!r} than by the first run", fix)
+        raise UserError(f"{who}: its classes of {domain!r} differ from the first run's", fix)
     order, wanted = _order(given), _order(expected)
     images = [given.images[at] for at in order]
     if images != [expected.images[at] for at in wanted]:
         odd = sorted(set(given.images) ^ set(expected.images))
         example = f", such as {odd[0]!r}" if odd else ""
-        raise UserError(f"{who}: other images of {domain!r} than of the first run{example}", fix)
+        raise UserError(
+            f"{who}: its images of {domain!r} differ from the first run's{example}", fix
+        )
     labels = given.scored_counts[order].sum(axis=2), expected.scored_counts[wanted].sum(axis=2)
     same = (labels[0] == labels[1]).all(axis=1)
     if not same.all():
         odd = images[int(np.argmin(same))]
-        raise UserError(f"{who}: other labels of {odd!r} in {domain!r} than of the first run", fix)
+        raise UserError(
+            f"{who}: its labels of {odd!r} in {domain!r} differ from the first run's", fix
+        )
 
 
 def _order(domain: ImageConfusions) -> list[int]:

@@ -158,7 +158,7 @@ def last_activation(block: Block) -> Call:
         graphs[training] = _trace(block, copied)
     calls = {_last_call(block, graph) for graph in graphs.values()}
     if len(calls) > 1:
-        raise _refusal(block, "it calls its activation otherwise in training than in evaluation")
+        raise _refusal(block, "its calls of the activation differ between training and evaluation")
     (call,) = calls
     attach_norm(copied, nn.Identity(), call)
     for training, graph in graphs.items():
@@ -217,7 +217,7 @@ def _trace(block: Block, module: nn.Module) -> Graph:
 
 def _refusal(block: Block, reason: str) -> UserError:
     return UserError(
-        f"variant 'b' cannot be had in {block.name} ({type(block.module).__name__}): {reason}",
+        f"{block.name} ({type(block.module).__name__}) cannot get variant 'b': {reason}",
         "use variant 'a'",
     )
 
@@ -247,8 +247,8 @@ def _written_out(block: NormAfterAddition) -> type[nn.Module]:
         codes[training] = graph.python_code("self").src
     if codes[True] != codes[False]:
         raise UserError(
-            f"{block.own_class.__name__} cannot be scripted: it takes other steps in training than"
-            " in evaluation",
+            f"{block.own_class.__name__} cannot be scripted, because its steps differ between "
+            "training and evaluation",
             "use torch.jit.trace or torch.export",
         )
     members = {

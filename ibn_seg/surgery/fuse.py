@@ -169,8 +169,8 @@ def fuse(
         difference = _difference(found, flow.outputs)
         if not difference <= TOLERANCE:
             raise UserError(
-                f"{title}: fused, it differs by {difference:.0e} of its largest value on the"
-                f" example, allowed is {TOLERANCE:.0e}",
+                f"{title}: fusing changes its output on the example by {difference:.0e} of the "
+                f"largest value, allowed is {TOLERANCE:.0e}",
                 "fuse it in float32, or give another example",
             )
     except BaseException:

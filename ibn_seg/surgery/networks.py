@@ -110,9 +110,9 @@ def _stages(name: str, module: nn.Module, layout: Layout) -> tuple[tuple[Block, 
         for (block_name, block), rule in zip(blocks, row, strict=True):
             if rule is None:
                 raise UserError(
-                    f"{join(name, block_name)} is a {type(block).__name__}, where its first norm"
-                    " is, is not known",
-                    "every block of a converted network has to be of a known kind",
+                    f"{join(name, block_name)} is a {type(block).__name__}, whose first norm is not"
+                    " known",
+                    "convert a network with blocks of known kinds only",
                 )
     return tuple(
         tuple(

@@ -33,7 +33,7 @@ def example_of(model: nn.Module) -> torch.Tensor:
     first = next(convolutions, None)
     if first is None:
         raise UserError(
-            f"{type(model).__name__} has no 2D convolution: what it takes is not known",
+            f"{type(model).__name__} has no 2D convolution, so its input is not known",
             "give an example of its input: fuse(model, example=...)",
         )
     noise = torch.randn(

@@ -94,6 +94,6 @@ def _refusal(source: Source, name: str, refused: Sequence[str]) -> UserError:
     other = f"choose a network that has it ({', '.join(families)}) or " if families else ""
     drops = " ".join(f"--drop {option}" for option in refused)
     return UserError(
-        f"{'.'.join(source.path)}: {name} cannot honour {values} of {source.kind}",
+        f"{'.'.join(source.path)}: {name} cannot keep {values} of {source.kind}",
         f"{other}give it up with {drops}",
     )

@@ -122,9 +122,9 @@ def _check_maps(source: Source, spec: ModelSpec, old: Probe, new: Probe) -> None
         )
     if source.nested and old.channels != new.channels:
         raise UserError(
-            f"{'.'.join(source.path)} is inside another network, which is made for its channels"
-            f" {old.channels}; {spec.name} has {new.channels}",
-            "choose a network with as many",
+            f"{'.'.join(source.path)} is inside a network that needs the channels {old.channels}, "
+            f"but {spec.name} has {new.channels}",
+            "choose a network with these channels",
         )
 
 
@@ -143,7 +143,7 @@ def _check_parameter_groups(
             raise UserError(
                 f"optim_wrapper.paramwise_cfg.custom_keys names {key!r}, which the new backbone"
                 " does not have",
-                "change it in a config over this one, and swap that",
+                "change it in a config with this one as its base, and swap that",
             )
 
 

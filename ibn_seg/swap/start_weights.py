@@ -100,7 +100,7 @@ def remove_old(config: "Config", source: Source) -> None:
             where = key if found is config else f"model.{key}"
             raise UserError(
                 f"{where} loads weights of the whole old network",
-                f"set {where} = None in a config over this one, and swap that",
+                f"set {where} = None in a config with this one as its base, and swap that",
             )
     if model.get("pretrained") is not None:
         model["pretrained"] = None

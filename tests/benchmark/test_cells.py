@@ -170,7 +170,7 @@ def test_what_begins_from_a_training_has_another_id_when_that_has(cells):
 
 def test_a_transfer_begins_from_a_network_of_the_matrix(cells):
     transfer = {"targets": DASHCAM, "shares": [1], "seeds": [7]}
-    with pytest.raises(UserError, match="transfer: no BN ResNet-18 all-MLP with seed 7"):
+    with pytest.raises(UserError, match="transfer begins from BN ResNet-18 all-MLP with seed 7"):
         cells(GOOD, transfer=transfer)
     assert cells(GOOD, transfer=transfer | {"starts": ["scratch"]})[-1].needs == ()
 

@@ -122,7 +122,7 @@ def test_gpus_count_where_the_cells_run(tmp_path, monkeypatch):
     assert "AmpOptimWrapper needs a GPU" in line
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     (line,) = check_plan(plan, tmp_path / "out")
-    assert "processes: 3 of a cell need a GPU each, there are 2" in line
+    assert "processes: a cell needs 3 GPUs, but there are 2" in line
     monkeypatch.setattr(task, "check_launcher", lambda name: None)
     assert check_plan(plan, tmp_path / "out", launcher="ray") == []
 

@@ -1,16 +1,20 @@
-"""What people read is in short sentences: documents and every help text."""
+"""What people read is in short sentences: documents, every help text, messages of errors."""
 
+import ast
 import re
 
 import pytest
 
-from tests.docs.markdown import DOCUMENTS, name, paragraphs, sentences, words
+from tests.docs.markdown import DOCUMENTS, ROOT, name, paragraphs, sentences, words
 
 MOST = 30
+MOST_OF_MESSAGE = 25  # for the problem and for the remedy of an error
+ERRORS = ("UserError", "EnvError", "PictureError")
+MODULES = sorted((ROOT / "ibn_seg").rglob("*.py"))
 
 
-def too_long(texts):
-    return [one for text in texts for one in sentences(text) if words(one) > MOST]
+def too_long(texts, most=MOST):
+    return [one for text in texts for one in sentences(text) if words(one) > most]
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)
@@ -36,6 +40,45 @@ def helps():
 def test_helps(command, texts):
     assert texts
     assert too_long(texts) == []
+
+
+def literals(part):
+    """Return the texts that an expression may be; what only a run knows is one word."""
+    if isinstance(part, ast.Constant):
+        return [str(part.value)]
+    if isinstance(part, ast.JoinedStr):
+        return ["".join(one.value if isinstance(one, ast.Constant) else "x" for one in part.values)]
+    if isinstance(part, ast.BinOp):
+        return [a + b for a in literals(part.left) for b in literals(part.right)]
+    if isinstance(part, ast.IfExp):
+        return [*literals(part.body), *literals(part.orelse)]
+    return ["x"]
+
+
+def messages(source):
+    """Yield the problem and the remedy of every error that a module makes, as far as it says."""
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", None) in ERRORS:
+            for part in (*call.args, *(keyword.value for keyword in call.keywords)):
+                yield from literals(part)
+
+
+def test_messages_of_errors():
+    found = {
+        name(module): too_long(messages(module.read_text(encoding="utf-8")), MOST_OF_MESSAGE)
+        for module in MODULES
+    }
+    assert {module: texts for module, texts in found.items() if texts} == {}
+
+
+def test_messages_are_found_in_code():
+    source = """
+def read(path, size):
+    if size:
+        raise UserError(f"{path}: is " "empty", "one. " + "two" if size > 1 else fix)
+    raise EnvError(problem="no space")
+"""
+    assert sorted(messages(source)) == ["no space", "one. two", "x", "x: is empty"]
 
 
 @pytest.mark.parametrize(

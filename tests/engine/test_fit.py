@@ -73,7 +73,7 @@ def test_counters_saved_as_numbers_are_the_counters():
     [
         (
             {**under("student", WEIGHTS), **under("teacher", WEIGHTS)},
-            "fit the config below 'student' and 'teacher'",
+            "fit the config, below 'student' and 'teacher'",
         ),
         (segmentor(7).state_dict(), "does not fit the config: its head is for 7 classes"),
         (

@@ -115,7 +115,7 @@ def test_what_began_otherwise_is_listed(tmp_path, capfd, began_with, options, ex
     run_toy(tmp_path / "began", **began_with)
     resumed = went_on(tmp_path / "began", tmp_path / "resumed", **{**began_with, **options})
     assert resumed["record"].resumed_with == [{"iter": STEP, "changed": expected}]
-    assert f"they began otherwise: {', '.join(expected)}\n" in capfd.readouterr().err
+    assert f"changed since the beginning: {', '.join(expected)}\n" in capfd.readouterr().err
 
 
 def test_without_a_schedule_the_learning_rate_is_the_configs(tmp_path):

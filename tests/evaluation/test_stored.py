@@ -241,7 +241,7 @@ def test_other_archives_and_pickles(tmp_path):
 def test_other_classes(tmp_path):
     path = tmp_path / "a.npz"
     write_confusions(path, made(classes=("a", "b", "c", "d")))
-    with pytest.raises(UserError, match=r"of 4 classes \(a, b, c, \.\.\.\): expected 19 \(road"):
+    with pytest.raises(UserError, match=r"has 4 classes \(a, b, c, \.\.\.\): expected 19 \(road"):
         read_confusions(path, CLASSES)
 
 
@@ -324,7 +324,7 @@ def test_the_file_of_another_evaluation(tmp_path):
         confusions_of(result_of(content), tmp_path)
     result = result_of(content)
     del result["domains"]["gta5"]
-    with pytest.raises(UserError, match="of the domains gta5, acdc-fog, the result of acdc-fog"):
+    with pytest.raises(UserError, match="has the domains gta5, acdc-fog, but the result acdc-fog"):
         confusions_of(result, tmp_path)
     with pytest.raises(UserError, match="no such file"):
         confusions_of({**result, "confusions": "other.npz"}, tmp_path)

@@ -150,7 +150,7 @@ RUN = {
         "model.decode_head.loss_decode: CrossEntropyLoss fails",
     ),
     "one value": ({"train_dataloader.batch_size": 1}, "batch norm gets one value per channel"),
-    "crop first": ({TRAIN: [CROP, *LOAD]}, "pipeline[0]: RandomCrop needs 'img', and no step"),
+    "crop first": ({TRAIN: [CROP, *LOAD]}, "pipeline[0]: RandomCrop needs 'img', but no step"),
     "no packing": ({TRAIN: LOAD}, "model.data_preprocessor gets samples without 'inputs'"),
     "scale": ({TRAIN: [*LOAD, dict(type="Resize", scale=(0, 0))]}, f"{TRAIN}[2]: Resize fails"),
     "clipping": (

@@ -185,7 +185,7 @@ def test_a_checkpoint_knows_what_it_is_of(trained, shapes, tmp_path, capsys):
     checkpoint = trained[0] / "iter_9.pth"
     options = ["--checkpoint", checkpoint, "--work-dir", tmp_path / "run"]
     assert imagenet("test", shapes, *options) == 2
-    assert "is of resnet18_ibn_a, not of resnet18: give --model resnet18_ibn_a" in (
+    assert "holds weights of resnet18_ibn_a, not of resnet18: give --model resnet18_ibn_a" in (
         capsys.readouterr().err
     )
     root = tmp_path / "data"

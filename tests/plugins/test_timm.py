@@ -186,7 +186,7 @@ def test_a_file_of_ones_own(tmp_path):
     ("options", "message"),
     [
         ({"pretrained": True}, "resnet152_ibn_a: its authors published no weights: there are: res"),
-        ({"features_only": True, "out_indices": (5,)}, r"out_indices=\(5,\) .* allowed: 0 to 4"),
+        ({"features_only": True, "out_indices": (5,)}, r"out_indices=\(5,\) .* from -5 to 4"),
         ({"output_stride": 5}, "unknown output stride 5"),
     ],
 )

@@ -129,7 +129,7 @@ def test_floating_point_numbers_without_a_known_white_are_refused():
     for top in (1.5, 255.0, np.nan):
         values = np.zeros((8, 8), np.float32)
         values[0, 0] = top
-        with pytest.raises(PictureError, match=r"a\.tif: its values are of type float32"):
+        with pytest.raises(PictureError, match=r"a\.tif: its values of type float32"):
             pixels(encoded(values, "TIFF"), "a.tif")
     half = np.full((8, 8), 0.5, np.float32)
     assert np.unique(pixels(encoded(half, "TIFF"))).tolist() == [128]

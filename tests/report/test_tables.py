@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ibn_seg.datasets.labels import CLASSES
+from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.report import scores, tables, wording
 from ibn_seg.report.runs import read_runs
 
@@ -212,6 +213,13 @@ def test_several_sources_are_sources_and_their_mean_makes_the_gap(make_result):
     assert wording.headline(scores.summary_rows(alone)).text == (
         "IBN-a gains 1.0 points of mIoU on the mean of the 2 sources over BN."
     )
+
+
+def test_the_note_on_methods_has_the_summary_of_each_known_one(make_result):
+    names = ("IBN-b", "MyMethod", "BN")
+    runs = read_runs([make_result(name, 0, {"gta5": 50.0}) for name in names])
+    note = wording.methods_note(runs)
+    assert note == f"BN: {METHODS['BN'].summary}. IBN-b: {METHODS['IBN-b'].summary}."
 
 
 def test_seed_table_has_one_row_per_run(results):

@@ -173,7 +173,7 @@ def test_a_rerun_stands_beside_the_first_run(tmp_path):
 def test_runs_of_two_plans_are_not_mixed(made, tmp_path):
     other = Folder(tmp_path / "other", name="another")
     other.train("BN", 0, skill_of("BN"))
-    with pytest.raises(UserError, match="of the plan 'made', these results of 'another'"):
+    with pytest.raises(UserError, match="of the plan 'made', but these results are of 'another'"):
         keep(other.write(), tmp_path / "kept", beside=made[1] / "bench")
     assert not (tmp_path / "kept").exists()
 

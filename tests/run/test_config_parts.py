@@ -90,15 +90,15 @@ DICE = {"type": "DiceLoss", "loss_name": "dice"}
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({NAME: "ce"}, f"{NAME} is 'ce', and only losses with 'loss' in their name are learnt from:"
+        ({NAME: "ce"}, f"{NAME} is 'ce', but training uses only losses with 'loss' in their name:"
          " write 'loss_ce'"),
         ({NAME: 3}, f"{NAME} is 3: it must be a text"),
         ({"model.decode_head.loss_decode": [{"type": "CrossEntropyLoss"}, DICE]},
-         "model.decode_head.loss_decode[1].loss_name is 'dice', and only losses with 'loss' in "
-         "their name are learnt from: write 'loss_dice'"),
+         "model.decode_head.loss_decode[1].loss_name is 'dice', but training uses only losses with "
+         "'loss' in their name: write 'loss_dice'"),
         ({"model.auxiliary_head": [{"type": "FCNHead", "loss_decode": DICE}]},
-         "model.auxiliary_head[0].loss_decode.loss_name is 'dice', and only losses with 'loss' in "
-         "their name are learnt from: write 'loss_dice'"),
+         "model.auxiliary_head[0].loss_decode.loss_name is 'dice', but training uses only losses "
+         "with 'loss' in their name: write 'loss_dice'"),
     ],
 )  # fmt: skip
 def test_a_loss_that_would_not_be_learnt_from(tiny, tmp_path, options, line):

@@ -203,7 +203,7 @@ def test_another_learning_rate_is_listed_among_what_changed(copy, tiny, capsys):
     assert result["resumed_with"] == [
         {"iter": 4, "changed": ["optim_wrapper.optimizer.lr 0.01 -> 0.5"]}
     ]
-    assert "they began otherwise: lr 0.01 -> 0.5\n" in capsys.readouterr().err
+    assert "; changed since the beginning: lr 0.01 -> 0.5\n" in capsys.readouterr().err
 
 
 def test_a_copy_removes_nothing_of_the_run_it_was_copied_from(tiny, tmp_path):

@@ -122,7 +122,7 @@ def test_a_protocol_that_changes_the_labels_size_is_refused(tmp_path):
 
 def test_a_model_of_other_classes_is_refused(tiny, trained, targets):
     options = {"model.decode_head.num_classes": 150}
-    with pytest.raises(UserError, match="head is for 19 classes, the config.s for 150"):
+    with pytest.raises(UserError, match="head is for 19 classes"):
         evaluate(tiny, trained[0] / "iter_6.pth", targets, cfg_options=options)
 
 

@@ -83,7 +83,7 @@ def test_half_a_preprocessor_is_refused(config, checkpoint, tmp_path, change, wo
 def test_old_values_beside_an_empty_preprocessor_are_refused(config, checkpoint):
     config.model.data_preprocessor = {"type": "SegDataPreProcessor", "size": (32, 32)}
     config.img_norm_cfg = {"mean": [1.0] * 3, "std": [2.0] * 3}
-    with pytest.raises(UserError, match="img_norm_cfg is not read"):
+    with pytest.raises(UserError, match="img_norm_cfg has no effect"):
         segmentor(config, checkpoint)
 
 

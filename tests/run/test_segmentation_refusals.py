@@ -28,7 +28,7 @@ from tests.helpers import Malicious
         ({"experiment.method": 3}, r"experiment\.method is 3: it must be a text"),
         (
             {"train_cfg": dict(type="EpochBasedTrainLoop", max_epochs=2, _delete_=True)},
-            r"counts epochs, and train_dataloader\.sampler InfiniteSampler has no end",
+            r"counts epochs, but train_dataloader\.sampler InfiniteSampler never ends",
         ),
     ],
 )

@@ -131,15 +131,15 @@ def test_what_is_not_comparable_is_named():
     ours, base = build(2)
     fog = base[1].domains["fog"]
     names = ("a", "b", "c", "z")
-    with pytest.raises(UserError, match=r"the baseline, seed 1: other images .*'fog'.* 'd'"):
+    with pytest.raises(UserError, match=r"the baseline, seed 1: its images of 'fog' differ .* 'd'"):
         paired_difference(ours, changed(base, 1, images=names), DOMAINS)
-    with pytest.raises(UserError, match="the baseline, seed 1: other classes are scored on 'fog'"):
+    with pytest.raises(UserError, match="the baseline, seed 1: its classes of 'fog' differ"):
         paired_difference(ours, changed(base, 1, scored=("road",)), DOMAINS)
     counts = fog.counts.copy()
     counts[2, 0, 0] += 1
-    with pytest.raises(UserError, match="the baseline, seed 1: other labels of 'c' in 'fog'"):
+    with pytest.raises(UserError, match="the baseline, seed 1: its labels of 'c' in 'fog' differ"):
         paired_difference(ours, changed(base, 1, counts=counts), DOMAINS)
-    with pytest.raises(UserError, match="the method, seed 2: other labels of 'c' in 'fog'"):
+    with pytest.raises(UserError, match="the method, seed 2: its labels of 'c' in 'fog' differ"):
         mean_score(changed(base, 2, counts=counts), DOMAINS)
     with pytest.raises(UserError, match=r"not evaluated on 'night': it was on cityscapes, fog"):
         paired_difference(ours, base, ["night"])

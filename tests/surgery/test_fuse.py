@@ -169,7 +169,7 @@ class Hidden(nn.Module):
 def test_another_result_is_refused_and_undone(inplace):
     model = scrambled(Hidden())
     conv, norm = model.conv, model.norm
-    with pytest.raises(UserError, match=r"fused, it differs by .* allowed is 1e-04"):
+    with pytest.raises(UserError, match=r"fusing changes its output .* allowed is 1e-04"):
         ibn_seg.fuse(model, inplace=inplace)
     assert model.conv is conv
     assert model.norm is norm

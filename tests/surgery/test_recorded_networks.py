@@ -78,7 +78,7 @@ def test_a_block_that_trains_in_other_steps_is_not_scripted():
             return self.relu(x + (y * 0.9 if self.training else y))
 
     network = ibn_seg.convert(Network(Noisy()).eval(), "b").model
-    with pytest.raises(UserError, match="other steps in training"):
+    with pytest.raises(UserError, match="its steps differ between training"):
         scripted(network, None)
 
 

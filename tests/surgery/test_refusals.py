@@ -68,7 +68,7 @@ REFUSED = {
         "holds 2 networks: rgb, depth"),
     "no network": (nn.ReLU, r"its norms: none"),
     "no module": (lambda: "resnet50", "a str cannot be converted"),
-    "unknown block": (with_unknown_block, r"layer2.1 is a Sequential, where its first"),
+    "unknown block": (with_unknown_block, r"layer2.1 is a Sequential, whose first norm"),
     "parametrised": (parametrised, "parts that a plain batch norm .*parametrizations"),
 }  # fmt: skip
 

@@ -47,7 +47,7 @@ CONFIGS = {
     ),
     "one map of a HRNet": (
         segmentor(HRNET),
-        "would return maps of strides 4, 8, 16, 32, HRNet returns 4|cannot honour",
+        "would return maps of strides 4, 8, 16, 32, HRNet returns 4|cannot keep",
     ),
     "learning rate of the old stem": (
         segmentor({**BACKBONE, "type": "ResNetV1c", "stem_channels": 8})
@@ -60,7 +60,7 @@ CONFIGS = {
             "spatial_channels": (8, 8, 8, 8), "out_channels": 8,
             "backbone_cfg": {"type": "ResNet", "depth": 50},
         }),
-        r"model\.backbone\.backbone_cfg is inside another network",
+        r"model\.backbone\.backbone_cfg is inside a network",
     ),
     "framework that is not there": (
         segmentor() | {"default_scope": "nowhere"},

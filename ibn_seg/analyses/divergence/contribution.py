@@ -16,7 +16,7 @@ from ibn_seg.report.measured import (
     shape_words,
 )
 from ibn_seg.report.runs import order_methods
-from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
+from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
@@ -35,14 +35,13 @@ _INTRODUCTION = (
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
     """Return the section and the numbers of divergence; see `Contribution`."""
     found = divergence_tables(board)
-    methods = [run.method for run in board.analyses if run.task == "divergence"]
-    section = Section(
+    section = analysis_section(
+        board,
         "divergence",
-        "Divergence over depth",
-        tuple(divergence_table(board, table, links) for table in found),
-        (_INTRODUCTION,),
-        legend=legend(board, methods),
-        charts=tuple(divergence_charts(board)),
+        _INTRODUCTION,
+        (divergence_table(board, table, links) for table in found),
+        divergence_charts(board),
+        title="Divergence over depth",
     )
     records = [r for table in found for r in analysis_records(board, table, "divergence", "")]
     return Contribution(section, tuple(records))

@@ -102,7 +102,8 @@ def divergence(
         min_images: Fewer pictures on a side are an error.
         scenes: The settings for rendering scenes.
         seed: Decides the random halves of 'null'.
-        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/divergence`.
+        work_dir: The folder for log and result. Default: `divergence` in the config's `work_dir`,
+            else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
@@ -118,7 +119,7 @@ def divergence(
     """
     wanted = read_pairs(pairs)
     if min_images < 2:
-        raise UserError(f"min_images = {min_images}", "give 2 or more: one has no variance")
+        raise UserError(f"min_images = {min_images}", "give 2 or more, which a variance needs")
     with trained_runner(
         config,
         checkpoint,

@@ -16,7 +16,7 @@ from ibn_seg.report.measured import (
 )
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.scores import is_best
-from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
+from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
@@ -29,15 +29,13 @@ _INTRODUCTION = (
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
     """Return the section and the numbers of robustness; see `Contribution`."""
     found = retention_tables(board)
-    methods = [run.method for run in board.analyses if run.task == "robustness"]
-    section = Section(
+    section = analysis_section(
+        board,
         "robustness",
-        "Robustness",
-        tuple(text for table in found for text in retention_texts(board, table, links)),
-        (_INTRODUCTION,),
+        _INTRODUCTION,
+        (text for table in found for text in retention_texts(board, table, links)),
+        retention_charts(board),
         folded=True,
-        legend=legend(board, methods),
-        charts=tuple(retention_charts(board)),
     )
     records = [r for table in found for r in analysis_records(board, table, "retention", "percent")]
     return Contribution(section, tuple(records))

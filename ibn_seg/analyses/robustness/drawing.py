@@ -169,7 +169,7 @@ def _check_comparable(runs: Sequence[_Run]) -> None:
         for what in ("corruptions", "severities", "images", "protocol"):
             if getattr(run, what) != getattr(first, what):
                 raise UserError(
-                    f"{run.owner.run} and {first.owner.run} were measured with other {what}",
+                    f"{run.owner.run} and {first.owner.run} were measured with different {what}",
                     "draw results of one benchmark together",
                 )
         if run.owner.backbone != first.owner.backbone:

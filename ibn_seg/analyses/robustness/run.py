@@ -47,7 +47,8 @@ def robustness(
         severities: From 1 to 5; default all.
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
-        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/robustness`.
+        work_dir: The folder for log and result. Default: `robustness` in the config's `work_dir`,
+            else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).

@@ -10,7 +10,7 @@ from ibn_seg.report.links import Links
 from ibn_seg.report.measured import AnalysisTable, Measured, seeds_of, shape_words
 from ibn_seg.report.number_record import Record, over_seeds
 from ibn_seg.report.runs import order_methods
-from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
+from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
@@ -34,14 +34,12 @@ _NOTES = (
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
     """Return the section and the numbers of speed; see `Contribution`."""
     found = speed_tables(board)
-    methods = [run.method for run in board.analyses if run.task == "speed"]
-    section = Section(
+    section = analysis_section(
+        board,
         "speed",
-        "Speed",
-        tuple(speed_table(board, table, links) for table in found),
-        (_INTRODUCTION,),
-        legend=legend(board, methods),
-        charts=tuple(speed_charts(board, found)),
+        _INTRODUCTION,
+        (speed_table(board, table, links) for table in found),
+        speed_charts(board, found),
     )
     return Contribution(section, tuple(r for table in found for r in speed_records(board, table)))
 

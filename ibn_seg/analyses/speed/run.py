@@ -41,7 +41,8 @@ def speed(
         repeats: Number of times that each network is timed.
         size: Width and height of the picture.
         seed: Seed of the picture's noise.
-        work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/speed`.
+        work_dir: The folder for log and result. Default: `speed` in the config's `work_dir`,
+            else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
         quiet: Keep mmengine's log lines off the console.
         command: The command line, for the record.
@@ -55,7 +56,7 @@ def speed(
         EnvError: Something cannot be written.
     """
     if repeats < LEAST:
-        raise UserError(f"repeats = {repeats}", f"give {LEAST} or more: one has no quartiles")
+        raise UserError(f"repeats = {repeats}", f"give {LEAST} or more, which quartiles need")
     with trained_runner(
         config,
         checkpoint,

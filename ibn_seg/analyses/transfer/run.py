@@ -60,8 +60,8 @@ def transfer(
             not changed. It decides how a training without the source begins.
         checkpoint: The source-trained network. Every weight must fit, including the head's.
             `{seed}` in it stands for the seed. Only the start 'source' needs it.
-        work_dir: The folder of the runs and of the result; default
-            `work_dirs/CONFIG_NAME/transfer`.
+        work_dir: The folder of the runs and of the result. Default: `transfer` in the config's
+            `work_dir`, else in `work_dirs/CONFIG_NAME`.
         shares: Percent of the training set, each above 0 and up to 100. For one seed, a smaller
             share is a subset of a larger one.
         starts: 'source' and 'scratch', or one of them.

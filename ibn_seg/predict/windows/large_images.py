@@ -35,7 +35,8 @@ class LargeImages:
 
     Args:
         model: A network in evaluation mode.
-        most_pixels: The most pixels that the network sees at once.
+        most_pixels: The most pixels that the network sees at once, if it can be cut into windows.
+            Sliding windows of a `test_cfg` keep their own size.
     """
 
     def __init__(self, model: nn.Module, most_pixels: int = MOST_PIXELS) -> None:
@@ -193,4 +194,4 @@ def _noise_like(canvas: PictureInput) -> Callable[[int, int], torch.Tensor]:
 def _refuse_deformable(model: nn.Module) -> None:
     for module in model.modules():
         if "DeformConv" in type(module).__name__:
-            raise CannotCutError("its deformable convolutions look as far as they learnt to")
+            raise CannotCutError("its deformable convolutions have no fixed reach")

@@ -1,4 +1,4 @@
-"""Finds how to run a network in windows, by running it on small pictures."""
+"""Finds how to run a network in windows, by running it on pictures of noise."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from ibn_seg.predict.windows.cutting import PERIOD, spans, windows
-from ibn_seg.predict.windows.whole_layers import find_whole_layer
+from ibn_seg.predict.windows.whole_layers import WholeLayer
 from ibn_seg.predict.windows.window_run import (
     Call,
+    CallMode,
     CannotCutError,
     MapScale,
     Network,
     Plan,
     Scale,
-    find_resize,
     run_windows,
 )
 
@@ -49,15 +47,16 @@ class _Seen:
 
 
 def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest: tuple) -> Plan:
-    """Find out how to cut a network into windows, and check the result on small pictures.
+    """Find out how to cut a network into windows, and compare them with whole pictures.
 
     Args:
         network: Maps a picture, shape (1, channels, H, W), to logits.
-        noise: Returns a noise picture for a height and a width.
+        noise: Returns a noise picture for a height and a width in pixels.
         rest: Height and width of the pictures, modulo `PERIOD`.
 
     Raises:
         CannotCutError: The network cannot be cut, or its windows would give different logits.
+        RuntimeError: (from PyTorch, as `ValueError`) The small pictures are too small for it.
     """
 
     def picture(rows: int, columns: int) -> torch.Tensor:
@@ -75,35 +74,27 @@ def make_plan(network: Network, noise: Callable[[int, int], torch.Tensor], rest:
     return plan
 
 
-class _ProbeMode(TorchFunctionMode):
+class _ProbeMode(CallMode):
     """Records calls that see the whole picture or resize. The former do not spread NaN."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[_Seen] = []
 
-    def __torch_function__(
-        self,
-        function: Callable,
-        types: Any,
-        args: tuple = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run a function of PyTorch, and record it."""
-        kwargs = kwargs or {}
-        if function is F.grid_sample:
-            raise CannotCutError("it looks where its maps tell it to (grid_sample)")
-        layer = find_whole_layer(function, args, kwargs)
-        if layer is not None:
-            channels = layer.x.shape[1]
-            none, one = (layer.x.new_full((channels,), n, dtype=torch.float64) for n in (0, 1))
-            result = layer.result(none, one)
-            self.note(layer.x, result, whole=True)
-            return result
-        result = function(*args, **kwargs)
-        resize = find_resize(function, args, kwargs)
-        if resize is not None:
-            self.note(resize["input"], result)
+    def run_layer(self, layer: WholeLayer, plain: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Record a layer, and compute it with mean 0 and variance 1."""
+        channels = layer.x.shape[1]
+        none, one = (layer.x.new_full((channels,), n, dtype=torch.float64) for n in (0, 1))
+        result = layer.result(none, one)
+        self.note(layer.x, result, whole=True)
+        return result
+
+    def run_resize(
+        self, resize: Mapping[str, Any], plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Record a resize, and run it as it is."""
+        result = plain()
+        self.note(resize["input"], result)
         return result
 
     def note(self, x: torch.Tensor, result: torch.Tensor, whole: bool = False) -> None:
@@ -165,11 +156,11 @@ def _reaches(
 
     Args:
         network: The network.
-        picture: Returns a picture for a number of periods.
+        picture: Returns a picture for its periods from top to bottom and from left to right.
         layers: The numbers of the calls, with the scales of their inputs.
 
     Raises:
-        CannotCutError: All periods affect it.
+        CannotCutError: More than half of the longest picture affects it.
     """
     for periods in _LONG:
         reach = [0] * len(layers)

@@ -1,6 +1,7 @@
 """Runs a network on a window so that its inner part is as in a run on the whole picture."""
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ibn_seg.predict.windows.cutting import PERIOD, Span, Window
 from ibn_seg.predict.windows.part_resize import AxisResize, resize_part
 from ibn_seg.predict.windows.whole_layers import Moments, WholeLayer, find_whole_layer
 
-# Maps a normalised picture, shape (1, 3, H, W), to the head's logits before the resize.
+# Maps a normalised picture, shape (1, channels, H, W), to the head's logits before the resize.
 Network = Callable[[torch.Tensor], torch.Tensor]
 # Mean and variance of each channel of the whole map, shape (C,), float64.
 Statistics = tuple[torch.Tensor, torch.Tensor]
@@ -92,7 +93,7 @@ class Plan:
     Attributes:
         calls: The calls that see the whole picture or resize, in order.
         margins: Pixels that a window needs around its inner part: one value for each layer that
-            sees the whole picture, then one for the logits.
+            sees the whole picture and whose input grows with it, then one for the logits.
         logits: The scales of the logits.
     """
 
@@ -140,7 +141,43 @@ class Place:
         return x
 
 
-class WindowMode(TorchFunctionMode):
+class CallMode(TorchFunctionMode):
+    """Runs the code in its block; subclasses run the calls that depend on the whole picture.
+
+    Raises:
+        CannotCutError: (in the block) A call samples its input at computed positions.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a function of PyTorch, by `run_layer` or `run_resize` if it is such a call."""
+        if function is F.grid_sample:
+            raise CannotCutError("it reads its maps at computed positions (grid_sample)")
+        kwargs = kwargs or {}
+        plain = functools.partial(function, *args, **kwargs)
+        layer = find_whole_layer(function, args, kwargs)
+        if layer is not None:
+            return self.run_layer(layer, plain)
+        resize = find_resize(function, args, kwargs)
+        return plain() if resize is None else self.run_resize(resize, plain)
+
+    def run_layer(self, layer: WholeLayer, plain: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return the result of a layer that sees the whole picture; `plain` runs it as it is."""
+        raise NotImplementedError
+
+    def run_resize(
+        self, resize: Mapping[str, Any], plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the result of a resize with these arguments; `plain` runs it as it is."""
+        raise NotImplementedError
+
+
+class WindowMode(CallMode):
     """Runs the code in its block as on a window of a larger picture.
 
     Resizes use the coordinates of the whole maps. Layers that see the whole picture use its known
@@ -152,6 +189,9 @@ class WindowMode(TorchFunctionMode):
         place: The window.
         known: The statistics of the first layers that see the whole picture.
         moments: Collects the statistics of the next one.
+
+    Raises:
+        CannotCutError: (in the block) The run has other calls than planned, or maps of other sizes.
     """
 
     def __init__(
@@ -163,31 +203,15 @@ class WindowMode(TorchFunctionMode):
         self._known = iter(known)
         self._moments = moments
 
-    def __torch_function__(
-        self,
-        function: Callable,
-        types: Any,
-        args: tuple = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run a function of PyTorch as in the whole picture."""
-        kwargs = kwargs or {}
-        layer = find_whole_layer(function, args, kwargs)
-        if layer is not None:
-            call = self._next_call()
-            return self._whole(call, layer) if call.grows else function(*args, **kwargs)
-        resize = find_resize(function, args, kwargs)
-        if resize is not None:
-            return self._resize(self._next_call(), resize["input"], resize["align_corners"])
-        return function(*args, **kwargs)
+    def run_layer(self, layer: WholeLayer, plain: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Compute a layer from its statistics over the whole picture.
 
-    def _next_call(self) -> Call:
-        call = next(self._calls, None)
-        if call is None:
-            raise CannotCutError("the network does not run alike on pictures of other sizes")
-        return call
-
-    def _whole(self, call: Call, layer: WholeLayer) -> torch.Tensor:
+        Raises:
+            EnoughSeenError: They are not known; the window's share of them is in `moments`.
+        """
+        call = self._next_call()
+        if not call.grows:
+            return plain()
         self._place.check(layer.x, call.before)
         known = next(self._known, None)
         if known is not None:
@@ -195,7 +219,11 @@ class WindowMode(TorchFunctionMode):
         self._moments.add(self._place.inner(layer.x, call.before))
         raise EnoughSeenError
 
-    def _resize(self, call: Call, x: torch.Tensor, align_corners: bool | None) -> torch.Tensor:
+    def run_resize(
+        self, resize: Mapping[str, Any], plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Compute a resize with the coordinates of the whole map."""
+        call, x = self._next_call(), resize["input"]
         return_freed_memory()  # from the backbone, before the head makes large maps
         self._place.check(x, call.before)
         axes = []
@@ -206,7 +234,13 @@ class WindowMode(TorchFunctionMode):
             first, last = after.cells(span.outer, length)
             sizes = before.whole(length), after.whole(length)
             axes.append(AxisResize(*sizes, first_in, first, last - first))
-        return resize_part(x, *axes, align_corners)
+        return resize_part(x, *axes, resize["align_corners"])
+
+    def _next_call(self) -> Call:
+        call = next(self._calls, None)
+        if call is None:
+            raise CannotCutError("the network does not run alike on pictures of other sizes")
+        return call
 
 
 def find_resize(
@@ -232,8 +266,8 @@ def run_windows(
 ) -> torch.Tensor:
     """Return a picture's logits, computed by windows, shape (1, classes, h, w).
 
-    Each layer that sees the whole picture takes one pass over the windows, up to that layer. A last
-    pass computes the logits.
+    Each layer that sees the whole picture, and whose input grows with it, takes one pass over the
+    windows, up to that layer. A last pass computes the logits.
 
     Args:
         network: The network.

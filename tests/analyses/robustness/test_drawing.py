@@ -88,10 +88,10 @@ def test_what_cannot_be_compared_is_refused():
 
     refused("train: not a result of `ibn-seg robustness`", {"kind": "train", "name": "train"})
     refused("result: not a result of", [1])
-    refused("other severities", *BN, result("X", 0, 40.0, scores(1, 1, 1, 1), severities=[1]))
+    refused("different severities", *BN, result("X", 0, 40.0, scores(1, 1, 1, 1), severities=[1]))
     fewer = copy.deepcopy(IBN[0])
     fewer["domains"]["dashcam"]["images"] = 2
-    refused("IBN-a_0 and BN_0 were measured with other images", *BN, fewer)
+    refused("IBN-a_0 and BN_0 were measured with different images", *BN, fewer)
     refused("backbone 'ResNet-50'", *BN, IBN[0] | {"backbone": "ResNet-50"})
     refused("both of BN, seed 0", *BN, BN[0])
     refused("IBN-a_0: incomplete or damaged", *BN, IBN[0] | {"corrupted": IBN[0]["corrupted"][1:]})
