@@ -6,7 +6,12 @@ from typing import Any
 from ibn_seg.datasets.known_classes import known_outputs
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.network_classes import head_widths, network_classes, outputs_of
+from ibn_seg.evaluation.network_classes import (
+    head_widths,
+    network_classes,
+    outputs_of,
+    trained_classes,
+)
 
 
 def classes_of(dataset: Any) -> list[str] | None:
@@ -40,6 +45,30 @@ def check_heads(network: Any, dataset: Any) -> None:
                 f"model.{head}.num_classes = {outputs}, and train_dataloader.dataset has "
                 f"{len(classes)} classes",
                 f"write num_classes={len(classes)} in every head",
+            )
+
+
+def check_start(network: Any, checkpoint: Any, dataset: Any, name: str) -> None:
+    """Check that the outputs of loaded weights stand for the classes of the training data.
+
+    Args:
+        network: The network with the weights loaded, maybe wrapped.
+        checkpoint: The content of the checkpoint; those that name no classes pass.
+        dataset: The training data.
+        name: The checkpoint's file, for messages.
+
+    Raises:
+        UserError: They stand for other classes.
+    """
+    theirs, ours = trained_classes(checkpoint)[0] or [], classes_of(dataset) or []
+    if len(theirs) != len(ours) or outputs_of(network) != len(ours):
+        return
+    for at, (old, new) in enumerate(zip(theirs, ours, strict=True)):
+        if old.casefold() != new.casefold():
+            raise UserError(
+                f"{name}: its output {at} stands for {old!r}, in train_dataloader.dataset for "
+                f"{new!r}",
+                "read the data in its classes by read_as, or begin without this checkpoint",
             )
 
 

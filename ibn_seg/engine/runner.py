@@ -18,7 +18,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ibn_seg.engine.class_checks import check_heads, classes_of, tell_classes
+from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
@@ -84,6 +84,8 @@ class StrictRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         load_strictly(model, checkpoint, filename)
+        if isinstance(self._train_loop, BaseLoop):
+            check_start(model, checkpoint, self._train_loop.dataloader.dataset, filename)
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint

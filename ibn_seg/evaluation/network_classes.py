@@ -1,7 +1,9 @@
 """Which classes the outputs of a network stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ibn_seg.datasets.known_classes import known_outputs
 from ibn_seg.errors import UserError
@@ -75,3 +77,36 @@ def head_widths(network: Any) -> dict[str, int]:
         found |= zip(keys, head if several else [head], strict=True)
     widths = {key: getattr(head, "num_classes", None) for key, head in found.items()}
     return {key: width for key, width in widths.items() if width is not None}
+
+
+def trained_classes(checkpoint: Any) -> tuple[list[str] | None, list[list[int]] | None]:
+    """Return the names and the colours of a checkpoint's classes.
+
+    Args:
+        checkpoint: The content of a checkpoint. mmengine stores the classes under `meta`; other
+            `meta` may hold anything.
+
+    Returns:
+        Names, and red, green and blue (0 to 255) of each class. None for whichever is missing.
+    """
+    meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    if not isinstance(known, Mapping):
+        return None, None
+    return _names(known.get("classes")), _colours(known.get("palette"))
+
+
+def _names(given: Any) -> list[str] | None:
+    known = isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given)
+    return list(given) if known and given else None
+
+
+def _colours(given: Any) -> list[list[int]] | None:
+    try:
+        colours = np.array(given if given is not None else [])
+    except ValueError:  # rows of different lengths
+        return None
+    known = colours.ndim == 2 and colours.shape[1] == 3 and colours.dtype.kind in "iu"
+    if not known or colours.min() < 0 or colours.max() > 255:
+        return None
+    return colours.tolist()

@@ -19,9 +19,9 @@ from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
+from ibn_seg.run.network_colors import known_colors
 from ibn_seg.run.preprocessing import channel_statistics, check_one_normalisation
 from ibn_seg.run.setup import fuse_network, trained_network
-from ibn_seg.run.trained_classes import known_colors
 from ibn_seg.surgery.running import whole_images
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibn_seg.errors import UserError
+from ibn_seg.run.network_colors import network_colors
 from ibn_seg.run.setup import trained_network
-from ibn_seg.run.trained_classes import network_colors
 from ibn_seg.type_names import is_named, short_name
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Networks of 3 and of 2 classes, from a config to every result that a user gets of them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -153,6 +154,21 @@ def test_labels_of_other_classes_need_a_map(network, tested, tmp_path, capfd):
     assert scores[0] == scores[1]
     assert np.array(scores[0]["cityscapes"]["confusion"]).shape == (20, count)
     assert scores[0]["cityscapes"]["IoU"]["road"] > 0
+
+
+def test_a_start_of_other_classes_is_one_line(network, tmp_path, capfd):
+    """The head fits by its width, and its outputs would mean something else."""
+    other = tmp_path / "other.py"
+    other.write_text(re.sub(r"\bground\b", "soil", network.config.read_text()))
+    start = ("--cfg-options", f"load_from={network.checkpoint}")
+    transfer = ("transfer", other, network.checkpoint, "--shares", 100)
+    for command in (("train", other, *start), transfer):
+        assert network.command(*command, "--work-dir", tmp_path / command[0]) == 2
+        (line,) = [line for line in capfd.readouterr().err.split("\n") if line.startswith("error")]
+        assert (
+            f"{network.checkpoint}: its output 0 stands for 'ground', in "
+            "train_dataloader.dataset for 'soil': read the data in its classes by read_as"
+        ) in line
 
 
 @pytest.fixture(scope="module")
