@@ -91,6 +91,15 @@ _GROUPS: Mapping[tuple[str, str], Mapping[str, Sequence[str]]] = {
 }  # fmt: skip
 
 
+def known_outputs(count: int | None) -> tuple[str, ...] | None:
+    """Return the classes of a network with a number of outputs that names none; None if unknown.
+
+    Cityscapes for 19 outputs, and with a last "background" for 20.
+    """
+    found = (one.classes for one in (CITYSCAPES, _BACKGROUND) if len(one) == count)
+    return next(found, None)
+
+
 def space_of(given: Any, where: str = "classes") -> ClassSpace:
     """Return a class space from what a user gives.
 

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ibn_seg.engine.metric_classes import check_training_classes, tell_classes
+from ibn_seg.engine.class_checks import classes_of, tell_classes
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import (
@@ -77,7 +77,7 @@ class RunRecordHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
-        self.trained_classes = check_training_classes(runner)
+        self.trained_classes = classes_of(runner.train_loop.dataloader.dataset)
         if runner.iter == 0:
             self.validations = []
         else:
@@ -144,7 +144,7 @@ class RunRecordHook(Hook):
                 metric.collect_dir = str(Path(runner.work_dir) / ".collected")
             if hasattr(metric, "roots"):
                 metric.roots = _data_roots(dataset)
-        tell_classes(runner, metrics, dataset, self.trained_classes)
+        tell_classes(runner.model, metrics, dataset, self.trained_classes)
 
     def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
         evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator

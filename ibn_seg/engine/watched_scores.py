@@ -12,7 +12,6 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import Dataset
 
 from ibn_seg.datasets.targets import check_source
-from ibn_seg.engine.metric_classes import check_training_classes, tell_classes
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import members
@@ -44,8 +43,6 @@ def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
             for the metric.
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
-    if isinstance(runner._train_loop, BaseLoop):
-        tell_classes(runner, metrics, dataset, check_training_classes(runner))
     for metric in metrics:
         if samples and hasattr(metric, "check_sample"):
             _check_samples(metric, dataset)

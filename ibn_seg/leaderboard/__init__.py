@@ -20,7 +20,7 @@ from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record
-from ibn_seg.report.page import scene
+from ibn_seg.report.page import scenes
 from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.section import Section, legend
 from ibn_seg.report.stored_panels import FOLDER, read_panels
@@ -144,11 +144,10 @@ class _Content:
     def _scenes(self) -> tuple[dict[str, Any], ...]:
         """Return the panels from `ibn-seg panels` in the folders."""
         sources = {domain for found in self.comparisons for domain in found.sources}
-        return tuple(
-            scene(panel, "source" if panel.domain in sources else "unseen", self.board.methods)
-            for folder in self.board.heads
-            for panel in read_panels(folder / FOLDER)
-        )
+        panels = [p for folder in self.board.heads for p in read_panels(folder / FOLDER)]
+        role_of = {domain: "source" for domain in sources}
+        methods = self.board.methods
+        return tuple(scenes(panels, lambda domain: role_of.get(domain, "unseen"), methods))
 
     def exported(self) -> list[Table]:
         """Return the tables of an export, without published figures for other training sets."""

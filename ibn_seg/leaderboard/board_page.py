@@ -10,7 +10,6 @@ from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links
 from ibn_seg.report.page import asset, environment
-from ibn_seg.report.panel_images import legend
 from ibn_seg.report.section import Section
 from ibn_seg.report.tables import number, sign
 
@@ -41,7 +40,6 @@ def page_text(
             headline=[one for found in comparisons for one in headlines(found)]
             or ["Nothing to compare yet."],
             warnings=warnings(board),
-            classes=legend(),
             sections=[s for s in sections if s.tables or s.charts or s.scenes],
             runs=_runs(links),
             command=command,

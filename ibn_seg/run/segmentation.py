@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
-from ibn_seg.run.trained_classes import trained_classes
 
 if TYPE_CHECKING:
     from mmengine.config import Config

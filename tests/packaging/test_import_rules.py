@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "swap": {"models", "plugins", "run"},
     "imagenet": {"models", "transforms", "engine", "run"},
     "predict": {"datasets", "engine", "explain", "run"},
-    "export": {"models", "surgery", "datasets", "run"},
+    "export": {"models", "surgery", "run"},
     "downloads": {"datasets", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
         "methods", "models", "datasets", "evaluation", "transforms", "statistics", "results",
