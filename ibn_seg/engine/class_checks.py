@@ -1,17 +1,10 @@
-"""Checks, before anything is learnt or predicted, that networks and data sets fit by classes."""
+"""Checks, before anything is learnt, that a network and its training data fit by classes."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ibn_seg.datasets.known_classes import known_outputs
-from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.network_classes import (
-    head_widths,
-    network_classes,
-    outputs_of,
-    trained_classes,
-)
+from ibn_seg.evaluation.network_classes import head_widths, outputs_of, trained_classes
 
 
 def classes_of(dataset: Any) -> list[str] | None:
@@ -70,26 +63,3 @@ def check_start(network: Any, checkpoint: Any, dataset: Any, name: str) -> None:
                 f"{new!r}",
                 "read the data in its classes by read_as, or begin without this checkpoint",
             )
-
-
-def tell_classes(
-    network: Any, metrics: Iterable[Any], dataset: Any, trained: Sequence[str] | None
-) -> None:
-    """Tell our metrics the network's classes, and check that data of others have a map.
-
-    Args:
-        network: The network, maybe wrapped.
-        metrics: The metrics of a loop; those of others are left alone.
-        dataset: The data that they evaluate.
-        trained: The classes of the training data, or None if they are unknown.
-
-    Raises:
-        UserError: The network's classes are unknown, or a domain has other ones and no map.
-    """
-    evaluated = classes_of(dataset)
-    for metric in metrics:
-        if hasattr(metric, "trained_classes") and evaluated:
-            metric.trained_classes = network_classes(
-                outputs_of(network), metric.classes, trained, evaluated
-            )
-            metric.check_maps(getattr(member, "target", None) for member in members(dataset))

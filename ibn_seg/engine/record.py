@@ -9,7 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ibn_seg.engine.class_checks import classes_of, tell_classes
+from ibn_seg.engine.class_checks import classes_of
+from ibn_seg.engine.metric_classes import tell_classes
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import (
@@ -144,7 +145,7 @@ class RunRecordHook(Hook):
                 metric.collect_dir = str(Path(runner.work_dir) / ".collected")
             if hasattr(metric, "roots"):
                 metric.roots = _data_roots(dataset)
-        tell_classes(runner.model, metrics, dataset, self.trained_classes)
+        tell_classes(runner, metrics, dataset, self.trained_classes)
 
     def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
         evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator

@@ -18,7 +18,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
+from ibn_seg.engine.class_checks import check_heads, check_start
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
@@ -136,10 +136,6 @@ class StrictRunner(Runner):
         if built is not loop and self._train_loop is not None:
             check_watched(self, built, samples=self.reads_samples)
             check_sources(self, built, "val")
-            if isinstance(self._train_loop, BaseLoop):
-                trained = classes_of(self._train_loop.dataloader.dataset)
-                data = built.dataloader.dataset
-                tell_classes(self.model, built.evaluator.metrics, data, trained)
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:

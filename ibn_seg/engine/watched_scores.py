@@ -12,6 +12,8 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import Dataset
 
 from ibn_seg.datasets.targets import check_source
+from ibn_seg.engine.class_checks import classes_of
+from ibn_seg.engine.metric_classes import tell_classes
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.resuming import all_schedulers
 from ibn_seg.engine.sampling import members
@@ -43,6 +45,9 @@ def check_watched(runner: Runner, loop: BaseLoop, samples: bool = True) -> None:
             for the metric.
     """
     metrics, dataset = loop.evaluator.metrics, loop.dataloader.dataset
+    if isinstance(runner._train_loop, BaseLoop):
+        trained = classes_of(runner.train_loop.dataloader.dataset)
+        tell_classes(runner, metrics, dataset, trained)
     for metric in metrics:
         if samples and hasattr(metric, "check_sample"):
             _check_samples(metric, dataset)

@@ -1,16 +1,13 @@
 """The metric that scores several domains in one pass over one dataloader."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import METRICS
-from prettytable import PrettyTable
-from torch import Tensor
 
 from ibn_seg.datasets.class_map import ClassMap, identity
 from ibn_seg.datasets.class_space import ClassSpace, made_palette
@@ -18,6 +15,8 @@ from ibn_seg.datasets.known_classes import SPACES, map_of
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, group_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
+from ibn_seg.evaluation.score_table import score_table
+from ibn_seg.evaluation.soft_merge import soft_merge
 from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
 
@@ -102,7 +101,7 @@ class MultiDomainIoU(BaseMetric):
         if merge not in MERGES:
             raise unknown("merge of MultiDomainIoU", merge, MERGES)
         self.merge = merge
-        self._known_maps: dict[str, ClassMap | None] = {}
+        self._known_maps: dict[tuple, ClassMap | None] = {}
         self.domain_results: dict[str, dict[str, Any]] = {}
         self.image_confusions: dict[str, ImageConfusions] = {}
         # The data roots, below which images are named; `RunRecordHook` knows them.
@@ -118,11 +117,21 @@ class MultiDomainIoU(BaseMetric):
         found = list(dict.fromkeys(name or self.domain for name in domains))
         targets = [name for name in found if name not in self.sources]
         names = [f"{name}/{score}" for name in found for score in ("mIoU", "mAcc", "aAcc")]
-        if targets:
+        if targets and not self._differ(targets):
             names.append("targets/mIoU")
-        if targets and self.sources and set(self.sources) <= set(found):
+        if (
+            targets
+            and not self._differ(targets)
+            and self.sources
+            and set(self.sources) <= set(found)
+        ):
             names.append("gap")
         return names
+
+    def _differ(self, domains: Sequence[str | None]) -> bool:
+        """Tell whether domains are scored over different classes."""
+        by_domain = (self.dataset_meta or {}).get("domain_classes") or {}
+        return len({by_domain.get(domain) for domain in domains}) > 1
 
     def check_sample(self, sample: Any) -> None:
         """Check a sample of the data set before the network predicts anything.
@@ -184,26 +193,14 @@ class MultiDomainIoU(BaseMetric):
         """The names of the classes that the network predicts."""
         return tuple(self.classes or self.trained_classes or self.dataset_meta["classes"])
 
-    def check_maps(self, domains: Iterable[str | None]) -> None:
-        """Check, before anything is predicted, that the classes of domains can be scored.
-
-        Args:
-            domains: The `target` of each evaluated data set, or None for one without.
-
-        Raises:
-            UserError: No map to the classes of one is given or known.
-        """
-        for domain in domains:
-            if domain or self.domain:
-                self.map_of(domain or self.domain)
-
     def map_of(self, domain: str) -> ClassMap | None:
         """Return the map to a domain's classes; None if they are the network's.
 
         Raises:
             UserError: No map is given or known.
         """
-        if domain not in self._known_maps:
+        key = domain, self.network_classes
+        if key not in self._known_maps:
             by_domain = self.dataset_meta.get("domain_classes") or {}
             theirs = tuple(by_domain.get(domain) or self.dataset_meta["classes"])
             given = self.maps.get(domain, self.maps.get("*"))
@@ -219,8 +216,8 @@ class MultiDomainIoU(BaseMetric):
                     f"and the labels of {domain!r} have others",
                     "choose the protocol 'native'",
                 )
-            self._known_maps[domain] = found
-        return self._known_maps[domain]
+            self._known_maps[key] = found
+        return self._known_maps[key]
 
     def compute_metrics(
         self, results: list[tuple[str, str | None, np.ndarray]]
@@ -242,7 +239,7 @@ class MultiDomainIoU(BaseMetric):
             self.image_confusions[domain] = images
             metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
             metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
-            print_log(_table(domain, result, self._names(domain)), logger="current")
+            print_log(score_table(domain, result, self._names(domain)), logger="current")
         return metrics | self._means(metrics)
 
     def _means(self, metrics: dict[str, float]) -> dict[str, float]:
@@ -304,28 +301,6 @@ class MultiDomainIoU(BaseMetric):
         self._said.add(kind)
 
 
-def soft_merge(logits: Tensor, mapping: ClassMap) -> Tensor:
-    """Return the group with the largest sum of probabilities at each pixel.
-
-    Args:
-        logits: (C, H, W).
-        mapping: The map from C classes to G groups. Classes without group have no say.
-
-    Returns:
-        (H, W) int64, the first class of the group, by which `ClassMap` finds the group again.
-    """
-    groups = torch.zeros(len(mapping.groups), len(mapping.classes), device=logits.device)
-    for at, group in enumerate(mapping.group_of):
-        if group is not None:
-            groups[group, at] = 1
-    sums = torch.einsum("gc,chw->ghw", groups, logits.float().softmax(dim=0))
-    first = torch.tensor(
-        [mapping.group_of.index(g) if g in mapping.group_of else 0 for g in range(len(groups))],
-        device=logits.device,
-    )
-    return first[sums.argmax(dim=0)]
-
-
 def _space(domain: str, classes: tuple[str, ...]) -> ClassSpace:
     """Return the space of a domain's classes: the known one of these names, else one without."""
     for space in SPACES.values():
@@ -355,40 +330,3 @@ def _domain_scores(
         mapping=mapping.to_dict(),
         no_group=float(100 * square[:, -1].sum() / square.sum()),
     )
-
-
-def _table(domain: str, result: DomainResult, classes: Sequence[str]) -> str:
-    """Return the printed table of one domain; numbers are rounded here and nowhere else."""
-    table = PrettyTable(["class", "IoU", "Acc"], align="r")
-    table.align["class"] = "l"
-    for name in classes:
-        values = (scored.get(name) for scored in (result.IoU, result.Acc))
-        table.add_row([name, *("-" if value is None else f"{value:.2f}" for value in values)])
-    lines = [
-        f"{domain}, {result.images} images: mIoU {result.mIoU:.2f}, mAcc {result.mAcc:.2f}, "
-        f"aAcc {result.aAcc:.2f} (percent)",
-        table.get_string(),
-    ]
-    if result.absent:
-        lines.append(f"absent, not in the mean: {', '.join(result.absent)}")
-    if result.mapping is not None:
-        lines += _map_lines(result)
-    if result.unlabelled:
-        lines.append(
-            f"predicted but in no label, IoU 0 in the mean: {', '.join(result.unlabelled)}"
-        )
-    return "\n".join(lines)
-
-
-def _map_lines(result: DomainResult) -> list[str]:
-    """Return what was mapped to what, one line per group, and the share without a group."""
-    lines = [f"{len(result.classes)} predicted classes in {len(result.mapping['groups'])} groups:"]
-    lines += [
-        f"  {group}: {', '.join(members) or '-'}"
-        for group, members in result.mapping["groups"].items()
-    ]
-    if none := result.mapping["none"]:
-        lines.append(
-            f"  without a group: {', '.join(none)} ({result.no_group:.2f} % of the labelled pixels)"
-        )
-    return lines

@@ -14,6 +14,7 @@ from ibn_seg.io import write_text
 from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
@@ -113,11 +114,13 @@ class _Content:
         self.figures = [
             sections.published_table(name, rows) for name, rows in self.published.items()
         ]
+        self.ranks = rank_table(comparisons)
         self.unfinished = sections.unfinished_table(board)
 
     def sections(self) -> list[Section]:
         """Return the page's sections in order."""
         missing = (self.unfinished,) if self.unfinished else ()
+        ranks = (self.ranks,) if self.ranks else ()
         published = (
             "What papers report, as they report it: other resolutions, schedules and ways to "
             "choose a checkpoint, usually one seed. Not measured here, and not ranked with what is."
@@ -127,6 +130,7 @@ class _Content:
             Section("methods", "Methods", tuple(self.main),
                     legend=legend(board, board.methods),
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
+            Section("ranks", "Rankings", ranks),
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
@@ -155,7 +159,7 @@ class _Content:
 
     def all_tables(self, *, published: bool = True) -> list[Table]:
         """Return every table."""
-        found = [*self.main]
+        found = [*self.main, *([self.ranks] if self.ranks else [])]
         for some in (*self.conditions, *self.classes):
             found += some
         for one in self.analyses:
