@@ -1,7 +1,7 @@
 """The metric that scores several domains in one pass over one dataloader."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -192,6 +192,19 @@ class MultiDomainIoU(BaseMetric):
     def network_classes(self) -> tuple[str, ...]:
         """The names of the classes that the network predicts."""
         return tuple(self.classes or self.trained_classes or self.dataset_meta["classes"])
+
+    def check_maps(self, domains: Iterable[str | None]) -> None:
+        """Check, before anything is predicted, that the classes of domains can be scored.
+
+        Args:
+            domains: The `target` of each evaluated data set, or None for one without.
+
+        Raises:
+            UserError: No map to the classes of one is given or known.
+        """
+        for domain in domains:
+            if domain or self.domain:
+                self.map_of(domain or self.domain)
 
     def map_of(self, domain: str) -> ClassMap | None:
         """Return the map to a domain's classes; None if they are the network's.
