@@ -136,4 +136,3 @@ def _patch(rng: random.Random, x: float, z: float) -> Quads:
     """Return a patch of other asphalt, or a coloured lane."""
     wide, deep = rng.uniform(0.4, 1.6), rng.uniform(1.0, 30.0)
     return [[(x - wide, z), (x + wide, z), (x + wide, z + deep), (x - wide, z + deep)]]
-

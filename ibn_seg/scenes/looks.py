@@ -150,7 +150,8 @@ def develop(
     """
     relief = relief or (_relief(canvas, look, rng),) * 3
     if look.headlights:
-        relief[0][...] *= cv2.LUT(canvas.image[:, :, 3], _headlight_table(look.headlights))
+        lamps = cv2.LUT(canvas.image[:, :, 3], _headlight_table(look.headlights))
+        relief = [plane * lamps for plane in relief]
     haze = cv2.LUT(canvas.image[:, :, 3], _haze_table(look.visibility))
     # Channels are kept apart until the end: numpy is much faster on whole planes.
     planes = []

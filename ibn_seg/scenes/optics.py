@@ -1,4 +1,4 @@
-"""What lens, sensor and file do to a frame of the source `varied`: veil, soft colour, sharpening."""
+"""What lens, sensor and file do to a frame of the source `varied`."""
 
 import random
 
@@ -28,7 +28,8 @@ def through_lens(image: np.ndarray, rng: random.Random) -> np.ndarray:
 def _veiled(image: np.ndarray, share: float) -> np.ndarray:
     """Return the frame with light that strays in the lens from bright places into dark ones."""
     height, width = image.shape[:2]
-    small = cv2.resize(image, (max(width // 16, 2), max(height // 16, 2)), interpolation=cv2.INTER_AREA)
+    cells = (max(width // 16, 2), max(height // 16, 2))
+    small = cv2.resize(image, cells, interpolation=cv2.INTER_AREA)
     veil = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
     return cv2.addWeighted(image, 1.0 - share * 0.5, veil, share, 0.0)
 

@@ -11,6 +11,7 @@ from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicle
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.clutter import draw_bare_tree, draw_road_paint, draw_wires
+from ibn_seg.scenes.facades import draw_facade
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
 from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
@@ -149,6 +150,7 @@ def _draw(canvas: Canvas, scene: Scene, look: Look, clutter: bool = False) -> No
     ground.cast_shadows(canvas, scene, look.shadow, look.contact)
     _ground_depth(canvas)
     lines = {side.side: side.walk_end for side in scene.sides}
+    draw_house = draw_facade if clutter else buildings.draw_building
     behind, street = [], []
     for item in scene.items:
         if item_in_view(canvas.camera, item):
@@ -158,7 +160,7 @@ def _draw(canvas: Canvas, scene: Scene, look: Look, clutter: bool = False) -> No
         if isinstance(thing, Item):
             _ITEMS[thing.kind](canvas, thing)
         else:
-            buildings.draw_building(canvas, *thing)
+            draw_house(canvas, *thing)
     for plot in sorted(scene.plots, key=lambda plot: -plot.near):
         if plot.boundary and boundary_in_view(canvas.camera, plot):
             _BOUNDARIES[plot.boundary](canvas, plot)

@@ -4,7 +4,10 @@ import dataclasses
 import math
 import random
 
-from ibn_seg.scenes.scene import Item, Scene, pick
+from ibn_seg.scenes.scene import Item, Plot, Scene, pick
+
+# Vehicles that hide much of the street.
+_LARGE = frozenset({"box_truck", "flatbed", "tanker", "bus", "train"})
 
 
 def varied_scene(scene: Scene) -> Scene:
@@ -31,8 +34,28 @@ def varied_scene(scene: Scene) -> Scene:
             -math.cos(azimuth) * math.cos(elevation),
         ),
         backdrop=pick(rng, "trees", "trees", "city", "hills", "none"),
-        items=tuple(_in_season(item, rng, bare) for item in scene.items),
+        plots=_thinned_plots(scene.plots, rng),
+        items=tuple(_in_season(item, rng, bare) for item in _thinned(scene.items, rng)),
     )
+
+
+def _thinned_plots(plots: tuple[Plot, ...], rng: random.Random) -> tuple[Plot, ...]:
+    """Return the land with more parks, for wider views of the sky."""
+    share = max(rng.uniform(-0.3, 0.5), 0.0)
+    return tuple(
+        dataclasses.replace(plot, kind="park") if rng.random() < share else plot for plot in plots
+    )
+
+
+def _thinned(items: tuple[Item, ...], rng: random.Random) -> list[Item]:
+    """Return the items of one frame's density: streets are busy or empty, green or bare."""
+    kept = {"tree": rng.uniform(0.2, 1.0), "vehicle": rng.uniform(0.4, 1.1), "large": 0.65}
+    result = []
+    for item in items:
+        kind = "large" if item.options.get("model") in _LARGE else item.kind
+        if rng.random() < kept.get(kind, 1.0):
+            result.append(item)
+    return result
 
 
 def _in_season(item: Item, rng: random.Random, bare: float) -> Item:

@@ -37,7 +37,7 @@ def varied_look(rng: random.Random) -> Look:
     weather = pick(rng, *_WEATHERS)
     light = rng.uniform(*_LIGHT[weather])
     # The share of the light that comes from the sun itself: none below thick clouds.
-    direct = rng.uniform(0.0, 0.75) if weather in ("glare", "blue", "broken") else rng.random() * 0.3
+    direct = rng.random() * (0.3 if weather in ("grey", "dusk") else 0.75)
     warmth, coolness = rng.uniform(-0.05, 0.14), rng.uniform(-0.03, 0.12)
     zenith, horizon, clouds, cloud_colour = _sky(weather, rng)
     haze = rng.random()
@@ -69,7 +69,9 @@ def varied_look(rng: random.Random) -> Look:
 
 def _sky(weather: str, rng: random.Random) -> tuple[Colour, Colour, float, Colour]:
     """Return the colours overhead and at the horizon, the cloud cover, and the clouds' colour."""
-    blue = colorsys.hsv_to_rgb(rng.uniform(0.53, 0.63), rng.uniform(0.12, 0.75), rng.uniform(0.6, 1))
+    blue = colorsys.hsv_to_rgb(
+        rng.uniform(0.53, 0.63), rng.uniform(0.12, 0.75), rng.uniform(0.6, 1)
+    )
     pale = mix(blue, _WHITE, rng.uniform(0.5, 1.0))
     tone = rng.uniform(0.5, 0.98)
     grey = (tone * rng.uniform(0.94, 1.02), tone, tone * rng.uniform(0.98, 1.08))
