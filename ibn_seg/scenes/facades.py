@@ -7,7 +7,7 @@ import numpy as np
 from ibn_seg.scenes import palette
 from ibn_seg.scenes.buildings import Edge, Plane, draw_building, shape_of
 from ibn_seg.scenes.canvas import Canvas, Colour, mix, scaled
-from ibn_seg.scenes.scene import Plot, pick
+from ibn_seg.scenes.scene import Plot, Scene, pick
 
 # Details smaller than this many pixels are left out.
 _SEEN = 0.7
@@ -34,6 +34,21 @@ def draw_facade(canvas: Canvas, plot: Plot, end_shows: bool) -> None:
     style = _Style(rng, wall, shape.floors, shape.height)
     for plane in (end, street) if end_shows else (street,):
         style.draw(plane)
+
+
+def draw_street_end(canvas: Canvas, scene: Scene) -> None:
+    """Draw the row of buildings that closes the street at a T-junction."""
+    rng = random.Random(f"end/{scene.key}")
+    x = -50.0
+    while x < 50.0:
+        width = rng.uniform(8.0, 20.0)
+        floors = pick(rng, 1, 2, 2, 3, 3, 4)
+        # Some plots are empty, and what is behind shows.
+        if rng.random() < 0.85:
+            plane = Plane(canvas, (x, scene.end), (x + width, scene.end), (0.0, 0.0, -1.0))
+            style = _Style(rng, _wall_colour(rng), floors, floors * rng.uniform(2.7, 3.6) + 0.8)
+            style.draw(plane)
+        x += width
 
 
 def _wall_colour(rng: random.Random) -> Colour:

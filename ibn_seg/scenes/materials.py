@@ -16,18 +16,18 @@ from ibn_seg.scenes.texture import ground_relief, smooth_noise
 
 # Strength of the fields: broad patches, grain, clumps of a few pixels, streaks, ground pattern.
 _STRENGTHS = {
-    ROAD: (0.14, 0.05, 0.03, 0.03, 0.08),
-    SIDEWALK: (0.16, 0.06, 0.05, 0.04, 0.12),
+    ROAD: (0.14, 0.03, 0.02, 0.03, 0.05),
+    SIDEWALK: (0.16, 0.04, 0.04, 0.04, 0.1),
     TERRAIN: (0.2, 0.25, 0.3, 0.0, 0.4),
-    VEGETATION: (0.25, 0.4, 0.6, 0.0, 0.0),
-    BUILDING: (0.25, 0.12, 0.16, 0.22, 0.0),
+    VEGETATION: (0.25, 0.3, 0.6, 0.0, 0.0),
+    BUILDING: (0.35, 0.08, 0.16, 0.22, 0.0),
     WALL: (0.25, 0.15, 0.18, 0.25, 0.0),
     FENCE: (0.15, 0.1, 0.15, 0.1, 0.0),
 }
 _OTHER = (0.12, 0.08, 0.1, 0.04, 0.0)
 # The range of a class's brightness from frame to frame, as a factor, and how far its hue drifts.
 _GAINS = {
-    ROAD: (0.6, 1.5, 0.06),
+    ROAD: (0.5, 1.15, 0.06),
     SIDEWALK: (0.5, 1.1, 0.08),
     TERRAIN: (0.5, 1.2, 0.15),
     VEGETATION: (0.35, 1.2, 0.2),

@@ -11,7 +11,7 @@ from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicle
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.clutter import draw_bare_tree, draw_road_paint, draw_wires
-from ibn_seg.scenes.facades import draw_facade
+from ibn_seg.scenes.facades import draw_facade, draw_street_end
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
 from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
@@ -93,7 +93,7 @@ def _render_varied(
     rng = random.Random(f"{VARIED}/{seed}/{index}")
     look = varied_look(rng)
     canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look, clutter=True)
+    _draw(canvas, scene, look, varied=True)
     look = exposed(look, canvas, rng)
     grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
     relief = varied_relief(canvas, look.roughness, grain)
@@ -131,26 +131,20 @@ def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     )
 
 
-def _draw(canvas: Canvas, scene: Scene, look: Look, clutter: bool = False) -> None:
+def _draw(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
     """Draw the whole scene, from far to near.
 
     Args:
         canvas: Where to draw.
         scene: What to draw.
         look: Its sky and shadows.
-        clutter: Whether there are wires, and paint of all kinds on the road.
+        varied: Whether buildings and the paint on the road are of many kinds, with wires above.
     """
-    canvas.label[:] = SKY
-    sky = paint_sky(canvas.camera, look, random.Random(f"sky/{scene.key}"))
-    canvas.image[: len(sky), :, :3] = sky
-    draw_backdrop(canvas, scene)
-    ground.draw_ground(canvas, scene)
-    if clutter:
-        draw_road_paint(canvas, scene)
-    ground.cast_shadows(canvas, scene, look.shadow, look.contact)
-    _ground_depth(canvas)
+    _draw_ground(canvas, scene, look, varied)
+    if scene.end:
+        draw_street_end(canvas, scene)
     lines = {side.side: side.walk_end for side in scene.sides}
-    draw_house = draw_facade if clutter else buildings.draw_building
+    draw_house = draw_facade if varied else buildings.draw_building
     behind, street = [], []
     for item in scene.items:
         if item_in_view(canvas.camera, item):
@@ -164,11 +158,24 @@ def _draw(canvas: Canvas, scene: Scene, look: Look, clutter: bool = False) -> No
     for plot in sorted(scene.plots, key=lambda plot: -plot.near):
         if plot.boundary and boundary_in_view(canvas.camera, plot):
             _BOUNDARIES[plot.boundary](canvas, plot)
-    if clutter:
+    if varied:
         draw_wires(canvas, scene)
     _draw_items(canvas, street)
     if scene.bonnet:
         _bonnet(canvas, scene)
+
+
+def _draw_ground(canvas: Canvas, scene: Scene, look: Look, varied: bool) -> None:
+    """Draw the sky, the end of the view, and what lies flat, with its shadows."""
+    canvas.label[:] = SKY
+    sky = paint_sky(canvas.camera, look, random.Random(f"sky/{scene.key}"))
+    canvas.image[: len(sky), :, :3] = sky
+    draw_backdrop(canvas, scene)
+    ground.draw_ground(canvas, scene)
+    if varied:
+        draw_road_paint(canvas, scene)
+    ground.cast_shadows(canvas, scene, look.shadow, look.contact)
+    _ground_depth(canvas)
 
 
 def _draw_items(canvas: Canvas, items: list[Item]) -> None:

@@ -17,6 +17,8 @@ def varied_scene(scene: Scene) -> Scene:
         scene: A scene of `layout.lay_out`.
     """
     rng = random.Random(f"varied/{scene.key}")
+    if rng.random() < 0.35:
+        scene = _closed(scene, rng.uniform(24.0, 70.0))
     azimuth, elevation = rng.uniform(-math.pi, math.pi), rng.uniform(0.2, 1.3)
     # A share of all trees is bare, from none in summer to most in winter.
     bare = rng.random() if rng.random() < 0.6 else 0.0
@@ -36,6 +38,24 @@ def varied_scene(scene: Scene) -> Scene:
         backdrop=pick(rng, "trees", "trees", "city", "hills", "none"),
         plots=_thinned_plots(scene.plots, rng),
         items=tuple(_in_season(item, rng, bare) for item in _thinned(scene.items, rng)),
+    )
+
+
+def _closed(scene: Scene, end: float) -> Scene:
+    """Return the scene as one that ends at a street across, with buildings behind it."""
+    near, far = end - 10.0, end - 3.0
+    plots = [
+        dataclasses.replace(plot, far=min(plot.far, near - 3.0))
+        for plot in scene.plots
+        if plot.near < near - 7.0
+    ]
+    items = [
+        item
+        for item in scene.items
+        if item.z + item.length < near - 2.0 or (item.kind == "vehicle" and item.z < far - 3.0)
+    ]
+    return dataclasses.replace(
+        scene, bend=0.0, crossing=(near, far), plots=tuple(plots), items=tuple(items), end=end
     )
 
 

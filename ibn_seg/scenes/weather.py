@@ -37,12 +37,12 @@ def varied_look(rng: random.Random) -> Look:
     weather = pick(rng, *_WEATHERS)
     light = rng.uniform(*_LIGHT[weather])
     # The share of the light that comes from the sun itself: none below thick clouds.
-    direct = rng.random() * (0.3 if weather in ("grey", "dusk") else 0.75)
+    direct = rng.random() * (0.3 if weather in ("grey", "dusk") else 0.85)
     warmth, coolness = rng.uniform(-0.05, 0.14), rng.uniform(-0.03, 0.12)
     zenith, horizon, clouds, cloud_colour = _sky(weather, rng)
     haze = rng.random()
     return Look(
-        sun=scaled((1.0 + warmth, 1.0, 1.0 - warmth), 1.5 * light * direct),
+        sun=scaled((1.0 + warmth, 1.0, 1.0 - warmth), 1.7 * light * direct),
         sky=scaled((1.0 - coolness, 1.0, 1.0 + coolness), light * (1.1 - direct)),
         shadow=min(0.15 + direct * rng.uniform(0.5, 1.0), 0.8),
         contact=rng.uniform(0.25, 0.75),
@@ -54,14 +54,14 @@ def varied_look(rng: random.Random) -> Look:
         visibility=60.0 + 2940.0 * haze * haze if haze > 0.1 else rng.uniform(60.0, 300.0),
         exposure=1.0,
         saturation=rng.uniform(0.25, 1.25),
-        contrast=rng.uniform(0.85, 1.3),
+        contrast=rng.uniform(0.9, 1.4),
         lift=max(rng.uniform(-0.04, 0.08), 0.0),
         cast=(rng.uniform(0.9, 1.1), rng.uniform(0.94, 1.06), rng.uniform(0.88, 1.12)),
         gamma=rng.uniform(0.75, 1.2),
         relief=1.0,
         roughness=rng.uniform(0.2, 0.8),
-        blur=max(rng.uniform(-0.3, 0.7), 0.0),
-        noise=max(rng.uniform(-2.0, 4.0), 0.0),
+        blur=max(rng.uniform(-0.6, 0.5), 0.0),
+        noise=max(rng.uniform(-2.0, 3.0), 0.0),
         vignette=rng.uniform(0.0, 0.25),
         headlights=0.0,
     )
@@ -105,7 +105,7 @@ def exposed(look: Look, canvas: Canvas, rng: random.Random) -> Look:
     street = canvas.image[canvas.label != SKY][:, :3]
     # A sum of whole numbers: the same on every machine.
     level = int(street.sum(dtype=np.int64)) / max(street.size, 1)
-    wanted = rng.uniform(60.0, 130.0) if level > 30.0 else rng.uniform(22.0, 60.0)
+    wanted = rng.uniform(50.0, 120.0) if level > 30.0 else rng.uniform(22.0, 60.0)
     return dataclasses.replace(look, exposure=min(max(wanted / max(level, 1.0), 0.8), 3.0))
 
 
