@@ -12,8 +12,11 @@ from ibn_seg.scenes.canvas import Board, Canvas, depth_code, mix
 from ibn_seg.scenes.ids import VEGETATION
 from ibn_seg.scenes.scene import LANE, Item, Scene
 
+# Bare trees come from a stock of this many, for speed; each branches this often.
 _STOCK = 16
 _LEVELS = 6
+# Corners (x, z) on the ground in metres.
+Quad = list[tuple[float, float]]
 
 
 def draw_bare_tree(canvas: Canvas, item: Item) -> None:
@@ -94,15 +97,13 @@ def draw_road_paint(canvas: Canvas, scene: Scene) -> None:
             canvas.fill(corners, colour, 0, None)
 
 
-Quads = list[list[tuple[float, float]]]
 
-
-def _stroke(x0: float, z0: float, x1: float, z1: float, width: float = 0.12) -> list:
+def _stroke(x0: float, z0: float, x1: float, z1: float, width: float = 0.12) -> Quad:
     """Return a line on the ground as four corners."""
     return [(x0 - width, z0), (x0 + width, z0), (x1 + width, z1), (x1 - width, z1)]
 
 
-def _zigzag(rng: random.Random, x: float, z: float) -> Quads:
+def _zigzag(rng: random.Random, x: float, z: float) -> list[Quad]:
     """Return the zigzag line beside a crossing."""
     wide, step = rng.uniform(0.3, 0.8), rng.uniform(1.5, 3.0)
     return [
@@ -111,7 +112,7 @@ def _zigzag(rng: random.Random, x: float, z: float) -> Quads:
     ]
 
 
-def _arrow(rng: random.Random, x: float, z: float) -> Quads:
+def _arrow(rng: random.Random, x: float, z: float) -> list[Quad]:
     """Return an arrow of a lane, or a word's strokes."""
     if rng.random() < 0.5:
         return [
@@ -121,7 +122,7 @@ def _arrow(rng: random.Random, x: float, z: float) -> Quads:
     return [_stroke(x, z, x, z + 2.5), head]
 
 
-def _hatching(rng: random.Random, x: float, z: float) -> Quads:
+def _hatching(rng: random.Random, x: float, z: float) -> list[Quad]:
     """Return crossed lines of a box that must stay free."""
     wide, deep = rng.uniform(2.0, 5.0), rng.uniform(4.0, 8.0)
     lines = []
@@ -132,7 +133,7 @@ def _hatching(rng: random.Random, x: float, z: float) -> Quads:
     return lines
 
 
-def _patch(rng: random.Random, x: float, z: float) -> Quads:
+def _patch(rng: random.Random, x: float, z: float) -> list[Quad]:
     """Return a patch of other asphalt, or a coloured lane."""
     wide, deep = rng.uniform(0.4, 1.6), rng.uniform(1.0, 30.0)
     return [[(x - wide, z), (x + wide, z), (x + wide, z + deep), (x - wide, z + deep)]]

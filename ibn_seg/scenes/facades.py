@@ -31,9 +31,9 @@ def draw_facade(canvas: Canvas, plot: Plot, end_shows: bool) -> None:
     street = Plane(canvas, (x, near), (x, plot.far), (-plot.side, 0.0, 0.0))
     end = Plane(canvas, (x, near), (x + plot.side * shape.deep, near), (0.0, 0.0, -1.0))
     wall = _wall_colour(rng)
-    style = _Style(rng, wall, shape.floors, shape.height)
+    facade = _Facade(rng, wall, shape.floors, shape.height)
     for plane in (end, street) if end_shows else (street,):
-        style.draw(plane)
+        facade.draw(plane)
 
 
 def draw_street_end(canvas: Canvas, scene: Scene) -> None:
@@ -46,8 +46,8 @@ def draw_street_end(canvas: Canvas, scene: Scene) -> None:
         # Some plots are empty, and what is behind shows.
         if rng.random() < 0.85:
             plane = Plane(canvas, (x, scene.end), (x + width, scene.end), (0.0, 0.0, -1.0))
-            style = _Style(rng, _wall_colour(rng), floors, floors * rng.uniform(2.7, 3.6) + 0.8)
-            style.draw(plane)
+            facade = _Facade(rng, _wall_colour(rng), floors, floors * rng.uniform(2.7, 3.6) + 0.8)
+            facade.draw(plane)
         x += width
 
 
@@ -59,8 +59,15 @@ def _wall_colour(rng: random.Random) -> Colour:
     return scaled(plain, rng.uniform(0.35, 1.15))
 
 
-class _Style:
-    """The manner of one building, the same on all of its walls."""
+class _Facade:
+    """The looks of one building, the same on all of its walls.
+
+    Args:
+        rng: The random numbers.
+        wall: Colour of the wall.
+        floors: Number of floors.
+        height: Height of the wall in metres.
+    """
 
     def __init__(self, rng: random.Random, wall: Colour, floors: int, height: float) -> None:
         self.rng, self.wall, self.height = rng, wall, height

@@ -55,12 +55,13 @@ def render(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one frame.
 
-    The scene depends on (seed, index) only. All domains show the same things in the same places and
-    have equal labels. They differ in light, colour, texture and optics.
+    The scene depends on (seed, index) only. All domains but 'varied' show the same things in the
+    same places and have equal labels. They differ in light, colour, texture and optics. In 'varied'
+    cameras and streets differ too.
 
     Args:
-        domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night'
-            or 'fog'.
+        domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night',
+            'fog', or 'varied' (no two frames look alike).
         index: Which scene of the series.
         seed: Which series of scenes.
         size: Width and height in pixels, each from 32 to 8192.
