@@ -24,7 +24,7 @@ def varied_scene(scene: Scene) -> Scene:
     bare = rng.random() if rng.random() < 0.6 else 0.0
     return dataclasses.replace(
         scene,
-        # From wide angles to half the field of view: 85 to 40 degrees in a frame of shape 2:1.
+        # From wide angles to half of their field of view: 87 to 43 degrees in a frame of shape 2:1.
         focal=1.05 * 2.4 ** rng.random(),
         vanish=0.5 + rng.uniform(-0.3, 0.3) * rng.random(),
         horizon=rng.uniform(0.36, 0.6),
