@@ -97,7 +97,6 @@ def draw_road_paint(canvas: Canvas, scene: Scene) -> None:
             canvas.fill(corners, colour, 0, None)
 
 
-
 def _stroke(x0: float, z0: float, x1: float, z1: float, width: float = 0.12) -> Quad:
     """Return a line on the ground as four corners."""
     return [(x0 - width, z0), (x0 + width, z0), (x1 + width, z1), (x1 - width, z1)]
