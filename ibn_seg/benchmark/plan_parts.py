@@ -91,6 +91,7 @@ class Scenes:
         target_val: Validation frames of the target.
         adverse_train: Training frames of night, and the same number of fog.
         adverse_val: Validation frames of night, and the same number of fog.
+        varied: Frames of the second source, `varied`.
         seed: Seed of the scenes.
         size: Width and height in pixels.
     """
@@ -100,6 +101,7 @@ class Scenes:
     target_val: int
     adverse_train: int = 0
     adverse_val: int = 0
+    varied: int = 0
     seed: int = 0
     size: tuple[int, int] = (256, 128)
 

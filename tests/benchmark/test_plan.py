@@ -130,6 +130,8 @@ BAD = [
      "transfer: the plan has several sources"),
     ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "adverse_val": -1}},
      "scenes.adverse_val: is -1: expected a whole number of 0 or more"),
+    ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "varied": -1}},
+     "scenes.varied: is -1: expected a whole number of 0 or more"),
     ({"name": "a/b"}, "name: is 'a/b': allowed: letters, digits"),
     ({"name": None}, "name: is empty: expected a text"),
 ]  # fmt: skip
