@@ -7,7 +7,7 @@ Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-1000_varied-128x128
 Time        about 7 minutes on one CPU core
 
-The network and its optimizer are those of `mlp_r18_1xb8-600_game-128x128.py`. The frames differ,
+All settings are ours. The network and its optimizer are those of the demo. The frames differ,
 there are more of them, and the training is longer. Photographs show things larger than the scenes
 do, so the crops come from frames of up to twice their size, and photographs are seen at 256x192.
 """
