@@ -28,7 +28,7 @@ _OTHER = (0.12, 0.08, 0.1, 0.04, 0.0)
 # The range of a class's brightness from frame to frame, as a factor, and how far its hue drifts.
 _GAINS = {
     ROAD: (0.5, 1.15, 0.06),
-    SIDEWALK: (0.5, 1.1, 0.08),
+    SIDEWALK: (0.35, 1.05, 0.08),
     TERRAIN: (0.5, 1.2, 0.15),
     VEGETATION: (0.35, 1.2, 0.2),
     BUILDING: (0.4, 1.3, 0.1),

@@ -19,6 +19,7 @@ def roots(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     # `every=4` keeps frame 1 and 5 of the first six.
     write_gta5(folder / "gta5", frames=(1, 2, 3, 4, 5, 6, 201))
+    write_gta5(folder / "varied", frames=(1, 2, 3, 4, 5, 6, 201))
     write_cityscapes(folder / "cityscapes", {"train": 2, "val": 1})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBN_SEG_GTA5", str(folder / "gta5"))
