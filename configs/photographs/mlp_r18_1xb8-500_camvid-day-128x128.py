@@ -6,7 +6,7 @@ Command     IBN_SEG_CAMVID=/where/CamVid/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-500_camvid-day-128x128
 Time        about 4 minutes on one CPU core
 
-A ResNet-18 from scratch with the head and the optimiser of the demo. It trains on the first three
+All settings are ours: a ResNet-18 from scratch with the head and the optimiser of the demo. It trains on the first three
 quarters of each daylight video and validates on the last quarter. Frames are seen at about 256x192
 in training and at 320x240 in evaluation. They are scored at their own size.
 """
@@ -42,7 +42,7 @@ train_dataloader = dict(
         split='day_train',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=4,
+    batch_size=1,
     dataset=dict(pipeline=test_pipeline, datasets=[day_val, dusk_val]))
 test_dataloader = val_dataloader
 val_evaluator = dict(source='camvid-day')

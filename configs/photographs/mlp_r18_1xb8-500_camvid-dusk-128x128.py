@@ -6,7 +6,7 @@ Command     IBN_SEG_CAMVID=/where/CamVid/is \\
 Time        about 4 minutes on one CPU core
 
 All settings are those of the config that trains on day, but for:
-  source       the first three quarters of the dusk video, 93 frames; validated on the last quarter
+  source       the first three quarters of the dusk video, 93 frames; validated on the last quarter (ours)
 """
 _base_ = './mlp_r18_1xb8-500_camvid-day-128x128.py'
 experiment = dict(source='camvid-dusk-val')

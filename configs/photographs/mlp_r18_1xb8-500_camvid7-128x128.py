@@ -6,7 +6,7 @@ Command     IBN_SEG_CAMVID=/where/CamVid/is IBN_SEG_IDD_LITE=/where/IDD-Lite/is 
 Time        about 4 minutes on one CPU core
 
 All settings are those of the config that trains on day, but for:
-  source       SegNet's training set of CamVid, read in the seven classes of IDD-Lite
+  source       SegNet's training set of CamVid, read in the seven classes of IDD-Lite (ours)
 """
 _base_ = './mlp_r18_1xb8-500_camvid-day-128x128.py'
 experiment = dict(source='camvid7')

@@ -7,7 +7,7 @@ Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-600_game-128x128
 Time        about 4 minutes on one CPU core
 
-All settings are those of the demo, but for the targets. Photographs are seen at 320x240 and scored
+All settings are ours: those of the demo, but for the targets. Photographs are seen at 320x240 and scored
 at their own size. The network has Cityscapes' 19 classes; CamVid is scored over its own 11 and
 IDD-Lite over its own 7, by the maps of `ibn_seg.datasets.known_classes`.
 """
@@ -22,7 +22,7 @@ photograph_pipeline = [
     {{_base_.pack}},
 ]
 val_dataloader = dict(
-    batch_size=4,
+    batch_size=1,
     dataset=dict(
         datasets=[
             dict(

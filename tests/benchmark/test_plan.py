@@ -58,8 +58,8 @@ def test_every_key(tmp_path):
     assert plan.oracles.schedule == first.schedule
     compared, measured = sorted(plan.analyses, key=lambda one: one.task)
     assert measured.options == {"severities": [1, 5], "corruptions": [], "domains": [], "seed": 0}
-    assert measured.covers("BN", "ResNet-50", 3)
-    assert not measured.covers("IBN-a", "ResNet-50", 3)
+    assert measured.covers("BN", "ResNet-50", "gta5", 3)
+    assert not measured.covers("IBN-a", "ResNet-50", "gta5", 3)
     assert compared.options["pairs"] == ["appearance", "null"]
     assert (plan.transfer.shares, plan.transfer.starts) == ((1.0, 2.5), ("source", "scratch"))
     assert plan.transfer.block.schedule.iterations == 2
