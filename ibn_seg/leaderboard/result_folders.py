@@ -132,7 +132,12 @@ class _KeptMatrices:
         found = {}
         for name in names:
             one = mine[name]
-            if one.columns != classes or (one.mapping is None and one.rows != classes):
+            if one.mapping is None and one.rows != one.columns:
+                raise UserError(
+                    f"{where}: the labels of {name!r} are not the classes that are predicted",
+                    "without a map of classes they have to be the same",
+                )
+            if one.columns != classes:
                 raise UserError(
                     f"{where}: the predictions on {name!r} are of other classes than those on "
                     f"{names[0]!r}",

@@ -152,7 +152,8 @@ def _datasets(configs: Sequence[Mapping[str, Any]]) -> "list[UrbanSceneDataset]"
     setup.register()
     from mmseg.registry import DATASETS
 
-    return [DATASETS.build(dict(config)) for config in configs]
+    # Another library may have set its own scope.
+    return [DATASETS.build({"_scope_": "mmseg", **config}) for config in configs]
 
 
 def _metric(
