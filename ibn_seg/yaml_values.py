@@ -16,8 +16,12 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)")
 _NAME = re.compile(r"[\w.+-]+")
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, what: str = "plan") -> Any:
     """Return the content of a YAML file; a key that is given twice is an error.
+
+    Args:
+        path: The file.
+        what: What it should be, for messages.
 
     Raises:
         UserError: The file is missing, is not YAML, or repeats a key.
@@ -34,7 +38,7 @@ def read_yaml(path: Path) -> Any:
         _refuse_duplicates(tree, path)
         return yaml.safe_load(text)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such plan", "give a YAML file") from error
+        raise UserError(f"{path}: no such {what}", "give a YAML file") from error
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder", "give a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

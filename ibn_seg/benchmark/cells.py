@@ -186,11 +186,11 @@ def _transfers(
 
 def _analyses(plan: Plan, analysis: PlannedAnalysis, matrix: Sequence[Cell]) -> Iterator[Cell]:
     """Make the cells that measure networks of the matrix."""
-    covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.seed)]
+    covered = [c for c in matrix if analysis.covers(c.method, c.backbone, c.source, c.seed)]
     if not covered:
         raise UserError(
             f"{plan.file}: analyses.{analysis.task}: the matrix has no such network",
-            "choose methods, backbones and seeds that it trains together",
+            "choose methods, backbones, sources and seeds that it trains together",
         )
     for cell in covered:
         known = (*source_domains(cell.source), *cell.targets)

@@ -79,8 +79,8 @@ def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
     if plan.scenes is None:
         yield lambda line: line
         return
+    from ibn_seg.scenes.frames import pair_frames
     from ibn_seg.scenes.render import check_size
-    from ibn_seg.scenes.write import pair_frames
 
     asked = plan.scenes
     check_size(asked.size)
@@ -88,7 +88,7 @@ def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
     with tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder:
         frames = pair_frames(
             folder, asked.source, asked.target_train, asked.target_val, asked.adverse_train,
-            asked.adverse_val,
+            asked.adverse_val, asked.varied,
         )  # fmt: skip
         for path in (path for frame in frames for path in (frame.image, *frame.labels.values())):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,12 @@ from typing import Any
 from ibn_seg.analyses.all_analyses import measuring, part
 from ibn_seg.analyses.option_kinds import read_options
 from ibn_seg.analyses.transfer.share_config import STARTS
-from ibn_seg.benchmark.plan_matrix import read_schedule, read_seeds, read_sources
+from ibn_seg.benchmark.plan_matrix import (
+    read_schedule,
+    read_seeds,
+    read_sources,
+    read_targets,
+)
 from ibn_seg.benchmark.plan_parts import Block, Choice, PlannedAnalysis, Transfer
 from ibn_seg.yaml_values import Reader
 
@@ -42,7 +47,7 @@ def _oracles(read: Reader, value: Any, blocks: Sequence[Block]) -> Block:
 
 
 def _transfer(read: Reader, value: Any, blocks: Sequence[Block]) -> Transfer:
-    allowed = ("targets", "shares", "starts", "schedule", *_CHOSEN)
+    allowed = ("targets", "domains", "shares", "starts", "schedule", *_CHOSEN)
     given = read.mapping(value, "transfer", allowed)
     for key in ("targets", "shares"):
         if key not in given:
@@ -56,6 +61,8 @@ def _transfer(read: Reader, value: Any, blocks: Sequence[Block]) -> Transfer:
         sources=read_sources(read, given["targets"], "transfer.targets"),
         **_networks(read, given, "transfer", blocks),
     )
+    if "domains" in given:
+        block = replace(block, targets=read_targets(read, given["domains"], "transfer.domains"))
     if "schedule" in given:
         block = replace(block, schedule=read_schedule(read, given["schedule"], "transfer.schedule"))
     return Transfer(
@@ -108,9 +115,14 @@ def _analyses(read: Reader, value: Any, blocks: Sequence[Block]) -> tuple[Planne
     for task, options in given.items():
         key = f"analyses.{task}"
         declared = part(task, "options").OPTIONS
-        allowed = (*(one.name for one in declared), *_CHOSEN)
+        allowed = (*(one.name for one in declared), *_CHOSEN, "sources")
         options = read.mapping({} if options is None else options, key, allowed)
         networks = _networks(read, options, key, blocks)
+        if "sources" in options:
+            names = read.unique(options["sources"], f"{key}.sources", "[gta5]")
+            networks["sources"] = [
+                read.text(name, f"{key}.sources.{k}", "gta5") for k, name in enumerate(names)
+            ]
         trained = {seed for block in blocks for seed in block.seeds}
         for k, seed in enumerate(networks.get("seeds", ())):
             read.choice(seed, f"{key}.seeds.{k}", "seed", sorted(trained))

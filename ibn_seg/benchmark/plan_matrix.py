@@ -26,7 +26,7 @@ def read_axes(read: Reader, given: Mapping[str, Any], start: str) -> dict[str, A
     """
     readers: dict[str, Callable[[Reader, Any, str], Any]] = {
         "methods": _methods, "backbones": _backbones, "segmentors": _segmentors,
-        "sources": read_sources, "targets": _targets, "seeds": read_seeds,
+        "sources": read_sources, "targets": read_targets, "seeds": read_seeds,
         "schedule": read_schedule,
     }  # fmt: skip
     return {key: readers[key](read, given[key], f"{start}{key}") for key in MATRIX if key in given}
@@ -95,7 +95,8 @@ def read_sources(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
     return _choices(read, value, key, one, "[gta5, synthia]")
 
 
-def _targets(read: Reader, value: Any, key: str) -> tuple[str | Mapping[str, Any], ...]:
+def read_targets(read: Reader, value: Any, key: str) -> tuple[str | Mapping[str, Any], ...]:
+    """Return evaluated domains, checked: names of configs, or data sets written out."""
     targets = []
     for index, item in enumerate(read.unique(value, key, "[cityscapes, world]")):
         at = f"{key}.{index}"

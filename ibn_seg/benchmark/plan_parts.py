@@ -91,6 +91,7 @@ class Scenes:
         target_val: Validation frames of the target.
         adverse_train: Training frames of night, and the same number of fog.
         adverse_val: Validation frames of night, and the same number of fog.
+        varied: Frames of the second source, `varied`.
         seed: Seed of the scenes.
         size: Width and height in pixels.
     """
@@ -100,6 +101,7 @@ class Scenes:
     target_val: int
     adverse_train: int = 0
     adverse_val: int = 0
+    varied: int = 0
     seed: int = 0
     size: tuple[int, int] = (256, 128)
 
@@ -114,6 +116,7 @@ class PlannedAnalysis:
             the command's default.
         methods: Names of the methods to measure; empty: all.
         backbones: Names of the backbones to measure; empty: all.
+        sources: Names of the training domains to measure; empty: all.
         seeds: The seeds to measure; empty: all.
     """
 
@@ -121,11 +124,15 @@ class PlannedAnalysis:
     options: Mapping[str, Any]
     methods: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def covers(self, method: str, backbone: str, seed: int) -> bool:
+    def covers(self, method: str, backbone: str, source: str, seed: int) -> bool:
         """Tell whether a network is measured."""
-        chosen = ((self.methods, method), (self.backbones, backbone), (self.seeds, seed))
+        chosen = (
+            (self.methods, method), (self.backbones, backbone), (self.sources, source),
+            (self.seeds, seed),
+        )  # fmt: skip
         return all(not names or name in names for names, name in chosen)
 
 

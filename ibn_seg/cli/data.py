@@ -78,6 +78,9 @@ def check(
     class. It reports images of another kind, and those that EXIF turns and maybe not their label.
     The number of files is compared with the official one.
 
+    Notes say where labels look like those of another table: a class that never occurs, or a road
+    that lies in the upper half. They do not change the exit code.
+
     --fix list writes the files that would stop or spoil a training into a list. Data sets leave out
     what stands in it.
 
@@ -212,7 +215,7 @@ def stats(
             progress=progress,
         )
     if sheet:
-        write_sheet(result.samples, sheet, count)
+        write_sheet(result.samples, sheet, result.palette, count)
     report = report or f"data_stats_{name}.json"
     write_json(report, {"command": command_line(), **result.report()})
     print_stats(result)

@@ -36,7 +36,7 @@ def print_check(result: "Check", show: int) -> None:
             click.echo(f"{kind}: {line}")
         if count > show:
             click.echo(f"{kind}: {count - show} more in the report")
-    classes = class_rows(result.pixels.values(), result.present.values())
+    classes = class_rows(result.classes, result.pixels.values(), result.present.values())
     _print_table(
         "summary",
         _class_lines(classes),
@@ -44,6 +44,10 @@ def print_check(result: "Check", show: int) -> None:
         _picture_lines(result),
         _finding_lines(result),
     )
+    for note in result.notes:
+        click.echo(f"note: {note}")
+    if result.notes:
+        click.echo("      if that is odd, look at the labels: ibn-seg data stats ... --sheet FILE")
     seconds = result.seconds
     click.echo(
         f"{result.files:,} files in {seconds['look']:.1f} s with {result.workers} processes; "

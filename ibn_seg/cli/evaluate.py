@@ -1,5 +1,6 @@
 """`ibn-seg evaluate`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -20,11 +21,33 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return [name for item in value for name in item.split(",") if name]
 
 
+def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Return the file of the map by domain; '*' is for domains that are not named."""
+    parts = [item.rpartition("=") for item in value]
+    return {name or "*": file for name, _, file in parts}
+
+
+def _folder_options(function: object) -> object:
+    """Add the options that describe the targets `folder=ROOT` and `folder-NAME=ROOT`."""
+    for option in (
+        click.option("--images", metavar="DIR", help="Images of a folder. Default: images."),
+        click.option("--labels", metavar="DIR", help="Labels of a folder. Default: labels."),
+        click.option("--image-suffix", metavar="TEXT", help="End of their names, such as .jpg."),
+        click.option("--label-suffix", metavar="TEXT", help="End of their names, as _mask.png."),
+        click.option("--label-classes", metavar="FILE",
+                     help="Classes of a folder's labels. Default: Cityscapes' trainIds."),
+        click.option("--label-encoding", type=click.Choice(["index", "colors"]),
+                     help="How a folder's labels show them. Default: index."),
+    )[::-1]:  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command(cls=ConfigCommand)
 @click.argument("config", required=False)
 @click.argument("checkpoint", required=False)
 @click.option("--predictions", metavar="DIR",
-              help="Score trainId PNGs, DIR/DOMAIN/NAME.png, in place of a network.")  # fmt: skip
+              help="Score PNGs of class indices, DIR/DOMAIN/NAME.png.")  # fmt: skip
 @click.option("--targets", multiple=True, callback=_split, metavar="NAME[=ROOT],...",
               help="Domains, or sets of them: rein, robustnet, adverse, world, ...")  # fmt: skip
 @click.option("--source", metavar="DOMAIN", help="What the network was trained on, for the gap.")
@@ -35,6 +58,13 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
               help="With --predictions: the seed of its training, for tables.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
               help="Sizes, windows and classes of a published table.")  # fmt: skip
+@click.option("--classes", metavar="FILE",
+              help="Its classes: a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
+@click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
+              help="YAML: groups of these classes for targets that have others.")  # fmt: skip
+@click.option("--merge", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
+              help="soft: sum the probabilities of a group's classes.")  # fmt: skip
+@_folder_options
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
 @click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
 @click.option("--workers", type=click.IntRange(1),
@@ -54,6 +84,9 @@ def evaluate(
     segmentor: str | None,
     seed: int,
     protocol: str,
+    classes: str | None,
+    maps: dict[str, str],
+    merge: str,
     work_dir: str | None,
     out: str | None,
     workers: int | None,
@@ -63,12 +96,19 @@ def evaluate(
     launcher: str,
     local_rank: int | None,
     verbose: bool,
+    **folder: str | None,
 ) -> None:
-    """Score any network of mmseg with the 19 classes, or predictions in files, on named domains.
+    """Score any network of mmseg, or predictions in files, on named domains.
 
     Give CONFIG and CHECKPOINT, or --predictions. Only the model of CONFIG is used; the protocol
     says how it sees images. A download lies in data/NAME, where the variable IBN_SEG_NAME says, or
     where NAME=ROOT says (data/README.md). The result, test.json, is what `ibn-seg test` writes.
+
+    Labels may have other classes than the network, as those of camvid and idd_lite have. Then a map
+    says which group of the labels a class counts as; some maps are known by name.
+
+    A folder of your own is folder=ROOT, several are folder-NAME=ROOT. An image and its label have
+    the same path below --images and --labels, apart from the suffixes.
 
     If a domain has two images NAME, in folders D, their predictions are DOMAIN/D/NAME.png.
 
@@ -78,6 +118,10 @@ def evaluate(
       ibn-seg evaluate mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024 CHECKPOINT \\
           --source cityscapes --targets cityscapes,gta5=/data/gta5
       ibn-seg evaluate CONFIG CHECKPOINT --targets rein --protocol rein
+      ibn-seg evaluate CONFIG CHECKPOINT --classes mine.yaml --map mine_to_camvid.yaml \\
+          --targets camvid
+      ibn-seg evaluate CONFIG CHECKPOINT --targets folder=yard --images photos --labels masks \\
+          --label-suffix _mask.png --label-classes yard.yaml --map cityscapes_to_yard.yaml
       ibn-seg evaluate --predictions out/ --method SegFormer --source gta5 --targets robustnet
     """
     from ibn_seg.cli.score_output import print_domains
@@ -89,15 +133,16 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
-    for flag, given in (("--fuse", fuse), ("--amp", amp)):
+    for flag, given in (("--fuse", fuse), ("--amp", amp), ("--merge soft", merge == "soft")):
         if predictions is not None and given:
             raise UserError(
                 f"{flag} is given with --predictions", "it goes with CONFIG and CHECKPOINT"
             )
     if predictions is not None:
         result = _from_files(
-            predictions, targets, protocol, work_dir, workers,
-            method=method, backbone=backbone, segmentor=segmentor, source=source, seed=seed,
+            predictions, targets, protocol, work_dir, workers, classes=classes, maps=maps,
+            folder_arguments=_folder_arguments(folder), method=method, backbone=backbone,
+            segmentor=segmentor, source=source, seed=seed,
         )  # fmt: skip
     else:
         from ibn_seg.run.evaluation import evaluate as run
@@ -109,11 +154,15 @@ def evaluate(
             config,
             checkpoint,
             targets,
+            folder_arguments=_folder_arguments(folder),
             source=source,
             method=method,
             backbone=backbone,
             segmentor=segmentor,
             protocol=protocol,
+            classes=classes,
+            maps=maps,
+            merge=merge,
             work_dir=work_dir,
             out=out,
             fuse=fuse,
@@ -124,6 +173,20 @@ def evaluate(
             command=command_line(),
         )
     print_domains(result)
+
+
+def _folder_arguments(given: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the options of a folder as arguments of `FolderDataset`.
+
+    Raises:
+        UserError: The classes are no space.
+    """
+    from ibn_seg.datasets.known_classes import space_of
+
+    if given["label_classes"]:
+        space_of(given["label_classes"], "--label-classes")
+    names = {"label_classes": "classes", "label_encoding": "encoding"}
+    return {names.get(key, key): value for key, value in given.items() if value is not None}
 
 
 def _from_files(
@@ -138,7 +201,7 @@ def _from_files(
 ) -> dict:
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_callback
-    from ibn_seg.run.evaluation import evaluate_predictions
+    from ibn_seg.run.score_predictions import evaluate_predictions
 
     if method is None:
         raise UserError("--predictions: no --method", "name what made the predictions")

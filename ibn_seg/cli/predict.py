@@ -38,9 +38,10 @@ def predict(
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
 
-    A picture gives NAME_trainIds.png and NAME_overlay.png. The first is 8-bit grey, from 0 (road)
-    to 18 (bicycle), at the picture's size. A video gives a folder NAME_trainIds/ of frames and
-    NAME_overlay.mp4. Pictures of more than 4096 x 2048 pixels are segmented in windows, which
+    A picture gives NAME_trainIds.png and NAME_overlay.png. The first is 8-bit grey at the picture's
+    size: the class of each pixel, such as 0 (road) to 18 (bicycle). classes.yaml lists the classes
+    of the network with their values and colours. A video gives a folder NAME_trainIds/ of frames
+    and NAME_overlay.mp4. Pictures of more than 4096 x 2048 pixels are segmented in windows, which
     bounds the memory.
 
     The content of a file decides whether it is a picture, not its name. Of several frames the

@@ -18,6 +18,8 @@ from ibn_seg.command_options import Size
               help="Training frames of night, and as many of fog, in ACDC's layout.")  # fmt: skip
 @click.option("--adverse-val", type=click.IntRange(0), default=0, show_default=True,
               help="Validation frames of night, and as many of fog.")  # fmt: skip
+@click.option("--varied", type=click.IntRange(0), default=0, show_default=True,
+              help="Frames of the second source, in GTA5's layout.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes; the files are the same for any number.")  # fmt: skip
@@ -29,19 +31,22 @@ def scenes(
     target_val: int,
     adverse_train: int,
     adverse_val: int,
+    varied: int,
     seed: int,
     workers: int,
 ) -> None:
     """Render street scenes in two styles into OUT_DIR/gta5 and OUT_DIR/cityscapes.
 
-    With --adverse-val (or --adverse-train) night and fog are rendered too, into OUT_DIR/acdc. The
-    layouts are those of the real downloads, so every config reads them: set the data_root. After an
-    interruption the same command goes on.
+    With --adverse-val (or --adverse-train) night and fog are rendered too, into OUT_DIR/acdc. With
+    --varied a second source goes to OUT_DIR/varied: its light, surfaces, cameras and clutter vary
+    from frame to frame. The layouts are those of the real downloads, so every config reads them:
+    set the data_root. After an interruption the same command goes on.
 
     \b
     Examples:
       ibn-seg scenes data/scenes
       ibn-seg scenes data/four --adverse-val 60
+      ibn-seg scenes data/varied --source 1 --target-train 0 --target-val 0 --varied 1000
       ibn-seg scenes data/large --size 2048x1024 --source 8 --target-train 4 --target-val 4
     """
     from ibn_seg.progress import progress_callback
@@ -56,6 +61,7 @@ def scenes(
             target_val=target_val,
             adverse_train=adverse_train,
             adverse_val=adverse_val,
+            varied=varied,
             seed=seed,
             workers=workers,
             progress=progress,

@@ -6,9 +6,10 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import TRAIN_IDS
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.errors import unknown
 
 CONDITIONS = ("fog", "night", "rain", "snow")

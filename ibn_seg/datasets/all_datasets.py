@@ -28,7 +28,11 @@ DATA_SETS: Mapping[str, str] = {
     "dark_zurich": "acdc:RawDarkZurichDataset",
     "idd": "idd:IDDDataset",
     "wilddash2": "wilddash:WildDash2Dataset",
+    "kitti": "kitti:KITTIDataset",
+    "camvid": "camvid:CamVidDataset",
+    "idd_lite": "idd_lite:IDDLiteDataset",
     "train_ids": "train_ids:TrainIdDataset",
+    "folder": "folder:FolderDataset",
 }
 
 

@@ -2,34 +2,39 @@
 
 import abc
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine.dataset import BaseDataset, ConcatDataset
+import numpy as np
 from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS
 
 from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.card import DataCard
+from ibn_seg.datasets.class_map import ClassMap
+from ibn_seg.datasets.class_space import IGNORE_INDEX, ClassSpace
 from ibn_seg.datasets.formats import check_image_file, explained_decoding
-from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, LabelTable
-from ibn_seg.datasets.listing import find_spellings, is_folder
+from ibn_seg.datasets.known_classes import CITYSCAPES, map_of, space_of
+from ibn_seg.datasets.labels import LabelTable
+from ibn_seg.datasets.listing import is_folder
+from ibn_seg.datasets.pairing import check_partners, read_exclude_list
 from ibn_seg.datasets.subset import check_share, subset
 from ibn_seg.errors import UserError, unknown
 
-EXCLUDE_FILE = "ibn_seg_exclude.txt"
-
 
 class UrbanSceneDataset(BaseSegDataset, abc.ABC):
-    """Base of the data sets with the 19 Cityscapes classes that read raw downloads.
+    """Base of the data sets that read raw downloads.
+
+    Labels have the classes `SPACE`, by default the 19 of Cityscapes.
 
     A subclass names its domain (`TARGET`), the environment variable of its root (`ROOT_VARIABLE`)
     and its splits (`SPLITS`, the default first). `UNUSABLE` has the keys of files known to be
     unusable. `list_images` and `list_labels` return images and labels by a common key; `table` must
-    be set by then. Every image must have a label and every label an image. A class in the table
+    be set by then. Every image must have a label and every label an image. With other classes than
+    Cityscapes', it sets `SPACE` and `METAINFO = SPACE.metainfo()`. A class in the table
     `all_datasets` also has a `CARD` with what is known of the data set.
 
     Each sample's info has `target`, by which the metric tells domains apart. It also has
@@ -48,6 +53,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             same `share_seed`, a larger share contains every smaller one.
         share_seed: The seed of that choice, 0 or more.
         pipeline: Transforms of each sample, as in mmseg.
+        read_as: A coarser class space to read the labels in: a name, a YAML file or a list, see
+            `ibn_seg.datasets.known_classes`. Default: the data set's own classes.
+        read_map: The map to it: a YAML file or its content. Default: the map known by name.
         metainfo: As in mmseg; `classes` may select a subset, other classes become ignored.
         indices: As in mmseg, a number of samples or a list of indices.
         test_mode: As in mmseg.
@@ -65,7 +73,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             reads `cache_dir`.
     """
 
-    METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
+    METAINFO = CITYSCAPES.metainfo()
+    SPACE: ClassSpace = CITYSCAPES
     TARGET = ""
     ROOT_VARIABLE = ""
     SPLITS: Collection[str] = ()
@@ -82,6 +91,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
         exclude: str | os.PathLike | None = None,
         share: float = 1.0,
         share_seed: int = 0,
+        read_as: Any = None,
+        read_map: Any = None,
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
         indices: int | Sequence[int] | None = None,
@@ -110,12 +121,16 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             )
         self.exclude, self.share, self.share_seed = exclude, share, share_seed
         self.cache = FrameCache(cache_dir, cache_codec) if cache_dir else None
+        self._reading = self._map_to(read_as, read_map)
+        self._check_metainfo(metainfo or {}, read_as)
+        #: The classes of the labels as they are read, before `metainfo` selects some.
+        self.space = self.SPACE if read_as is None else space_of(read_as, "read_as")
         super().__init__(
             data_root=os.path.expanduser(data_root),
             # Paths come from the listing, not from mmseg's join of prefixes and suffixes.
             data_prefix={},
             pipeline=list(pipeline),
-            metainfo=metainfo,
+            metainfo={**self.space.metainfo(), **(metainfo or {})},
             indices=indices,
             test_mode=test_mode,
             serialize_data=serialize_data,
@@ -153,8 +168,8 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
                 "is (data/README.md); `ibn-seg scenes` renders data to try things on",
             )
         images, labels = self.list_pairs()
-        _check_partners(images, labels, "image", "label")
-        _check_partners(labels, images, "label", "image")
+        check_partners(images, labels, "image", "label")
+        check_partners(labels, images, "label", "image")
         keys = self.select(list(images))
         if self.share < 1:
             keys = subset(keys, self.share, self.share_seed)
@@ -210,7 +225,62 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
     def full_init(self) -> None:
         """List and check the files, then build the mapping to the data set's classes."""
         super().full_init()
-        self._tables = self._compose_tables()
+        values = enumerate(self.label_table.train_ids)
+        self._tables = self.label_table, {value: int(new) for value, new in values}
+
+    @functools.cached_property
+    def label_table(self) -> LabelTable:
+        """How the values in the label files become the classes that are read."""
+        train_ids = self.table.train_ids
+        if self._reading is not None:
+            train_ids = self._reading.lookup[train_ids]
+        if self.label_map is not None:
+            lookup = np.full(256, IGNORE_INDEX, np.uint8)
+            lookup[list(self.label_map)] = list(self.label_map.values())
+            train_ids = lookup[train_ids]
+        train_ids.setflags(write=False)
+        classes = len(self.metainfo["classes"])
+        return dataclasses.replace(self.table, train_ids=train_ids, classes=classes)
+
+    def get_label_map(self, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:
+        """Return the mapping from all classes to a subset of them, as mmseg does; None for all.
+
+        Raises:
+            UserError: A class of the subset is unknown.
+        """
+        if new_classes is None or tuple(new_classes) == self.space.classes:
+            return None
+        for name in new_classes:
+            self.space.index(name)
+        places = {name: at for at, name in enumerate(new_classes)}
+        return {at: places.get(n, IGNORE_INDEX) for at, n in enumerate(self.space.classes)}
+
+    def _map_to(self, read_as: Any, read_map: Any) -> ClassMap | None:
+        """Return the map with which labels are read, or None."""
+        if read_as is None and read_map is None:
+            return None
+        if read_as is None:
+            raise UserError(
+                f"{type(self).__name__}: read_map without read_as", "name the classes by read_as"
+            )
+        return map_of(read_map, self.SPACE.classes, space_of(read_as, "read_as"), "read_map")
+
+    def _check_metainfo(self, given: Mapping[str, Any], read_as: Any) -> None:
+        """Raise if classes are named twice, or colours fit neither these nor all classes."""
+        every = (self.SPACE if read_as is None else space_of(read_as, "read_as")).classes
+        names = given.get("classes") or every
+        owner = f"{type(self).__name__}: metainfo"
+        if isinstance(names, str):  # a file, as mmseg takes it
+            return
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise UserError(f"{owner} names the class {twice!r} twice", "name it once")
+        palette = given.get("palette") or []
+        if palette and len(palette) not in (len(names), len(every)):
+            raise UserError(
+                f"{owner} has {len(palette)} colours for {len(names)} classes",
+                "give one colour per class, or none at all",
+            )
 
     def prepare_data(self, idx: int, **wishes: Any) -> Any:
         """Return one sample through the pipeline, after checking that its files are whole.
@@ -233,143 +303,3 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             check_image_file(info["seg_map_path"])
         with explained_decoding(info["img_path"]):
             return self.pipeline(info)
-
-    def _compose_tables(self) -> tuple[LabelTable, dict[int, int]]:
-        """Return the mapping from file values to classes, in our form and in mmseg's."""
-        train_ids = self.table.train_ids
-        if self.label_map is not None:
-            train_ids = train_ids.copy()
-            for old, new in self.label_map.items():
-                train_ids[self.table.train_ids == old] = new
-            train_ids.setflags(write=False)
-        table = dataclasses.replace(self.table, train_ids=train_ids)
-        return table, {value: int(new) for value, new in enumerate(train_ids)}
-
-
-@DATASETS.register_module()
-class MultiDomainDataset(ConcatDataset):
-    """Several domains in one dataloader, each told apart by its own data-set object.
-
-    Args:
-        datasets: Data sets, or their configs.
-        pipeline: The pipeline for configs that give none. mmseg's inferencers read the pipeline for
-            single pictures here.
-        lazy_init: As in `mmengine.dataset.ConcatDataset`.
-        ignore_keys: As in `mmengine.dataset.ConcatDataset`.
-
-    Raises:
-        UserError: Two data sets have the same domain name, so their scores would be pooled.
-    """
-
-    def __init__(
-        self,
-        datasets: Sequence[BaseDataset | dict],
-        pipeline: Sequence[dict | Callable] | None = None,
-        lazy_init: bool = False,
-        ignore_keys: str | list[str] | None = None,
-    ) -> None:
-        shared = {} if pipeline is None else {"pipeline": pipeline}
-        built = [
-            DATASETS.build({**shared, **dataset}) if isinstance(dataset, dict) else dataset
-            for dataset in datasets
-        ]
-        names = [getattr(dataset, "target", None) for dataset in built]
-        for name in filter(None, names):
-            if names.count(name) > 1:
-                raise UserError(
-                    f"{names.count(name)} data sets are named {name!r}",
-                    "give each a name of its own by target='NAME'",
-                )
-        super().__init__(built, lazy_init=lazy_init, ignore_keys=ignore_keys)
-
-
-def list_files(folder: Path, pattern: str, owner: str) -> list[tuple[Path, Path]]:
-    """Return the files in `folder` that match a glob pattern, as `listing.find_spellings` does.
-
-    Hidden files are left out, because archivers leave `._NAME.png` files that are no pictures.
-
-    Raises:
-        UserError: The folder does not exist, and `owner` names the data set that needs it. Or a
-            folder below it cannot be read.
-    """
-    if not is_folder(folder):
-        raise UserError(
-            f"{owner}: folder {str(folder)!r} does not exist",
-            "unpack the whole download (layout: data/README.md)",
-        )
-    found = find_spellings(folder, pattern)
-    return [(spelled, path) for spelled, path in found if not path.name.startswith(".")]
-
-
-def files_by_key(
-    folder: Path,
-    pattern: str,
-    key: Callable[[Path], str | None],
-    owner: str,
-    missing: str,
-    what: str | None = None,
-) -> dict[str, Path]:
-    """Return the files in `folder` that match a glob pattern, by a key, sorted.
-
-    Args:
-        folder: Where to look.
-        pattern: A glob pattern relative to it. Its ending matches in upper and lower case.
-        key: Gets the path in the spelling of the pattern. Returns the part that image and label
-            have in common, or None for other files.
-        owner: The data set, for messages.
-        missing: What to do if there are none, for the message.
-        what: The files' names in words, for the message; default `pattern`.
-
-    Raises:
-        UserError: The folder does not exist, cannot be read or holds no such file, or two files
-            have the same key.
-    """
-    found: dict[str, Path] = {}
-    for spelled, path in list_files(folder, pattern, owner):
-        name = key(spelled)
-        if name is None:
-            continue
-        if name in found:
-            raise UserError(
-                f"{owner}: {str(found[name])!r} and {str(path)!r} are both {name!r}",
-                "keep one of them",
-            )
-        found[name] = path
-    if not found:
-        raise UserError(f"{owner}: no {what or pattern} in {str(folder)!r}", missing)
-    return found
-
-
-def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -> frozenset[Path]:
-    """Return the files that a list excludes.
-
-    Args:
-        root: The data root. The lines are relative to it.
-        path: The list, or None for `ibn_seg_exclude.txt` in the root, which may be missing.
-
-    Raises:
-        UserError: The given list does not exist.
-    """
-    path, optional = (Path(root) / EXCLUDE_FILE, True) if path is None else (Path(path), False)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        if optional:
-            return frozenset()
-        raise UserError(f"{path}: no such exclude list", "mend exclude=") from error
-    # A comment starts the line or follows a space: file names may hold '#'.
-    names = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in lines)
-    return frozenset(Path(root) / name for name in names if name)
-
-
-def _check_partners(
-    files: Mapping[str, Path], partners: Mapping[str, Path], kind: str, partner: str
-) -> None:
-    """Raise an error with the first file without partner and the number of such files."""
-    lonely = [path for key, path in files.items() if key not in partners]
-    if lonely:
-        more = f" and {len(lonely) - 1} more" if len(lonely) > 1 else ""
-        raise UserError(
-            f"{lonely[0]}{more}: {kind} without {partner}",
-            f"every {kind} needs its {partner}; unpack what is missing or move these away",
-        )

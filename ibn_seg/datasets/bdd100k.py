@@ -4,10 +4,11 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import TRAIN_IDS
 from ibn_seg.datasets.listing import is_folder
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.errors import UserError
 
 # Images, labels and the labels' suffix in the current release and in the older one, whose zip holds

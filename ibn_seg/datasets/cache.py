@@ -260,6 +260,8 @@ def label_kind(info: Mapping[str, Any]) -> str:
     """Return the kind of a sample's label: with another table it is another label."""
     table = info["label_table"]
     parts = (table.encoding, table.train_ids.tobytes(), table.known.tobytes())
+    if table.colors is not None:
+        parts += (table.colors.tobytes(),)
     digest = hashlib.sha256(repr(parts).encode())
     if info.get("segments") is not None:
         digest.update(repr(sorted(info["segments"].items())).encode())

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, list_files
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, TRAIN_IDS
+from ibn_seg.datasets.pairing import list_files
 from ibn_seg.errors import UserError
 
 _IMAGE = "_leftImg8bit.png"

@@ -15,7 +15,6 @@ import numpy as np
 
 from ibn_seg.datasets.cache import Identity, label_kind
 from ibn_seg.datasets.formats import read_values
-from ibn_seg.datasets.labels import NUM_CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_json
 
@@ -28,7 +27,7 @@ class LabelStatistics(NamedTuple):
     """The classes in one label.
 
     Args:
-        counts: Pixels of each of the 19 classes.
+        counts: Pixels of each of the C classes.
         centroids: (class, row, column) of the centre of mass of each class in each tile.
     """
 
@@ -36,19 +35,20 @@ class LabelStatistics(NamedTuple):
     centroids: list[list[int]]
 
 
-def label_statistics(train_ids: np.ndarray, tile: int = TILE) -> LabelStatistics:
+def label_statistics(train_ids: np.ndarray, classes: int, tile: int = TILE) -> LabelStatistics:
     """Return the classes in a label.
 
     Args:
         train_ids: (H, W) uint8.
+        classes: The number C of classes; larger values are ignored pixels.
         tile: Side of the tiles in pixels; tiles at the right and lower edge are smaller.
     """
-    counts = np.bincount(train_ids.ravel(), minlength=256)[:NUM_CLASSES]
+    counts = np.bincount(train_ids.ravel(), minlength=256)[:classes]
     centroids = []
     for top in range(0, train_ids.shape[0], tile):
         for left in range(0, train_ids.shape[1], tile):
             part = np.ascontiguousarray(train_ids[top : top + tile, left : left + tile])
-            for label in np.unique(part[part < NUM_CLASSES]).tolist():
+            for label in np.unique(part[part < classes]).tolist():
                 moments = cv2.moments(cv2.compare(part, label, cv2.CMP_EQ), binaryImage=True)
                 row, column = (int(moments[key] / moments["m00"]) for key in ("m01", "m10"))
                 centroids.append([label, top + row, left + column])
@@ -114,8 +114,8 @@ def _counted(infos: Sequence[Mapping], workers: int) -> Iterator[LabelStatistics
 
 def _count(info: Mapping[str, Any]) -> LabelStatistics:
     table = info["label_table"]
-    ids = read_values(info["seg_map_path"], table.encoding, info.get("segments"))
-    return label_statistics(cv2.LUT(ids, table.train_ids))
+    ids = read_values(info["seg_map_path"], table, info.get("segments"))
+    return label_statistics(cv2.LUT(ids, table.train_ids), table.classes)
 
 
 def _read(path: Path) -> dict[str, dict]:

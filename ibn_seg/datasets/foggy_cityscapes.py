@@ -6,9 +6,9 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import files_by_key
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.errors import unknown
 
 # Attenuation coefficients in 1/m, as the file names write them.

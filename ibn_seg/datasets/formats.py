@@ -21,13 +21,15 @@ PICTURE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError
 
 
 def read_values(
-    path: str | os.PathLike, encoding: str = "index", segments: Mapping[int, int] | None = None
+    path: str | os.PathLike,
+    table: LabelTable | None = None,
+    segments: Mapping[int, int] | None = None,
 ) -> np.ndarray:
     """Return the values in a label file, (H, W) uint8, read-only.
 
     Args:
         path: The file.
-        encoding: A key of `READERS`.
+        table: Says how the file holds the values. Default: as indices or grey values.
         segments: For the encoding 'panoptic', the value of each segment number.
 
     Raises:
@@ -37,17 +39,19 @@ def read_values(
         data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
-    return decode_values(data, path, encoding, segments)
+    return decode_values(data, path, table, segments)
 
 
 def decode_values(
     data: bytes,
     path: str | os.PathLike,
-    encoding: str = "index",
+    table: LabelTable | None = None,
     segments: Mapping[int, int] | None = None,
 ) -> np.ndarray:
     """Return the values in a label file's bytes; `path` names the file in messages."""
-    return READERS[encoding](data, path, segments)
+    if table is not None and table.colors is not None:
+        return _colors(data, path, table.colors)
+    return READERS["index" if table is None else table.encoding](data, path, segments)
 
 
 def map_ids(ids: np.ndarray, table: LabelTable, path: str | os.PathLike) -> np.ndarray:
@@ -170,6 +174,35 @@ def _panoptic(
     return values[places].reshape(numbers.shape)
 
 
+def _colors(data: bytes, path: str | os.PathLike, colors: np.ndarray) -> np.ndarray:
+    """Read a coloured picture as the places of its colours in a list of them, (V, 3) RGB."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            mode = picture.mode
+            rgb = np.asarray(picture.convert("RGB")) if mode in ("RGB", "RGBA", "P") else None
+    except PICTURE_ERRORS as error:
+        raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
+    if rgb is None:
+        raise UserError(
+            f"{path}: not a coloured label file, its pixels are of mode {mode!r}",
+            "allowed: RGB and palette PNGs that show each class in its colour",
+        )
+    weights = np.uint32([_PANOPTIC_BASE**2, _PANOPTIC_BASE, 1])
+    numbers, known = rgb.astype(np.uint32) @ weights, colors.astype(np.uint32) @ weights
+    order = np.argsort(known)
+    places = np.minimum(np.searchsorted(known, numbers, sorter=order), len(known) - 1)
+    values = order[places].astype(np.uint8)
+    odd = known[values] != numbers
+    if odd.any():
+        row, column = np.argwhere(odd)[0]
+        raise UserError(
+            f"{path}: the colour {rgb[row, column].tolist()} at row {row}, column {column} is in "
+            "no table",
+            "add it to the classes or to void_colors, or make this label file again",
+        )
+    return values
+
+
 def _unchanged(data: bytes, path: str | os.PathLike) -> np.ndarray:
     encoded = np.frombuffer(data, np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if data else None
@@ -188,3 +221,4 @@ READERS: Mapping[str, Callable[..., np.ndarray]] = {
     "first channel of 16 bits": _first_channel_of_16_bits,
     "panoptic": _panoptic,
 }
+# The encoding 'colors' is read by a table's own colours.

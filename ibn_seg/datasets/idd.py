@@ -6,9 +6,10 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import IGNORE_INDEX, NUM_CLASSES, label_table
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.errors import unknown
 
 _IMAGE, _LABEL = "_leftimg8bit", "_gtfine_labelcstrainids"
@@ -104,4 +105,5 @@ class IDDDataset(UrbanSceneDataset):
             return f"{path.parent.name}/{path.stem[: -len(suffix)]}"
 
         folder = Path(self.data_root) / place / self.split
-        return files_by_key(folder, "*/*", key, "IDDDataset", missing)
+        named = f"*/*{suffix}.png or .jpg"
+        return files_by_key(folder, "*/*", key, "IDDDataset", missing, named)

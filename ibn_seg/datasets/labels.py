@@ -1,4 +1,4 @@
-"""The label table with which every data set here is read and scored; needs numpy only.
+"""Tables of label values, and the classes of Cityscapes; needs numpy only.
 
 Names, ids and colours are from Cityscapes (Cordts et al., CVPR 2016), as in `cityscapesScripts`,
 `helpers/labels.py`. GTA5 (Richter et al., ECCV 2016) uses the same raw ids, stored as the indices
@@ -8,12 +8,13 @@ of palette PNGs.
 trained on and scored by, 0..18, with 255 for ignored pixels.
 """
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-IGNORE_INDEX = 255
+from ibn_seg.datasets.class_space import IGNORE_INDEX, ClassSpace
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class LabelTable:
         train_ids: (256,) uint8, the trainId of each value, read-only.
         known: (256,) bool, which values may occur, read-only.
         encoding: How the file holds the values; a key of `formats.READERS`.
+        classes: The number of classes, C: the trainIds are 0..C-1 and 255.
+        colors: For the encoding 'colors': (V, 3) uint8 RGB of the values 0..V-1.
     """
 
     kind: str
@@ -97,6 +100,8 @@ class LabelTable:
     train_ids: np.ndarray
     known: np.ndarray
     encoding: str = "index"
+    classes: int = NUM_CLASSES
+    colors: np.ndarray | None = None
 
 
 def label_table(
@@ -142,6 +147,49 @@ def grouped_table(
     for train_id, ids in classes.items():
         train_ids |= dict.fromkeys(ids, train_id)
     return label_table(kind, f"0..{count - 1}", train_ids, encoding=encoding)
+
+
+def space_table(space: ClassSpace) -> LabelTable:
+    """Return the table of label files that hold the values of a class space.
+
+    A value of a class becomes the class's index, a void value 255, and any other is an error.
+    """
+    index_of = {value: at for at, values in enumerate(space.values) for value in values}
+    allowed = _ranges(sorted({*index_of, *space.void}))
+    table = label_table(
+        f"label value of {space.name}", allowed, {**index_of, **dict.fromkeys(space.void, 255)}
+    )
+    return dataclasses.replace(table, classes=len(space))
+
+
+def color_table(space: ClassSpace) -> LabelTable:
+    """Return the table of label files that show each class in its colour.
+
+    A colour of a class becomes the class's index, a void colour 255, and any other is an error.
+    """
+    count = len(space) + len(space.void_colors)
+    voids = dict.fromkeys(range(len(space), count), IGNORE_INDEX)
+    table = label_table(
+        f"colour of {space.name}",
+        "the colours of the classes and of void",
+        {**{at: at for at in range(len(space))}, **voids},
+        encoding="colors",
+    )
+    colors = np.array([*space.palette, *space.void_colors], np.uint8)
+    colors.setflags(write=False)
+    return dataclasses.replace(table, classes=len(space), colors=colors)
+
+
+def _ranges(values: Sequence[int]) -> str:
+    """Return numbers in words, such as '0..10 and 255'."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    parts = [str(low) if low == high else f"{low}..{high}" for low, high in runs]
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 _RAW_TO_TRAIN = {label.raw_id: label.train_id for label in LABELS}

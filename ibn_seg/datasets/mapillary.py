@@ -7,10 +7,11 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import LabelTable, grouped_table
 from ibn_seg.datasets.listing import is_folder
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.errors import UserError, unknown
 
 # Mapillary Vistas v1.2 (Neuhold et al., ICCV 2017), 66 ids. Two maps are in use and differ in 11

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import grouped_table
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.datasets.splits import read_split
 
 # SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016), as in the code of RobustNet and of DAFormer,

@@ -24,6 +24,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "world": ("idd", "wilddash2", "mapillary-v2.0"),
 }
 
+# The data set for folders of one's own, which have any name behind it.
+_FOLDER = "folder"
+
 # 'gta' and 'gta-v' pass for 'gta5'; 'cityscapes-coarse' does not pass for 'cityscapes'.
 _ALIKE = 0.75
 _LAST_PART = re.compile(r"(.*[-_.])?(.*)", re.DOTALL)
@@ -42,27 +45,40 @@ def is_known(name: str) -> bool:
     return name in DATA_SETS or _is_target(name)
 
 
-def target_configs(targets: Iterable[str]) -> list[dict[str, Any]]:
+def target_configs(
+    targets: Iterable[str], folder_arguments: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Return the configs of the data sets of domains, each with its name as `target`.
 
     Args:
         targets: Names of domains (`list_targets`) or of `GROUPS`; NAME=ROOT gives the folder of a
-            download. Default root: the class's `ROOT_VARIABLE`, else `data/NAME`.
+            download. Default root: the class's `ROOT_VARIABLE`, else `data/NAME`. The names
+            `folder` and `folder-NAME`, with any NAME, are for folders of one's own.
+        folder_arguments: Arguments of `FolderDataset` for all of the latter.
 
     Raises:
-        UserError: There is no name, or one is unknown or given twice.
+        UserError: There is no name, or one is unknown or given twice. A folder has no root, or
+            there are arguments and no folder.
     """
+    targets = list(targets)
+    if folder_arguments and not any(_is_own_folder(item.partition("=")[0]) for item in targets):
+        raise UserError(
+            f"{', '.join(folder_arguments)} of a folder, and no folder among the targets",
+            "write --targets folder=ROOT",
+        )
     configs: dict[str, dict[str, Any]] = {}
     for item in targets:
         name, equals, root = item.partition("=")
-        if name not in GROUPS and not _is_target(name):
-            raise unknown("target", name, [*list_targets(), *GROUPS])
-        if equals and not root:
+        own = _is_own_folder(name)
+        if name not in GROUPS and not own and not _is_target(name):
+            raise unknown("target", name, [*list_targets(), _FOLDER, *GROUPS])
+        if (equals or own) and not root:
             raise UserError(f"target {item!r} has no root", "write NAME=ROOT, or NAME alone")
         for domain in GROUPS.get(name, (name,)):
             if domain in configs:
                 raise UserError(f"target {domain!r} is named twice", "name it once")
-            configs[domain] = _config(domain, root)
+            arguments = dict(folder_arguments or {}) if own else None
+            configs[domain] = _config(domain, root, arguments)
     if not configs:
         raise UserError("no target", f"name some of: {', '.join([*list_targets(), *GROUPS])}")
     return list(configs.values())
@@ -73,16 +89,21 @@ def _family(domain: str) -> str:
     return domain.partition("-")[0]
 
 
+def _is_own_folder(domain: str) -> bool:
+    return _family(domain) == _FOLDER
+
+
 def _is_target(domain: str) -> bool:
     family = _family(domain)
     return family in DATA_SETS and domain in dataset_class(family).CARD.targets
 
 
-def _config(domain: str, root: str) -> dict[str, Any]:
+def _config(domain: str, root: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the config of a domain; `arguments` are those of a folder of one's own."""
     folder = _family(domain)
     kind = dataset_class(folder)
     default = os.environ.get(kind.ROOT_VARIABLE) or f"data/{folder}"
-    arguments = kind.CARD.targets[domain]
+    arguments = kind.CARD.targets[domain] if arguments is None else arguments
     return {"type": kind.__name__, "data_root": root or default, "target": domain, **arguments}
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import NUM_CLASSES, label_table
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.datasets.splits import is_held_out
 
 # UrbanSyn (Gomez et al., arXiv:2312.12176): trainIds, and 19 for unlabelled, as in a public loader.

@@ -15,6 +15,7 @@ from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.orientation import Turned
 from ibn_seg.downloads.files import Batch, Job, look_at
 from ibn_seg.downloads.findings import KINDS, Finding
+from ibn_seg.downloads.hints import label_notes
 from ibn_seg.downloads.parts import Listing, list_parts
 from ibn_seg.errors import UserError
 from ibn_seg.worker_pool import default_workers, run_batches
@@ -34,7 +35,8 @@ class Check:
         forms: Number of files stored in each way, for 'image' and 'label'.
         sizes: Number of images of each size.
         pixels: Pixels of each trainId (256), by part.
-        present: Number of label files with each class (19), by part.
+        present: (256,) number of label files with each class, by part.
+        upper: (256,) pixels of each trainId in the upper half of the labels, by part.
         partners: The partners of each file, by path.
         files: Number of inspected files.
         labels_only: Whether images were not decoded.
@@ -53,11 +55,25 @@ class Check:
     sizes: collections.Counter = field(default_factory=collections.Counter)
     pixels: dict[int, np.ndarray] = field(default_factory=dict)
     present: dict[int, np.ndarray] = field(default_factory=dict)
+    upper: dict[int, np.ndarray] = field(default_factory=dict)
     partners: dict[Path, list[Path]] = field(default_factory=dict)
     files: int = 0
     labels_only: bool = False
     workers: int = 1
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that the labels show."""
+        return tuple(self.listings[0].dataset.metainfo["classes"])
+
+    @property
+    def notes(self) -> list[str]:
+        """What suggests that the labels are by another table; it counts as no finding."""
+        pixels, upper = (
+            sum(part.values(), np.zeros(256, np.int64)) for part in (self.pixels, self.upper)
+        )
+        return label_notes(self.classes, pixels, upper, sum(self.forms["label"].values()))
 
     def relative(self, path: Path) -> str:
         """Return a file's path below the root."""
@@ -186,7 +202,7 @@ def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
         return
     second = files.add(
         label,
-        table=listing.dataset.table,
+        table=listing.dataset.label_table,
         group=number,
         segments=segments,
         highest=result.card.listed_ids,
@@ -222,7 +238,11 @@ def _look(result: Check, files: _Files, progress: Progress | None) -> _Seen:
 
 def _add(result: Check, files: _Files, batch: Batch) -> None:
     """Add the results for some files."""
-    for mine, theirs in ((result.pixels, batch.pixels), (result.present, batch.present)):
+    for mine, theirs in (
+        (result.pixels, batch.pixels),
+        (result.present, batch.present),
+        (result.upper, batch.upper),
+    ):
         for group, counted in theirs.items():
             mine[group] = mine.get(group, 0) + counted
     for look in batch.looks:

@@ -37,7 +37,7 @@ def write_exclude_list(result: Check, path: str | os.PathLike | None = None) -> 
         EnvError: The list cannot be written.
     """
     # This import loads mmseg, but the check has already loaded it.
-    from ibn_seg.datasets.base import EXCLUDE_FILE, read_exclude_list
+    from ibn_seg.datasets.pairing import EXCLUDE_FILE, read_exclude_list
 
     path = result.root / EXCLUDE_FILE if path is None else Path(path)
     old = path.read_text(encoding="utf-8") if path.is_file() else _HEADER

@@ -35,7 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "16-bit-label": Kind("label of 16 bits in place of 8"),
     "label-format": Kind("label of another bit depth, number of channels or file format"),
     "unknown-id": Kind("label with an id outside the table"),
-    "all-ignored": Kind("label without a pixel of the 19 classes"),
+    "all-ignored": Kind("label without a pixel of any class"),
     "duplicate-across-splits": Kind("the same image in two splits"),
     "exif-orientation": Kind("EXIF turns a picture, its label may lie otherwise", harmful=False),
     "duplicate": Kind("the same image twice in a split", harmful=False),

@@ -72,7 +72,7 @@ def list_parts(
     Raises:
         UserError: The root does not exist, none of the parts is there, or an option is wrong.
     """
-    from ibn_seg.datasets.base import read_exclude_list
+    from ibn_seg.datasets.pairing import read_exclude_list
 
     root = Path(root).expanduser()
     if not root.is_dir():

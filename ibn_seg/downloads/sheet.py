@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ibn_seg.datasets.labels import PALETTE
 from ibn_seg.downloads.stats import Sample
 from ibn_seg.io import atomic_path
 from ibn_seg.predict.picture_results import overlay
@@ -18,7 +17,12 @@ _OPACITY = 0.6
 _BACKGROUND = 255
 
 
-def write_sheet(samples: Sequence[Sample], path: str | os.PathLike, count: int = 12) -> None:
+def write_sheet(
+    samples: Sequence[Sample],
+    path: str | os.PathLike,
+    palette: Sequence[Sequence[int]],
+    count: int = 12,
+) -> None:
     """Write a PNG of samples in a grid, each as image and overlay under its name.
 
     The samples are spread evenly over the data set, so the same call draws the same sheet. Ignored
@@ -27,6 +31,7 @@ def write_sheet(samples: Sequence[Sample], path: str | os.PathLike, count: int =
     Args:
         samples: The samples to choose from.
         path: The PNG file.
+        palette: The colours of the classes, RGB.
         count: Number of samples to draw.
 
     Raises:
@@ -35,7 +40,7 @@ def write_sheet(samples: Sequence[Sample], path: str | os.PathLike, count: int =
     """
     count = min(count, len(samples))
     chosen = [samples[index * len(samples) // count] for index in range(count)]
-    cells = [_cell(sample) for sample in chosen]
+    cells = [_cell(sample, palette) for sample in chosen]
     height = max(cell.shape[0] for cell in cells)
     columns = min(_COLUMNS, count)
     rows = [
@@ -48,13 +53,13 @@ def write_sheet(samples: Sequence[Sample], path: str | os.PathLike, count: int =
         Image.fromarray(np.vstack(rows)[..., ::-1]).save(temporary, format="PNG")
 
 
-def _cell(sample: Sample) -> np.ndarray:
+def _cell(sample: Sample, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Return caption, image and overlay of one sample, BGR."""
     image, train_ids = sample.read()
     height = max(round(image.shape[0] * _WIDTH / image.shape[1]), 1)
     small = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
     labels = cv2.resize(train_ids, (_WIDTH, height), interpolation=cv2.INTER_NEAREST)
-    painted = overlay(small, labels, np.array(PALETTE, np.uint8), _OPACITY)
+    painted = overlay(small, labels, np.array(palette, np.uint8), _OPACITY)
     pair = np.hstack([small, painted])
     caption = np.full((_CAPTION, pair.shape[1], 3), _BACKGROUND, np.uint8)
     text = sample.image.name.encode("ascii", "replace").decode()

@@ -12,10 +12,10 @@ import numpy as np
 
 from ibn_seg.datasets.all_datasets import dataset_class
 from ibn_seg.datasets.formats import check_image_file, read_image, read_values
-from ibn_seg.datasets.labels import NUM_CLASSES, LabelTable
+from ibn_seg.datasets.labels import LabelTable
 from ibn_seg.datasets.orientation import advice_on_sizes
 from ibn_seg.downloads.check_report import class_rows
-from ibn_seg.downloads.parts import list_parts
+from ibn_seg.downloads.parts import Listing, list_parts
 from ibn_seg.errors import UserError
 from ibn_seg.worker_pool import default_workers, run_batches
 
@@ -46,7 +46,7 @@ class Sample:
         check_image_file(self.label)
         image = read_image(self.image)
         train_ids = cv2.LUT(
-            read_values(self.label, self.table.encoding, self.segments), self.table.train_ids
+            read_values(self.label, self.table, self.segments), self.table.train_ids
         )
         if image.shape[:2] != train_ids.shape:
             sizes = image.shape[1::-1], train_ids.shape[::-1]
@@ -67,7 +67,7 @@ class Sums:
         sum: (3,) sum of the values per channel, RGB.
         squares: (3,) sum of their squares.
         pixels: (256,) pixels of each trainId.
-        present: (19,) number of labels with each class.
+        present: (256,) number of labels with each class.
         sizes: Number of images by (width, height).
     """
 
@@ -76,7 +76,7 @@ class Sums:
     sum: np.ndarray = field(default_factory=lambda: np.zeros(3))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(3))
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
-    present: np.ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
+    present: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     sizes: collections.Counter = field(default_factory=collections.Counter)
 
     def add(self, other: "Sums") -> None:
@@ -100,6 +100,8 @@ class Stats:
         parts: The names of the measured parts.
         samples: Its images and labels.
         sums: The measurements.
+        classes: The names of the classes of its labels.
+        palette: Their colours, RGB.
     """
 
     name: str
@@ -107,6 +109,8 @@ class Stats:
     parts: list[str]
     samples: list[Sample]
     sums: Sums
+    classes: Sequence[str]
+    palette: Sequence[Sequence[int]]
 
     def report(self) -> dict[str, Any]:
         """Return the numbers for a JSON file; mean and deviation are RGB, 0 to 255."""
@@ -122,7 +126,7 @@ class Stats:
             "sizes": {f"{w}x{h}": count for (w, h), count in sums.sizes.most_common()},
             "mean": mean.tolist(),
             "std": np.sqrt(variance).tolist(),
-            "classes": class_rows([sums.pixels], [sums.present]),
+            "classes": class_rows(self.classes, [sums.pixels], [sums.present]),
         }
 
 
@@ -152,14 +156,16 @@ def measure(
         EnvError: A worker died.
     """
     root = Path(root).expanduser()
-    parts, samples = _samples(name, root, options, exclude)
+    listings = list_parts(dataset_class(name), root, options, exclude)
+    parts, samples = _samples(listings, root)
     sums = Sums()
     workers = default_workers() if workers is None else workers
     for part in run_batches(measure_samples, samples, workers=workers, size=4):
         sums.add(part)
         if progress:
             progress(sums.images, len(samples))
-    return Stats(name, root, parts, samples, sums)
+    meta = listings[0].dataset.metainfo
+    return Stats(name, root, parts, samples, sums, meta["classes"], meta["palette"])
 
 
 def measure_samples(samples: Sequence[Sample]) -> Sums:
@@ -177,29 +183,26 @@ def measure_samples(samples: Sequence[Sample]) -> Sums:
                 sum=mean * count,
                 squares=(std**2 + mean**2) * count,
                 pixels=pixels,
-                present=(pixels[:NUM_CLASSES] > 0).astype(np.int64),
+                present=(pixels > 0).astype(np.int64),
                 sizes=collections.Counter([image.shape[1::-1]]),
             )
         )
     return sums
 
 
-def _samples(
-    name: str,
-    root: Path,
-    options: Mapping[str, Any] | None,
-    exclude: str | os.PathLike | None,
-) -> tuple[list[str], list[Sample]]:
+def _samples(listings: Sequence[Listing], root: Path) -> tuple[list[str], list[Sample]]:
     """Return the existing parts and their samples, each image once."""
     parts, samples, seen = [], [], set()
-    for listing in list_parts(dataset_class(name), root, options, exclude):
+    for listing in listings:
         before = len(samples)
         for key, image in listing.images.items():
             if key not in listing.labels or image in seen:
                 continue
             seen.add(image)
             segments = listing.dataset.more_info(key).get("segments")
-            samples.append(Sample(image, listing.labels[key], listing.dataset.table, segments))
+            samples.append(
+                Sample(image, listing.labels[key], listing.dataset.label_table, segments)
+            )
         if len(samples) > before:
             parts.append(listing.part.name)
     if not samples:

@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 
 from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.class_statistics import LabelStatistics, collect
-from ibn_seg.datasets.labels import NUM_CLASSES
 from ibn_seg.engine.sampling import PositionSampler, members
 from ibn_seg.errors import UserError
 from ibn_seg.progress import progress_callback
@@ -87,7 +86,7 @@ class RareClassSampler(ClassSampler):
             )
         super().__init__(dataset, seed, statistics, workers)
         counts = np.array([label.counts for label in self.labels])
-        self.images = [np.flatnonzero(counts[:, c] > min_pixels) for c in range(NUM_CLASSES)]
+        self.images = [np.flatnonzero(counts[:, c] > min_pixels) for c in range(counts.shape[1])]
         shown = np.array([len(images) > 0 for images in self.images])
         if not shown.any():
             raise UserError(
@@ -100,7 +99,7 @@ class RareClassSampler(ClassSampler):
     def key(self, position: int) -> tuple[int, int, dict[str, Any]]:
         """Return position, index and the class that the crop should show."""
         generator = self.generator(position)
-        label = int(generator.choice(NUM_CLASSES, p=self.probabilities))
+        label = int(generator.choice(len(self.probabilities), p=self.probabilities))
         return position, int(generator.choice(self.images[label])), {
             "crop_class": (label, self.least)
         }  # fmt: skip

@@ -10,6 +10,7 @@ from mmengine.registry import DATA_SAMPLERS, LOOPS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.utils import calc_dynamic_intervals
 
+from ibn_seg.engine.class_checks import check_heads
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.distributed import average_buffers
 from ibn_seg.engine.random_state import preserved_random_state
@@ -59,6 +60,7 @@ class SeededIterLoop(BaseLoop):
         super().__init__(runner, by_position(dataloader, runner.seed))
         # Our own runner does so for every loop; mmseg's tools use this loop with mmengine's runner.
         check_deferred(self.dataloader.dataset, runner.model)
+        check_heads(runner.model, self.dataloader.dataset)
         self._max_iters = int(_number("max_iters", max_iters, 1))
         self._epoch = 0
         self._iter = 0

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ibn_seg.engine.class_checks import classes_of, tell_classes
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import (
@@ -54,6 +55,8 @@ class RunRecordHook(Hook):
         self._started = time.monotonic()
         self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
         self._loaded: dict = {}
+        # The classes that the loaded weights were trained on, if they say.
+        self.trained_classes: list[str] | None = None
         # One process may run several networks one after the other.
         reset_peak_memory()
 
@@ -74,6 +77,7 @@ class RunRecordHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Continue the record of the run, or begin a new one."""
         path = Path(runner.work_dir) / VALIDATIONS
+        self.trained_classes = classes_of(runner.train_loop.dataloader.dataset)
         if runner.iter == 0:
             self.validations = []
         else:
@@ -100,12 +104,12 @@ class RunRecordHook(Hook):
             checkpoint["meta"]["run"]["resumed_with"] = self.resumed_with
 
     def before_val(self, runner: Runner) -> None:
-        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
-        _tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
+        """Tell the metrics about classes and data; ranks exchange results in the work dir."""
+        self._tell_metrics(runner, runner.val_evaluator.metrics, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Tell the metrics where the data lie; ranks then exchange results in the work dir."""
-        _tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
+        """Tell the metrics about classes and data; ranks exchange results in the work dir."""
+        self._tell_metrics(runner, runner.test_evaluator.metrics, runner.test_dataloader.dataset)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Record a validation."""
@@ -133,6 +137,14 @@ class RunRecordHook(Hook):
             return not last["domains"] or read_step(path) == runner.iter
         except UserError:
             return False
+
+    def _tell_metrics(self, runner: Runner, metrics: list, dataset: Any) -> None:
+        for metric in metrics:
+            if runner.world_size > 1 and getattr(metric, "collect_device", None) == "cpu":
+                metric.collect_dir = str(Path(runner.work_dir) / ".collected")
+            if hasattr(metric, "roots"):
+                metric.roots = _data_roots(dataset)
+        tell_classes(runner.model, metrics, dataset, self.trained_classes)
 
     def _record(self, runner: Runner, metrics: dict | None, kind: str, step: int) -> None:
         evaluator = runner.val_evaluator if kind == "train" else runner.test_evaluator
@@ -180,14 +192,6 @@ def plain_number(value: Any) -> Any:
     return value
 
 
-def _tell_metrics(runner: Runner, metrics: list, dataset: Any) -> None:
-    for metric in metrics:
-        if runner.world_size > 1 and getattr(metric, "collect_device", None) == "cpu":
-            metric.collect_dir = str(Path(runner.work_dir) / ".collected")
-        if hasattr(metric, "roots"):
-            metric.roots = _data_roots(dataset)
-
-
 def _data_roots(dataset: Any) -> list[str]:
     """Return the data roots of a data set and of its members."""
     inner = [*getattr(dataset, "datasets", ()), getattr(dataset, "dataset", None)]
@@ -222,7 +226,7 @@ def _store_confusions(runner: Runner, metrics: list, kind: str, step: int) -> st
     for metric in metrics:
         if counted := getattr(metric, "image_confusions", None):
             domains.update(counted)
-            classes = tuple(metric.dataset_meta["classes"])
+            classes = metric.network_classes
     if not domains or not is_main_process():
         return None
     name = CONFUSION_FILES[kind]

@@ -18,6 +18,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
@@ -83,6 +84,8 @@ class StrictRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         load_strictly(model, checkpoint, filename)
+        if isinstance(self._train_loop, BaseLoop):
+            check_start(model, checkpoint, self._train_loop.dataloader.dataset, filename)
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
@@ -113,11 +116,13 @@ class StrictRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop.
 
-        It raises an error if nothing would apply a pipeline's draws, or if an epoch has no end.
+        It raises an error if nothing would apply a pipeline's draws, if an epoch has no end, or if
+        a head is not for the classes of the data.
         """
         loop = super().build_train_loop(loop)
         _check_epochs_end(loop)
         check_deferred(loop.dataloader.dataset, self.model)
+        check_heads(self.model, loop.dataloader.dataset)
         return loop
 
     @staticmethod
@@ -131,6 +136,10 @@ class StrictRunner(Runner):
         if built is not loop and self._train_loop is not None:
             check_watched(self, built, samples=self.reads_samples)
             check_sources(self, built, "val")
+            if isinstance(self._train_loop, BaseLoop):
+                trained = classes_of(self._train_loop.dataloader.dataset)
+                data = built.dataloader.dataset
+                tell_classes(self.model, built.evaluator.metrics, data, trained)
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:

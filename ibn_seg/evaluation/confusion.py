@@ -33,7 +33,12 @@ class DomainResult:
         unlabelled: Classes that are predicted somewhere but occur in no label. Their IoU is 0 and
             counts in the mean, as in the official evaluation.
         images: Number of images.
-        confusion: (C, C) pixel counts, rows are labels and columns predictions.
+        confusion: (C, C) pixel counts, rows are labels and columns predictions. With `mapping` it
+            is (G + 1, C): the last row is of void labels, which are not scored.
+        classes: The network's C classes, if the labels have others; else None.
+        mapping: The groups of these classes, as `ClassMap.to_dict` gives them; else None.
+        no_group: Share of the labelled pixels that are predicted as a class without group, percent;
+            None without `mapping`.
     """
 
     mIoU: float  # noqa: N815
@@ -45,10 +50,17 @@ class DomainResult:
     unlabelled: list[str]
     images: int
     confusion: list[list[int]]
+    classes: list[str] | None = None
+    mapping: dict[str, Any] | None = None
+    no_group: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, ready for JSON."""
-        return asdict(self)
+        """Return the fields as plain values, ready for JSON; without those that do not apply."""
+        found = asdict(self)
+        if self.mapping is None:
+            for name in ("classes", "mapping", "no_group"):
+                del found[name]
+        return found
 
 
 def confusion_matrix(
@@ -71,17 +83,40 @@ def confusion_matrix(
     Raises:
         UserError: The shapes differ, or a value is neither a class nor ignored.
     """
-    if tuple(pred.shape) != tuple(label.shape):
-        raise UserError(
-            f"prediction of shape {tuple(pred.shape)} for a label of shape {tuple(label.shape)}",
-            "both must have the label's native size",
-        )
-    counts = _pair_counts(pred, label).reshape(_VALUES, _VALUES)
+    counts = _checked_counts(pred, label)
     counts[ignore_index] = 0
     confusion = counts[:num_classes, :num_classes].copy()
     if confusion.sum() != counts.sum():
-        raise _out_of_range(counts, num_classes, ignore_index)
+        raise _out_of_range(counts, num_classes, num_classes, ignore_index)
     return confusion
+
+
+def group_matrix(
+    pred: Any, label: Any, num_groups: int, num_classes: int, ignore_index: int = 255
+) -> np.ndarray:
+    """Count the pairs of a label's group and a predicted class; void labels have a row, too.
+
+    Args:
+        pred: Integers 0..num_classes-1 of any shape, a numpy array or a tensor. Where `label` is
+            `ignore_index`, larger values up to 255 are allowed and not counted.
+        label: Integers of the same shape, 0..num_groups-1 or `ignore_index`.
+        num_groups: The number of groups G of the labels, at most 255.
+        num_classes: The number of predicted classes C, at most 255.
+        ignore_index: The label of void pixels, 0..255.
+
+    Returns:
+        (G + 1, C) int64, rows are labels, the last is void.
+
+    Raises:
+        UserError: The shapes differ, or a value is neither a class nor void.
+    """
+    counts = _checked_counts(pred, label)
+    void = counts[ignore_index, :num_classes].copy()
+    counts[ignore_index] = 0
+    groups = counts[:num_groups, :num_classes]
+    if groups.sum() != counts.sum():
+        raise _out_of_range(counts, num_groups, num_classes, ignore_index)
+    return np.concatenate([groups, void[None]])
 
 
 def scores(
@@ -89,6 +124,7 @@ def scores(
     classes: Sequence[str],
     images: int = 0,
     scored: Sequence[str] | None = None,
+    void: np.ndarray | None = None,
 ) -> DomainResult:
     """Return the scores of a confusion matrix by Cityscapes' official rule.
 
@@ -99,11 +135,14 @@ def scores(
     scores 0 and lowers the mean. The result names both kinds.
 
     Args:
-        confusion: (C, C) pixel counts, rows are labels and columns predictions.
+        confusion: (C, C) pixel counts, rows are labels and columns predictions. More columns are
+            predictions that are right for no label; they miss their label and are no other class.
         classes: The C class names.
         images: Number of images that were counted.
         scored: The classes in the means mIoU and mAcc. Default: all. The other classes are
             predicted and counted as before, so the IoU of the scored ones does not change.
+        void: (C or more,) predictions on void pixels that count as false positives, as some
+            published scores of CamVid do. Default: none do.
 
     Raises:
         UserError: No pixel counts, so there is nothing to score.
@@ -114,6 +153,8 @@ def scores(
             "check that the label files are the semantic ones and hold the expected ids",
         )
     hits, union = hits_and_union(confusion)
+    if void is not None:
+        union = union + void[: len(union)]
     labelled = confusion.sum(axis=1).astype(np.float64)
     wanted = np.isin(classes, classes if scored is None else scored)
     if not (labelled * wanted).any():
@@ -141,13 +182,15 @@ def hits_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Both add up over images, so their sums give the IoU of any set of images.
 
     Args:
-        confusion: (..., C, C) pixel counts, rows are labels and columns predictions.
+        confusion: (..., C, C) pixel counts, rows are labels and columns predictions. More columns
+            are predictions that are right for no label.
 
     Returns:
         Two (..., C) float64 arrays.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    union = confusion.sum(axis=-1) + confusion.sum(axis=-2) - hits
+    predicted = confusion[..., : confusion.shape[-2]].sum(axis=-2)
+    union = confusion.sum(axis=-1) + predicted - hits
     return hits.astype(np.float64), union.astype(np.float64)
 
 
@@ -163,6 +206,16 @@ def mean_present(values: np.ndarray) -> np.ndarray:
     total = np.where(present, values, 0.0).sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return total / present.sum(axis=-1)
+
+
+def _checked_counts(pred: Any, label: Any) -> np.ndarray:
+    """Return the (256, 256) int64 counts of pairs of label and prediction."""
+    if tuple(pred.shape) != tuple(label.shape):
+        raise UserError(
+            f"prediction of shape {tuple(pred.shape)} for a label of shape {tuple(label.shape)}",
+            "both must have the label's native size",
+        )
+    return _pair_counts(pred, label).reshape(_VALUES, _VALUES)
 
 
 def _pair_counts(pred: Any, label: Any) -> np.ndarray:
@@ -211,13 +264,15 @@ def _check_range(name: str, low: int, high: int) -> None:
         raise UserError(f"{name} value {low if low < 0 else high}", "allowed: 0..255")
 
 
-def _out_of_range(counts: np.ndarray, num_classes: int, ignore_index: int) -> UserError:
+def _out_of_range(
+    counts: np.ndarray, num_labels: int, num_classes: int, ignore_index: int
+) -> UserError:
     """Return the error that names the first value that is neither a class nor ignored."""
     labels, predictions = np.nonzero(counts)
-    bad_labels = labels[labels >= num_classes]
+    bad_labels = labels[labels >= num_labels]
     if bad_labels.size:
         problem = f"label value {bad_labels[0]} is neither a class nor ignored"
-        fix = f"allowed: 0..{num_classes - 1} and {ignore_index}; load labels by LoadUrbanLabels"
+        fix = f"allowed: 0..{num_labels - 1} and {ignore_index}; load labels by LoadUrbanLabels"
         return UserError(problem, fix)
     return UserError(
         f"prediction {predictions[predictions >= num_classes][0]} is not a class",

@@ -1,20 +1,26 @@
 """The metric that scores several domains in one pass over one dataloader."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import METRICS
-from prettytable import PrettyTable
 
-from ibn_seg.datasets.labels import NUM_CLASSES
-from ibn_seg.errors import UserError
-from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, scores
+from ibn_seg.datasets.class_map import ClassMap, identity
+from ibn_seg.datasets.class_space import ClassSpace, made_palette
+from ibn_seg.datasets.known_classes import SPACES, map_of
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, group_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
+from ibn_seg.evaluation.score_table import score_table
+from ibn_seg.evaluation.soft_merge import soft_merge
 from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
+
+MERGES = ("hard", "soft")
 
 
 @METRICS.register_module()
@@ -31,6 +37,11 @@ class MultiDomainIoU(BaseMetric):
     `targets/mIoU` is the unweighted mean over the domains other than the sources, if there are any.
     `gap` is the mean mIoU of the sources minus `targets/mIoU`, if all exist.
 
+    Labels may have other classes than the network. Then a map gives each class of the network a
+    group of the labels (`ibn_seg.datasets.class_map`), and the scores are over the groups. Scores
+    over different classes are never averaged or subtracted. If all targets have the same groups,
+    the gap is to the sources' scores over these groups.
+
     `domain_results` has the same per domain, with the confusion matrix. `image_confusions` has the
     matrix of every image in the data set's order. Both are empty on all ranks but the first.
 
@@ -42,6 +53,13 @@ class MultiDomainIoU(BaseMetric):
         ignore_index: The label of pixels that do not count.
         protocol: Name of the evaluation protocol. It sets the classes in the means of a domain.
             `ProtocolView` brings the images to its sizes.
+        classes: The names of the network's classes. Default: those of the checkpoint or of the
+            training data (`RunRecordHook` sets them), else those of the evaluated data.
+        maps: For domains with other classes, the map: a file or the keys `groups` and `none`. The
+            key '*' is for all others. Default: the maps of `ibn_seg.datasets.known_classes`.
+        merge: 'hard': the group of the most probable class is predicted. 'soft': the group with the
+            largest sum of probabilities, as in MSeg (Lambert et al., CVPR 2020); it needs logits.
+            Both are the same where labels have the network's classes.
         collect_device: As in `mmengine.evaluator.BaseMetric`.
         collect_dir: As in `mmengine.evaluator.BaseMetric`.
 
@@ -52,8 +70,11 @@ class MultiDomainIoU(BaseMetric):
 
     # Not None, so that mmengine neither warns of a missing prefix nor adds one.
     default_prefix = ""
-    # For `LabelsOnlyHook`.
-    needs_logits = False
+
+    @property
+    def needs_logits(self) -> bool:
+        """Whether samples must have logits; `LabelsOnlyHook` reads it."""
+        return self.merge == "soft"
 
     def __init__(
         self,
@@ -61,6 +82,9 @@ class MultiDomainIoU(BaseMetric):
         domain: str | None = None,
         ignore_index: int = 255,
         protocol: str = "native",
+        classes: Sequence[str] | None = None,
+        maps: Mapping[str, Any] | None = None,
+        merge: str = "hard",
         collect_device: str = "cpu",
         collect_dir: str | None = None,
     ) -> None:
@@ -70,11 +94,19 @@ class MultiDomainIoU(BaseMetric):
         self.domain = domain
         self.ignore_index = ignore_index
         self.protocol = get_protocol(protocol)
+        self.classes = None if classes is None else tuple(classes)
+        # The classes of the weights, where `classes` does not say; `RunRecordHook` knows them.
+        self.trained_classes: Sequence[str] | None = None
+        self.maps = dict(maps or {})
+        if merge not in MERGES:
+            raise unknown("merge of MultiDomainIoU", merge, MERGES)
+        self.merge = merge
+        self._known_maps: dict[tuple, ClassMap | None] = {}
         self.domain_results: dict[str, dict[str, Any]] = {}
         self.image_confusions: dict[str, ImageConfusions] = {}
         # The data roots, below which images are named; `RunRecordHook` knows them.
         self.roots: Sequence[str] = ()
-        self._gap_missed = False
+        self._said: set[str] = set()
 
     def score_names(self, domains: Sequence[str | None]) -> list[str]:
         """Return the names of the scores for domains, without the scores of single classes.
@@ -85,11 +117,21 @@ class MultiDomainIoU(BaseMetric):
         found = list(dict.fromkeys(name or self.domain for name in domains))
         targets = [name for name in found if name not in self.sources]
         names = [f"{name}/{score}" for name in found for score in ("mIoU", "mAcc", "aAcc")]
-        if targets:
+        if targets and not self._differ(targets):
             names.append("targets/mIoU")
-        if targets and self.sources and set(self.sources) <= set(found):
+        if (
+            targets
+            and not self._differ(targets)
+            and self.sources
+            and set(self.sources) <= set(found)
+        ):
             names.append("gap")
         return names
+
+    def _differ(self, domains: Sequence[str | None]) -> bool:
+        """Tell whether domains are scored over different classes."""
+        by_domain = (self.dataset_meta or {}).get("domain_classes") or {}
+        return len({by_domain.get(domain) for domain in domains}) > 1
 
     def check_sample(self, sample: Any) -> None:
         """Check a sample of the data set before the network predicts anything.
@@ -128,87 +170,176 @@ class MultiDomainIoU(BaseMetric):
             data_samples: Per image `pred_sem_seg.data` and `gt_sem_seg.data`, both (1, H, W), and
                 `target`. `img_path` names the image if there is one.
         """
-        num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
             domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
-            confusion = confusion_matrix(pred, label, num_classes, self.ignore_index)
-            self.results.append((domain, sample.get("img_path"), confusion))
+            if self.merge == "soft" and (mapping := self.map_of(domain)) is not None:
+                pred = soft_merge(sample["seg_logits"]["data"], mapping)[None]
+            self.results.append((domain, sample.get("img_path"), self.count(domain, pred, label)))
+
+    def count(self, domain: str, pred: Any, label: Any) -> np.ndarray:
+        """Return the counts of one image: (C, C), or (G + 1, C) for labels of other classes.
+
+        Raises:
+            UserError: A value is no class, or no map to the domain's classes is known.
+        """
+        mapping, classes = self.map_of(domain), len(self.network_classes)
+        if mapping is None:
+            return confusion_matrix(pred, label, classes, self.ignore_index)
+        return group_matrix(pred, label, len(mapping.groups), classes, self.ignore_index)
+
+    @property
+    def network_classes(self) -> tuple[str, ...]:
+        """The names of the classes that the network predicts."""
+        return tuple(self.classes or self.trained_classes or self.dataset_meta["classes"])
+
+    def check_maps(self, domains: Iterable[str | None]) -> None:
+        """Check, before anything is predicted, that the classes of domains can be scored.
+
+        Args:
+            domains: The `target` of each evaluated data set, or None for one without.
+
+        Raises:
+            UserError: No map to the classes of one is given or known.
+        """
+        for domain in domains:
+            if domain or self.domain:
+                self.map_of(domain or self.domain)
+
+    def map_of(self, domain: str) -> ClassMap | None:
+        """Return the map to a domain's classes; None if they are the network's.
+
+        Raises:
+            UserError: No map is given or known.
+        """
+        key = domain, self.network_classes
+        if key not in self._known_maps:
+            by_domain = self.dataset_meta.get("domain_classes") or {}
+            theirs = tuple(by_domain.get(domain) or self.dataset_meta["classes"])
+            given = self.maps.get(domain, self.maps.get("*"))
+            view = self.protocol.view(domain)
+            if given is None and theirs == self.network_classes:
+                # Only a map keeps the row of void labels.
+                found = identity(theirs) if view.void_counts else None
+            else:
+                found = map_of(given, self.network_classes, _space(domain, theirs))
+            if view.classes is not None and not set(class_set(view.classes)) <= set(theirs):
+                raise UserError(
+                    f"protocol {self.protocol.name!r} scores {view.classes} classes of Cityscapes, "
+                    f"and the labels of {domain!r} have others",
+                    "choose the protocol 'native'",
+                )
+            self._known_maps[key] = found
+        return self._known_maps[key]
 
     def compute_metrics(
         self, results: list[tuple[str, str | None, np.ndarray]]
     ) -> dict[str, float]:
         """Score every domain, print one table for each, and return the flat dictionary."""
-        classes = self.dataset_meta["classes"]
         metrics: dict[str, float] = {}
         self.domain_results, self.image_confusions = {}, {}
         for domain in dict.fromkeys(name for name, *_ in results):
             paths, matrices = zip(*(rest for name, *rest in results if name == domain), strict=True)
-            count = self.protocol.view(domain).classes
-            scored = None if count == NUM_CLASSES else class_set(count)
-            result = _domain_scores(domain, matrices, classes, scored)
-            self.domain_results[domain] = result.to_dict()
-            self.image_confusions[domain] = ImageConfusions(
-                image_names(paths, self.roots), np.stack(matrices), scored
+            view = self.protocol.view(domain)
+            images = ImageConfusions(
+                image_names(paths, self.roots),
+                np.stack(matrices),
+                None if view.classes is None else class_set(view.classes),
+                self.map_of(domain),
             )
+            result = _domain_scores(domain, images, self.network_classes, view.void_counts)
+            self.domain_results[domain] = result.to_dict()
+            self.image_confusions[domain] = images
             metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
             metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
-            print_log(_table(domain, result, classes), logger="current")
+            print_log(score_table(domain, result, self._names(domain)), logger="current")
         return metrics | self._means(metrics)
 
     def _means(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return the mean over the targets and the gap, if they exist."""
         domains = list(self.domain_results)
-        targets = [metrics[f"{domain}/mIoU"] for domain in domains if domain not in self.sources]
-        means: dict[str, float] = {}
-        if targets:
-            means["targets/mIoU"] = float(np.mean(targets))
+        targets = [domain for domain in domains if domain not in self.sources]
+        over = {self._names(name) for name in targets}
+        if len(over) > 1:
+            sizes = ", ".join(f"{n}: {len(self.domain_results[n]['IoU'])}" for n in targets)
+            self._say_once("mean", f"no mean over targets: their classes differ ({sizes})")
+            return {}
+        if not targets:
+            return {}
+        means = {"targets/mIoU": float(np.mean([metrics[f"{name}/mIoU"] for name in targets]))}
         missing = [source for source in self.sources if source not in domains]
         if missing:
-            self._say_no_gap(missing[0], domains)
-        elif self.sources and targets:
-            sources = [metrics[f"{source}/mIoU"] for source in self.sources]
-            means["gap"] = float(np.mean(sources)) - means["targets/mIoU"]
+            self._say_once(
+                "gap",
+                f"no gap: source {missing[0]!r} is not among the evaluated domains "
+                f"({', '.join(domains)})",
+            )
+        elif self.sources:
+            sources = [self._source_score(source, targets[0]) for source in self.sources]
+            if None not in sources:
+                means["gap"] = float(np.mean(sources)) - means["targets/mIoU"]
         return means
 
-    def _say_no_gap(self, source: str, domains: Sequence[str]) -> None:
-        """Say why there is no gap: only once on the console, also with several validations."""
-        MMLogger.get_current_instance().info(
-            f"no gap: source {source!r} is not among the evaluated domains ({', '.join(domains)})",
-            extra={"notice": not self._gap_missed},
+    def _names(self, domain: str) -> tuple[str, ...]:
+        """Return the names of the classes over which a domain is scored."""
+        return self.image_confusions[domain].class_names(self.network_classes)
+
+    def _source_score(self, source: str, target: str) -> float | None:
+        """Return the mIoU of a source over the classes of a target, percent; None if it has none.
+
+        Labels of a source in the network's classes are merged as its predictions are.
+        """
+        mapping = self.map_of(target)
+        images = self.image_confusions[source]
+        names = [
+            self.image_confusions[n].class_names(self.network_classes) for n in (source, target)
+        ]
+        if names[0] == names[1]:
+            return self.domain_results[source]["mIoU"]
+        if mapping is None or images.mapping is not None:
+            self._say_once("gap", f"no gap: {source} and {target} are scored over other classes")
+            return None
+        merged = mapping.merge_columns(mapping.merge_labels(images.counts.sum(axis=0)))
+        score = scores(merged[:-1], mapping.groups, len(images.images)).mIoU
+        self._say_once(
+            "gap",
+            f"the gap is over the {len(mapping.groups)} classes of {target}: {source} has "
+            f"mIoU {score:.2f} there",
         )
-        self._gap_missed = True
+        return score
+
+    def _say_once(self, kind: str, line: str) -> None:
+        """Log a line: only once on the console, also with several validations."""
+        MMLogger.get_current_instance().info(line, extra={"notice": kind not in self._said})
+        self._said.add(kind)
+
+
+def _space(domain: str, classes: tuple[str, ...]) -> ClassSpace:
+    """Return the space of a domain's classes: the known one of these names, else one without."""
+    for space in SPACES.values():
+        if space.classes == classes:
+            return space
+    return ClassSpace(domain, classes, made_palette(len(classes)))
 
 
 def _domain_scores(
-    domain: str,
-    matrices: Sequence[np.ndarray],
-    classes: Sequence[str],
-    scored: Sequence[str] | None,
+    domain: str, images: ImageConfusions, classes: tuple[str, ...], void_counts: bool
 ) -> DomainResult:
     """Return the scores of one domain's summed matrices; its name leads any error."""
+    counts, mapping = images.counts.sum(axis=0), images.mapping
+    merged = counts if mapping is None else mapping.merge_columns(counts)
+    void = merged[-1] if void_counts and mapping is not None else None
+    square = merged if mapping is None else merged[:-1]
     try:
-        return scores(np.sum(matrices, axis=0), classes, len(matrices), scored)
+        found = scores(square, images.class_names(classes), len(images.images), images.scored, void)
     except UserError as error:
         raise UserError(f"domain {domain!r}: {error.line}") from error
-
-
-def _table(domain: str, result: DomainResult, classes: Sequence[str]) -> str:
-    """Return the printed table of one domain; numbers are rounded here and nowhere else."""
-    table = PrettyTable(["class", "IoU", "Acc"], align="r")
-    table.align["class"] = "l"
-    for name in classes:
-        values = (scored.get(name) for scored in (result.IoU, result.Acc))
-        table.add_row([name, *("-" if value is None else f"{value:.2f}" for value in values)])
-    lines = [
-        f"{domain}, {result.images} images: mIoU {result.mIoU:.2f}, mAcc {result.mAcc:.2f}, "
-        f"aAcc {result.aAcc:.2f} (percent)",
-        table.get_string(),
-    ]
-    if result.absent:
-        lines.append(f"absent, not in the mean: {', '.join(result.absent)}")
-    if result.unlabelled:
-        lines.append(
-            f"predicted but in no label, IoU 0 in the mean: {', '.join(result.unlabelled)}"
-        )
-    return "\n".join(lines)
+    if mapping is None:
+        return found
+    return dataclasses.replace(
+        found,
+        confusion=counts.tolist(),
+        classes=list(classes),
+        mapping=mapping.to_dict(),
+        no_group=float(100 * square[:, -1].sum() / square.sum()),
+    )

@@ -4,9 +4,11 @@ The file is a NumPy archive (`.npz`, deflated) without pickled objects:
 
 - `header`: UTF-8 JSON as (bytes,) uint8. It has format, version, classes and the step of the
   weights. Per domain it has the name, the names of the images and the classes in the means.
-- `counts_I` of the I-th domain: (B, N, C, C) uint8, the B little-endian bytes of the pixel counts
+- `counts_I` of the I-th domain: (B, N, R, C) uint8, the B little-endian bytes of the pixel counts
   as separate planes. B is as large as the largest count needs. Rows are labels, columns
-  predictions.
+  predictions. R is C, unless the labels have classes of their own: then the domain has a `map`
+  from the network's C classes to G groups, and R is G + 1, with the void labels last. Files with a
+  map are of version 2, others of version 1.
 
 The high bytes are nearly all zero and compress well on their own. Example: 500 images of 2048x1024
 whose matrices hold 187 counts on average. They take 390 bytes per image, against 470 for deflated
@@ -27,11 +29,13 @@ from typing import Any
 
 import numpy as np
 
+from ibn_seg.datasets.class_map import ClassMap, parse_map
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path
 
 FORMAT = "ibn_seg.confusions"
 VERSION = 1
+_WITH_MAPS = 2
 # Beside the result file of the same kind of run; its key `confusions` names this file.
 CONFUSION_FILES = {"train": "confusions.npz", "test": "test_confusions.npz"}
 
@@ -50,13 +54,31 @@ class ImageConfusions:
 
     Args:
         images: Names of the N images, the same on every machine: paths below the data root.
-        counts: (N, C, C) pixel counts, int64, rows are labels and columns predictions.
+        counts: (N, C, C) pixel counts, int64, rows are labels and columns predictions. With a map
+            to G groups it is (N, G + 1, C), and the last row is of void labels.
         scored: The classes in the means of this domain; None: all.
+        mapping: The map from the network's classes to the groups of the labels; None if the labels
+            have the network's classes.
     """
 
     images: tuple[str, ...]
     counts: np.ndarray
     scored: tuple[str, ...] | None = None
+    mapping: ClassMap | None = None
+
+    @property
+    def scored_counts(self) -> np.ndarray:
+        """(N, C, C) pixel counts as they are scored; with a map (N, G, G + 1).
+
+        The last column of the latter is of predictions without a group.
+        """
+        if self.mapping is None:
+            return self.counts
+        return self.mapping.merge_columns(self.counts[:, :-1])
+
+    def class_names(self, classes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the rows that are scored, given the network's classes."""
+        return classes if self.mapping is None else self.mapping.groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +95,10 @@ class StoredConfusions:
     domains: Mapping[str, ImageConfusions]
     step: int = 0
 
+    def names(self, domain: str) -> tuple[str, ...]:
+        """Return the names of the classes over which a domain is scored."""
+        return self.domains[domain].class_names(self.classes)
+
 
 def write_confusions(path: str | os.PathLike, stored: StoredConfusions) -> None:
     """Write confusion matrices, whole or not at all.
@@ -82,9 +108,10 @@ def write_confusions(path: str | os.PathLike, stored: StoredConfusions) -> None:
         ValueError: Names and matrices do not belong together, or a count is not a whole number of
             0..2**63-1.
     """
+    mapped = any(domain.mapping for domain in stored.domains.values())
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": _WITH_MAPS if mapped else VERSION,
         "classes": list(stored.classes),
         "step": stored.step,
         "domains": [
@@ -92,6 +119,7 @@ def write_confusions(path: str | os.PathLike, stored: StoredConfusions) -> None:
                 "name": name,
                 "images": list(domain.images),
                 "scored": None if domain.scored is None else list(domain.scored),
+                **({"map": domain.mapping.to_dict()} if domain.mapping else {}),
             }
             for name, domain in stored.domains.items()
         ],
@@ -99,7 +127,8 @@ def write_confusions(path: str | os.PathLike, stored: StoredConfusions) -> None:
     # Escaped to ASCII, because names of files need not be valid Unicode.
     arrays = {"header": np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)}
     for index, (name, domain) in enumerate(stored.domains.items()):
-        shape = (len(domain.images), len(stored.classes), len(stored.classes))
+        rows = len(domain.mapping.groups) + 1 if domain.mapping else len(stored.classes)
+        shape = (len(domain.images), rows, len(stored.classes))
         if domain.counts.shape != shape:
             raise ValueError(f"{name}: counts of shape {domain.counts.shape}, expected {shape}")
         arrays[_member(index)] = _to_bytes(domain.counts)
@@ -227,9 +256,10 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.nda
             header = json.loads(arrays["header"].tobytes())
             if header["format"] != FORMAT:
                 raise LookupError(header["format"])
-            if header["version"] != VERSION:
+            if header["version"] not in (VERSION, _WITH_MAPS):
                 raise UserError(
-                    f"{path}: version {header['version']!r} cannot be read, allowed: {VERSION}",
+                    f"{path}: version {header['version']!r} cannot be read, allowed: "
+                    f"{VERSION}, {_WITH_MAPS}",
                     _AGAIN,
                 )
             yield header, arrays
@@ -240,14 +270,29 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.nda
 def _domain(header: dict, arrays: Mapping[str, np.ndarray], index: int) -> ImageConfusions:
     """Return the matrices of the domain at a place in the header."""
     entry, planes, size = header["domains"][index], arrays[_member(index)], len(header["classes"])
-    if planes.dtype != np.uint8 or planes.shape[1:] != (len(entry["images"]), size, size):
+    mapping = stored_map(entry["map"], header["classes"]) if "map" in entry else None
+    rows = len(mapping.groups) + 1 if mapping else size
+    if planes.dtype != np.uint8 or planes.shape[1:] != (len(entry["images"]), rows, size):
         raise ValueError("counts of another shape than the header says")
     scored = entry["scored"]
     return ImageConfusions(
         images=tuple(entry["images"]),
         counts=_from_bytes(planes),
         scored=None if scored is None else tuple(scored),
+        mapping=mapping,
     )
+
+
+def stored_map(given: Mapping[str, Any], classes: Sequence[str]) -> ClassMap:
+    """Return the map that a header holds.
+
+    Raises:
+        ValueError: It is no map of the classes. Readers say then that the file is damaged.
+    """
+    try:
+        return parse_map(given, classes, list(given["groups"]), "map")
+    except UserError as error:
+        raise ValueError(error.line) from error
 
 
 def _member(index: int) -> str:
@@ -255,7 +300,7 @@ def _member(index: int) -> str:
 
 
 def _to_bytes(counts: np.ndarray) -> np.ndarray:
-    """Return the (B, N, C, C) uint8 byte planes of counts, low bytes first."""
+    """Return the (B, N, R, C) uint8 byte planes of counts, low bytes first."""
     whole = counts.dtype.kind in "iu"
     # Python's numbers: NumPy 1 compares an int64 with a uint64 as floats.
     smallest, largest = (int(counts.min()), int(counts.max())) if whole and counts.size else (0, 0)
@@ -267,7 +312,7 @@ def _to_bytes(counts: np.ndarray) -> np.ndarray:
 
 
 def _from_bytes(planes: np.ndarray) -> np.ndarray:
-    """Return the (N, C, C) int64 counts of byte planes."""
+    """Return the (N, R, C) int64 counts of byte planes."""
     if not 1 <= len(planes) <= 8:
         raise ValueError(f"{len(planes)} bytes per count")
     counts = np.zeros(planes.shape[1:], np.int64)

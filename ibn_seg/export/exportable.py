@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ibn_seg.datasets.labels import CLASSES, PALETTE
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import load_checkpoint
 from ibn_seg.models import create_model
@@ -20,9 +19,9 @@ from ibn_seg.models.sources import bare_weights
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
+from ibn_seg.run.network_colors import known_colors
 from ibn_seg.run.preprocessing import channel_statistics, check_one_normalisation
 from ibn_seg.run.setup import fuse_network, trained_network
-from ibn_seg.run.trained_classes import trained_classes
 from ibn_seg.surgery.running import whole_images
 
 if TYPE_CHECKING:
@@ -210,7 +209,7 @@ def segmentor(
         WholeImage(model).eval(),
         _images(model, cfg),
         head.threshold if head.out_channels == 1 else None,
-        _labels(content, head.num_classes),
+        _labels(model, content),
         tuple(notes),
     )
 
@@ -249,10 +248,9 @@ def _images(model: nn.Module, cfg: "Config") -> Images:
     return Images(tuple(map(float, mean)), tuple(map(float, std)), order)
 
 
-def _labels(checkpoint: Mapping, count: int) -> dict[str, Sequence]:
-    """Return names and colours of the trained classes; if unknown, our table's where it fits."""
-    classes, palette = trained_classes(checkpoint)
-    given = {"classes": classes, "palette": palette}
-    if not classes:
-        given = {"classes": list(CLASSES), "palette": [list(color) for color in PALETTE]}
-    return {key: value for key, value in given.items() if value and len(value) == count}
+def _labels(model: nn.Module, checkpoint: Mapping) -> dict[str, Sequence]:
+    """Return names and colours of a segmentor's classes, if they are known."""
+    known = known_colors(model, checkpoint)
+    if known is None:
+        return {}
+    return {"classes": list(known.names), "palette": [list(color) for color in known.palette]}

@@ -14,12 +14,13 @@ from ibn_seg.io import write_text
 from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record
-from ibn_seg.report.page import scene
+from ibn_seg.report.page import scenes
 from ibn_seg.report.published_figures import WHICH, by_train_set, published_rows, train_set_of
 from ibn_seg.report.section import Section, legend
 from ibn_seg.report.stored_panels import FOLDER, read_panels
@@ -113,11 +114,13 @@ class _Content:
         self.figures = [
             sections.published_table(name, rows) for name, rows in self.published.items()
         ]
+        self.ranks = rank_table(comparisons)
         self.unfinished = sections.unfinished_table(board)
 
     def sections(self) -> list[Section]:
         """Return the page's sections in order."""
         missing = (self.unfinished,) if self.unfinished else ()
+        ranks = (self.ranks,) if self.ranks else ()
         published = (
             "What papers report, as they report it: other resolutions, schedules and ways to "
             "choose a checkpoint, usually one seed. Not measured here, and not ranked with what is."
@@ -127,6 +130,7 @@ class _Content:
             Section("methods", "Methods", tuple(self.main),
                     legend=legend(board, board.methods),
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
+            Section("ranks", "Rankings", ranks),
             Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
@@ -140,11 +144,10 @@ class _Content:
     def _scenes(self) -> tuple[dict[str, Any], ...]:
         """Return the panels from `ibn-seg panels` in the folders."""
         sources = {domain for found in self.comparisons for domain in found.sources}
-        return tuple(
-            scene(panel, "source" if panel.domain in sources else "unseen", self.board.methods)
-            for folder in self.board.heads
-            for panel in read_panels(folder / FOLDER)
-        )
+        panels = [p for folder in self.board.heads for p in read_panels(folder / FOLDER)]
+        role_of = {domain: "source" for domain in sources}
+        methods = self.board.methods
+        return tuple(scenes(panels, lambda domain: role_of.get(domain, "unseen"), methods))
 
     def exported(self) -> list[Table]:
         """Return the tables of an export, without published figures for other training sets."""
@@ -156,7 +159,7 @@ class _Content:
 
     def all_tables(self, *, published: bool = True) -> list[Table]:
         """Return every table."""
-        found = [*self.main]
+        found = [*self.main, *([self.ranks] if self.ranks else [])]
         for some in (*self.conditions, *self.classes):
             found += some
         for one in self.analyses:

@@ -10,7 +10,6 @@ from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links
 from ibn_seg.report.page import asset, environment
-from ibn_seg.report.panel_images import legend
 from ibn_seg.report.section import Section
 from ibn_seg.report.tables import number, sign
 
@@ -41,7 +40,6 @@ def page_text(
             headline=[one for found in comparisons for one in headlines(found)]
             or ["Nothing to compare yet."],
             warnings=warnings(board),
-            classes=legend(),
             sections=[s for s in sections if s.tables or s.charts or s.scenes],
             runs=_runs(links),
             command=command,
@@ -83,7 +81,7 @@ def _sentence(row: Row, found: Comparison, group: str) -> str:
         sign(mean), f"loses {points} against"
     )
     seeds = f"{n} seed{'s' * (n > 1)}"
-    text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.source}; {seeds})"
+    text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.title}; {seeds})"
     if difference.interval.images_only:
         return f"{text}: one seed, no interval."
     certain = difference.interval.excludes_zero or sign(mean) == 0

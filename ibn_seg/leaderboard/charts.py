@@ -23,7 +23,7 @@ def difference_charts(board: Board, comparisons: Sequence[Comparison]) -> list[C
                 for ends in [_ends(difference.interval)]
             ]
             if rows:
-                title = f"Difference to {found.baseline}: {group.title}, trained on {found.source}"
+                title = f"Difference to {found.baseline}: {group.title}, trained on {found.title}"
                 svg = forest_chart(rows, f"forest{at}-{k}", title, quantity="points of mIoU")
                 charts.append(chart(title, svg))
     return charts

@@ -8,12 +8,14 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.runs import order_methods
+from ibn_seg.report.table import slug
 from ibn_seg.statistics import (
     GapClosed,
     PairedDifference,
@@ -68,6 +70,11 @@ class Group:
     rows: tuple[Row, ...]
 
     @property
+    def key(self) -> str:
+        """The start of the names of its tables."""
+        return slug(f"{self.source} {self.over or ''}")
+
+    @property
     def title(self) -> str:
         """Backbone and segmentor."""
         return f"{self.backbone}, {self.segmentor}"
@@ -88,6 +95,7 @@ class Comparison:
         targets: The other evaluated domains.
         groups: The rows by backbone and segmentor.
         baseline: The baseline method; None if it is not among the methods.
+        over: The classes of the scores in words, if the source has comparisons over others too.
     """
 
     source: str
@@ -95,6 +103,18 @@ class Comparison:
     targets: tuple[str, ...]
     groups: tuple[Group, ...]
     baseline: str | None
+    over: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The start of the names of its tables."""
+        return slug(f"{self.source} {self.over or ''}")
+
+    @property
+    def title(self) -> str:
+        """The training domains, and the classes if there are comparisons over others."""
+        source = self.source or "data that are not stated"
+        return f"{source}, over {self.over}" if self.over else source
 
     @property
     def primary(self) -> str:
@@ -130,6 +150,8 @@ def check_baseline(board: Board, baseline: str | None, default: str) -> str | No
 def compare(board: Board, baseline: str | None) -> list[Comparison]:
     """Return one comparison per source, in the order of the results.
 
+    If the labels of its targets have different classes, there is one for each list of classes.
+
     A network of unknown source joins the first source that shares an evaluated domain with it. A
     source that only oracles use has no comparison of its own.
 
@@ -146,11 +168,28 @@ def compare(board: Board, baseline: str | None) -> list[Comparison]:
         if one.source is None:
             _home(one, by_source).append(one)
     found = [
-        _comparison(source, members, networks, baseline)
+        one
         for source, members in by_source.items()
         if not _only_oracles(source, members, networks)
+        for one in _comparisons(source, members, networks, baseline)
     ]
     return [one for one in found if one.columns]
+
+
+def _comparisons(
+    source: str, members: Sequence[Network], networks: Sequence[Network], baseline: str | None
+) -> list[Comparison]:
+    """Return the comparisons of a source: one for each list of classes of its targets."""
+    lists = class_lists(members)
+    found = []
+    for names in lists:
+        views = {id(one): over_classes(one, names) for one in networks}
+        here = [view for one in members if (view := views[id(one)])]
+        one = _comparison(source, here, list(filter(None, views.values())), baseline)
+        if len(lists) > 1:
+            one = replace(one, over=about_classes(names, one.targets))
+        found.append(one)
+    return found
 
 
 def _home(network: Network, by_source: dict[str, list[Network]]) -> list[Network]:

@@ -42,14 +42,17 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     unfinished: dict[str, Mapping[str, Any]] = {}
     heads: dict[Path, Mapping[str, Any]] = {}
     protocols: dict[Path, str] = {}
+    merges: dict[Path, str] = {}
     for folder in map(Path, folders):
         opened = open_folder(folder)
         if opened is not None:
             heads[folder], protocols[folder] = opened.head, opened.head["protocol"]
+            merges[folder] = "hard"
             for row in opened.rows:
                 _read_row(folder, opened, row, networks, analyses, unfinished)
         elif (folder / EVALUATED).is_file():
             network, protocols[folder] = _read_evaluated(folder)
+            merges[folder] = network.record.get("merge") or "hard"
             networks[str(folder.resolve())] = network
         else:
             raise UserError(
@@ -58,6 +61,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
                 "give folders of `ibn-seg benchmark`, `evaluate` or `test`",
             )
     _check_one("protocol", protocols)
+    _check_one("merge", merges)
     _check_one("selection", {folder: head["selection"] for folder, head in heads.items()})
     if not networks:
         raise UserError(
@@ -198,7 +202,8 @@ def _scores(stored: StoredConfusions, path: Path) -> dict[str, float]:
     found = {}
     for domain, images in stored.domains.items():
         try:
-            counted = scores(images.counts.sum(axis=0), stored.classes, scored=images.scored)
+            counts = images.scored_counts.sum(axis=0)
+            counted = scores(counts, stored.names(domain), scored=images.scored)
         except UserError as error:
             raise UserError(f"{path}: {domain}: {error.line}") from error
         found[domain] = counted.mIoU
@@ -245,9 +250,12 @@ def _check_images(networks: Sequence[Network]) -> None:
             what = None
             if sorted(images.images) != sorted(theirs.images):
                 what = "images"
-            elif one.stored.classes != other.stored.classes or images.scored != theirs.scored:
+            elif (
+                one.stored.names(domain) != other.stored.names(domain)
+                or images.scored != theirs.scored
+            ):
                 what = "classes"
-            elif not np.array_equal(_labels(images.counts), _labels(theirs.counts)):
+            elif not np.array_equal(_labels(images.scored_counts), _labels(theirs.scored_counts)):
                 what = "labels"
             if what:
                 raise UserError(

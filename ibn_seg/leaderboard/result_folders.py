@@ -113,7 +113,7 @@ class _KeptMatrices:
         """Return the matrices of a training.
 
         Raises:
-            UserError: They are missing or damaged, or their rows and columns differ.
+            UserError: They are missing or damaged, or have predictions of different classes.
         """
         if self._found is None:
             files = [self._path.parent / name for name in self._table.matrices]
@@ -128,14 +128,20 @@ class _KeptMatrices:
                 raise UserError(f"{where}: no matrices of {name!r} beside it", _KEEP_AGAIN)
         if not names:
             raise UserError(f"{where}: 'domains' is empty", _KEEP_AGAIN)
-        classes = mine[names[0]].rows
+        classes = mine[names[0]].columns
+        found = {}
         for name in names:
-            if mine[name].rows != classes or mine[name].columns != classes:
+            one = mine[name]
+            if one.mapping is None and one.rows != one.columns:
                 raise UserError(
                     f"{where}: the labels of {name!r} are not the classes that are predicted",
-                    "a leaderboard needs one list of classes",
+                    "without a map of classes they have to be the same",
                 )
-        return StoredConfusions(
-            classes,
-            {n: ImageConfusions(mine[n].images, mine[n].counts, mine[n].scored) for n in names},
-        )
+            if one.columns != classes:
+                raise UserError(
+                    f"{where}: the predictions on {name!r} are of other classes than those on "
+                    f"{names[0]!r}",
+                    "a network predicts one list of classes",
+                )
+            found[name] = ImageConfusions(one.images, one.counts, one.scored, one.mapping)
+        return StoredConfusions(classes, found)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import Board, Network
@@ -52,8 +51,8 @@ def main_table(board: Board, found: Comparison, links: Links) -> Table:
             rows.append(tuple(cells))
         parts.append(Part(group.title, tuple(rows)))
     return Table(
-        key=f"main-{slug(found.source)}",
-        caption=f"mIoU (%) of networks trained on {_source(found)}",
+        key=f"main-{found.key}",
+        caption=f"mIoU (%) of networks trained on {found.title}",
         header=tuple(header),
         parts=tuple(parts),
         rules=rule_lines(board, [row.seeds for row in found.rows]),
@@ -129,8 +128,8 @@ def condition_tables(board: Board, found: Comparison, links: Links) -> list[Tabl
         role = "target" if target else "source"
         tables.append(
             Table(
-                key=f"domain-{slug(found.source)}-{slug(domain)}",
-                caption=f"{domain} ({role}), trained on {_source(found)}",
+                key=f"domain-{found.key}-{slug(domain)}",
+                caption=f"{domain} ({role}), trained on {found.title}",
                 header=tuple(header),
                 parts=tuple(parts),
                 rules=rule_lines(board, [row.seeds for _, rows in rows_of for row in rows]),
@@ -164,8 +163,7 @@ def _class_table(
     board: Board, found: Comparison, group: Group, domain: str, rows: Sequence[Row], links: Links
 ) -> Table:
     values = [class_values(row, domain) for row in rows]
-    known = [name for name in rows[0].networks[0].stored.classes]
-    names = [*(n for n in CLASSES if n in known), *(n for n in known if n not in CLASSES)]
+    names = rows[0].networks[0].stored.names(domain)
     body = []
     for name in names:
         stats = [some.get(name) for some in values]
@@ -185,8 +183,8 @@ def _class_table(
         ]
         body.append((Cell(name), *cells))
     return Table(
-        key=f"classes-{slug(found.source)}-{slug(group.title)}-{slug(domain)}",
-        caption=f"IoU (%) by class on {domain}: {group.title}, trained on {_source(found)}",
+        key=f"classes-{found.key}-{slug(group.title)}-{slug(domain)}",
+        caption=f"IoU (%) by class on {domain}: {group.title}, trained on {found.title}",
         header=("Class", *(_name(row) for row in rows)),
         parts=(Part(None, tuple(body)),),
         rules=rule_lines(board, [row.seeds for row in rows]),
@@ -195,7 +193,8 @@ def _class_table(
 
 def _ious(network: Network, domain: str) -> dict[str, float]:
     images = network.stored.domains[domain]
-    return scores(images.counts.sum(axis=0), network.stored.classes, scored=images.scored).IoU
+    counts, names = images.scored_counts.sum(axis=0), network.stored.names(domain)
+    return scores(counts, names, scored=images.scored).IoU
 
 
 def _score(row: Row, column: str, group: Group, links: Links) -> Cell:
@@ -242,7 +241,3 @@ def _heading(column: str, found: Comparison) -> str:
 
 def _label(column: str, found: Comparison) -> str:
     return f"mean of {len(found.targets)} targets" if column == TARGETS else column
-
-
-def _source(found: Comparison) -> str:
-    return found.source or "data that are not stated"

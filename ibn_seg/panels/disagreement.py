@@ -1,5 +1,6 @@
 """Finds the images on which methods differ most, from each image's confusion matrices."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ def most_disagreed(
     """
     methods = _of_domain(stored, domain)
     first = next(iter(methods.values()))
-    labelled = first.counts.sum(axis=(-2, -1))
+    labelled = first.scored_counts.sum(axis=(-2, -1))
     accuracies = {
         name: percent(_hits(images), labelled.astype(np.float64))
         for name, images in methods.items()
@@ -86,7 +87,7 @@ def _of_domain(stored: Mapping[str, StoredConfusions], domain: str) -> dict[str,
                 f"{name} and {first_name} were evaluated on other images of {domain}",
                 "compare cells of one plan",
             )
-        if not np.array_equal(images.counts.sum(axis=-1), first.counts.sum(axis=-1)):
+        if not np.array_equal(*(one.scored_counts.sum(axis=-1) for one in (images, first))):
             raise UserError(
                 f"{name} and {first_name} were evaluated on other labels of {domain}",
                 "compare cells of one plan and protocol",
@@ -97,11 +98,11 @@ def _of_domain(stored: Mapping[str, StoredConfusions], domain: str) -> dict[str,
 def _by_name(images: ImageConfusions) -> ImageConfusions:
     """Return the matrices in the order of the images' names."""
     order = np.argsort(np.array(images.images, dtype=object), kind="stable")
-    return ImageConfusions(
-        tuple(images.images[k] for k in order), images.counts[order], images.scored
-    )
+    names = tuple(images.images[k] for k in order)
+    return dataclasses.replace(images, images=names, counts=images.counts[order])
 
 
 def _hits(images: ImageConfusions) -> np.ndarray:
     """Return the number of right pixels in each image, (N,) float64."""
-    return np.einsum("nii->n", images.counts).astype(np.float64)
+    hits = np.diagonal(images.scored_counts, axis1=-2, axis2=-1)
+    return hits.sum(axis=-1).astype(np.float64)

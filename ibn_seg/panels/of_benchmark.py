@@ -8,6 +8,7 @@ from typing import Any
 from ibn_seg.benchmark.index import INDEX
 from ibn_seg.benchmark.store import SCHEMA
 from ibn_seg.config import load_config
+from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.stored import StoredConfusions, read_confusions
 from ibn_seg.io import read_json
@@ -79,6 +80,7 @@ def panels(
             [(one.domain, one.image) for one in images],
             _captions(images),
             progress,
+            _maps(stored),
         )
     return write_panels(results / FOLDER, made, _facts(chosen, images))
 
@@ -150,6 +152,16 @@ def _captions(images: Sequence[Disagreement]) -> list[str]:
         f"{domain}, {name if names.count((domain, name)) == 1 else one.image}"
         for one, (domain, name) in zip(images, names, strict=True)
     ]
+
+
+def _maps(stored: Mapping[str, StoredConfusions]) -> dict[tuple[str, str], ClassMap]:
+    """Return the maps that the matrices were scored by, by method and domain."""
+    return {
+        (method, domain): images.mapping
+        for method, one in stored.items()
+        for domain, images in one.domains.items()
+        if images.mapping is not None
+    }
 
 
 def _network(results: Path, row: Row) -> tuple[Any, Path]:

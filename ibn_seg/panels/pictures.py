@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibn_seg.config import scope_of
+from ibn_seg.datasets.class_colors import ClassColors, class_colors
 from ibn_seg.errors import UserError
 from ibn_seg.run import setup
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from ibn_seg.datasets.class_map import ClassMap
     from ibn_seg.report import Panel
 
 
@@ -41,6 +43,15 @@ class Sample:
     def path(self) -> str:
         """The file of the image."""
         return self.dataset.get_data_info(self.index)["img_path"]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """An image at its scored size, its label, and the classes of the label."""
+
+    image: np.ndarray
+    label: np.ndarray
+    classes: ClassColors
 
 
 def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
@@ -78,8 +89,11 @@ def make_panels(
     images: Sequence[tuple[str, str]],
     captions: Sequence[str],
     progress: Callable[[int, int], None] | None = None,
+    maps: "Mapping[tuple[str, str], ClassMap] | None" = None,
 ) -> "list[Panel]":
     """Return a panel for each image, with the prediction of each network.
+
+    A panel shows the classes of its labels.
 
     Args:
         networks: Config and checkpoint by method; the components that the configs name are
@@ -87,13 +101,15 @@ def make_panels(
         images: Domain and name of each image, as in `samples_of`.
         captions: The page's caption of each image.
         progress: Called with (networks done, networks in all).
+        maps: By method and domain the map from the network's classes to those of the labels, where
+            they differ. Default: they differ nowhere.
 
     Raises:
         UserError: A config, its data or a checkpoint is wrong, or has no such image.
     """
     from ibn_seg.report import Panel
 
-    scenes: list[tuple[np.ndarray, np.ndarray]] = []
+    scenes: list[_Scene] = []
     predictions: dict[str, list[np.ndarray]] = {}
     for method, (config, checkpoint) in networks.items():
         scenes, predictions[method] = _predict(config, checkpoint, images)
@@ -101,29 +117,38 @@ def make_panels(
             progress(len(predictions), len(networks))
     return [
         Panel(
-            image=image,
-            label=label,
-            predictions={method: maps[k] for method, maps in predictions.items()},
+            image=scene.image,
+            label=scene.label,
+            predictions={
+                method: _in_groups(found[k], (maps or {}).get((method, images[k][0])))
+                for method, found in predictions.items()
+            },
             caption=captions[k],
             domain=images[k][0],
+            classes=scene.classes,
         )
-        for k, (image, label) in enumerate(scenes)
+        for k, scene in enumerate(scenes)
     ]
+
+
+def _in_groups(prediction: np.ndarray, mapping: "ClassMap | None") -> np.ndarray:
+    """Return predicted classes as groups of the labels; 255 for a class without one."""
+    return prediction if mapping is None else mapping.lookup[prediction]
 
 
 def _predict(
     config: "Config", checkpoint: str | os.PathLike, images: Sequence[tuple[str, str]]
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
-    """Return image and label of each scene, and the trainIds that one network predicts."""
+) -> tuple[list[_Scene], list[np.ndarray]]:
+    """Return each scene, and the classes that one network predicts on it."""
     import torch
     from mmengine.device import get_device
 
     model, cfg, _ = setup.trained_network(config, checkpoint)
     model = model.to(get_device())
-    known = samples_of(cfg)
-    scenes, maps = [], []
+    samples = samples_of(cfg)
+    scenes, found = [], []
     for domain, name in images:
-        sample = known.get(domain, {}).get(name)
+        sample = samples.get(domain, {}).get(name)
         if sample is None:
             raise UserError(
                 f"{cfg.filename or 'config'}: its test data have no image {name!r} of {domain}",
@@ -133,13 +158,15 @@ def _predict(
         with torch.inference_mode():
             result = model.test_step({key: [value] for key, value in data.items()})[0]
         label = _map_of(result.gt_sem_seg)
-        scenes.append((_picture(sample, data, label.shape), label))
-        maps.append(_map_of(result.pred_sem_seg))
-    return scenes, maps
+        meta = sample.dataset.metainfo
+        classes = class_colors(meta["classes"], meta.get("palette"))
+        scenes.append(_Scene(_picture(sample, data, label.shape), label, classes))
+        found.append(_map_of(result.pred_sem_seg))
+    return scenes, found
 
 
 def _map_of(pixels: Any) -> np.ndarray:
-    """Return trainIds, (H, W) uint8, from mmseg's (1, H, W)."""
+    """Return class indices, (H, W) uint8, from mmseg's (1, H, W)."""
     return pixels.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
 

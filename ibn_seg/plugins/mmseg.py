@@ -10,7 +10,7 @@ from importlib import metadata
 
 from mmengine.logging import print_log
 
-import ibn_seg.datasets.base
+import ibn_seg.datasets.multi_domain
 import ibn_seg.engine
 import ibn_seg.engine.class_sampling
 import ibn_seg.evaluation.metric

@@ -89,6 +89,10 @@ def is_companion(head: bytes) -> bool:
     return head.startswith(_APPLE_DOUBLE)
 
 
+_JPEG_2000 = "JPEG 2000"
+_START_OF_CODE_STREAM, _END_OF_CODE_STREAM = b"\xff\x4f\xff\x51", b"\xff\xd9"
+
+
 def lacks_boxes(data: bytes, kind: str) -> bool:
     """Tell whether an AVIF or HEIC file ends within one of its boxes, or before the last of them.
 
@@ -109,3 +113,28 @@ def lacks_boxes(data: bytes, kind: str) -> bool:
         place += size
     described = b"meta" in found or b"moov" in found
     return place != len(data) or not described or not (b"mdat" in found or b"idat" in data)
+
+
+def lacks_end_of_code_stream(data: bytes, kind: str) -> bool:
+    """Tell whether a JPEG 2000 file ends before its code stream does.
+
+    A code stream ends with the marker EOC (ISO/IEC 15444-1, A.4.4). OpenCV 4.11 crashes on some
+    files that lack it, so they must not reach its decoder.
+
+    Args:
+        data: The whole file, with boxes or the code stream alone.
+        kind: Its format.
+    """
+    if kind != _JPEG_2000:
+        return False
+    place, size = 0, 0
+    while not data.startswith(_START_OF_CODE_STREAM):
+        size = int.from_bytes(data[place : place + 4], "big")
+        head = 16 if size == 1 else 8
+        if size == 1:
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        if data[place + 4 : place + 8] == b"jp2c" or size < head or place + size >= len(data):
+            break
+        place += size
+    end = place + size if size else len(data)
+    return end > len(data) or not data[:end].endswith(_END_OF_CODE_STREAM)

@@ -9,94 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import write_bytes
+from ibn_seg.io import write_bytes, write_text
 from ibn_seg.predict.picture_folder import FolderContent, search_folder
 from ibn_seg.predict.picture_formats import HEAD, picture_format
 from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
 from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predict_video
 from ibn_seg.predict.prediction_log import LOG_NAME, PredictionLog, network_identity
 from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
+from ibn_seg.predict.segmenter import Segmenter, array_pipeline
 from ibn_seg.progress import progress_bar
 from ibn_seg.run.config_loading import load_named
-from ibn_seg.run.setup import check_writable, trained_network
-from ibn_seg.run.trained_classes import trained_classes
-from ibn_seg.type_names import is_named, short_name
+from ibn_seg.run.setup import check_writable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 __all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
 
-_ANNOTATION_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
+CLASSES_FILE = "classes.yaml"
 # Picture formats whose animations count as videos if given directly.
 _ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
-
-
-class Segmenter:
-    """A trained network that turns pictures into trainIds.
-
-    Args:
-        config: A path, an `ibn_seg::` name, or a config, which is not changed.
-        checkpoint: A .pth file; every weight must fit.
-        device: Such as 'cpu' or 'cuda:1'; default the GPU if there is one.
-        cfg_options: Values that override the config's, by dotted key.
-        fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
-            picture is processed window by window, and its labels are equal up to rounding. If a
-            network does not allow windows, it sees the whole picture, and a warning says why.
-
-    Attributes:
-        palette: The colour of each class in a (classes, 3) uint8 array, RGB.
-
-    Raises:
-        UserError: The config, the checkpoint or the device is wrong.
-    """
-
-    def __init__(
-        self,
-        config: "str | os.PathLike | Config",
-        checkpoint: str | os.PathLike,
-        *,
-        device: str | None = None,
-        cfg_options: Mapping[str, Any] | None = None,
-        fuse: bool = False,
-        most_pixels: int | None = None,
-    ) -> None:
-        model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
-        from mmengine.dataset import Compose
-
-        from ibn_seg.explain.explain import explained
-        from ibn_seg.predict.windows.large_images import MOST_PIXELS, LargeImages
-
-        # A failure to predict has its cause in the config.
-        self._explained = lambda: explained(cfg, "test_pipeline", "test_dataloader")
-        with self._explained():
-            self._pipeline = Compose(_array_pipeline(cfg))
-        self._model = model.to(_device(device))
-        self._large = LargeImages(self._model, most_pixels or MOST_PIXELS)
-        self.palette = _palette(weights)
-
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Return the trainId of each pixel.
-
-        Args:
-            image: H x W x 3 uint8 in BGR order, as OpenCV reads it.
-
-        Returns:
-            H x W uint8.
-        """
-        import torch
-
-        with self._explained(), torch.inference_mode():
-            data = self._pipeline({"img": image})
-            batch = {key: [value] for key, value in data.items()}
-            if self._large.takes(data):
-                return self._large.labels(data)
-            sample = self._model.test_step(batch)[0]
-        return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
 
 class BadPicturesError(UserError):
@@ -139,9 +72,10 @@ def predict(
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
     Writes `NAME_trainIds.png` (8-bit grey, the picture's own size) and `NAME_overlay.png` for each
-    picture. For a video it writes `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. One
-    picture or frame is in memory at a time. Each file appears when it is complete. A picture of
-    more than 4096 x 2048 pixels is processed window by window; see `Segmenter`.
+    picture. For a video it writes `NAME_trainIds/000001.png`, ... and `NAME_overlay.mp4`. Beside
+    them, `classes.yaml` says which class each value of `trainIds` is, and its colour. One picture
+    or frame is in memory at a time. Each file appears when it is complete. A picture of more than
+    4096 x 2048 pixels is processed window by window; see `Segmenter`.
 
     The content of a file decides whether it is a picture, not its name. If a picture has several
     frames, the first is predicted, and a line on stderr says so. An animated .gif, .apng or .mjpeg
@@ -165,7 +99,7 @@ def predict(
             with the same name.
 
     Returns:
-        The files of the results, including existing ones.
+        The files of the results, including existing ones, without `classes.yaml`.
 
     Raises:
         BadPicturesError: Some pictures of the folder cannot be predicted; all others were.
@@ -185,7 +119,7 @@ def predict(
         segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
         cfg = load_named(config, cfg_options)
         network = network_identity(
-            checkpoint, model=cfg.model, pipeline=_array_pipeline(cfg), opacity=opacity, fuse=fuse
+            checkpoint, model=cfg.model, pipeline=array_pipeline(cfg), opacity=opacity, fuse=fuse
         )
         session = _Session(segment, log, out, network, opacity, overwrite)
         if video is not None:
@@ -283,6 +217,7 @@ class _Session:
         for path in self.log.outdated(name, results):
             path.unlink(missing_ok=True)
         self.log.add(name, video.path, digest, self.network, results)
+        self._write_classes()
         left = len(list((self.out / name).glob("*.png"))) - (len(written) - 1)
         if left > 0:
             _say(f"{self.out / name}: {left} other pictures are not of this video: remove them")
@@ -302,9 +237,16 @@ class _Session:
             _write_result(file, encoded, path)
             results[file.relative_to(self.out).as_posix()] = hashlib.sha256(encoded).hexdigest()
         self.log.add(name, path, digest, self.network, results)
+        self._write_classes()
         for remark in picture.remarks:
             _say(remark)
         return files
+
+    def _write_classes(self) -> None:
+        """Write what the values mean, unless it is there."""
+        file, text = self.out / CLASSES_FILE, self.segment.classes.yaml_text("predicted")
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_text(file, text)
 
     def _painter(self, path: Path) -> Painter:
         palette = self.segment.palette
@@ -346,52 +288,3 @@ def _write_result(file: Path, data: bytes, path: Path) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _array_pipeline(cfg: "Config") -> list[dict]:
-    """Return the config's test pipeline for pictures in memory, without labels."""
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
-    steps = cfg.get("test_pipeline") or dataset.get("pipeline")
-    name = cfg.filename or "config"
-    if not steps:
-        raise UserError(f"{name}: test_pipeline is missing", "add it; prediction needs it")
-    steps = [step for step in steps if not is_named(step.get("type"), *_ANNOTATION_LOADERS)]
-    first = short_name(steps[0].get("type")) if steps else "nothing"
-    if not first.startswith("Load"):
-        raise UserError(
-            f"{name}: test_pipeline begins with {first}",
-            "let it begin with LoadImageFromFile",
-        )
-    loader = {"type": "LoadImageFromNDArray"}
-    if steps[0].get("to_float32"):
-        loader["to_float32"] = True
-    return [loader, *steps[1:]]
-
-
-def _device(given: str | None) -> Any:
-    """Return the device to use.
-
-    Raises:
-        UserError: The name is not a device's, or the device does not exist.
-    """
-    import torch
-
-    if given is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(given)
-    except RuntimeError as error:
-        raise UserError(f"unknown device {given!r}", "such as cpu or cuda:0") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"device {given!r} is not there",
-            f"PyTorch sees {torch.cuda.device_count()} GPUs; cpu always works",
-        )
-    return device
-
-
-def _palette(checkpoint: Mapping) -> np.ndarray:
-    """Return the colours of the classes that the checkpoint was trained on."""
-    from ibn_seg.datasets.labels import PALETTE
-
-    return np.array(trained_classes(checkpoint)[1] or PALETTE, dtype=np.uint8)

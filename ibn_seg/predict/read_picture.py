@@ -15,7 +15,13 @@ from PIL import Image, ImageOps
 
 from ibn_seg.datasets.formats import PICTURE_ERRORS
 from ibn_seg.errors import UserError
-from ibn_seg.predict.picture_formats import CAMERA_RAW, HEAD, lacks_boxes, picture_format
+from ibn_seg.predict.picture_formats import (
+    CAMERA_RAW,
+    HEAD,
+    lacks_boxes,
+    lacks_end_of_code_stream,
+    picture_format,
+)
 from ibn_seg.predict.quiet_codecs import quiet_codecs
 
 # Errors of Pillow's readers on damaged files, beside its deliberate ones.
@@ -101,10 +107,11 @@ def decode_picture(data: bytes, path: Path) -> Picture:
         raise _foreign(path, "raw files of cameras")
     with quiet_codecs() as complaints:
         glance = _glance(data)
-        pixels = None if glance.reduced or glance.cut else _decode(data, path, kind, glance)
+        cut = glance.cut or lacks_end_of_code_stream(data, kind)
+        pixels = None if glance.reduced or cut else _decode(data, path, kind, glance)
     if glance.reduced:
         raise _foreign(path, "files that begin with a reduced copy, as cameras' raw files do,")
-    if glance.cut or (pixels is None and lacks_boxes(data, kind)):
+    if cut or (pixels is None and lacks_boxes(data, kind)):
         raise _unreadable(path, "the file is cut off")
     if pixels is None and _is_read_here(kind):
         raise _unreadable(path, f"damaged or cut off, or an unusual {kind}")

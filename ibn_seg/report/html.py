@@ -6,13 +6,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ibn_seg.datasets.labels import CLASSES
+from ibn_seg.datasets.known_classes import SPACES
 from ibn_seg.io import write_text
-from ibn_seg.report import panel_images as pictures
 from ibn_seg.report import plots, scores, tables, wording
-from ibn_seg.report.page import asset, environment, scene
+from ibn_seg.report.page import asset, environment, scenes
 from ibn_seg.report.panel_images import Panel
-from ibn_seg.report.runs import Run, order_methods, read_runs
+from ibn_seg.report.runs import DomainScores, Run, order_methods, read_runs
 
 TITLE = "Domain generalisation report"
 
@@ -64,8 +63,7 @@ def _content(
         "gap": runs[0].gap is not None,
         "absent_notes": wording.absent_notes(runs),
         "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
-        "scenes": [scene(panel, _role(panel.domain, runs[0]), methods) for panel in panels],
-        "legend": pictures.legend(),
+        "scenes": scenes(panels, lambda domain: _role(domain, runs[0]), methods),
         "charts": _class_charts(runs, methods),
         "curves": _curve_charts(runs, methods),
         "several_seeds": any(len(row.seeds) > 1 for row in rows),
@@ -82,7 +80,8 @@ def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
     """Return the bars per class of each domain, targets first, with the numbers behind them."""
     charts = []
     order = sorted(runs[0].domains, key=lambda domain: domain in runs[0].sources)
-    rows_of = {domain: scores.class_rows(runs, domain, CLASSES) for domain in order}
+    classes_of = {domain: _class_order(runs[0].domains[domain]) for domain in order}
+    rows_of = {domain: scores.class_rows(runs, domain, classes_of[domain]) for domain in order}
     top = plots.bars_top([row for rows in rows_of.values() for row in rows])
     for k, (domain, rows) in enumerate(rows_of.items()):
         label = f"Bars of the IoU of each class on {domain} for {', '.join(methods)}"
@@ -95,6 +94,21 @@ def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
             }
         )
     return charts
+
+
+def _class_order(found: DomainScores) -> list[str]:
+    """Return the classes of a domain in their order.
+
+    Scores leave absent classes out. So the place of these is that in the first known space that has
+    all the classes; in another space they come last.
+    """
+    names = [*found.iou, *found.absent]
+    for space in SPACES.values():
+        if set(names) <= set(space.classes):
+            ordered = sorted(names, key=space.classes.index)
+            if [name for name in ordered if name in found.iou] == list(found.iou):
+                return ordered
+    return names
 
 
 def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Tools for every page of the package: templates, style sheet, typography of numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,24 @@ def figures(text: str) -> str:
     return re.sub(r"(?<=±) | (?=(?:%|s|min|h|GiB)(?:\s|$))", "\N{NO-BREAK SPACE}", text)
 
 
+def scenes(
+    panels: Sequence[Panel], role_of: Callable[[str], str], methods: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the scenes of a page. Each that has other classes than the one before has a legend.
+
+    Args:
+        panels: The scenes.
+        role_of: Returns 'source' or 'unseen' for a domain.
+        methods: The methods of the page.
+    """
+    shown, before = [], None
+    for panel in panels:
+        legend = pictures.legend(panel.classes) if panel.classes != before else []
+        shown.append({**scene(panel, role_of(panel.domain), methods), "legend": legend})
+        before = panel.classes
+    return shown
+
+
 def scene(panel: Panel, role: str, methods: Sequence[str]) -> dict[str, Any]:
     """Return a scene's images with captions; predictions in the order of the methods.
 
@@ -52,7 +70,8 @@ def scene(panel: Panel, role: str, methods: Sequence[str]) -> dict[str, Any]:
     """
     shown = [method for method in order_methods([*methods, *panel.predictions])]
     images = [("Image", "", pictures.photo(panel.image), "photograph")]
-    images.append(("Ground truth", "", pictures.label_map(panel.label), "true classes"))
+    truth = pictures.label_map(panel.label, panel.classes)
+    images.append(("Ground truth", "", truth, "true classes"))
     for method in shown:
         if method in panel.predictions:
             prediction = panel.predictions[method]
@@ -61,7 +80,7 @@ def scene(panel: Panel, role: str, methods: Sequence[str]) -> dict[str, Any]:
                 (
                     method,
                     "" if right is None else f"{number(right)} % of pixels right",
-                    pictures.label_map(prediction),
+                    pictures.label_map(prediction, panel.classes),
                     f"classes predicted by {method}",
                 )
             )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ibn_seg.datasets.labels import CLASSES, IGNORE_INDEX, PALETTE, colorize
+from ibn_seg.datasets.class_colors import CITYSCAPES_COLORS, ClassColors
+from ibn_seg.datasets.class_space import IGNORE_INDEX
 from ibn_seg.errors import UserError
 
 # A page shows an image at no more than a third of its width; more pixels only add bytes.
@@ -21,10 +22,11 @@ class Panel:
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        label: (H, W) uint8, trainIds, 255 where ignored.
-        predictions: (H, W) uint8 trainIds by method.
+        label: (H, W) uint8, indices of the classes, 255 where ignored.
+        predictions: The same by method, 255 for a class that the labels do not know.
         caption: A name for the scene, for example its file name.
         domain: Domain of the scene.
+        classes: Names and colours of the classes. Default: the 19 of Cityscapes.
 
     Raises:
         UserError: A size or type is wrong.
@@ -35,6 +37,7 @@ class Panel:
     predictions: Mapping[str, np.ndarray]
     caption: str
     domain: str
+    classes: ClassColors = CITYSCAPES_COLORS
 
     def __post_init__(self) -> None:
         """Check sizes and types."""
@@ -61,22 +64,20 @@ def photo(image: np.ndarray) -> InlineImage:
     return _inline(picture, "webp", quality=88, method=6)
 
 
-def label_map(train_ids: np.ndarray) -> InlineImage:
-    """Return trainIds, (H, W) uint8, in the Cityscapes colours as a lossless palette PNG.
+def label_map(labels: np.ndarray, classes: ClassColors = CITYSCAPES_COLORS) -> InlineImage:
+    """Return class indices, (H, W) uint8, in their colours as a lossless palette PNG.
 
-    Ids beyond the classes are black, like ignored pixels.
+    Values beyond the classes are black, like ignored pixels.
     """
     # Nearest neighbour, because the mean of two class indices would be a third class.
-    picture = _shrink(Image.fromarray(train_ids), Image.Resampling.NEAREST)
-    return _inline(coloured(picture), "png", optimize=True)
+    picture = _shrink(Image.fromarray(labels), Image.Resampling.NEAREST)
+    return _inline(coloured(picture, classes), "png", optimize=True)
 
 
-def coloured(train_ids: Image.Image) -> Image.Image:
-    """Return grey trainIds as a palette image: the same values, in the Cityscapes colours."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(PALETTE)] = PALETTE
-    picture = train_ids.copy()
-    picture.putpalette(colours.tobytes())
+def coloured(labels: Image.Image, classes: ClassColors) -> Image.Image:
+    """Return grey class indices as a palette image: the same values, in the classes' colours."""
+    picture = labels.copy()
+    picture.putpalette(classes.table.tobytes())
     return picture
 
 
@@ -93,7 +94,10 @@ def contact_sheet(panels: Sequence[Panel]) -> Image.Image:
         raise UserError("the panels differ in their methods, or there is none")
     titles = ["image", "ground truth", *panels[0].predictions]
     rows = [
-        [panel.image, *(colorize(m) for m in (panel.label, *panel.predictions.values()))]
+        [
+            panel.image,
+            *(panel.classes.table[m] for m in (panel.label, *panel.predictions.values())),
+        ]
         for panel in panels
     ]
     height, width = rows[0][0].shape[:2]
@@ -118,13 +122,10 @@ def pixel_accuracy(prediction: np.ndarray, label: np.ndarray) -> float | None:
     return 100.0 * float((prediction[valid] == label[valid]).mean())
 
 
-def legend() -> list[tuple[str, str]]:
-    """Return name and CSS colour of the 19 classes and of ignored pixels."""
-    entries = [
-        (name, "#{:02x}{:02x}{:02x}".format(*(int(c) for c in colour)))
-        for name, colour in zip(CLASSES, PALETTE, strict=True)
-    ]
-    return [*entries, ("ignored", "#000000")]
+def legend(classes: ClassColors = CITYSCAPES_COLORS) -> list[tuple[str, str]]:
+    """Return name and CSS colour of each class and of ignored pixels."""
+    css = ("#{:02x}{:02x}{:02x}".format(*color) for color in classes.palette)
+    return [*zip(classes.names, css, strict=True), ("ignored", "#000000")]
 
 
 def _check(array: np.ndarray, shape: tuple[int, ...], what: str) -> None:

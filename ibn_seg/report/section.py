@@ -27,7 +27,7 @@ class Section:
         folded: Whether each table is collapsed at first.
         legend: Methods with their colour numbers, for its charts.
         charts: Drawings, each with 'title' and 'svg'.
-        scenes: Return values of `ibn_seg.report.page.scene`.
+        scenes: Return value of `ibn_seg.report.page.scenes`.
     """
 
     key: str

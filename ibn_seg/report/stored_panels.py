@@ -1,7 +1,9 @@
 """Stores panels as files, so that a page can show predictions without the networks.
 
 FOLDER/index.json   the panels: captions, domains, facts, and the files of each
-FOLDER/HASH.png     an image (RGB), or trainIds as palette indices; named by its content
+FOLDER/HASH.png     an image (RGB), or classes as palette indices; named by its content
+
+The entry of a panel has the names and colours of its classes, if they are not those of Cityscapes.
 
 The index is written last and names every file. A reader therefore never sees an incomplete or mixed
 set.
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ibn_seg.datasets.class_colors import CITYSCAPES_COLORS, ClassColors, class_colors
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_bytes, write_json
 from ibn_seg.report.panel_images import Panel, coloured
@@ -46,11 +49,12 @@ def write_panels(
             "caption": panel.caption,
             "domain": panel.domain,
             "image": _write(folder, Image.fromarray(panel.image)),
-            "label": _write(folder, coloured(Image.fromarray(panel.label))),
+            "label": _write(folder, coloured(Image.fromarray(panel.label), panel.classes)),
             "predictions": {
-                method: _write(folder, coloured(Image.fromarray(prediction)))
+                method: _write(folder, coloured(Image.fromarray(prediction), panel.classes))
                 for method, prediction in panel.predictions.items()
             },
+            **_classes_entry(panel.classes),
         }
         for panel in panels
     ]
@@ -89,11 +93,24 @@ def read_panels(folder: str | os.PathLike) -> list[Panel]:
                 },
                 caption=str(one["caption"]),
                 domain=str(one["domain"]),
+                classes=_classes_of(one),
             )
             for one in content["panels"]
         ]
     except (*DAMAGE, OSError) as error:
         raise UserError(f"{index}: incomplete or damaged ({error})", again) from error
+
+
+def _classes_entry(classes: ClassColors) -> dict[str, Any]:
+    """Return the entry that says what a panel's classes are."""
+    if classes == CITYSCAPES_COLORS:
+        return {}
+    return {"classes": list(classes.names), "palette": [list(c) for c in classes.palette]}
+
+
+def _classes_of(entry: Mapping[str, Any]) -> ClassColors:
+    names = entry.get("classes")
+    return CITYSCAPES_COLORS if names is None else class_colors(names, entry["palette"])
 
 
 def _write(folder: Path, picture: Image.Image) -> str:

@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.stored import StoredConfusions, read_confusions
+from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions, read_confusions
 from ibn_seg.io import read_json
 from ibn_seg.results.kept_identity import shortened
 from ibn_seg.results.kept_matrices import (
     RunMatrices,
     read_configs,
     read_matrices,
-    summed_matrices,
+    run_matrices,
     write_matrices,
 )
 from ibn_seg.results.kept_table import (
@@ -37,7 +40,9 @@ CLEAN = "clean"
 # `config` is kept beside the matrices; `metrics` repeats `domains` in another form.
 _ELSEWHERE = ("config", "metrics")
 # Scores of a domain that follow from its matrix.
-_OF_MATRIX = ("IoU", "Acc", "confusion", "absent", "unlabelled")
+_OF_MATRIX = (
+    "IoU", "Acc", "confusion", "absent", "unlabelled", "classes", "mapping", "no_group",
+)  # fmt: skip
 
 
 def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
@@ -165,10 +170,9 @@ class _Cell:
             tested = _mapping(self._results / self.row["test"])
             self.row["tested"] = _brief(light.without(tested))
         self.matrices = [
-            RunMatrices(self.run, domain, part.images, stored.classes, stored.classes,
-                        part.counts, part.scored)
+            run_matrices(self.run, domain, part, stored.classes)
             for domain, part in stored.domains.items()
-        ]  # fmt: skip
+        ]
         return stored
 
 
@@ -199,8 +203,10 @@ class _Light:
         # The name of an entry of a list is enough: 'haze 3', not 'corrupted haze 3'.
         condition = " ".join(place[1:] or place) or CLEAN
         taken = self._taken.setdefault(domain, {})
-        size = len(self._stored.classes)
-        whole = isinstance(matrix, list) and [len(row) for row in matrix] == [size] * size
+        columns = len(self._stored.classes)
+        mapping = self._mapping(domain)
+        rows = columns if mapping is None else len(mapping.groups) + 1
+        whole = isinstance(matrix, list) and [len(row) for row in matrix] == [columns] * rows
         if whole and condition not in taken:
             taken[condition] = matrix
             return True
@@ -208,12 +214,17 @@ class _Light:
 
     def matrices(self, run: str) -> Iterator[RunMatrices]:
         """Yield the extracted matrices by domain; the condition's name takes the image's place."""
-        classes = self._stored.classes
         for domain, conditions in self._taken.items():
             if not conditions:
                 continue
             scored = self._stored.domains[domain].scored if domain in self._stored.domains else None
-            yield summed_matrices(run, domain, conditions, classes, scored)
+            counts = np.array(list(conditions.values()), np.int64)
+            summed = ImageConfusions(tuple(conditions), counts, scored, self._mapping(domain))
+            yield run_matrices(run, domain, summed, self._stored.classes)
+
+    def _mapping(self, domain: str) -> ClassMap | None:
+        images = self._stored.domains.get(domain)
+        return images.mapping if images else None
 
 
 def _brief(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Each file `matrices-N.npz` is a NumPy archive without pickled objects, its members packed by LZMA.
 `header` is JSON in UTF-8 bytes. Its list `sets` says which runs, images, rows (labels) and columns
-(predictions) a set of matrices has. Rows and columns may be different classes. The set K is
+(predictions) a set of matrices has. Rows and columns may be different classes: then `map` gives the
+group of each column, and the last row is of void labels. The set K is
 
 - `counts_K`: (B, rows, columns, images, runs) uint8, the B bytes of each count, low bytes first;
 - `labels_K`: (rows, images) int64, the pixels of each label, which are the same for all runs;
@@ -30,12 +31,15 @@ from typing import Any
 
 import numpy as np
 
+from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.errors import UserError
-from ibn_seg.evaluation.stored import DAMAGE
+from ibn_seg.evaluation.stored import DAMAGE, ImageConfusions, stored_map
 from ibn_seg.io import write_bytes
 
 FORMAT = "ibn_seg.kept_matrices"
 VERSION = 1
+# The name of the last row of matrices with a map.
+VOID = "void"
 # The size of a file, as zlib packs it. LZMA packs to about 0.9 of it.
 FILE_SIZE = 2**20
 READ = (
@@ -63,6 +67,8 @@ class RunMatrices:
         columns: Names of the C predictions.
         counts: (N, R, C) pixel counts, int64.
         scored: The classes in the means of this domain; None: all.
+        mapping: The map from the predictions to the groups of the labels, if these differ; the last
+            row is then of void labels.
     """
 
     run: str
@@ -72,6 +78,7 @@ class RunMatrices:
     columns: tuple[str, ...]
     counts: np.ndarray
     scored: tuple[str, ...] | None = None
+    mapping: ClassMap | None = None
 
     def check(self) -> None:
         """Raise `ValueError` unless names and counts belong together."""
@@ -84,17 +91,15 @@ class RunMatrices:
             raise ValueError(f"{self.run}, {self.domain}: counts must be whole numbers from 0 on")
 
 
-def summed_matrices(
-    run: str,
-    domain: str,
-    conditions: Mapping[str, Sequence[Sequence[int]]],
-    classes: Sequence[str],
-    scored: tuple[str, ...] | None,
+def run_matrices(
+    run: str, domain: str, images: ImageConfusions, classes: tuple[str, ...]
 ) -> RunMatrices:
-    """Return matrices over all images of a domain, one per condition instead of one per image."""
-    counts = np.array(list(conditions.values()), np.int64)
-    names = tuple(classes)
-    return RunMatrices(run, domain, tuple(conditions), names, names, counts, scored)
+    """Return the matrices of one run on one domain, given the network's classes."""
+    mapping = images.mapping
+    rows = classes if mapping is None else (*mapping.groups, VOID)
+    return RunMatrices(
+        run, domain, images.images, rows, classes, images.counts, images.scored, mapping
+    )
 
 
 def write_matrices(
@@ -206,7 +211,7 @@ def _alike(found: Iterable[RunMatrices]) -> list[list[RunMatrices]]:
     for one in found:
         one.check()
         labels = one.counts.sum(axis=2, dtype=np.int64).tobytes()
-        key = (one.domain, one.images, one.rows, one.columns, one.scored, labels)
+        key = (one.domain, one.images, one.rows, one.columns, one.scored, one.mapping, labels)
         sets.setdefault(key, []).append(one)
     return list(sets.values())
 
@@ -227,6 +232,7 @@ def _packed(members: Sequence[RunMatrices]) -> _Packed:
         "domain": first.domain, "runs": [one.run for one in members],
         "images": list(first.images), "rows": list(first.rows), "columns": list(first.columns),
         "scored": None if first.scored is None else list(first.scored),
+        **({} if first.mapping is None else {"map": first.mapping.to_dict()}),
     }  # fmt: skip
     arrays = {"counts": parts, "labels": labels, "column": column.astype(np.int64)}
     return _Packed(entry, arrays, len(zlib.compress(parts.tobytes())))
@@ -283,10 +289,12 @@ def _runs(
         return
     images, rows, columns = names
     counts = _counts(arrays, index, (len(rows), len(columns), len(images), len(runs)), chosen)
-    scored = entry["scored"]
+    scored = None if entry["scored"] is None else tuple(entry["scored"])
+    mapping = stored_map(entry["map"], columns) if "map" in entry else None
+    if mapping is not None and (*mapping.groups, VOID) != rows:
+        raise ValueError("a map to other groups than the rows are")
     for at, one in zip(chosen, counts, strict=True):
-        yield RunMatrices(runs[at], entry["domain"], images, rows, columns, one,
-                          None if scored is None else tuple(scored))  # fmt: skip
+        yield RunMatrices(runs[at], entry["domain"], images, rows, columns, one, scored, mapping)
 
 
 def _counts(

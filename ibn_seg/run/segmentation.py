@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.preprocessing import check_segmentor
@@ -248,6 +249,7 @@ def trained_runner(
         runner = build_runner(cfg)
         try:
             load_strictly(network_of(runner.model), weights, checkpoint)
+            recorder(runner).trained_classes = trained_classes(weights)[0]
             del weights
             yield runner
         finally:
@@ -301,7 +303,8 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "backbone": experiment.get("backbone"),
         "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
-        "protocol": _protocol(runner.cfg),
+        "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
+        **_merge(runner.cfg),
         "domains": last["domains"],
         "confusions": last.get("confusions"),
         "targets_mIoU": last["metrics"].get("targets/mIoU"),
@@ -338,11 +341,17 @@ def hash_of_names(names: Iterable[str]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _protocol(cfg: "Config") -> str:
-    """Return the name of the evaluation protocol of a config."""
+def _of_evaluator(cfg: "Config", key: str, default: str) -> str:
+    """Return a setting of a config's metric, such as the name of the protocol."""
     evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {}
-    given = evaluator.get("protocol") if isinstance(evaluator, Mapping) else None
-    return given or "native"
+    given = evaluator.get(key) if isinstance(evaluator, Mapping) else None
+    return given or default
+
+
+def _merge(cfg: "Config") -> dict[str, str]:
+    """Return how classes were merged, unless in the usual way."""
+    merge = _of_evaluator(cfg, "merge", "hard")
+    return {} if merge == "hard" else {"merge": merge}
 
 
 def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: float) -> None:

@@ -1,22 +1,21 @@
-"""Procedural street scenes with the 19 Cityscapes classes, in four domains.
+"""Procedural street scenes with the 19 Cityscapes classes, in five domains.
 
 `render` makes one frame. `write_pair` writes a source data set in the GTA5 layout and a target data
-set in the Cityscapes layout. It also writes night and fog, in the ACDC layout. `gta5_frames`,
-`cityscapes_frames`, `acdc_frames` and `write_frames` write one of them, of any size. `write_styles`
-writes the same scenes in several styles.
+set in the Cityscapes layout. It also writes night and fog, in the ACDC layout, and a source whose
+frames vary as widely as the world. `gta5_frames`, `varied_frames`, `cityscapes_frames`,
+`acdc_frames` and `write_frames` write one of them, of any size. `write_styles` writes the same
+scenes in several styles.
 """
 
-from ibn_seg.scenes.render import render
-from ibn_seg.scenes.write import (
+from ibn_seg.scenes.frames import (
     Frame,
     acdc_frames,
     cityscapes_frames,
     gta5_frames,
-    write_frame,
-    write_frames,
-    write_pair,
-    write_styles,
+    varied_frames,
 )
+from ibn_seg.scenes.render import render
+from ibn_seg.scenes.write import write_frame, write_frames, write_pair, write_styles
 
 __all__ = [
     "Frame",
@@ -24,6 +23,7 @@ __all__ = [
     "cityscapes_frames",
     "gta5_frames",
     "render",
+    "varied_frames",
     "write_frame",
     "write_frames",
     "write_pair",

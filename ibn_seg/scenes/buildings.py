@@ -16,7 +16,7 @@ _FLOOR = 3.1
 Edge = float | np.ndarray
 
 
-class _Plane:
+class Plane:
     """An upright rectangle of wall to draw shapes on: u runs along it, v runs up, in metres."""
 
     def __init__(
@@ -123,8 +123,8 @@ def draw_building(canvas: Canvas, plot: Plot, end_shows: bool) -> None:
     near = max(plot.near, 1.5)
     shape = shape_of(plot)
     floors, height, deep = shape.floors, shape.height, shape.deep
-    street = _Plane(canvas, (x, near), (x, plot.far), (-plot.side, 0.0, 0.0))
-    end = _Plane(canvas, (x, near), (x + plot.side * deep, near), (0.0, 0.0, -1.0))
+    street = Plane(canvas, (x, near), (x, plot.far), (-plot.side, 0.0, 0.0))
+    end = Plane(canvas, (x, near), (x + plot.side * deep, near), (0.0, 0.0, -1.0))
     roof = pick(rng, (0.45, 0.2, 0.15), (0.3, 0.3, 0.33), (0.38, 0.27, 0.2), (0.2, 0.22, 0.25))
     if plot.kind == "house":
         _pitched_roof(canvas, plot, x, near, deep, height, roof, end, wall)
@@ -148,7 +148,7 @@ def draw_building(canvas: Canvas, plot: Plot, end_shows: bool) -> None:
 
 
 def _openings(
-    plane: _Plane, rng: random.Random, floors: int, trim: Colour, wall: Colour, shops: bool
+    plane: Plane, rng: random.Random, floors: int, trim: Colour, wall: Colour, shops: bool
 ) -> None:
     """Draw the windows and doors of one wall."""
     bay = rng.uniform(2.2, 3.8)
@@ -193,7 +193,7 @@ def _openings(
 
 
 def _windows(
-    plane: _Plane,
+    plane: Plane,
     u: np.ndarray,
     v: np.ndarray,
     half: float,
@@ -226,7 +226,7 @@ def _windows(
         plane.draw(trim, u - half, v + tall * 0.6, u + half, v + tall * 0.6 + 0.06)
 
 
-def _shops(plane: _Plane, rng: random.Random, columns: np.ndarray, pitch: float) -> None:
+def _shops(plane: Plane, rng: random.Random, columns: np.ndarray, pitch: float) -> None:
     """Draw a ground floor of shop windows with signs and awnings above."""
     wide = pitch * 0.42
     plane.draw((0.12, 0.15, 0.18), columns - wide, 0.4, columns + wide, 2.5)
@@ -247,7 +247,7 @@ def _shops(plane: _Plane, rng: random.Random, columns: np.ndarray, pitch: float)
         start += run
 
 
-def _awning(plane: _Plane, left: float, right: float, colour: Colour) -> None:
+def _awning(plane: Plane, left: float, right: float, colour: Colour) -> None:
     """Draw an awning that slopes out over the sidewalk."""
     project = plane.canvas.camera.project
     (x, z), (dx, dz) = plane.start, plane.step
@@ -274,7 +274,7 @@ def _pitched_roof(
     deep: float,
     height: float,
     roof: Colour,
-    end: _Plane,
+    end: Plane,
     wall: Colour,
 ) -> None:
     """Draw a roof whose ridge runs along the street, its gable and a chimney."""

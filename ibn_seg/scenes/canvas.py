@@ -188,6 +188,29 @@ class Canvas:
         if raw_id is not None:
             cv2.fillPoly(self.label, polygons, raw_id, cv2.LINE_8, _SHIFT)
 
+    def lines(
+        self,
+        segments: np.ndarray,
+        colour: Colour,
+        depth: int,
+        raw_id: int | None,
+        width: float,
+    ) -> None:
+        """Draw straight lines of one width, given in fixed-point pixels.
+
+        Args:
+            segments: Ends, (N, 2, 2).
+            colour: Red, green, blue in 0..1; brighter values are clipped.
+            depth: Depth code.
+            raw_id: Class of the lines; None leaves the classes as they are.
+            width: In pixels; at least one whole pixel is drawn.
+        """
+        thick = max(int(width + 0.5), 1)
+        pieces = list(segments)
+        cv2.polylines(self.image, pieces, False, _paint(colour, depth), thick, cv2.LINE_AA, _SHIFT)
+        if raw_id is not None:
+            cv2.polylines(self.label, pieces, False, raw_id, thick, cv2.LINE_8, _SHIFT)
+
     def veil(
         self, vertices: np.ndarray, colour: Colour, depth: int, raw_id: int, opacity: float
     ) -> None:

@@ -77,7 +77,7 @@ def cast_shadows(canvas: Canvas, scene: Scene, sun: float, contact: float) -> No
             continue
         half = item.half_width
         base = _rectangle(item.x, half, item.z, item.z + item.length)
-        if item.kind in ("tree", "bush"):
+        if item.kind in ("tree", "bare_tree", "bush"):
             drift = (away[0] * item.height * 0.45, away[1] * item.height * 0.45)
             crown = _rectangle(item.x, half, item.z - half, item.z + half, corner=0.6)
             _hull(canvas, cast, [(x + drift[0], z + drift[1]) for x, z in crown], (0.0, 0.0))

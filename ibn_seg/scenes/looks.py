@@ -8,6 +8,7 @@ therefore does not depend on how a processor rounds an exponential.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -129,25 +130,33 @@ _TEXTURE = {
 }
 
 
-def develop(canvas: Canvas, look: Look, rng: np.random.Generator) -> np.ndarray:
+def develop(
+    canvas: Canvas,
+    look: Look,
+    rng: np.random.Generator,
+    relief: Sequence[np.ndarray] | None = None,
+) -> np.ndarray:
     """Turn the painted scene into the frame that a domain's camera would deliver.
 
     Args:
         canvas: The finished scene.
         look: The appearance.
         rng: Decides texture and noise.
+        relief: Factors on red, green and blue, each (height, width) float32; default the texture
+            of the look, the same for all three.
 
     Returns:
         (height, width, 3) uint8 RGB.
     """
-    relief = _relief(canvas, look, rng)
+    relief = relief or (_relief(canvas, look, rng),) * 3
     if look.headlights:
-        relief *= cv2.LUT(canvas.image[:, :, 3], _headlight_table(look.headlights))
+        lamps = cv2.LUT(canvas.image[:, :, 3], _headlight_table(look.headlights))
+        relief = [plane * lamps for plane in relief]
     haze = cv2.LUT(canvas.image[:, :, 3], _haze_table(look.visibility))
     # Channels are kept apart until the end: numpy is much faster on whole planes.
     planes = []
     for channel in range(3):
-        plane = canvas.image[:, :, channel] * relief
+        plane = canvas.image[:, :, channel] * relief[channel]
         plane += (np.float32(look.horizon[channel] * 255.0) - plane) * haze
         planes.append(plane)
     grey = planes[0] * np.float32(0.3)

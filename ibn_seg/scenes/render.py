@@ -10,13 +10,21 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.scenes import buildings, furniture, ground, people, plants, vehicles
 from ibn_seg.scenes.backdrop import draw_backdrop
 from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
+from ibn_seg.scenes.clutter import draw_bare_tree, draw_road_paint, draw_wires
+from ibn_seg.scenes.facades import draw_facade, draw_street_end
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
 from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
 from ibn_seg.scenes.looks import Look, develop, look_of, paint_sky
+from ibn_seg.scenes.materials import varied_relief
+from ibn_seg.scenes.optics import through_lens
 from ibn_seg.scenes.scene import Item, Plot, Scene
 from ibn_seg.scenes.styles import STYLES
+from ibn_seg.scenes.variation import varied_scene
+from ibn_seg.scenes.weather import exposed, varied_look
 
+# The source whose frames differ in all that can differ; see `varied_look`.
+VARIED = "varied"
 MIN_SIZE = 32
 MAX_SIZE = 8192
 
@@ -29,6 +37,7 @@ _ITEMS: dict[str, Callable[[Canvas, Item], None]] = {
     "traffic_light": furniture.draw_traffic_light,
     "sign": furniture.draw_sign,
     "tree": plants.draw_tree,
+    "bare_tree": draw_bare_tree,
     "bush": plants.draw_bush,
     "bin": furniture.draw_clutter,
     "box": furniture.draw_clutter,
@@ -46,12 +55,13 @@ def render(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one frame.
 
-    The scene depends on (seed, index) only. All domains show the same things in the same places and
-    have equal labels. They differ in light, colour, texture and optics.
+    The scene depends on (seed, index) only. All domains but 'varied' show the same things in the
+    same places and have equal labels. They differ in light, colour, texture and optics. In 'varied'
+    cameras and streets differ too.
 
     Args:
-        domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night'
-            or 'fog'.
+        domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night',
+            'fog', or 'varied' (no two frames look alike).
         index: Which scene of the series.
         seed: Which series of scenes.
         size: Width and height in pixels, each from 32 to 8192.
@@ -62,17 +72,37 @@ def render(
     Raises:
         UserError: Unknown domain, negative index, or a size out of range.
     """
-    if domain not in STYLES:
-        raise unknown("domain", domain, STYLES)
+    if domain not in (*STYLES, VARIED):
+        raise unknown("domain", domain, (*STYLES, VARIED))
     check_size(size)
     if index < 0:
         raise UserError(f"scene index {index}: negative", "give 0 or more")
     scene = lay_out(seed, index)
+    if domain == VARIED:
+        return _render_varied(varied_scene(scene), seed, index, size)
     look = look_of(STYLES[domain], random.Random(f"look/{domain}/{seed}/{index}"))
     canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
     _draw(canvas, scene, look)
     grain = np.random.default_rng([seed % 2**63, index, len(domain)])
     return develop(canvas, look, grain), canvas.label
+
+
+def _render_varied(
+    scene: Scene, seed: int, index: int, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Render a frame whose light, surfaces, camera and optics are all its own."""
+    rng = random.Random(f"{VARIED}/{seed}/{index}")
+    look = varied_look(rng)
+    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    _draw(canvas, scene, look, varied=True)
+    look = exposed(look, canvas, rng)
+    grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
+    relief = varied_relief(canvas, look.roughness, grain)
+    image, label = through_lens(develop(canvas, look, grain, relief), rng), canvas.label
+    if rng.random() < 0.5:
+        # Half of the world drives on the left.
+        return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(label[:, ::-1])
+    return image, label
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -102,16 +132,20 @@ def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     )
 
 
-def _draw(canvas: Canvas, scene: Scene, look: Look) -> None:
-    """Draw the whole scene, from far to near."""
-    canvas.label[:] = SKY
-    sky = paint_sky(canvas.camera, look, random.Random(f"sky/{scene.key}"))
-    canvas.image[: len(sky), :, :3] = sky
-    draw_backdrop(canvas, scene)
-    ground.draw_ground(canvas, scene)
-    ground.cast_shadows(canvas, scene, look.shadow, look.contact)
-    _ground_depth(canvas)
+def _draw(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
+    """Draw the whole scene, from far to near.
+
+    Args:
+        canvas: Where to draw.
+        scene: What to draw.
+        look: Its sky and shadows.
+        varied: Whether buildings and the paint on the road are of many kinds, with wires above.
+    """
+    _draw_ground(canvas, scene, look, varied)
+    if scene.end:
+        draw_street_end(canvas, scene)
     lines = {side.side: side.walk_end for side in scene.sides}
+    draw_house = draw_facade if varied else buildings.draw_building
     behind, street = [], []
     for item in scene.items:
         if item_in_view(canvas.camera, item):
@@ -121,13 +155,28 @@ def _draw(canvas: Canvas, scene: Scene, look: Look) -> None:
         if isinstance(thing, Item):
             _ITEMS[thing.kind](canvas, thing)
         else:
-            buildings.draw_building(canvas, *thing)
+            draw_house(canvas, *thing)
     for plot in sorted(scene.plots, key=lambda plot: -plot.near):
         if plot.boundary and boundary_in_view(canvas.camera, plot):
             _BOUNDARIES[plot.boundary](canvas, plot)
+    if varied:
+        draw_wires(canvas, scene)
     _draw_items(canvas, street)
     if scene.bonnet:
         _bonnet(canvas, scene)
+
+
+def _draw_ground(canvas: Canvas, scene: Scene, look: Look, varied: bool) -> None:
+    """Draw the sky, the end of the view, and what lies flat, with its shadows."""
+    canvas.label[:] = SKY
+    sky = paint_sky(canvas.camera, look, random.Random(f"sky/{scene.key}"))
+    canvas.image[: len(sky), :, :3] = sky
+    draw_backdrop(canvas, scene)
+    ground.draw_ground(canvas, scene)
+    if varied:
+        draw_road_paint(canvas, scene)
+    ground.cast_shadows(canvas, scene, look.shadow, look.contact)
+    _ground_depth(canvas)
 
 
 def _draw_items(canvas: Canvas, items: list[Item]) -> None:

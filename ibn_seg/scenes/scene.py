@@ -118,6 +118,7 @@ class Scene:
         backdrop: 'trees', 'city' or 'hills' at the end of the street.
         bonnet: Whether the bonnet of the camera's own car is in the picture.
         key: Seed of everything outside items.
+        end: Depth of a row of buildings that closes the street, a T-junction; 0 for none.
     """
 
     focal: float
@@ -136,6 +137,7 @@ class Scene:
     backdrop: str
     bonnet: bool
     key: str
+    end: float = 0.0
 
 
 def pick(rng: random.Random, *options: _T) -> _T:

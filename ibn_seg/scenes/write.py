@@ -1,11 +1,9 @@
 """Writes rendered frames as data sets on disk, in the layouts of GTA5, Cityscapes and ACDC."""
 
 import concurrent.futures
-import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,122 +11,15 @@ import numpy as np
 from PIL import Image
 
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
+from ibn_seg.scenes.frames import COMPARED_START, Frame, pair_frames, styled_frames
 from ibn_seg.scenes.render import check_size, render
-from ibn_seg.scenes.styles import STYLES
 
 Progress = Callable[[int, int], None]
 
-# Scenes of the target begin here, so no scene is in two domains. Scenes of its validation split
-# begin here, so the number of training frames does not change them.
-TARGET_TRAIN_START = 1_000_000
-TARGET_VAL_START = 2_000_000
-# Scenes rendered in several styles, to compare the styles. No training sees them.
-COMPARED_START = 7_000_000
-CITIES = {"train": "ibnstadt", "val": "normheim"}
-# The other targets, in the ACDC layout under its conditions of the same names.
-CONDITION_STARTS = {
-    "night": {"train": 3_000_000, "val": 4_000_000},
-    "fog": {"train": 5_000_000, "val": 6_000_000},
-}
-
 # Changes whenever the same parameters would give other frames.
 RENDERER_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame to write: what to render, and into which files.
-
-    Attributes:
-        domain: 'source', 'target', 'night' or 'fog'.
-        index: The scene's index.
-        image: Path of the RGB image.
-        labels: Paths of the labels by format: 'palette' and 'labelIds' hold raw ids,
-            'labelTrainIds' holds trainIds.
-    """
-
-    domain: str
-    index: int
-    image: Path
-    labels: dict[str, Path]
-
-    def complete(self) -> bool:
-        """Return whether all of the frame's files are there."""
-        return self.image.is_file() and all(path.is_file() for path in self.labels.values())
-
-
-def gta5_frames(root: str | os.PathLike, count: int, start: int = 1) -> list[Frame]:
-    """Return the source frames of a data set in the GTA5 layout.
-
-    Args:
-        root: Folder that gets `images/` and `labels/`.
-        count: Number of frames.
-        start: Number of the first frame; also its scene index.
-    """
-    root = Path(root)
-    _check_count("source_frames", count)
-    return [
-        Frame(
-            "source",
-            number,
-            root / "images" / f"{number:05}.png",
-            {"palette": root / "labels" / f"{number:05}.png"},
-        )
-        for number in range(start, start + count)
-    ]
-
-
-def cityscapes_frames(root: str | os.PathLike, split: str, count: int) -> list[Frame]:
-    """Return the target frames of one split of a data set in the Cityscapes layout.
-
-    Args:
-        root: Folder that gets `leftImg8bit/` and `gtFine/`.
-        split: 'train' or 'val'.
-        count: Number of frames.
-    """
-    root = Path(root)
-    _check_count(f"target_{split}", count)
-    city = CITIES[split]
-    start = TARGET_TRAIN_START if split == "train" else TARGET_VAL_START
-    frames = []
-    for number in range(count):
-        stem = f"{city}_{number:06}_000019"
-        truth = root / "gtFine" / split / city / f"{stem}_gtFine"
-        frames.append(
-            Frame(
-                "target",
-                start + number,
-                root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png",
-                {
-                    "labelIds": Path(f"{truth}_labelIds.png"),
-                    "labelTrainIds": Path(f"{truth}_labelTrainIds.png"),
-                },
-            )
-        )
-    return frames
-
-
-def acdc_frames(root: str | os.PathLike, condition: str, split: str, count: int) -> list[Frame]:
-    """Return the frames of one split of a condition in the ACDC layout.
-
-    Args:
-        root: Folder that gets `rgb_anon/` and `gt/`.
-        condition: 'night' or 'fog'.
-        split: 'train' or 'val'.
-        count: Number of frames.
-    """
-    root = Path(root)
-    _check_count(f"adverse_{split}", count)
-    start = CONDITION_STARTS[condition][split]
-    frames = []
-    for number in range(count):
-        name = f"{condition}/{split}/IBN0001/IBN0001_frame_{number:06}"
-        label = root / "gt" / f"{name}_gt_labelTrainIds.png"
-        image = root / "rgb_anon" / f"{name}_rgb_anon.png"
-        frames.append(Frame(condition, start + number, image, {"labelTrainIds": label}))
-    return frames
 
 
 def write_frame(frame: Frame, seed: int, size: tuple[int, int]) -> None:
@@ -199,15 +90,17 @@ def write_pair(
     target_val: int = 60,
     adverse_train: int = 0,
     adverse_val: int = 0,
+    varied: int = 0,
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Write a source and a target data set of the embedded scenes, and two more targets if asked.
+    """Write a source and a target data set of the embedded scenes, and more of both if asked.
 
     `out_dir/gta5` gets the source in the GTA5 layout. `out_dir/cityscapes` gets the target in the
-    Cityscapes layout. `out_dir/acdc` gets the targets night and fog in the ACDC layout. A repeated
-    call resumes an interrupted one and leaves a complete folder alone.
+    Cityscapes layout. `out_dir/acdc` gets the targets night and fog in the ACDC layout.
+    `out_dir/varied` gets the second source in the GTA5 layout. A repeated call resumes an
+    interrupted one and leaves a complete folder alone.
 
     Args:
         out_dir: Where to write.
@@ -217,13 +110,15 @@ def write_pair(
         target_val: Number of target frames in the validation split.
         adverse_train: Number of training frames of night, and the same number of fog.
         adverse_val: Number of validation frames of night, and the same number of fog.
+        varied: Number of frames of the source `varied`.
         seed: Chooses the series of scenes.
         workers: Number of processes (see `write_frames`).
         progress: Called with (frames done, frames in all) after each frame.
 
     Returns:
         Numbers of frames: 'source', 'target_train' and 'target_val', and 'written' by this call.
-        With night and fog also 'adverse_train' and 'adverse_val', the number for each.
+        With night and fog also 'adverse_train' and 'adverse_val', the number for each. With the
+        second source also 'varied'.
 
     Raises:
         UserError: An argument out of range, or `out_dir` holds frames of other parameters.
@@ -231,51 +126,16 @@ def write_pair(
     """
     out = Path(out_dir)
     _check(size, workers)
-    frames = pair_frames(out, source_frames, target_train, target_val, adverse_train, adverse_val)
+    frames = pair_frames(
+        out, source_frames, target_train, target_val, adverse_train, adverse_val, varied
+    )
     counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
     if adverse_train or adverse_val:
         counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
+    if varied:
+        counts["varied"] = varied
     written = _write_claimed(out, frames, counts, seed, size, workers, progress)
     return {**counts, "written": written}
-
-
-def pair_frames(
-    out_dir: str | os.PathLike,
-    source_frames: int,
-    target_train: int,
-    target_val: int,
-    adverse_train: int = 0,
-    adverse_val: int = 0,
-) -> list[Frame]:
-    """Return the frames that `write_pair` writes for these numbers."""
-    out = Path(out_dir)
-    frames = [
-        *gta5_frames(out / "gta5", source_frames),
-        *cityscapes_frames(out / "cityscapes", "train", target_train),
-        *cityscapes_frames(out / "cityscapes", "val", target_val),
-    ]
-    if adverse_train or adverse_val:
-        for condition in CONDITION_STARTS:
-            frames += acdc_frames(out / "acdc", condition, "train", adverse_train)
-            frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
-    return frames
-
-
-def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame]:
-    """Return frames of one style, in the GTA5 layout; every style shows the same scenes.
-
-    Args:
-        root: Folder that gets a folder of the style's name.
-        style: A key of `ibn_seg.scenes.styles.STYLES`.
-        count: Number of frames; a larger number adds frames and keeps the first ones.
-
-    Raises:
-        UserError: There is no such style.
-    """
-    if style not in STYLES:
-        raise unknown("style", style, STYLES)
-    frames = gta5_frames(Path(root) / style, count, start=COMPARED_START)
-    return [dataclasses.replace(frame, domain=style) for frame in frames]
 
 
 def write_styles(
@@ -380,12 +240,6 @@ def _check(size: tuple[int, int], workers: int) -> None:
     check_size(size)
     if workers < 1:
         raise UserError(f"workers = {workers}", "give 1 or more")
-
-
-def _check_count(name: str, count: int) -> None:
-    """Raise UserError for a negative number of frames."""
-    if count < 0:
-        raise UserError(f"{name} = {count}", "give 0 or more")
 
 
 def _label_image(label: np.ndarray, form: str) -> Image.Image:

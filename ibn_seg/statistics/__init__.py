@@ -18,6 +18,7 @@ _MODULES = {
         "mean_score",
         "paired_difference",
     ),
+    "rank_agreement": ("LEAST_METHODS", "RankCorrelation", "rank_correlation"),
     "t_test": ("SeedsNeeded", "TTest", "paired_t_test", "power", "seeds_needed"),
     "summary": ("FEW_SEEDS", "SeedSummary", "summarise"),
 }

@@ -261,8 +261,9 @@ def _counts(
     given, order = stored.domains[domain], _order(stored.domains[domain])
     if stored is not first:
         _check_same_evaluation(who, domain, stored, first)
-    counted = hits_and_union(given.counts[order])
-    wanted = np.isin(stored.classes, stored.classes if given.scored is None else given.scored)
+    counted = hits_and_union(given.scored_counts[order])
+    names = stored.names(domain)
+    wanted = np.isin(names, names if given.scored is None else given.scored)
     return np.stack(counted)[..., wanted]
 
 
@@ -274,7 +275,7 @@ def _check_same_evaluation(
     if domain not in first.domains:
         return
     given, expected = stored.domains[domain], first.domains[domain]
-    if stored.classes != first.classes or given.scored != expected.scored:
+    if stored.names(domain) != first.names(domain) or given.scored != expected.scored:
         raise UserError(f"{who}: its classes of {domain!r} differ from the first run's", fix)
     order, wanted = _order(given), _order(expected)
     images = [given.images[at] for at in order]
@@ -284,7 +285,8 @@ def _check_same_evaluation(
         raise UserError(
             f"{who}: its images of {domain!r} differ from the first run's{example}", fix
         )
-    same = (given.counts[order].sum(axis=2) == expected.counts[wanted].sum(axis=2)).all(axis=1)
+    labels = given.scored_counts[order].sum(axis=2), expected.scored_counts[wanted].sum(axis=2)
+    same = (labels[0] == labels[1]).all(axis=1)
     if not same.all():
         odd = images[int(np.argmin(same))]
         raise UserError(

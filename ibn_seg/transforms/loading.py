@@ -63,7 +63,7 @@ def read_train_ids(results: Mapping[str, Any]) -> np.ndarray:
             it holds an unknown value.
     """
     path, table = results["seg_map_path"], results["label_table"]
-    ids = read_values(path, table.encoding, results.get("segments"))
+    ids = read_values(path, table, results.get("segments"))
     check_label_size(results, ids.shape)
     return map_ids(ids, table, path)
 

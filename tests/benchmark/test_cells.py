@@ -275,6 +275,7 @@ CHANGES = [
     {"scenes": {"source": 5, "target_train": 0, "target_val": 2}},
     {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "seed": 1}},
     {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "adverse_val": 1}},
+    {"scenes": {"source": 5, "target_train": 0, "target_val": 2, "varied": 4}},
     {"seeds": [2, 3]},
 ]
 

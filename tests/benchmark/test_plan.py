@@ -58,8 +58,8 @@ def test_every_key(tmp_path):
     assert plan.oracles.schedule == first.schedule
     compared, measured = sorted(plan.analyses, key=lambda one: one.task)
     assert measured.options == {"severities": [1, 5], "corruptions": [], "domains": [], "seed": 0}
-    assert measured.covers("BN", "ResNet-50", 3)
-    assert not measured.covers("IBN-a", "ResNet-50", 3)
+    assert measured.covers("BN", "ResNet-50", "gta5", 3)
+    assert not measured.covers("IBN-a", "ResNet-50", "gta5", 3)
     assert compared.options["pairs"] == ["appearance", "null"]
     assert (plan.transfer.shares, plan.transfer.starts) == ((1.0, 2.5), ("source", "scratch"))
     assert plan.transfer.block.schedule.iterations == 2
@@ -130,6 +130,8 @@ BAD = [
      "transfer: the plan has several sources"),
     ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "adverse_val": -1}},
      "scenes.adverse_val: is -1: expected a whole number of 0 or more"),
+    ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "varied": -1}},
+     "scenes.varied: is -1: expected a whole number of 0 or more"),
     ({"name": "a/b"}, "name: is 'a/b': allowed: letters, digits"),
     ({"name": None}, "name: is empty: expected a text"),
 ]  # fmt: skip

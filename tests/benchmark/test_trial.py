@@ -50,8 +50,8 @@ WRONG = {
     "no loss": ({"model.decode_head.loss_decode": []}, "model has no loss to learn from"),
     "loss": ({"model.decode_head.loss_decode.loss_name": "ce"},
              "model.decode_head.loss_decode.loss_name is 'ce'"),
-    "few classes": ({"model.decode_head.num_classes": 18}, "model.decode_head.num_classes = 18 "
-                    "allows labels 0 to 17, but a label of 19 classes has 18"),
+    "few classes": ({"model.decode_head.num_classes": 18}, "model.decode_head.num_classes = 18, "
+                    "and train_dataloader.dataset has 19 classes"),
     "batch": ({"train_dataloader.batch_size": 0},
               "train_dataloader cannot be built: batch_size should be a positive integer"),
     "workers": ({"train_dataloader.num_workers": -1, "optim_wrapper.optimizer.lr": 0.1},

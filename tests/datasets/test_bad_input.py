@@ -1,17 +1,22 @@
 """Each fault of a data set is one clear line that names the file and says what to do."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
 import ibn_seg.transforms.loading  # noqa: F401
-from ibn_seg.datasets.base import MultiDomainDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.gta5 import GTA5Dataset
+from ibn_seg.datasets.idd import IDDDataset
+from ibn_seg.datasets.idd_lite import IDDLiteDataset
+from ibn_seg.datasets.multi_domain import MultiDomainDataset
 from ibn_seg.errors import UserError
 from tests.helpers import truncate, write_cityscapes, write_gta5, write_image
 
+BLACK = np.zeros((4, 6, 3), np.uint8)
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "LoadUrbanLabels"}]
 
 
@@ -45,6 +50,26 @@ def test_empty_folders(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     assert "no NNNNN.png" in line_of(lambda: GTA5Dataset(tmp_path))
     assert "leftImg8bit_trainvaltest.zip" in line_of(lambda: RawCityscapesDataset(tmp_path))
+
+
+def test_files_with_another_ending_are_named(tmp_path):
+    """Both endings: the one that is wanted, and that of the files that lie there."""
+    for name in ("a/1_image.png", "a/2_image.png", "b/3_image.png", "b/notes.txt"):
+        write_image(tmp_path / "leftImg8bit" / "val" / Path(name).with_suffix(".png"), BLACK)
+    (tmp_path / "gtFine" / "val").mkdir(parents=True)
+    line = line_of(lambda: IDDLiteDataset(tmp_path))
+    assert "no */*_image.jpg in" in line
+    assert "(4 .png files lie there, such as 'a/1_image.png')" in line
+    assert "unpack idd-lite.tar.gz there" in line
+    line = line_of(lambda: IDDDataset(tmp_path))
+    assert "no */*_leftimg8bit.png or .jpg in" in line
+    assert "such as 'a/1_image.png'" in line
+
+
+def test_a_folder_that_is_empty_has_no_such_remark(tmp_path):
+    for place in ("leftImg8bit", "gtFine"):
+        (tmp_path / place / "val" / "a").mkdir(parents=True)
+    assert "lie there" not in line_of(lambda: IDDLiteDataset(tmp_path))
 
 
 @pytest.mark.parametrize(("gone", "left"), [("images", "labels"), ("labels", "images")])

@@ -18,6 +18,7 @@ from ibn_seg.datasets.train_ids import TrainIdDataset
 from ibn_seg.downloads.check import check
 from ibn_seg.errors import UserError
 from tests.datasets import writers
+from tests.datasets.samples import COUNT
 from tests.helpers import write_cityscapes, write_gta5
 
 PATTERNS = ("**/*.png", "*/*", "*.png", "*/*_id.png", "**/*", "a/*.png", "**/a/*.png")
@@ -191,7 +192,7 @@ def test_all_parts_may_be_links(tmp_path):
     for kind in ("RGB", "GT/LABELS"):
         (tmp_path / "set" / kind).mkdir(parents=True)
         os.symlink(tmp_path / "disk" / kind, tmp_path / "set" / kind / "part")
-    assert len(SynthiaDataset(tmp_path / "set")) == writers.COUNT
+    assert len(SynthiaDataset(tmp_path / "set")) == COUNT
 
 
 def test_suffixes_fit_in_either_case(tmp_path):

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset, files_by_key
+from ibn_seg.datasets.base import UrbanSceneDataset
+from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.datasets.card import DataCard, Part
 from ibn_seg.datasets.labels import TRAIN_IDS
 
@@ -88,7 +89,7 @@ def loaded_anew(monkeypatch, name):
 def test_the_help_names_it(hamlet, monkeypatch, command):
     data = loaded_anew(monkeypatch, "ibn_seg.cli.data").data
     text = CliRunner().invoke(data, [command, "--help"]).output
-    assert "train_ids or hamlet." in " ".join(text.split())
+    assert "folder or hamlet." in " ".join(text.split())
 
 
 def test_a_download_is_checked(hamlet, tmp_path, monkeypatch, capsys):

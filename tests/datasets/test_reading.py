@@ -9,10 +9,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import ibn_seg.transforms.loading  # noqa: F401
-from ibn_seg.datasets.base import MultiDomainDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.gta5 import DEFECTIVE_FRAMES, GTA5Dataset
 from ibn_seg.datasets.labels import CLASSES
+from ibn_seg.datasets.multi_domain import MultiDomainDataset
 from ibn_seg.datasets.splits import is_held_out
 from tests.helpers import RAW_IDS, write_cityscapes, write_gta5, write_image, write_palette
 

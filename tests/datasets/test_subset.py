@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from mmengine.registry import DATA_SAMPLERS
 
 import ibn_seg.engine  # noqa: F401
-from ibn_seg.datasets.base import EXCLUDE_FILE, MultiDomainDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.gta5 import GTA5Dataset
+from ibn_seg.datasets.multi_domain import MultiDomainDataset
+from ibn_seg.datasets.pairing import EXCLUDE_FILE
 from ibn_seg.datasets.subset import subset, subset_size
 from ibn_seg.errors import UserError
 from tests.helpers import write_cityscapes, write_gta5

@@ -1,6 +1,6 @@
 """Tiny copies of every download, written in its official layout and encoding, quirks included.
 
-Each writer makes `COUNT` samples of random trainIds and returns the trainIds that a reader has to
+Each writer makes `COUNT` samples of random classes and returns the indices that a reader has to
 find, by the image's path below the root. The ids of the formats are written out here, from the data
 sets' documents, and not taken from the tables under test.
 """
@@ -11,13 +11,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from tests.helpers import image_for, random_train_ids, write_image, write_palette
-
-COUNT = 3
-SIZE = (64, 48)
-IGNORED = 255
+from tests.datasets import own_class_writers as own
+from tests.datasets.samples import IGNORED, Expected, encode, samples, write_jpeg
+from tests.helpers import image_for, write_image, write_palette
 
 # One id of each class, by trainId, and ids that are ignored.
 SYNTHIA = ((3, 4, 2, 21, 5, 7, 15, 9, 6, 16, 1, 10, 17, 8, 18, 19, 20, 12, 11), (0, 13, 14, 22))
@@ -30,32 +27,8 @@ MAPILLARY_20 = (
 WILDDASH = (
     (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), (0, 9, 18, 36, 73),
 )  # fmt: skip
-
-Expected = dict[str, np.ndarray]
-
-
-def samples(seed: int) -> list[tuple[np.random.Generator, np.ndarray]]:
-    """Return a generator and trainIds for each sample."""
-    rngs = [np.random.default_rng((seed, index)) for index in range(COUNT)]
-    return [(rng, random_train_ids(rng, SIZE)) for rng in rngs]
-
-
-def encode(train_ids: np.ndarray, ids: tuple, rng: np.random.Generator) -> np.ndarray:
-    """Return a data set's own ids for trainIds."""
-    classes, ignored = ids
-    table = np.zeros(256, np.uint8)
-    table[: len(classes)] = classes
-    encoded = table[train_ids]
-    blank = train_ids == IGNORED
-    encoded[blank] = rng.choice(ignored, blank.sum())
-    return encoded
-
-
-def write_jpeg(path: Path, array: np.ndarray) -> Path:
-    """Write an RGB JPEG, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, quality=90)
-    return path
+# Cityscapes' raw id of each trainId, and ids that are ignored; 255 is KITTI's license plate.
+KITTI = (WILDDASH[0], (0, 1, 9, 18, 30, 255))
 
 
 def synthia(root: Path) -> Expected:
@@ -231,6 +204,20 @@ def any_train_ids(root: Path) -> Expected:
     return expected
 
 
+def kitti(root: Path) -> Expected:
+    """training/image_2 and training/semantic, with the other folders of the archive."""
+    expected = {}
+    for index, (rng, train_ids) in enumerate(samples(15)):
+        image = f"training/image_2/{index:06}_10.png"
+        write_image(root / image, image_for(train_ids, rng))
+        label = encode(train_ids, KITTI, rng)
+        write_image(root / "training" / "semantic" / f"{index:06}_10.png", label)
+        color = root / "training" / "semantic_rgb" / f"{index:06}_10.png"
+        write_image(color, image_for(train_ids, rng))
+        expected[image] = train_ids
+    return expected
+
+
 # Data set, arguments and writer, by a name for the test.
 LAYOUTS: dict[str, tuple[str, dict, Callable[[Path], Expected]]] = {
     "synthia": ("SynthiaDataset", {}, synthia),
@@ -251,5 +238,19 @@ LAYOUTS: dict[str, tuple[str, dict, Callable[[Path], Expected]]] = {
         {"images": "photos", "labels": "masks", "image_suffix": ".jpg",
          "label_suffix": "_mask.png"},
         any_train_ids,
+    ),
+    "camvid, SegNet's": ("CamVidDataset", {"split": "all"}, own.camvid_segnet),
+    "camvid, original": ("CamVidDataset", {"split": "all"}, own.camvid_original),
+    "camvid, fast.ai's": ("CamVidDataset", {"split": "all"}, own.camvid_fastai),
+    "idd_lite": ("IDDLiteDataset", {}, own.idd_lite),
+    "kitti": ("KITTIDataset", {}, kitti),
+    "folder": (
+        "FolderDataset",
+        {"images": "photos", "labels": "masks", "label_suffix": "_mask.png",
+         "classes": own.YARD_CLASSES},
+        own.folder_of_values,
+    ),
+    "folder, colours": (
+        "FolderDataset", {"encoding": "colors", "classes": own.YARD_CLASSES}, own.folder_of_colors,
     ),
 }  # fmt: skip

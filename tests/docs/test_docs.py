@@ -23,6 +23,10 @@ RUN = {
     "ibn-seg data check cityscapes data/cityscapes --fix list",
     "ibn-seg data check train_ids data/my_city --option images=images --option labels=labels "
     "--option image_suffix=.jpg --option label_suffix=_train_id.png",
+    "ibn-seg data check folder data/yard --option classes=yard.yaml --option images=photos "
+    "--option labels=masks --option label_suffix=_mask.png",
+    "ibn-seg evaluate CONFIG CHECKPOINT --targets folder=data/yard --images photos --labels masks "
+    "--label-suffix _mask.png --label-classes yard.yaml --map cityscapes_to_yard.yaml",
     "ibn-seg data stats cityscapes data/cityscapes --sheet sheet.png",
     "ibn-seg predict CONFIG CHECKPOINT photo.png --out predictions",
     "ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions",
@@ -77,7 +81,10 @@ def check_names(words):
     from ibn_seg.config import load_config
 
     for word in words:
-        if word.startswith("ibn_seg::benchmark/") or word.endswith(".yaml"):
+        if word.endswith(".yaml") and Path(file := word.rpartition("=")[2]).is_file():
+            if kind_of(Path(file).read_text(encoding="utf-8")) == "plan":
+                read_plan(file)
+        elif word.startswith("ibn_seg::benchmark/") or word.endswith(".yaml"):
             read_plan(word)
         elif re.match(r"(ibn_seg|mmseg)::", word) or word.startswith("configs/"):
             load_config(ROOT / word if word.startswith("configs/") else word)
@@ -124,7 +131,54 @@ def check_extras(words):
             assert f'"{one}": ' in known
 
 
-@pytest.mark.parametrize("block", of("yaml"), ids=place)
+def kind_of(text):
+    """Return whether a YAML snippet is a plan, a list of classes or a map of classes."""
+    keys = set(re.findall(r"^(\w+):", text, re.MULTILINE))
+    return next((one for one in ("classes", "groups") if one in keys), "plan")
+
+
+def snippets_of(kind):
+    return [block for block in of("yaml") if kind_of(block.text) == kind]
+
+
+@pytest.mark.parametrize("block", [*snippets_of("classes"), *snippets_of("groups")], ids=place)
+def test_classes_and_maps_are_such(block, page_files):
+    """A map is of classes that are known by name, to those of another file: A_to_B.yaml."""
+    from ibn_seg.datasets.class_map import read_map
+    from ibn_seg.datasets.class_space import read_space
+    from ibn_seg.datasets.known_classes import SPACES
+
+    page_files(block.page)
+    if kind_of(block.text) == "classes":
+        assert read_space(block.file).name == Path(block.file).stem
+        return
+    first, _, second = Path(block.file).stem.partition("_to_")
+    mapping = read_map(block.file, SPACES[first].classes, read_space(f"{second}.yaml").classes)
+    assert len(set(mapping.group_of) - {None}) == len(mapping.groups)
+
+
+def test_classes_that_are_known_by_name_are_listed():
+    from ibn_seg.datasets.known_classes import SPACES
+
+    text = (ROOT / "docs" / "add-your-data.md").read_text(encoding="utf-8")
+    table = text.split("| classes | name | maps to |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| [^|]*\| `(\w+)` \|", table, re.MULTILINE) == list(SPACES)
+
+
+def test_the_arguments_of_a_folder_are_listed():
+    import inspect
+
+    from ibn_seg.datasets.folder import FolderDataset
+
+    text = (ROOT / "docs" / "add-your-data.md").read_text(encoding="utf-8")
+    table = text.split("| argument | meaning | default |")[1].split("\n\n")[0]
+    cells = (row.split("|")[1] for row in table.split("\n") if "|" in row)
+    listed = {one for cell in cells for one in re.findall(r"`(\w+)`", cell)}
+    known = set(inspect.signature(FolderDataset.__init__).parameters)
+    assert listed == known - {"self", "data_root", "kwargs"}
+
+
+@pytest.mark.parametrize("block", snippets_of("plan"), ids=place)
 def test_plans_are_plans(block, page_files):
     pytest.importorskip("mmseg")
     from ibn_seg.benchmark.cells import list_cells

@@ -14,7 +14,15 @@ from ibn_seg.downloads import prepare as prepare_module
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.prepare import place, prepare
 from ibn_seg.errors import EnvError, UserError
-from tests.datasets.writers import bdd100k, bdd100k_legacy, idd, synthia, wilddash_panoptic
+from tests.datasets import own_class_writers as own
+from tests.datasets.writers import (
+    bdd100k,
+    bdd100k_legacy,
+    idd,
+    kitti,
+    synthia,
+    wilddash_panoptic,
+)
 from tests.downloads.archives import (
     pack_tar,
     pack_zip,
@@ -76,6 +84,8 @@ def test_good_zips_become_the_layout(gta5, tmp_path):
         ("bdd100k", bdd100k, "bdd100k/"), ("bdd100k", bdd100k_legacy, "bdd100k/"),
         ("synthia", synthia, "RAND_CITYSCAPES/"), ("idd", idd, "IDD_Segmentation/"),
         ("wilddash2", wilddash_panoptic, "./"), ("cityscapes", write_cityscapes, ""),
+        ("camvid", own.camvid_original, "CamVid/"), ("camvid", own.camvid_fastai, "camvid/"),
+        ("idd_lite", own.idd_lite, "idd20k_lite/"), ("kitti", kitti, "data_semantics/"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])

@@ -10,7 +10,8 @@ from ibn_seg.cli import run as run_cli
 from ibn_seg.datasets.labels import colorize
 from ibn_seg.downloads.sheet import write_sheet
 from ibn_seg.downloads.stats import measure
-from tests.datasets.writers import bdd100k, mapillary_20, wilddash_panoptic
+from tests.datasets import own_class_writers as own
+from tests.datasets.writers import bdd100k, kitti, mapillary_20, wilddash_panoptic
 from tests.helpers import truncate, write_cityscapes
 
 
@@ -46,18 +47,25 @@ def test_parts_by_option_and_images_once(root, tmp_path):
     assert (result.sums.images, result.parts) == (3, ["val robustnet"])
 
 
-@pytest.mark.parametrize("write", [bdd100k, wilddash_panoptic])
-def test_other_encodings(write, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "write", "options"),
+    [
+        ("bdd100k", bdd100k, {}), ("wilddash2", wilddash_panoptic, {}),
+        ("camvid", own.camvid_segnet, {}), ("camvid", own.camvid_original, {}),
+        ("camvid", own.camvid_fastai, {}), ("idd_lite", own.idd_lite, {}), ("kitti", kitti, {}),
+        ("folder", own.folder_of_colors, {"encoding": "colors", "classes": own.YARD_CLASSES}),
+    ],
+)  # fmt: skip
+def test_other_encodings(name, write, options, tmp_path):
     expected = write(tmp_path)
-    name = {"bdd100k": "bdd100k", "wilddash_panoptic": "wilddash2"}[write.__name__]
-    pixels = measure(name, tmp_path, workers=1).sums.pixels
+    pixels = measure(name, tmp_path, options=options, workers=1).sums.pixels
     counted = sum(np.bincount(ids.ravel(), minlength=256) for ids in expected.values())
     assert np.array_equal(pixels, counted)
 
 
 def test_sheet_shows_each_image_beside_its_overlay(root, tmp_path):
     result = measure("cityscapes", root, workers=1)
-    write_sheet(result.samples, tmp_path / "sheet.png", count=4)
+    write_sheet(result.samples, tmp_path / "sheet.png", result.palette, count=4)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
     height, width = 18 + 240 + 4, 640 + 4
     assert sheet.shape == (2 * height, 3 * width, 3)

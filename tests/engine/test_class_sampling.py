@@ -66,7 +66,7 @@ def test_statistics_of_a_label():
     label = np.full((30, 50), 255, np.uint8)
     label[2:5, 10:13] = CAR
     label[20:30, 40:50] = ROAD
-    found = label_statistics(label, tile=25)
+    found = label_statistics(label, 19, tile=25)
     assert found.counts == [100 if c == ROAD else 9 if c == CAR else 0 for c in range(19)]
     # The road lies in two tiles: rows 20-24 in the upper, 25-29 in the lower.
     assert found.centroids == [[CAR, 3, 11], [ROAD, 22, 44], [ROAD, 27, 44]]

@@ -209,7 +209,7 @@ def rewrite(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "version 2 cannot be read, allowed: 1: test the checkpoint again"),
+        ({"version": 3}, "version 3 cannot be read, allowed: 1, 2: test the checkpoint again"),
         ({"format": "other"}, "not a file of confusion matrices"),
         ({"classes": ["a"]}, "not a file of confusion matrices, or damaged"),
         ({"domains": [{"name": "x", "images": ["i"], "scored": None}]}, "or damaged"),

@@ -143,7 +143,7 @@ RUN = {
     "map": ({"model.decode_head.in_index": 2}, "model.decode_head: FCNHead has in_index=2, but th"),
     "too few classes": (
         {"model.decode_head.num_classes": 7},
-        "model.decode_head.num_classes = 7 al",
+        "model.decode_head.num_classes = 7, and train_dataloader.dataset has 19 classes",
     ),
     "class weights": (
         {"model.decode_head.loss_decode.class_weight": [1.0, 2.0]},

@@ -31,10 +31,11 @@ def matrices(skill: Mapping[str, float], seed: int, entropy: int = 0) -> StoredC
 
 def scored(stored: StoredConfusions) -> dict[str, dict]:
     """Return the scores of each domain, as results hold them."""
-    return {
-        name: scores(part.counts.sum(axis=0), stored.classes, len(part.images)).to_dict()
-        for name, part in stored.domains.items()
-    }
+    found = {}
+    for name, part in stored.domains.items():
+        score = scores(part.scored_counts.sum(axis=0), stored.names(name), len(part.images))
+        found[name] = {**score.to_dict(), "confusion": part.counts.sum(axis=0).tolist()}
+    return found
 
 
 class Folder:
@@ -58,10 +59,11 @@ class Folder:
         segmentor: str = "FCN",
         source: str = "game",
         entropy: int = 0,
+        stored: StoredConfusions | None = None,
         **row: object,
     ) -> dict:
-        """Add a finished training."""
-        stored = matrices(skill, seed, entropy)
+        """Add a finished training; `stored` are its matrices, else some are drawn."""
+        stored = stored or matrices(skill, seed, entropy)
         cell = f"c{len(self.rows):03d}"
         folder = self.path / "cells" / cell
         write_confusions(folder / "confusions.npz", stored)

@@ -12,6 +12,7 @@ pytest.importorskip("mmseg")
 
 from ibn_seg.cli.panels import panels as command
 from ibn_seg.config import load_config
+from ibn_seg.datasets.class_map import parse_map
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import confusion_matrix
@@ -25,6 +26,7 @@ from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.setup import register
 from tests.tiny import write_experiment
 
+CITY = "leftImg8bit/val/frankfurt/frankfurt_000000_000019_leftImg8bit.png"
 METHODS = {"BN": None, "IBN-a": "a"}
 
 
@@ -141,6 +143,29 @@ def test_wrong_input_is_one_line(results, tmp_path):
     (tmp_path / "benchmark.json").write_text('{"schema": 1, "cells": [3]}')
     with pytest.raises(UserError, match="not the index of a benchmark"):
         panels(tmp_path)
+
+
+def test_labels_of_other_classes_show_predictions_in_their_groups(results):
+    """Of each network what its matrices counted, by its map; its other classes are black."""
+    register()
+    cfg = load_config(str(results / "configs/IBN-a.py"))
+    groups = {"ground": ["road", "sidewalk"], "sky": ["sky"]}
+    rest = [name for name in CLASSES if name not in ("road", "sidewalk", "sky")]
+    reading = {"read_as": list(groups), "read_map": {"groups": groups, "none": rest}}
+    cfg.test_dataloader.dataset.datasets[0].update(reading)
+    mapping = parse_map(reading["read_map"], CLASSES, list(groups), "map")
+    networks = {"IBN-a": (cfg, results / "cells/IBN-a/iter_6.pth")}
+    images = [("gta5", "images/00201.png"), ("cityscapes", CITY)]
+    plain = make_panels(networks, images, ["a", "b"])
+    coarse, fine = make_panels(networks, images, ["a", "b"], maps={("IBN-a", "gta5"): mapping})
+    assert coarse.classes.names == ("ground", "sky")
+    assert fine.classes.names == CLASSES
+    seen = plain[0].predictions["IBN-a"]
+    expected = np.full_like(seen, 255)
+    expected[seen <= 1], expected[seen == 10] = 0, 1
+    assert np.array_equal(coarse.predictions["IBN-a"], expected)
+    assert np.array_equal(fine.predictions["IBN-a"], plain[1].predictions["IBN-a"])
+    assert set(np.unique(coarse.label)) == {0, 1, 255}
 
 
 def test_a_scene_is_shown_upright_as_it_was_scored(results, tmp_path):

@@ -142,6 +142,24 @@ def test_class_charts_have_tables_with_the_same_numbers(page):
         assert absent == ({"train", "bus"} if domain == "cityscapes" else set())
 
 
+@pytest.mark.parametrize(
+    ("scored", "absent", "order"),
+    [
+        (["road", "sky", "car"], ["building"], ["road", "building", "sky", "car"]),
+        (["sky", "road"], ["building"], ["sky", "building", "road"]),  # CamVid's order
+        (["car", "sky", "road"], [], ["car", "sky", "road"]),
+        (["wet", "road", "dry"], ["sky"], ["wet", "road", "dry", "sky"]),
+    ],
+)
+def test_classes_stand_in_the_order_of_their_space(tmp_path, results, scored, absent, order):
+    for result in results:
+        for scores in result["domains"].values():
+            values = dict.fromkeys(scored, scores["mIoU"])
+            scores.update(IoU=values, Acc=values, absent=absent)
+    rows = _page(tmp_path, results).tables["IoU (%) by class on gta5"]
+    assert [row[0][0] for row in rows[1:]] == order
+
+
 def test_scenes_show_image_truth_and_predictions_in_order(page):
     images = page.all("img")
     assert len(images) == 4 * 5

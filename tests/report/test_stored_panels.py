@@ -1,11 +1,13 @@
 """Panels on disk: what is read is what was written, and damage is one line."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ibn_seg.datasets.class_colors import class_colors
 from ibn_seg.datasets.labels import colorize
 from ibn_seg.errors import UserError
 from ibn_seg.report import write_report
@@ -37,6 +39,26 @@ def test_files_can_be_looked_at(tmp_path, panels):
     name = json.loads(index.read_text())["panels"][0]["label"]
     seen = np.asarray(Image.open(tmp_path / name).convert("RGB"))
     assert np.array_equal(seen, colorize(panels[0].label))
+
+
+def test_panels_of_other_classes_keep_them_and_a_page_has_their_legend(tmp_path, panels, results):
+    mine = class_colors(["dry", "wet", "<mud>"], [[1, 2, 3], [200, 0, 0], [0, 200, 0]])
+    others = [dataclasses.replace(one, label=one.label % 3, classes=mine) for one in panels[:2]]
+    index = write_panels(tmp_path / "panels", [panels[0], *others], {})
+    assert [one.classes for one in read_panels(index.parent)] == [panels[0].classes, mine, mine]
+    entries = json.loads(index.read_text())["panels"]
+    assert ["classes" in entry for entry in entries] == [False, True, True]
+    seen = np.asarray(Image.open(index.parent / entries[1]["label"]).convert("RGB"))
+    assert np.array_equal(seen, np.array(mine.palette, np.uint8)[others[0].label])
+    page = write_report(results, read_panels(index.parent), tmp_path / "a.html").read_text()
+    legends = page.split('aria-label="Colours of the classes"')[1:]
+    assert len(legends) == 2
+    assert "bicycle" in legends[0].partition("</ul>")[0]
+    last = legends[1].partition("</ul>")[0]
+    assert [part.partition("<")[0] for part in last.split("</span>")[1:]] == [
+        "dry", "wet", "&lt;mud&gt;", "ignored"
+    ]  # fmt: skip
+    assert "background:#c80000" in last
 
 
 def test_others_replace_them_and_leave_nothing(tmp_path, panels):

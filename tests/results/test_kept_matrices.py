@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import ImageConfusions
 from ibn_seg.results.kept_matrices import (
     READ,
     RunMatrices,
     read_configs,
     read_matrices,
+    run_matrices,
     write_matrices,
 )
 
@@ -77,6 +80,55 @@ def test_rows_and_columns_of_their_own_domains_and_scored_classes(tmp_path):
     assert found["a/1"]["day"].columns == ("c0", "c1", "c2", "c3", "c4")
     assert read_configs([tmp_path / name]) == {"a/1": "x = 1\n"}
     assert list(read_matrices([tmp_path / name], {"a/2"})) == ["a/2"]
+
+
+CLASSES, GROUPS = ("c0", "c1", "c2"), ("flat", "high")
+MAP = ClassMap(CLASSES, GROUPS, (1, None, 0))
+
+
+def with_map(run: str, seed: int, mapping: ClassMap = MAP) -> RunMatrices:
+    counts = np.random.default_rng(seed).integers(0, 900, (4, 3, 3))
+    images = ImageConfusions(names("i", 4), counts, mapping=mapping)
+    return run_matrices(run, "camvid", images, CLASSES)
+
+
+def test_matrices_with_a_map(tmp_path):
+    """Runs whose maps differ stand in sets of their own, though all else is equal."""
+    other = ClassMap(CLASSES, GROUPS, (0, 0, 1))
+    written = [with_map("a/1", 1), with_map("a/2", 1), with_map("a/3", 1, other)]
+    assert written[0].rows == ("flat", "high", "void")
+    (name,) = write_matrices(tmp_path, written, {})
+    found = read_matrices([tmp_path / name])
+    assert_equal(found, written)
+    assert [found[f"a/{at}"]["camvid"].mapping for at in (1, 2, 3)] == [MAP, MAP, other]
+    with np.load(tmp_path / name) as archive:
+        header = json.loads(archive["header"].tobytes())
+    assert [entry["runs"] for entry in header["sets"]] == [["a/1", "a/2"], ["a/3"]]
+    assert header["sets"][0]["map"] == {"groups": {"flat": ["c2"], "high": ["c0"]}, "none": ["c1"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry["map"]["groups"].pop("high"),
+        lambda entry: entry["map"]["groups"]["high"].append("c9"),
+        lambda entry: entry["map"].update(none=[]),
+        lambda entry: entry["rows"].reverse(),
+        lambda entry: entry.update(map="high"),
+    ],
+)
+def test_a_damaged_map_is_said(change, tmp_path):
+    (name,) = write_matrices(tmp_path, [with_map("a/1", 1)], {})
+    path = tmp_path / name
+    with np.load(path) as archive:
+        arrays_ = dict(archive)
+    header = json.loads(arrays_["header"].tobytes())
+    change(header["sets"][0])
+    arrays_["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **arrays_)
+    with pytest.raises(UserError) as caught:
+        read_matrices([path])
+    assert caught.value.line.startswith(f"{path}: not a file of kept matrices, or damaged")
 
 
 def test_the_three_lines_of_the_header_read_the_first_set(tmp_path, monkeypatch):

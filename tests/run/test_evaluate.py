@@ -16,7 +16,8 @@ from ibn_seg.datasets.targets import GROUPS, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
-from ibn_seg.run.evaluation import evaluate, evaluate_predictions
+from ibn_seg.run.evaluation import evaluate
+from ibn_seg.run.score_predictions import evaluate_predictions
 from tests.tiny import run
 
 
@@ -121,7 +122,7 @@ def test_a_protocol_that_changes_the_labels_size_is_refused(tmp_path):
 
 def test_a_model_of_other_classes_is_refused(tiny, trained, targets):
     options = {"model.decode_head.num_classes": 150}
-    with pytest.raises(UserError, match="num_classes is 150"):
+    with pytest.raises(UserError, match=r"its head is for 19 classes, the config's for 150"):
         evaluate(tiny, trained[0] / "iter_6.pth", targets, cfg_options=options)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("mmseg")
 
-from ibn_seg.scenes.write import cityscapes_frames, gta5_frames, write_frames
+from ibn_seg.scenes import cityscapes_frames, gta5_frames, write_frames
 from tests.memory import run_measured
 from tests.tiny import environment
 

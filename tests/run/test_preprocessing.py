@@ -7,7 +7,7 @@ from ibn_seg.analyses.robustness.run import robustness
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.export.exportable import segmentor
-from ibn_seg.predict.predict_pictures import Segmenter, _array_pipeline
+from ibn_seg.predict.segmenter import Segmenter, array_pipeline
 from ibn_seg.run import segmentation
 from ibn_seg.run.evaluation import evaluate
 
@@ -135,14 +135,14 @@ def test_a_model_that_does_not_say_how_to_infer(config, checkpoint, tmp_path):
 
 
 def test_a_prediction_follows_the_whole_test_pipeline(config):
-    steps = _array_pipeline(config)
+    steps = array_pipeline(config)
     assert [step["type"] for step in steps] == ["LoadImageFromNDArray", "PackSegInputs"]
     config.test_pipeline = [{"type": "mmcv.LoadImageFromFile", "to_float32": True}, NORMALIZE]
-    assert _array_pipeline(config)[0] == {"type": "LoadImageFromNDArray", "to_float32": True}
+    assert array_pipeline(config)[0] == {"type": "LoadImageFromNDArray", "to_float32": True}
     config.test_pipeline = [NORMALIZE, {"type": "LoadImageFromFile"}]
     with pytest.raises(UserError, match="begins with Normalize"):
-        _array_pipeline(config)
+        array_pipeline(config)
     for key in ("test_pipeline", "test_dataloader"):
         config.pop(key)
     with pytest.raises(UserError, match="test_pipeline is missing"):
-        _array_pipeline(config)
+        array_pipeline(config)

@@ -30,7 +30,7 @@ from mmseg.models import EncoderDecoder, FCNHead, SegDataPreProcessor, SegTTAMod
 from mmseg.models.losses import CrossEntropyLoss
 from mmseg.visualization import SegLocalVisualizer
 from torch.optim import SGD
-from ibn_seg.datasets.base import MultiDomainDataset
+from ibn_seg.datasets.multi_domain import MultiDomainDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.gta5 import GTA5Dataset
 from ibn_seg.engine.loop import SeededIterLoop

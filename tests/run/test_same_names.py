@@ -10,7 +10,8 @@ from PIL import Image
 from ibn_seg import cli
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
-from ibn_seg.run.evaluation import evaluate, evaluate_predictions
+from ibn_seg.run.evaluation import evaluate
+from ibn_seg.run.score_predictions import evaluate_predictions
 from ibn_seg.run.segmentation import test as run_test
 from tests.helpers import image_for, random_train_ids, write_image
 

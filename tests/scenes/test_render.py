@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, CLASSES, LABELS
 from ibn_seg.errors import UserError
 from ibn_seg.scenes import render
+from ibn_seg.scenes.frames import TARGET_VAL_START
 from ibn_seg.scenes.ids import BUILDING, SKY
 from ibn_seg.scenes.styles import STYLES
-from ibn_seg.scenes.write import TARGET_VAL_START
 from tests.scenes import golden
 
 RAW_IDS = {label.raw_id for label in LABELS}

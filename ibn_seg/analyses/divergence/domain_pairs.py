@@ -1,6 +1,6 @@
 """Pairs of picture sets to compare, and the side that each picture belongs to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "domains": (2, ()),
 }
 DEFAULT_PAIRS = ("appearance", "content", "null")
+# The classes by which 'content' halves a domain: those of Cityscapes and of CamVid.
+_BUILT = "building"
+_GREEN = ("vegetation", "terrain", "tree")
 _FORM = "write appearance, content, null:DOMAIN or domains:A,B"
 
 
@@ -100,19 +103,18 @@ def halves(
     return np.sort(order[:half]), np.sort(order[count - half :])
 
 
-def built_share(train_ids: np.ndarray) -> float:
-    """Return the share of buildings among buildings, vegetation and terrain; 0.5 without any.
+def built_share(labels: np.ndarray, classes: Sequence[str]) -> float:
+    """Return the share of buildings among buildings and plants; 0.5 without any.
 
     It separates built-up from green scenes in any style. The split at its median is our choice.
 
     Args:
-        train_ids: (H, W) uint8 trainIds.
+        labels: (H, W) uint8 indices of the classes.
+        classes: Their names, a building among them.
     """
-    from ibn_seg.datasets.labels import CLASSES
-
-    counts = np.bincount(train_ids.ravel(), minlength=256)
-    built = int(counts[CLASSES.index("building")])
-    green = sum(int(counts[CLASSES.index(name)]) for name in ("vegetation", "terrain"))
+    counts = np.bincount(labels.ravel(), minlength=256)
+    built = int(counts[classes.index(_BUILT)])
+    green = sum(int(counts[at]) for at, name in enumerate(classes) if name in _GREEN)
     return built / (built + green) if built + green else 0.5
 
 
@@ -124,11 +126,19 @@ def scene_shares(dataset: Any, name: str) -> np.ndarray:
         name: Its domain, for messages.
 
     Raises:
-        UserError: The data set is not one of ours, or a label cannot be read.
+        UserError: The data set is not one of ours, its classes lack buildings or plants, or a
+            label cannot be read.
     """
     from ibn_seg.datasets.formats import read_values
     from ibn_seg.transforms.loading import map_ids
 
+    classes = tuple(dataset.metainfo.get("classes") or ())
+    if _BUILT not in classes or not set(_GREEN) & set(classes):
+        raise UserError(
+            f"pair content:{name}: its {len(classes)} classes lack {_BUILT!r} or all of "
+            f"{', '.join(map(repr, _GREEN))}",
+            "use scenes/STYLE, or the pairs null and domains",
+        )
     shares = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -138,6 +148,6 @@ def scene_shares(dataset: Any, name: str) -> np.ndarray:
                 "use a data set of ibn_seg, or scenes/STYLE",
             )
         table, path = info["label_table"], info["seg_map_path"]
-        ids = read_values(path, table.encoding, info.get("segments"))
-        shares.append(built_share(map_ids(ids, table, path)))
+        ids = read_values(path, table, info.get("segments"))
+        shares.append(built_share(map_ids(ids, table, path), classes))
     return np.array(shares)

@@ -94,8 +94,9 @@ def transfer(
     identity = counted(base.to_dict())
     if iterations is not None:
         stretch(base, iterations)
-    sizes = _sizes(base, shares)
-    networks = _networks(base, checkpoint, seeds) if "source" in starts else {}
+    whole = _training_set(base)
+    sizes = _sizes(whole, shares)
+    networks = _networks(base, checkpoint, seeds, whole) if "source" in starts else {}
     # Make the folder last, so that a wrong argument leaves nothing behind.
     folder = Path(
         setup.prepare(
@@ -193,19 +194,16 @@ def _check_evaluation(cfg: "Config") -> None:
         )
 
 
-def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
-    """Return the number of images in each share.
+def _training_set(cfg: "Config") -> Any:
+    """Return the data set of a config's training, whole.
 
     Raises:
-        UserError: The training set is missing or does not support shares, or two shares have the
-            same images.
+        UserError: It is missing or does not support shares.
     """
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
 
     from ibn_seg.datasets.base import UrbanSceneDataset
-    from ibn_seg.datasets.subset import subset_size
-    from ibn_seg.engine.sampling import members
     from ibn_seg.explain.explain import explained
 
     whole = transfer_config(cfg, share=100, subset_seed=0, checkpoint=None)
@@ -215,7 +213,19 @@ def _sizes(cfg: "Config", shares: Sequence[float]) -> dict[float, int]:
         if isinstance(known, type) and not issubclass(known, UrbanSceneDataset):
             raise UserError(f"{part} has no shares", "use the data sets of ibn_seg")
     with explained(whole):
-        parts = members(DATASETS.build(whole.train_dataloader.dataset))
+        return DATASETS.build(whole.train_dataloader.dataset)
+
+
+def _sizes(whole: Any, shares: Sequence[float]) -> dict[float, int]:
+    """Return the number of images in each share of a training set.
+
+    Raises:
+        UserError: Two shares have the same images.
+    """
+    from ibn_seg.datasets.subset import subset_size
+    from ibn_seg.engine.sampling import members
+
+    parts = members(whole)
     counts = {s: tuple(subset_size(len(part), s / 100) for part in parts) for s in shares}
     for index, share in enumerate(shares):
         for other in shares[:index]:
@@ -235,13 +245,16 @@ def _types(dataset: Mapping[str, Any]) -> list[Any]:
 
 
 def _networks(
-    cfg: "Config", checkpoint: str | os.PathLike | None, seeds: Sequence[int]
+    cfg: "Config", checkpoint: str | os.PathLike | None, seeds: Sequence[int], whole: Any
 ) -> dict[int, str]:
     """Return the file of the source-trained network of each seed.
 
     Raises:
-        UserError: A file is missing, or does not fit the config.
+        UserError: A file is missing, does not fit the config, or is of other classes than the
+            training set.
     """
+    from ibn_seg.engine.class_checks import check_start
+
     if checkpoint is None:
         raise UserError(
             "CHECKPOINT is missing: the network that was trained on the source",
@@ -250,7 +263,8 @@ def _networks(
     given = os.fspath(checkpoint)
     paths = {seed: given.replace(SEED_FIELD, str(seed)) for seed in seeds}
     for path in sorted(set(paths.values())):
-        setup.trained_network(cfg, path)
+        network, _, content = setup.trained_network(cfg, path)
+        check_start(network, content, whole, path)
     return paths
 
 

@@ -1,6 +1,7 @@
 """Which frames belong to which split: lists of published splits, and our own rule."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -31,3 +32,11 @@ def read_split(name: str) -> frozenset[int]:
             first, _, last = line.partition("-")
             frames.update(range(int(first), int(last or first) + 1))
     return frozenset(frames)
+
+
+@functools.cache
+def camvid_frames() -> Mapping[str, tuple[str, str]]:
+    """Return SegNet's split and our part of each of CamVid's 701 labelled frames."""
+    lines = (_FOLDER / "camvid_frames.txt").read_text(encoding="utf-8").splitlines()
+    rows = (line.split() for line in lines if not line.startswith("#"))
+    return {name: (split, part) for name, split, part in rows}

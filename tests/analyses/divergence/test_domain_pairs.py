@@ -54,9 +54,9 @@ def test_random_halves_depend_on_the_seed():
 
 def test_built_share_counts_buildings_against_green():
     label = np.full((4, 4), 255, np.uint8)
-    assert built_share(label) == 0.5
+    assert built_share(label, CLASSES) == 0.5
     label[0] = CLASSES.index("building")
     label[1, :2] = CLASSES.index("vegetation")
     label[1, 2:] = CLASSES.index("terrain")
     label[2, :4] = CLASSES.index("building")
-    assert built_share(label) == pytest.approx(8 / 12)
+    assert built_share(label, CLASSES) == pytest.approx(8 / 12)

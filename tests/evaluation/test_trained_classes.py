@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ibn_seg.run.trained_classes import trained_classes
+from ibn_seg.evaluation.network_classes import trained_classes
 
 
 @pytest.mark.parametrize("palette", [[[1, 2, 3], (4, 5, 255)], np.array([[1, 2, 3], [4, 5, 255]])])
