@@ -5,7 +5,6 @@ Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 
                 --target-val 100 --varied 1500 --seed 1
             IBN_SEG_CAMVID=/where/CamVid/is IBN_SEG_IDD_LITE=/where/IDD-Lite/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-1000_varied-128x128
-Time        about 7 minutes on one CPU core
 
 All settings are ours. The network and its optimizer are those of the demo. The frames differ,
 there are more of them, and the training is longer. Photographs show things larger than the scenes

@@ -3,7 +3,6 @@
 Reproduces  no published figure.
 Command     IBN_SEG_CAMVID=/where/CamVid/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-500_camvid-dusk-128x128
-Time        about 4 minutes on one CPU core
 
 All settings are those of the config that trains on day, but for:
   source       the first three quarters of the dusk video, 93 frames; validated on the last quarter (ours)

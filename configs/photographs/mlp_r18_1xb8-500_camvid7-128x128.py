@@ -3,7 +3,6 @@
 Reproduces  no published figure.
 Command     IBN_SEG_CAMVID=/where/CamVid/is IBN_SEG_IDD_LITE=/where/IDD-Lite/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-500_camvid7-128x128
-Time        about 4 minutes on one CPU core
 
 All settings are those of the config that trains on day, but for:
   source       SegNet's training set of CamVid, read in the seven classes of IDD-Lite (ours)

@@ -5,7 +5,6 @@ Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 
                 --target-val 100 --seed 1
             IBN_SEG_CAMVID=/where/CamVid/is IBN_SEG_IDD_LITE=/where/IDD-Lite/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-600_game-128x128
-Time        about 4 minutes on one CPU core
 
 All settings are ours: those of the demo, but for the targets. Photographs are seen at 320x240 and scored
 at their own size. The network has Cityscapes' 19 classes; CamVid is scored over its own 11 and
