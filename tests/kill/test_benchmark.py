@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ibn_seg.results import lease
-from tests.benchmark.plans import write_plan
+from tests.benchmark.plans import bench, write_plan
 from tests.tiny import command, environment
 
 # Short, to be waited for; long enough for a busy machine to renew it in time.
@@ -139,8 +139,8 @@ def kill_and_compare(folder, kills, seeds, iterations, pause_s, seed, more=""):
     plan = write_plan(folder, more, iterations)
     plan.write_text(plan.read_text().replace("seeds: [0]", f"seeds: {list(range(seeds))}"))
     whole, disturbed = folder / "whole", folder / "disturbed"
-    undisturbed = command("benchmark", plan, "--results", whole)
-    assert subprocess.run(undisturbed, env=environment(), check=False).returncode == 0
+    undisturbed = bench(plan, whole)
+    assert undisturbed.returncode == 0, undisturbed.stderr
     disturbed.mkdir()
     workers = Workers(plan, disturbed)
     workers.start()
