@@ -31,6 +31,11 @@ from ibn_seg.statistics import GapClosed, PairedDifference
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
+# What pages call the domains of `photographs`.
+_PLACES = {
+    "camvid-day": "CamVid day", "camvid-dusk": "CamVid dusk", "camvid-dusk-val": "CamVid dusk",
+    "camvid7": "CamVid", "camvid": "CamVid", "idd_lite": "IDD-Lite",
+}  # fmt: skip
 PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 
 Table = TypeVar("Table")
@@ -46,7 +51,7 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._boards: dict[str, Board] = {}
-        self._comparisons: dict[str, Comparison] = {}
+        self._comparisons: dict[str, list[Comparison]] = {}
 
     def board(self, name: str) -> Board:
         """Return the results in a folder."""
@@ -54,11 +59,15 @@ class Kept:
             self._boards[name] = read_board([self._folder / name])
         return self._boards[name]
 
+    def comparisons(self, name: str) -> list[Comparison]:
+        """Return the comparisons of a folder, one per source and list of classes."""
+        if name not in self._comparisons:
+            self._comparisons[name] = compare(self.board(name), BASELINE)
+        return self._comparisons[name]
+
     def comparison(self, name: str) -> Comparison:
         """Return the comparison of a folder's first source."""
-        if name not in self._comparisons:
-            self._comparisons[name] = compare(self.board(name), BASELINE)[0]
-        return self._comparisons[name]
+        return self.comparisons(name)[0]
 
 
 def short(kept: Kept) -> Lines:
@@ -114,10 +123,49 @@ def gaps(kept: Kept) -> Lines:
     return lines
 
 
-def transfer(kept: Kept) -> Lines:
+def directions(kept: Kept) -> Lines:
+    """Return the unseen target of each source in `photographs`: scores, and differences to BN."""
+    methods = [row.method for row in kept.comparison("photographs").groups[0].ranked
+               if row.method in METHODS]  # fmt: skip
+    others = [method for method in methods if method != BASELINE]
+    lines = [["trained on → tested on", *methods, *(f"{one} over {BASELINE}" for one in others)]]
+    for found in kept.comparisons("photographs"):
+        group = found.groups[0]
+        rows = {row.method: row for row in group.ranked if row.method in METHODS}
+        for target in found.targets:
+            stats = [row.scores[target] for row in rows.values()]
+            scores = [_bold(stat_text(stat), is_best(stat, stats)) for stat in stats]
+            over = [_difference(rows[method].differences.get(target)) for method in others]
+            lines.append([f"{place(found.source)} → {place(target)}", *scores, *over])
+    return lines
+
+
+def photographs(kept: Kept) -> Lines:
+    """Return all networks of `photographs` that were trained on its first source."""
+    return _whole(kept.comparison("photographs"), lambda group, row: True)
+
+
+def photographs_elsewhere(kept: Kept) -> Lines:
+    """Return the networks of the other sources in `photographs`: their source and each target."""
+    lines = [["", "source", "target", "over BN: source", "over BN: target"]]
+    for found in kept.comparisons("photographs")[1:]:
+        for group in found.groups:
+            for row in group.ranked:
+                where = f"{place(found.source)} → {place(found.primary)}, {row.method}"
+                columns = [*found.sources, found.primary]
+                over = [_difference(row.differences.get(column)) for column in columns]
+                lines.append([where, *_scores(row, group, columns), *over])
+    return lines
+
+
+def place(name: str) -> str:
+    """Return what a page calls a domain of `photographs`."""
+    return _PLACES.get(name, name)
+
+
+def transfer(folder: str, kept: Kept) -> Lines:
     """Return the transfer to each share, and the methods' differences to BN from the source."""
-    tables = transfer_tables(kept.board("embedded_full"), BASELINE)
-    found = _one(tables, "transfer", "embedded_full")
+    found = _one(transfer_tables(kept.board(folder), BASELINE), "transfer", folder)
     starts = ("source", "scratch")
     lines = [[found.backbone, *(f"{share:g} %" for share in found.shares)]]
     for row in sorted(found.rows, key=lambda row: starts.index(row.start)):
@@ -153,9 +201,9 @@ def divergence(folder: str, kind: str, kept: Kept) -> Lines:
     return lines
 
 
-def robustness(kept: Kept) -> Lines:
+def robustness(folder: str, kept: Kept) -> Lines:
     """Return the share of the clean mIoU that the methods keep, as a mean over corruptions."""
-    found = _one(retention_tables(kept.board("embedded_full")), "robustness", "embedded_full")
+    found = _one(retention_tables(kept.board(folder)), "robustness", folder)
     stats = [row.values["mean"] for row in found.rows]
     cells = ["" if stat is None else stat_text(stat) for stat in stats]
     return [
@@ -170,11 +218,11 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
     "embedded-rerun": rerun,
     "embedded-full": full,
     "gap-closed": gaps,
-    "transfer": transfer,
+    "transfer": functools.partial(transfer, "embedded_full"),
     "divergence-appearance": functools.partial(divergence, "embedded", "appearance"),
     "divergence-content": functools.partial(divergence, "embedded", "content"),
     "divergence-appearance-rerun": functools.partial(divergence, "embedded_rerun", "appearance"),
-    "robustness": robustness,
+    "robustness": functools.partial(robustness, "embedded_full"),
 }
 
 
