@@ -12,7 +12,9 @@ from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.folder import FolderDataset
 from ibn_seg.datasets.idd_lite import IDDLiteDataset
 from ibn_seg.datasets.multi_domain import MultiDomainDataset
+from ibn_seg.datasets.paired_trees import PairedTreesDataset
 from ibn_seg.datasets.splits import camvid_frames
+from ibn_seg.datasets.train_ids import TrainIdDataset
 from ibn_seg.errors import UserError
 from tests.datasets import own_class_writers as own
 from tests.helpers import write_cityscapes, write_image
@@ -252,6 +254,28 @@ def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):
     (tmp_path / "odd.txt").write_text("0\ngone\nlost\n")
     given = {"classes": own.YARD_CLASSES, "encoding": "colors", **arguments}
     assert words in line_of(lambda: FolderDataset(tmp_path, **given))
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (FolderDataset, "say where they are by images=, labels= and label_suffix="),
+        (TrainIdDataset,
+         "say where the files are by images=, labels=, image_suffix= and label_suffix="),
+    ],
+)  # fmt: skip
+def test_folders_of_any_classes_are_listed_by_one_code(kind, where, tmp_path):
+    assert {"list_images", "list_labels", "image_folder", "_files"} <= vars(
+        PairedTreesDataset
+    ).keys()
+    assert not {"image_folder", "_files"} & vars(kind).keys()
+    own.folder_of_colors(tmp_path)
+    line = line_of(lambda: kind(tmp_path, label_suffix="_mask.png"))
+    labels = str(tmp_path / "labels")
+    assert line == (
+        f"{kind.__name__}: no **/*_mask.png in {labels!r} (3 .png files lie there, such as "
+        f"'0.png'): {where}"
+    )
 
 
 def test_an_image_and_its_copy_in_another_format_are_refused(tmp_path):

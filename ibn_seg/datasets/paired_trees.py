@@ -1,0 +1,75 @@
+"""What data sets share whose images and labels lie alike in two folder trees."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ibn_seg.datasets.base import UrbanSceneDataset
+from ibn_seg.datasets.pairing import files_by_key
+
+
+class PairedTreesDataset(UrbanSceneDataset):
+    """Images in one folder tree, labels in another, with the same paths apart from the suffixes.
+
+    A subclass has `WHERE`, what to do if no file is found; `{}` in it becomes the argument of the
+    suffix.
+
+    Args:
+        data_root: The folder that holds both.
+        images: The images' folder.
+        labels: The labels' folder.
+        image_suffix: The ending of the images' names.
+        label_suffix: The ending of the labels' names.
+        **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to the root's name.
+
+    Raises:
+        UserError: As `UrbanSceneDataset`.
+    """
+
+    ROOT_VARIABLE = "data_root"
+    WHERE: ClassVar[str]
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike,
+        images: str = "images",
+        labels: str = "labels",
+        image_suffix: str = ".png",
+        label_suffix: str = ".png",
+        **kwargs: Any,
+    ) -> None:
+        self._image, self._label = (images, image_suffix), (labels, label_suffix)
+        target = kwargs.pop("target", None) or Path(data_root).expanduser().resolve().name
+        super().__init__(data_root, target=target, **kwargs)
+
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images."""
+        return Path(self.data_root) / self._image[0]
+
+    def list_images(self) -> dict[str, Path]:
+        """Return the images by path below their folder, without suffix."""
+        return self._files(*self._image, "image_suffix")
+
+    def list_labels(self) -> dict[str, Path]:
+        """Return the labels by the same keys."""
+        return self._files(*self._label, "label_suffix")
+
+    def key_of(self, name: str, suffix: str) -> str | None:
+        """Return the key of a file, or None for a file of another kind.
+
+        Args:
+            name: Its path below the folder of the images or the labels.
+            suffix: The ending that was asked for.
+        """
+        return name.removesuffix(suffix)
+
+    def _files(self, place: str, suffix: str, argument: str) -> dict[str, Path]:
+        folder = Path(self.data_root) / place
+        return files_by_key(
+            folder,
+            f"**/*{suffix}",
+            lambda path: self.key_of(path.relative_to(folder).as_posix(), suffix),
+            type(self).__name__,
+            self.WHERE.format(argument),
+        )
