@@ -59,14 +59,15 @@ def _folder_options(function: object) -> object:
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
               help="Sizes, windows and classes of a published table.")  # fmt: skip
 @click.option("--classes", metavar="FILE",
-              help="Its classes: a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
+              help="Its classes: a YAML file or a name. Default: the checkpoint's, or "
+              "DIR/classes.yaml.")  # fmt: skip
 @click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
               help="YAML: groups of these classes for targets that have others.")  # fmt: skip
 @click.option("--merge", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
               help="soft: sum the probabilities of a group's classes.")  # fmt: skip
 @_folder_options
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
-@click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
+@click.option("--out", metavar="DIR", help="Write the predictions as PNGs, and classes.yaml.")
 @click.option("--workers", type=click.IntRange(1),
               help="With --predictions: processes. Default: the cores.")  # fmt: skip
 @fuse_option

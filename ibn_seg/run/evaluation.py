@@ -76,6 +76,8 @@ def evaluate(
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
+            `OUT/classes.yaml` says what their values mean. They are the most probable classes,
+            also with `merge='soft'`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
         cfg_options: Values that override the config's, by dotted key.

@@ -117,6 +117,11 @@ def test_faults_of_the_targets(targets, arguments, words):
         (["--labels", "gone"], "gone' does not exist"),
         (["--label-encoding", "colors"], "not a coloured label file"),
         (["--map", "gone.yaml"], "gone.yaml"),
+        (
+            ["--classes", "YARD"],
+            "--classes: class 0 (grass) has the label values [3]: the "
+            "predictions hold 0 for it; name their classes in a file without values",
+        ),
     ],
 )
 def test_faults_of_the_options(yard, tmp_path, capsys, change, words):
@@ -127,7 +132,8 @@ def test_faults_of_the_options(yard, tmp_path, capsys, change, words):
         Image.fromarray(np.zeros((48, 64), np.uint8)).save(path)
     args = [
         "evaluate", "--predictions", f"{tmp_path}/out", "--method", "x", "--workers", "1",
-        "--targets", f"folder={base}/first", *options(base), *change,
+        "--targets", f"folder={base}/first", *options(base),
+        *(one.replace("YARD", f"{base}/yard.yaml") for one in change),
         "--work-dir", f"{tmp_path}/run",
     ]  # fmt: skip
     assert cli.run(args) == 2
