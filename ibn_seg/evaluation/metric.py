@@ -16,7 +16,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, group_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
 from ibn_seg.evaluation.score_table import score_table
-from ibn_seg.evaluation.soft_merge import soft_merge
+from ibn_seg.evaluation.soft_merge import logits_of, soft_merge
 from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
 
@@ -174,7 +174,7 @@ class MultiDomainIoU(BaseMetric):
             domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
             if self.merge == "soft" and (mapping := self.map_of(domain)) is not None:
-                pred = soft_merge(sample["seg_logits"]["data"], mapping)[None]
+                pred = soft_merge(logits_of(sample), mapping)[None]
             self.results.append((domain, sample.get("img_path"), self.count(domain, pred, label)))
 
     def count(self, domain: str, pred: Any, label: Any) -> np.ndarray:

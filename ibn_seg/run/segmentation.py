@@ -381,5 +381,11 @@ def _augment(cfg: "Config") -> None:
     for key in ("tta_pipeline", "tta_model"):
         if not cfg.get(key):
             raise UserError(f"--tta: the config has no {key}", "add it, or leave --tta out")
+    if _merge(cfg):
+        # mmseg keeps the logits of the last augmented image alone.
+        raise UserError(
+            "--tta: test_evaluator.merge is 'soft', and the mean over augmentations has no logits",
+            "write merge='hard', or leave --tta out",
+        )
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = {**cfg.tta_model, "module": cfg.model}
