@@ -96,7 +96,7 @@ def evaluate_predictions(
         if progress:
             progress(len(counted), len(pairs))
     metric.roots = [config["data_root"] for config in configs]
-    metrics = metric.compute_metrics(counted)
+    metrics = metric.score(counted)
     stored = StoredConfusions(metric.network_classes, metric.image_confusions)
     write_confusions(work_dir / CONFUSION_FILES["test"], stored)
     result = {
