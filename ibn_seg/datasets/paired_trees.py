@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ibn_seg.datasets.base import UrbanSceneDataset
+from ibn_seg.datasets.listing import is_folder
 from ibn_seg.datasets.pairing import files_by_key
+from ibn_seg.errors import UserError
 
 
 class PairedTreesDataset(UrbanSceneDataset):
@@ -65,11 +67,13 @@ class PairedTreesDataset(UrbanSceneDataset):
         return name.removesuffix(suffix)
 
     def _files(self, place: str, suffix: str, argument: str) -> dict[str, Path]:
-        folder = Path(self.data_root) / place
+        folder, where = Path(self.data_root) / place, self.WHERE.format(argument)
+        if not is_folder(folder):
+            raise UserError(f"{type(self).__name__}: folder {str(folder)!r} does not exist", where)
         return files_by_key(
             folder,
             f"**/*{suffix}",
             lambda path: self.key_of(path.relative_to(folder).as_posix(), suffix),
             type(self).__name__,
-            self.WHERE.format(argument),
+            where,
         )

@@ -98,6 +98,9 @@ def test_two_layouts_of_camvid_in_one_folder_are_refused(first, second, tmp_path
          "not a list of colours: each line is RED GREEN BLUE NAME"),
         (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "64 300 0"),
          "not a list of colours"),
+        (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "0 128 64"),
+         "Bridge and Wall have the same colour [0, 128, 64]: give each a colour of its own"),
+        (own.camvid_fastai, "codes.txt", lambda t: t + "Wall\n", "Wall stands in two lines"),
     ],
 )  # fmt: skip
 def test_faults_of_the_file_of_camvids_classes(write, file, change, words, tmp_path):
@@ -112,6 +115,17 @@ def test_faults_of_the_file_of_camvids_classes(write, file, change, words, tmp_p
     line = line_of(lambda: CamVidDataset(tmp_path, "all")[0])
     assert file in line
     assert words in line
+
+
+@pytest.mark.parametrize("file", ["codes.txt", "label_colors.txt"])
+def test_a_list_of_camvids_classes_may_begin_with_a_mark(file, tmp_path):
+    write = own.camvid_fastai if file == "codes.txt" else own.camvid_original
+    expected = write(tmp_path)
+    (tmp_path / file).write_text((tmp_path / file).read_text(), encoding="utf-8-sig")
+    for found, classes in zip(
+        labels_of(CamVidDataset(tmp_path, "all", pipeline=LOAD)), expected.values(), strict=True
+    ):
+        assert np.array_equal(found, classes)
 
 
 def test_a_colour_in_no_table_is_named_with_file_and_pixel(tmp_path):
@@ -243,10 +257,11 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
         ({"names": "empty.txt"}, "empty.txt: names no image: write one path per line"),
         ({"names": "odd.txt"}, "odd.txt: no image 'gone' and 1 more in "),
         ({"label_suffix": "_mask.png"}, "no **/*_mask.png in "),
-        ({"images": "photos"}, "photos' does not exist"),
+        ({"images": "photos"},
+         "photos' does not exist: say where they are by images=, labels= and image_suffix="),
         ({"classes": ["a"]}, "1 classes: name 2 to 255"),
     ],
-)
+)  # fmt: skip
 def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):
     own.folder_of_colors(tmp_path)
     monkeypatch.chdir(tmp_path)
