@@ -22,9 +22,22 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 
 def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Return the file of the map by domain; '*' is for domains that are not named."""
-    parts = [item.rpartition("=") for item in value]
-    return {name or "*": file for name, _, file in parts}
+    """Return the file of the map by domain; '*' is for domains that are not named.
+
+    Raises:
+        UserError: An item names no file, or a domain has two maps.
+    """
+    from ibn_seg.errors import UserError
+
+    found: dict[str, str] = {}
+    for item in value:
+        name, _, file = item.rpartition("=")
+        if not file:
+            raise UserError(f"--map {item!r} names no file", "write FILE or TARGET=FILE")
+        if (name or "*") in found:
+            raise UserError(f"--map: two maps for {name or 'all targets'}", "give one")
+        found[name or "*"] = file
+    return found
 
 
 def _folder_options(function: object) -> object:

@@ -45,14 +45,13 @@ class ClassColors:
         Args:
             name: A name for them.
         """
-        # JSON is YAML, and quotes whatever a name may hold.
-        text = f"name: {json.dumps(name)}\nclasses:\n"
+        text = f"name: {_quoted(name)}\nclasses:\n"
         for at, (title, color) in enumerate(zip(self.names, self.palette, strict=True)):
             shown, remark = f"color: {list(color)}, ", ""
             if (owner := self.palette.index(color)) < at:
                 # Two classes of one colour could not be read again.
                 shown, remark = "", f"  # {list(color)} in pictures, as class {owner}"
-            text += f"  - {{name: {json.dumps(title)}, {shown}values: [{at}]}}{remark}\n"
+            text += f"  - {{name: {_quoted(title)}, {shown}values: [{at}]}}{remark}\n"
         return text
 
     def write(self, folder: str | os.PathLike) -> None:
@@ -64,6 +63,11 @@ class ClassColors:
         file, text = Path(folder) / CLASSES_FILE, self.yaml_text("predicted")
         if not file.is_file() or file.read_bytes() != text.encode():
             write_text(file, text)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML; JSON is YAML, and quotes whatever a name may hold."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 CITYSCAPES_COLORS = ClassColors(CITYSCAPES.classes, CITYSCAPES.palette)

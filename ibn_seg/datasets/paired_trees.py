@@ -25,7 +25,7 @@ class PairedTreesDataset(UrbanSceneDataset):
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to the root's name.
 
     Raises:
-        UserError: As `UrbanSceneDataset`.
+        UserError: As `UrbanSceneDataset`. Or a suffix is a pattern, or has no dot.
     """
 
     ROOT_VARIABLE = "data_root"
@@ -40,6 +40,8 @@ class PairedTreesDataset(UrbanSceneDataset):
         label_suffix: str = ".png",
         **kwargs: Any,
     ) -> None:
+        for argument, suffix in (("image_suffix", image_suffix), ("label_suffix", label_suffix)):
+            _check_suffix(argument, suffix)
         self._image, self._label = (images, image_suffix), (labels, label_suffix)
         target = kwargs.pop("target", None) or Path(data_root).expanduser().resolve().name
         super().__init__(data_root, target=target, **kwargs)
@@ -77,3 +79,13 @@ class PairedTreesDataset(UrbanSceneDataset):
             type(self).__name__,
             where,
         )
+
+
+def _check_suffix(argument: str, suffix: str) -> None:
+    """Raise for a suffix that would cut names in another way than its user thinks."""
+    if any(sign in suffix for sign in "*?["):
+        raise UserError(
+            f"{argument} {suffix!r} is a pattern", "write only how the names end, such as '.png'"
+        )
+    if suffix and "." not in suffix:
+        raise UserError(f"{argument} {suffix!r} has no dot", f"write '.{suffix}'")

@@ -80,7 +80,8 @@ def target_configs(
         if name not in GROUPS and not own and not _is_target(name):
             raise unknown("target", name, [*list_targets(), _FOLDER, *GROUPS])
         if (equals or own) and not root:
-            raise UserError(f"target {item!r} has no root", "write NAME=ROOT, or NAME alone")
+            alone = "" if own else ", or NAME alone"
+            raise UserError(f"target {item!r} has no root", f"write NAME=ROOT{alone}")
         for domain in domains_of(name):
             if domain in configs:
                 raise UserError(f"target {domain!r} is named twice", "name it once")
@@ -89,6 +90,22 @@ def target_configs(
     if not configs:
         raise UserError("no target", f"name some of: {', '.join([*list_targets(), *GROUPS])}")
     return list(configs.values())
+
+
+def check_maps(maps: Mapping[str, Any] | None, evaluated: Iterable[str]) -> None:
+    """Check that every map is for an evaluated domain; another would be left out without a word.
+
+    Args:
+        maps: By domain; '*' is for all others.
+        evaluated: The names of the evaluated domains.
+
+    Raises:
+        UserError: A map is for another domain.
+    """
+    names = list(evaluated)
+    for name in maps or ():
+        if name not in (*names, "*"):
+            raise unknown("target in --map", name, names)
 
 
 def _family(domain: str) -> str:

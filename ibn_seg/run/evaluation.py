@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.datasets.known_classes import space_of
-from ibn_seg.datasets.targets import check_source, target_configs
+from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.run import setup
 from ibn_seg.run.config_loading import load_named
@@ -95,7 +95,9 @@ def evaluate(
     from ibn_seg.run.segmentation import test
 
     datasets = target_configs(targets, folder_arguments)
-    check_source(source, [dataset["target"] for dataset in datasets], "--source")
+    names = [dataset["target"] for dataset in datasets]
+    check_source(source, names, "--source")
+    check_maps(maps, names)
     setup.register()
     cfg = load_named(config, cfg_options)
     if not cfg.get("model"):

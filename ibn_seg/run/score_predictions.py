@@ -12,7 +12,7 @@ from ibn_seg.datasets.class_colors import CLASSES_FILE
 from ibn_seg.datasets.class_space import ClassSpace
 from ibn_seg.datasets.known_classes import space_of
 from ibn_seg.datasets.labels import LabelTable
-from ibn_seg.datasets.targets import check_source, target_configs
+from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.run import setup
@@ -83,8 +83,10 @@ def evaluate_predictions(
     from ibn_seg.worker_pool import default_workers, run_batches
 
     configs = target_configs(targets, folder_arguments)
-    check_source(source, [config["target"] for config in configs], "--source")
-    _check_sizes([config["target"] for config in configs], protocol)
+    names = [config["target"] for config in configs]
+    check_source(source, names, "--source")
+    check_maps(maps, names)
+    _check_sizes(names, protocol)
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
     setup.check_writable(work_dir)
     datasets = _datasets(configs)

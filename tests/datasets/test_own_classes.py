@@ -260,6 +260,8 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
         ({"images": "photos"},
          "photos' does not exist: say where they are by images=, labels= and image_suffix="),
         ({"classes": ["a"]}, "1 classes: name 2 to 255"),
+        ({"image_suffix": "png"}, "image_suffix 'png' has no dot: write '.png'"),
+        ({"label_suffix": "*.png"}, "label_suffix '*.png' is a pattern: write only how the names"),
     ],
 )  # fmt: skip
 def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):

@@ -102,7 +102,8 @@ def test_several_folders_have_names(yard):
 @pytest.mark.parametrize(
     ("targets", "arguments", "words"),
     [
-        (["folder"], {}, "target 'folder' has no root: write NAME=ROOT"),
+        (["folder"], {}, "target 'folder' has no root: write NAME=ROOT$"),
+        (["gta5="], {}, "target 'gta5=' has no root: write NAME=ROOT, or NAME alone$"),
         (["folder-oak"], {}, "target 'folder-oak' has no root"),
         (["folder=a", "folder=b"], {}, "target 'folder' is named twice"),
         (["foldr=a"], {}, "unknown target 'foldr': did you mean 'folder'"),
@@ -122,7 +123,10 @@ def test_faults_of_the_targets(targets, arguments, words):
         (["--label-suffix", ".bmp"], "no **/*.bmp in"),
         (["--labels", "gone"], "gone' does not exist"),
         (["--label-encoding", "colors"], "not a coloured label file"),
-        (["--map", "gone.yaml"], "gone.yaml"),
+        (["--map", "gone.yaml"], "two maps for all targets: give one"),
+        (["--map", "foldr=gone.yaml"], "target in --map 'foldr': did you mean 'folder'?"),
+        (["--map", "folder=gone.yaml"], "gone.yaml: no such map file"),
+        (["--map", "folder="], "--map 'folder=' names no file: write FILE or TARGET=FILE"),
         (
             ["--classes", "YARD"],
             "--classes: class 0 (grass) has the label values [3]: the "

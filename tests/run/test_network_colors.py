@@ -48,6 +48,7 @@ def test_the_yaml_of_any_names_is_read_again(tmp_path):
     names = ['a "quoted" name', "yes", "1: {x}", "Straße"]
     file = tmp_path / "classes.yaml"
     file.write_text(class_colors(names).yaml_text("null"), encoding="utf-8")
+    assert '"Straße"' in file.read_text(encoding="utf-8")
     space = read_space(file)
     assert (space.name, space.classes) == ("null", tuple(names))
     assert space.palette == class_colors(names).palette
