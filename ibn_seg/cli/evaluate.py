@@ -147,7 +147,11 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
-    for flag, given in (("--fuse", fuse), ("--amp", amp), ("--merge soft", merge == "soft")):
+    of_networks = {
+        "--fuse": fuse, "--amp": amp, "--merge soft": merge == "soft", "--out": out,
+        "--cfg-options": cfg_options,
+    }  # fmt: skip
+    for flag, given in of_networks.items():
         if predictions is not None and given:
             raise UserError(
                 f"{flag} is given with --predictions", "it goes with CONFIG and CHECKPOINT"

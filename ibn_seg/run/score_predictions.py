@@ -289,7 +289,7 @@ def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
             )
         except UserError as error:
             raise UserError(
-                f"{pair.prediction}: {str(error).partition(';')[0]}",
+                f"{pair.prediction}: {error.problem}",
                 f"predictions are class indices, 0..{pair.classes - 1}; see --classes",
             ) from error
         counted.append((pair.domain, pair.image, confusion))

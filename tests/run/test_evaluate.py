@@ -91,7 +91,10 @@ def test_classes_of_a_protocol(evaluated, targets, tmp_path):
         (lambda path: path.unlink(), "no such prediction"),
         (lambda path: path.write_bytes(b""), "cannot be read"),
         (lambda path: _write(path, np.zeros((8, 8), np.uint8)), "8x8 pixels for a label of"),
-        (lambda path: _write(path, _filled(path, 19)), "prediction 19 is not a class"),
+        (
+            lambda path: _write(path, _filled(path, 19)),
+            "png: prediction 19 is not a class: predictions are",
+        ),
         (lambda path: _write(path, np.zeros((8, 8, 3), np.uint8)), "pixels are of mode 'RGB'"),
     ],
 )

@@ -124,6 +124,7 @@ def test_faults_of_the_targets(targets, arguments, words):
         (["--labels", "gone"], "gone' does not exist"),
         (["--label-encoding", "colors"], "not a coloured label file"),
         (["--map", "gone.yaml"], "two maps for all targets: give one"),
+        (["--out", "there"], "--out is given with --predictions: it goes with CONFIG and"),
         (["--map", "foldr=gone.yaml"], "target in --map 'foldr': did you mean 'folder'?"),
         (["--map", "folder=gone.yaml"], "gone.yaml: no such map file"),
         (["--map", "folder="], "--map 'folder=' names no file: write FILE or TARGET=FILE"),
