@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.known_classes import space_of
 from ibn_seg.datasets.labels import color_table, space_table
-from ibn_seg.datasets.paired_trees import PairedTreesDataset
+from ibn_seg.datasets.paired_trees import PairedTreesDataset, check_text
 from ibn_seg.errors import UserError, unknown
 
 _TABLES = {"index": space_table, "colors": color_table}
@@ -72,6 +72,8 @@ class FolderDataset(PairedTreesDataset):
             raise unknown("encoding of FolderDataset", encoding, _TABLES)
         self.SPACE = space_of(classes, "classes of FolderDataset")
         self.table = _TABLES[encoding](self.SPACE)
+        if names is not None:
+            check_text("names", names)
         self._names = names
         super().__init__(data_root, images, labels, image_suffix, label_suffix, **kwargs)
 
@@ -115,7 +117,8 @@ def _read_list(path: Path, suffix: str) -> Sequence[str]:
         UserError: The list cannot be read, or is empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Some editors begin a file with a mark of its encoding.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: no list of images ({error})", "mend names=") from error
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

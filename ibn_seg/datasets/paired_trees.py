@@ -25,7 +25,8 @@ class PairedTreesDataset(UrbanSceneDataset):
         **kwargs: Arguments of `UrbanSceneDataset`; `target` defaults to the root's name.
 
     Raises:
-        UserError: As `UrbanSceneDataset`. Or a suffix is a pattern, or has no dot.
+        UserError: As `UrbanSceneDataset`. Or an argument is no text, or a suffix is a pattern or
+            has no dot.
     """
 
     ROOT_VARIABLE = "data_root"
@@ -40,7 +41,11 @@ class PairedTreesDataset(UrbanSceneDataset):
         label_suffix: str = ".png",
         **kwargs: Any,
     ) -> None:
-        for argument, suffix in (("image_suffix", image_suffix), ("label_suffix", label_suffix)):
+        texts = {"images": images, "labels": labels}
+        suffixes = {"image_suffix": image_suffix, "label_suffix": label_suffix}
+        for argument, given in {**texts, **suffixes}.items():
+            check_text(argument, given)
+        for argument, suffix in suffixes.items():
             _check_suffix(argument, suffix)
         self._image, self._label = (images, image_suffix), (labels, label_suffix)
         target = kwargs.pop("target", None) or Path(data_root).expanduser().resolve().name
@@ -79,6 +84,16 @@ class PairedTreesDataset(UrbanSceneDataset):
             type(self).__name__,
             where,
         )
+
+
+def check_text(argument: str, given: Any) -> None:
+    """Raise for an argument that is no text or path, as a folder 2024 without quotes.
+
+    Raises:
+        UserError: It is so.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise UserError(f"{argument} is {given!r}, which is no text", f"write '{given}' in quotes")
 
 
 def _check_suffix(argument: str, suffix: str) -> None:

@@ -229,7 +229,7 @@ def test_faults_of_metainfo(metainfo, words, tmp_path):
 def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
     own.folder_of_colors(tmp_path)
     names = tmp_path / "train.txt"
-    names.write_text("# two of three\n2.png\n0\n\n2\n")
+    names.write_text("2.png\n# two of three\n0\r\n\n2\n", encoding="utf-8-sig")
     (tmp_path / "yard.yaml").write_text(
         "classes:\n"
         "  - {name: grass, color: [20, 200, 40]}\n"
@@ -260,6 +260,9 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
         ({"images": "photos"},
          "photos' does not exist: say where they are by images=, labels= and image_suffix="),
         ({"classes": ["a"]}, "1 classes: name 2 to 255"),
+        ({"images": 2024}, "images is 2024, which is no text: write '2024' in quotes"),
+        ({"label_suffix": 1}, "label_suffix is 1, which is no text"),
+        ({"names": 3}, "names is 3, which is no text"),
         ({"image_suffix": "png"}, "image_suffix 'png' has no dot: write '.png'"),
         ({"label_suffix": "*.png"}, "label_suffix '*.png' is a pattern: write only how the names"),
     ],
