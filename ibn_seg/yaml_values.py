@@ -48,10 +48,21 @@ def read_yaml(path: Path, what: str = "plan") -> Any:
         raise UserError(f"{where}: not YAML ({reason})", "mend the file") from error
 
 
-def _refuse_duplicates(node: "yaml.Node | None", path: Path, where: str = "") -> None:
-    """Raise UserError for a key given twice in one mapping; PyYAML would use the last."""
-    if node is None or isinstance(node.value, str):
+def _refuse_duplicates(
+    node: "yaml.Node | None", path: Path, where: str = "", known: set[int] | None = None
+) -> None:
+    """Raise UserError for a key given twice in one mapping; PyYAML would use the last.
+
+    Args:
+        node: The tree, or a part of it.
+        path: The file, for messages.
+        where: The dotted key of the part.
+        known: The parts that were looked at; by its aliases a part may even hold itself.
+    """
+    known = set() if known is None else known
+    if node is None or isinstance(node.value, str) or id(node) in known:
         return
+    known.add(id(node))
     seen: set[str] = set()
     for item in node.value:
         key, value = item if isinstance(item, tuple) else (None, item)
@@ -61,7 +72,7 @@ def _refuse_duplicates(node: "yaml.Node | None", path: Path, where: str = "") ->
             line = key.start_mark.line + 1
             raise UserError(f"{path}, line {line}: {below} is given twice", "leave one out")
         seen.add(name)
-        _refuse_duplicates(value, path, below)
+        _refuse_duplicates(value, path, below, known)
 
 
 class Reader:

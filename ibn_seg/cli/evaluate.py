@@ -22,9 +22,22 @@ def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 
 def _maps(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Return the file of the map by domain; '*' is for domains that are not named."""
-    parts = [item.rpartition("=") for item in value]
-    return {name or "*": file for name, _, file in parts}
+    """Return the file of the map by domain; '*' is for domains that are not named.
+
+    Raises:
+        UserError: An item names no file, or a domain has two maps.
+    """
+    from ibn_seg.errors import UserError
+
+    found: dict[str, str] = {}
+    for item in value:
+        name, _, file = item.rpartition("=")
+        if not file:
+            raise UserError(f"--map {item!r} names no file", "write FILE or TARGET=FILE")
+        if (name or "*") in found:
+            raise UserError(f"--map: two maps for {name or 'all targets'}", "give one")
+        found[name or "*"] = file
+    return found
 
 
 def _folder_options(function: object) -> object:
@@ -59,14 +72,15 @@ def _folder_options(function: object) -> object:
 @click.option("--protocol", metavar="NAME", default="native", show_default=True,
               help="Sizes, windows and classes of a published table.")  # fmt: skip
 @click.option("--classes", metavar="FILE",
-              help="Its classes: a YAML file or a name. Default: the checkpoint's.")  # fmt: skip
+              help="Its classes: a YAML file or a name. Default: the checkpoint's, or "
+              "DIR/classes.yaml.")  # fmt: skip
 @click.option("--map", "maps", multiple=True, callback=_maps, metavar="[TARGET=]FILE",
               help="YAML: groups of these classes for targets that have others.")  # fmt: skip
 @click.option("--merge", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
               help="soft: sum the probabilities of a group's classes.")  # fmt: skip
 @_folder_options
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME/evaluate.")
-@click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
+@click.option("--out", metavar="DIR", help="Write the predictions as PNGs, and classes.yaml.")
 @click.option("--workers", type=click.IntRange(1),
               help="With --predictions: processes. Default: the cores.")  # fmt: skip
 @fuse_option
@@ -133,7 +147,11 @@ def evaluate(
             "evaluate: nothing to score" if config is None else "evaluate: two things to score",
             "give CONFIG and CHECKPOINT, or --predictions DIR",
         )
-    for flag, given in (("--fuse", fuse), ("--amp", amp), ("--merge soft", merge == "soft")):
+    of_networks = {
+        "--fuse": fuse, "--amp": amp, "--merge soft": merge == "soft", "--out": out,
+        "--cfg-options": cfg_options,
+    }  # fmt: skip
+    for flag, given in of_networks.items():
         if predictions is not None and given:
             raise UserError(
                 f"{flag} is given with --predictions", "it goes with CONFIG and CHECKPOINT"

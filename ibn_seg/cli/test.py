@@ -17,7 +17,7 @@ from ibn_seg.command_options import (
 @click.argument("config")
 @click.argument("checkpoint")
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/test.")
-@click.option("--out", metavar="DIR", help="Write the predictions as trainId PNGs.")
+@click.option("--out", metavar="DIR", help="Write the predictions as PNGs, and classes.yaml.")
 @click.option("--show", is_flag=True, help="Show the predictions in a window.")
 @click.option("--show-dir", metavar="DIR", help="Write pictures of the predictions.")
 @click.option("--wait-time", type=float, default=2.0, show_default=True, help="Seconds per window.")

@@ -230,7 +230,8 @@ def _original_table(path: Path) -> LabelTable:
         UserError: The file is missing or is no such list, or a name is unknown.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        # Some editors begin a file with a mark of its encoding.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})", _GET) from error
     rows = [line.split() for line in lines if line.strip()]
@@ -240,6 +241,9 @@ def _original_table(path: Path) -> LabelTable:
     for name in names:
         if name not in group_of:
             raise unknown(f"class in {path}", name, group_of)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{path}: {twice} stands in two lines", "leave one out")
     if missing := [name for name in group_of if name not in names]:
         raise UserError(f"{path}: lacks {', '.join(missing)}", "get the file again")
     table = label_table(
@@ -255,8 +259,16 @@ def _colors(rows: Sequence[Sequence[str]], path: Path) -> np.ndarray:
     """Return the colours of the rows 'RED GREEN BLUE NAME', (V, 3) uint8."""
     try:
         colors = np.array([[int(value) for value in row[:3]] for row in rows])
-        if colors.shape[1:] == (3,) and colors.min() >= 0 and colors.max() <= 255:
-            return colors.astype(np.uint8)
     except ValueError:
-        pass
-    raise UserError(f"{path}: not a list of colours", "each line is RED GREEN BLUE NAME")
+        colors = np.empty(0)
+    if colors.shape[1:] != (3,) or colors.min() < 0 or colors.max() > 255:
+        raise UserError(f"{path}: not a list of colours", "each line is RED GREEN BLUE NAME")
+    known: dict[tuple[int, ...], str] = {}
+    for row, color in zip(rows, map(tuple, colors.tolist()), strict=True):
+        if color in known:
+            raise UserError(
+                f"{path}: {known[color]} and {row[-1]} have the same colour {list(color)}",
+                "give each a colour of its own",
+            )
+        known[color] = row[-1]
+    return colors.astype(np.uint8)

@@ -5,13 +5,19 @@ They may come from anyone's checkpoint or data set. So nothing is refused, other
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ibn_seg.datasets.class_space import Color, made_palette
 from ibn_seg.datasets.known_classes import CITYSCAPES, SPACES
+from ibn_seg.io import write_text
+
+# Lies beside predictions and says what their values mean.
+CLASSES_FILE = "classes.yaml"
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,29 @@ class ClassColors:
         Args:
             name: A name for them.
         """
-        # JSON is YAML, and quotes whatever a name may hold.
-        rows = [
-            f"  - {{name: {json.dumps(title)}, color: {list(color)}, values: [{at}]}}\n"
-            for at, (title, color) in enumerate(zip(self.names, self.palette, strict=True))
-        ]
-        return f"name: {json.dumps(name)}\nclasses:\n{''.join(rows)}"
+        text = f"name: {_quoted(name)}\nclasses:\n"
+        for at, (title, color) in enumerate(zip(self.names, self.palette, strict=True)):
+            shown, remark = f"color: {list(color)}, ", ""
+            if (owner := self.palette.index(color)) < at:
+                # Two classes of one colour could not be read again.
+                shown, remark = "", f"  # {list(color)} in pictures, as class {owner}"
+            text += f"  - {{name: {_quoted(title)}, {shown}values: [{at}]}}{remark}\n"
+        return text
+
+    def write(self, folder: str | os.PathLike) -> None:
+        """Write `FOLDER/classes.yaml`, unless it is there and says the same.
+
+        Raises:
+            EnvError: It cannot be written.
+        """
+        file, text = Path(folder) / CLASSES_FILE, self.yaml_text("predicted")
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_text(file, text)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML; JSON is YAML, and quotes whatever a name may hold."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 CITYSCAPES_COLORS = ClassColors(CITYSCAPES.classes, CITYSCAPES.palette)

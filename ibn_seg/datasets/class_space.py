@@ -31,6 +31,8 @@ MOST_CLASSES = 255
 _KEYS = ("name", "classes", "void", "void_colors")
 _CLASS_KEYS = ("name", "color", "values")
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
+# Line breaks and control characters; they would break the lines of tables and messages.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # The golden ratio spreads any number of hues; lightness and saturation take turns.
 _HUE_STEP = 0.6180339887498949
 
@@ -99,8 +101,8 @@ class ClassSpace:
                 f"name 2 to {MOST_CLASSES}",
             )
         for at, name in enumerate(self.classes):
-            if not isinstance(name, str) or not name.strip():
-                raise UserError(f"class space {self.name!r}: class {at} has no name", "name it")
+            if fault := _fault_of_name(name):
+                raise UserError(f"class space {self.name!r}: class {at} {fault[0]}", fault[1])
         if twice := _twice(self.classes):
             raise UserError(
                 f"class space {self.name!r}: two classes are named {twice!r}",
@@ -172,14 +174,15 @@ def parse_space(given: Any, where: str) -> ClassSpace:
         raise UserError(f"{where}: classes is {entries!r}", "give a list of class names")
     parts = [_class_of(entry, at, where) for at, entry in enumerate(entries)]
     colors = [color for _, color, _ in parts]
-    if any(color is None for color in colors):
-        given_colors = {color for color in colors if color is not None}
-        made = iter([c for c in made_palette(2 * len(parts)) if c not in given_colors])
-        colors = [next(made) if color is None else color for color in colors]
     void = _numbers(given.get("void", [IGNORE_INDEX]), "void", where)
     void_colors = given.get("void_colors") or ()
     if isinstance(void_colors, str) or not isinstance(void_colors, Sequence):
         raise UserError(f"{where}: void_colors is {void_colors!r}", "give a list of colours")
+    void_colors = tuple(_color(color, "void", where) for color in void_colors)
+    if None in colors:
+        taken = {*colors, *void_colors}
+        made = iter([c for c in made_palette(len(parts) + len(taken)) if c not in taken])
+        colors = [next(made) if color is None else color for color in colors]
     name = str(given.get("name") or Path(where).stem)
     try:
         return ClassSpace(
@@ -188,7 +191,7 @@ def parse_space(given: Any, where: str) -> ClassSpace:
             palette=tuple(colors),
             values=tuple(values for _, _, values in parts),
             void=void,
-            void_colors=tuple(_color(color, "void", where) for color in void_colors),
+            void_colors=void_colors,
         )
     except UserError as error:
         raise UserError(error.line if name == where else f"{where}: {error.line}") from error
@@ -212,7 +215,7 @@ def _class_of(entry: Any, at: int, where: str) -> tuple[str, Color | None, tuple
         return entry, None, (at,)
     _check_keys(entry, _CLASS_KEYS, f"{where}: class {at}")
     key = f"class {at} ({entry.get('name')})"
-    color = None if entry.get("color") is None else _color(entry["color"], key, where)
+    color = _color(entry["color"], key, where) if "color" in entry else None
     return entry.get("name"), color, _numbers(entry.get("values", [at]), key, where)
 
 
@@ -220,9 +223,10 @@ def _color(given: Any, key: str, where: str) -> Color:
     if isinstance(given, str) and _HEX.fullmatch(given):
         return tuple(bytes.fromhex(given[1:]))
     parts = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
-    if len(parts) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in parts):
+    if len(parts) != 3 or not all(type(v) is int and 0 <= v <= 255 for v in parts):
         raise UserError(
-            f"{where}: {key} has the color {given!r}", "write [red, green, blue] of 0..255 each"
+            f"{where}: {key} has the color {given!r}",
+            "write [red, green, blue] of 0..255 each, or '#rrggbb' in quotes",
         )
     return parts
 
@@ -239,6 +243,18 @@ def _check_keys(given: Mapping[str, Any], allowed: Sequence[str], where: str) ->
     for key in given:
         if key not in allowed:
             raise unknown(f"key of {where}", key, allowed)
+
+
+def _fault_of_name(name: Any) -> tuple[str, str] | None:
+    """Return what is wrong with a class's name and what to do, or None."""
+    if name is None or (isinstance(name, str) and not name.strip()):
+        return "has no name", "name it"
+    if not isinstance(name, str):
+        # YAML reads yes, no and 12 as other things than texts.
+        return f"is named {name!r}, which is no text", "write its name in quotes"
+    if _UNPRINTABLE.search(name):
+        return f"is named {name!r}, with a line break or a control character", "name it without"
+    return None
 
 
 def _twice(items: Iterable[Any]) -> Any:

@@ -7,11 +7,10 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from ibn_seg.datasets.base import UrbanSceneDataset
 from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.known_classes import space_of
 from ibn_seg.datasets.labels import color_table, space_table
-from ibn_seg.datasets.pairing import files_by_key
+from ibn_seg.datasets.paired_trees import PairedTreesDataset, check_text
 from ibn_seg.errors import UserError, unknown
 
 _TABLES = {"index": space_table, "colors": color_table}
@@ -19,7 +18,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 
 
 @DATASETS.register_module()
-class FolderDataset(UrbanSceneDataset):
+class FolderDataset(PairedTreesDataset):
     """Images in one folder tree, labels in another, and classes that the config names.
 
     An image and its label have the same path below their folders, apart from the suffixes. Labels
@@ -48,7 +47,7 @@ class FolderDataset(UrbanSceneDataset):
     """
 
     TARGET = "folder"
-    ROOT_VARIABLE = "data_root"
+    WHERE = "say where they are by images=, labels= and {}="
     CARD = DataCard(
         title="any folder with classes of its own",
         labels="any values, or colours",
@@ -73,25 +72,26 @@ class FolderDataset(UrbanSceneDataset):
             raise unknown("encoding of FolderDataset", encoding, _TABLES)
         self.SPACE = space_of(classes, "classes of FolderDataset")
         self.table = _TABLES[encoding](self.SPACE)
-        self._image, self._label = (images, image_suffix), (labels, label_suffix)
+        if names is not None:
+            check_text("names", names)
         self._names = names
-        target = kwargs.pop("target", None) or Path(data_root).expanduser().resolve().name
-        super().__init__(data_root, target=target, **kwargs)
-
-    @property
-    def image_folder(self) -> Path:
-        """The folder of the images."""
-        return Path(self.data_root) / self._image[0]
+        super().__init__(data_root, images, labels, image_suffix, label_suffix, **kwargs)
 
     def list_images(self) -> dict[str, Path]:
         """Return the images by path below their folder, without suffix."""
-        found = self._files(*self._image, "image_suffix")
+        found = super().list_images()
         return found if self._names is None else self._listed(found)
 
     def list_labels(self) -> dict[str, Path]:
         """Return the labels by the same keys."""
-        found = self._files(*self._label, "label_suffix")
+        found = super().list_labels()
         return found if self._names is None else self._listed(found, labels=True)
+
+    def key_of(self, name: str, suffix: str) -> str | None:
+        """Return the key of a file; without a given suffix, None for a file that is no picture."""
+        if suffix:
+            return super().key_of(name, suffix)
+        return _without_suffix(name) if Path(name).suffix.lower() in _SUFFIXES else None
 
     def _listed(self, found: dict[str, Path], labels: bool = False) -> dict[str, Path]:
         """Return the files that the list names, in its order."""
@@ -103,18 +103,6 @@ class FolderDataset(UrbanSceneDataset):
                 "each line is the path of an image below it",
             )
         return {key: found[key] for key in keys if key in found}
-
-    def _files(self, place: str, suffix: str, argument: str) -> dict[str, Path]:
-        folder = Path(self.data_root) / place
-
-        def key(path: Path) -> str | None:
-            name = path.relative_to(folder).as_posix()
-            if suffix:
-                return name.removesuffix(suffix)
-            return _without_suffix(name) if path.suffix.lower() in _SUFFIXES else None
-
-        missing = f"say where they are by images=, labels= and {argument}="
-        return files_by_key(folder, f"**/*{suffix}", key, "FolderDataset", missing)
 
 
 def _without_suffix(name: str) -> str:
@@ -129,7 +117,8 @@ def _read_list(path: Path, suffix: str) -> Sequence[str]:
         UserError: The list cannot be read, or is empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Some editors begin a file with a mark of its encoding.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: no list of images ({error})", "mend names=") from error
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -20,6 +20,10 @@ _PANOPTIC_BASE = 256
 PICTURE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
+class UnknownColorError(UserError):
+    """A coloured label shows a colour that its table does not know."""
+
+
 def read_values(
     path: str | os.PathLike,
     table: LabelTable | None = None,
@@ -195,7 +199,7 @@ def _colors(data: bytes, path: str | os.PathLike, colors: np.ndarray) -> np.ndar
     odd = known[values] != numbers
     if odd.any():
         row, column = np.argwhere(odd)[0]
-        raise UserError(
+        raise UnknownColorError(
             f"{path}: the colour {rgb[row, column].tolist()} at row {row}, column {column} is in "
             "no table",
             "add it to the classes or to void_colors, or make this label file again",

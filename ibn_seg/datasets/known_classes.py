@@ -116,7 +116,7 @@ def space_of(given: Any, where: str = "classes") -> ClassSpace:
         return parse_space(given, where)
     if str(given) in SPACES:
         return SPACES[str(given)]
-    if str(given).endswith((".yaml", ".yml")):
+    if str(given).lower().endswith((".yaml", ".yml")):
         return read_space(given)
     raise unknown(f"class space in {where}", given, [*SPACES, "FILE.yaml"])
 

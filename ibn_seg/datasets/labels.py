@@ -216,20 +216,6 @@ def train_to_raw_ids(train_ids: np.ndarray) -> np.ndarray:
     return raw_ids[train_ids]
 
 
-def colorize(train_ids: np.ndarray) -> np.ndarray:
-    """Return the Cityscapes colours of trainIds.
-
-    Args:
-        train_ids: (H, W) uint8; 255 and any value above 18 become black.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    colors = np.zeros((256, 3), np.uint8)
-    colors[:NUM_CLASSES] = PALETTE
-    return colors[train_ids]
-
-
 def raw_id_palette() -> np.ndarray:
     """Return the (256, 3) uint8 RGB palette for label PNGs with raw ids."""
     colors = np.zeros((256, 3), np.uint8)

@@ -13,14 +13,13 @@ from ibn_seg.datasets.all_datasets import DATA_SETS, dataset_class
 from ibn_seg.errors import UserError, nearest, unknown
 from ibn_seg.provenance import source_domains
 
-_ACDC = tuple(f"acdc-{condition}" for condition in ("fog", "night", "rain", "snow"))
-_FOGGY = tuple(f"foggy_cityscapes-{beta}" for beta in ("0.005", "0.01", "0.02"))
+# Sets of domains. A data set that is no domain itself stands for all domains of its card.
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "acdc": _ACDC,
-    "foggy_cityscapes": _FOGGY,
+    "acdc": ("acdc",),
+    "foggy_cityscapes": ("foggy_cityscapes",),
     "rein": ("cityscapes", "bdd100k", "mapillary-rein"),
     "robustnet": ("cityscapes", "bdd100k", "mapillary-robustnet", "synthia"),
-    "adverse": (*_ACDC, "dark_zurich", *_FOGGY),
+    "adverse": ("acdc", "dark_zurich", "foggy_cityscapes"),
     "world": ("idd", "wilddash2", "mapillary-v2.0"),
 }
 
@@ -35,6 +34,14 @@ _LAST_PART = re.compile(r"(.*[-_.])?(.*)", re.DOTALL)
 def list_targets() -> list[str]:
     """Return the names of all domains; this loads mmseg."""
     return [target for name in DATA_SETS for target in dataset_class(name).CARD.targets]
+
+
+def domains_of(name: str) -> list[str]:
+    """Return the domains of a set in `GROUPS`; of any other name, itself. This may load mmseg."""
+    found = []
+    for member in GROUPS.get(name, ()):
+        found += [member] if _is_target(member) else dataset_class(member).CARD.targets
+    return found or [name]
 
 
 def is_known(name: str) -> bool:
@@ -73,8 +80,9 @@ def target_configs(
         if name not in GROUPS and not own and not _is_target(name):
             raise unknown("target", name, [*list_targets(), _FOLDER, *GROUPS])
         if (equals or own) and not root:
-            raise UserError(f"target {item!r} has no root", "write NAME=ROOT, or NAME alone")
-        for domain in GROUPS.get(name, (name,)):
+            alone = "" if own else ", or NAME alone"
+            raise UserError(f"target {item!r} has no root", f"write NAME=ROOT{alone}")
+        for domain in domains_of(name):
             if domain in configs:
                 raise UserError(f"target {domain!r} is named twice", "name it once")
             arguments = dict(folder_arguments or {}) if own else None
@@ -82,6 +90,22 @@ def target_configs(
     if not configs:
         raise UserError("no target", f"name some of: {', '.join([*list_targets(), *GROUPS])}")
     return list(configs.values())
+
+
+def check_maps(maps: Mapping[str, Any] | None, evaluated: Iterable[str]) -> None:
+    """Check that every map is for an evaluated domain; another would be left out without a word.
+
+    Args:
+        maps: By domain; '*' is for all others.
+        evaluated: The names of the evaluated domains.
+
+    Raises:
+        UserError: A map is for another domain.
+    """
+    names = list(evaluated)
+    for name in maps or ():
+        if name not in (*names, "*"):
+            raise unknown("target in --map", name, names)
 
 
 def _family(domain: str) -> str:

@@ -186,14 +186,16 @@ def _gather(result: Check) -> _Files:
 def _gather_pair(result: Check, files: _Files, number: int, key: str) -> None:
     listing = result.listings[number]
     image, label = listing.images.get(key), listing.labels.get(key)
+    # A folder that is missing as a whole is a finding already.
+    alone = not listing.findings
     if image is not None:
         first = files.add(image, decode=not result.labels_only)
         files.splits.setdefault(first, listing.split_of(key))
-        if label is None and listing.labels:
+        if label is None and (listing.labels or alone):
             result.found("missing-label", "image without label", image)
     if label is None:
         return
-    if image is None and listing.images:
+    if image is None and (listing.images or alone):
         result.found("missing-image", "label without image", label)
     try:
         segments = listing.dataset.more_info(key).get("segments")

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ibn_seg.datasets.formats import PICTURE_ERRORS, decode_values
+from ibn_seg.datasets.formats import PICTURE_ERRORS, UnknownColorError, decode_values
 from ibn_seg.datasets.labels import IGNORE_INDEX, LabelTable
 from ibn_seg.datasets.orientation import Turned, may_be_turned, turned
 from ibn_seg.errors import UserError
@@ -209,7 +209,8 @@ def _content(
     except PICTURE_ERRORS as error:
         raise _damage(data, error) from error
     except UserError as error:
-        raise _FileError("label-format", error.line.removeprefix(f"{job.path}: ")) from error
+        kind = "unknown-id" if isinstance(error, UnknownColorError) else "label-format"
+        raise _FileError(kind, error.line.removeprefix(f"{job.path}: ")) from error
     finally:
         batch.decode_s += time.perf_counter() - start
     if values is None:

@@ -34,7 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "coloured-label": Kind("label with colours in place of ids"),
     "16-bit-label": Kind("label of 16 bits in place of 8"),
     "label-format": Kind("label of another bit depth, number of channels or file format"),
-    "unknown-id": Kind("label with an id outside the table"),
+    "unknown-id": Kind("label with an id or a colour outside the table"),
     "all-ignored": Kind("label without a pixel of any class"),
     "duplicate-across-splits": Kind("the same image in two splits"),
     "exif-orientation": Kind("EXIF turns a picture, its label may lie otherwise", harmful=False),

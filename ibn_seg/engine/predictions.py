@@ -6,10 +6,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ibn_seg.datasets.class_colors import ClassColors, class_colors
+from ibn_seg.engine.class_checks import classes_of
+from ibn_seg.engine.record import RunRecordHook
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.stored import image_names
@@ -87,7 +91,7 @@ class SavePredictionsHook(Hook):
     """Write each prediction of a test as 8-bit grey trainIds, `OUT/DOMAIN/NAME.png`.
 
     NAME is the image's name, with its folder if the domain has two images of the name
-    (`prediction_names`).
+    (`prediction_names`). `OUT/classes.yaml` says what the values mean, if the classes are known.
 
     Args:
         out_dir: The folder.
@@ -106,7 +110,9 @@ class SavePredictionsHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
     ) -> None:
-        """Write the predictions of a batch."""
+        """Write the predictions of a batch, and with the first one what their values mean."""
+        if not self._names and is_main_process() and (classes := _predicted_classes(runner)):
+            classes.write(self.out_dir)
         for sample in outputs:
             labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
             domain = str(sample.get("target", ""))
@@ -116,6 +122,15 @@ class SavePredictionsHook(Hook):
             unknown = (f"{Path(sample.img_path).stem}.png",)
             name, *_ = self._names[domain].get(sample.img_path, unknown)
             write_bytes(self.out_dir / domain / name, encode_png(labels))
+
+
+def _predicted_classes(runner: Runner) -> ClassColors | None:
+    """Return the classes that are scored, in the colours of the weights if they have some."""
+    metrics = runner.test_evaluator.metrics
+    known = (metric.network_classes for metric in metrics if hasattr(metric, "network_classes"))
+    names = next(known, None) or classes_of(runner.test_loop.dataloader.dataset)
+    palettes = (hook.trained_palette for hook in runner.hooks if isinstance(hook, RunRecordHook))
+    return class_colors(names, next(palettes, None)) if names else None
 
 
 def _image_folder(dataset: Any) -> str | None:

@@ -55,8 +55,9 @@ class RunRecordHook(Hook):
         self._started = time.monotonic()
         self._earlier = {"wall_time_s": 0.0, "peak_memory_mib": 0.0}
         self._loaded: dict = {}
-        # The classes that the loaded weights were trained on, if they say.
+        # The classes that the loaded weights were trained on and their colours, if they say.
         self.trained_classes: list[str] | None = None
+        self.trained_palette: list[list[int]] | None = None
         # One process may run several networks one after the other.
         reset_peak_memory()
 

@@ -1,7 +1,7 @@
 """The metric that scores several domains in one pass over one dataloader."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.confusion import DomainResult, confusion_matrix, group_matrix, scores
 from ibn_seg.evaluation.protocols import class_set, get_protocol
 from ibn_seg.evaluation.score_table import score_table
-from ibn_seg.evaluation.soft_merge import soft_merge
+from ibn_seg.evaluation.soft_merge import logits_of, soft_merge
 from ibn_seg.evaluation.stored import ImageConfusions, image_names
 from ibn_seg.provenance import source_domains
 
@@ -174,7 +174,7 @@ class MultiDomainIoU(BaseMetric):
             domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
             if self.merge == "soft" and (mapping := self.map_of(domain)) is not None:
-                pred = soft_merge(sample["seg_logits"]["data"], mapping)[None]
+                pred = soft_merge(logits_of(sample), mapping)[None]
             self.results.append((domain, sample.get("img_path"), self.count(domain, pred, label)))
 
     def count(self, domain: str, pred: Any, label: Any) -> np.ndarray:
@@ -236,6 +236,19 @@ class MultiDomainIoU(BaseMetric):
         self, results: list[tuple[str, str | None, np.ndarray]]
     ) -> dict[str, float]:
         """Score every domain, print one table for each, and return the flat dictionary."""
+        return self.score(results, lambda table: print_log(table, logger="current"))
+
+    def score(
+        self,
+        results: list[tuple[str, str | None, np.ndarray]],
+        show: Callable[[str], None] | None = None,
+    ) -> dict[str, float]:
+        """Score every domain and return the flat dictionary.
+
+        Args:
+            results: Domain, file of the image and counts, as `process` appends them.
+            show: Gets the table of each domain, as text. Default: none is made.
+        """
         metrics: dict[str, float] = {}
         self.domain_results, self.image_confusions = {}, {}
         for domain in dict.fromkeys(name for name, *_ in results):
@@ -252,7 +265,8 @@ class MultiDomainIoU(BaseMetric):
             self.image_confusions[domain] = images
             metrics |= {f"{domain}/{key}": getattr(result, key) for key in ("mIoU", "mAcc", "aAcc")}
             metrics |= {f"{domain}/IoU.{name}": iou for name, iou in result.IoU.items()}
-            print_log(score_table(domain, result, self._names(domain)), logger="current")
+            if show is not None:
+                show(score_table(domain, result, self._names(domain)))
         return metrics | self._means(metrics)
 
     def _means(self, metrics: dict[str, float]) -> dict[str, float]:

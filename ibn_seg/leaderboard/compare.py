@@ -70,11 +70,6 @@ class Group:
     rows: tuple[Row, ...]
 
     @property
-    def key(self) -> str:
-        """The start of the names of its tables."""
-        return slug(f"{self.source} {self.over or ''}")
-
-    @property
     def title(self) -> str:
         """Backbone and segmentor."""
         return f"{self.backbone}, {self.segmentor}"
@@ -95,7 +90,8 @@ class Comparison:
         targets: The other evaluated domains.
         groups: The rows by backbone and segmentor.
         baseline: The baseline method; None if it is not among the methods.
-        over: The classes of the scores in words, if the source has comparisons over others too.
+        over: The classes of the scores in words, if the source has comparisons over others too or
+            its own labels have others.
     """
 
     source: str
@@ -112,7 +108,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """The training domains, and the classes if there are comparisons over others."""
+        """The training domains, and the classes if they are not those of all domains."""
         source = self.source or "data that are not stated"
         return f"{source}, over {self.over}" if self.over else source
 
@@ -181,12 +177,13 @@ def _comparisons(
 ) -> list[Comparison]:
     """Return the comparisons of a source: one for each list of classes of its targets."""
     lists = class_lists(members)
+    every = {one.stored.names(domain) for one in members for domain in one.scores}
     found = []
     for names in lists:
         views = {id(one): over_classes(one, names) for one in networks}
         here = [view for one in members if (view := views[id(one)])]
         one = _comparison(source, here, list(filter(None, views.values())), baseline)
-        if len(lists) > 1:
+        if len(every) > 1:
             one = replace(one, over=about_classes(names, one.targets))
         found.append(one)
     return found

@@ -235,7 +235,8 @@ def _check_distinct(networks: Sequence[Network]) -> None:
         if twin is not one:
             raise UserError(
                 f"{one.result} and {twin.result}: two different networks of {one.method!r} "
-                f"({one.backbone}, {one.segmentor}, trained on {one.source}), seed {one.seed}",
+                f"({one.backbone}, {one.segmentor}, trained on {one.source or UNKNOWN}), "
+                f"seed {one.seed}",
                 "leave one out, or give one another method's name",
             )
 

@@ -93,7 +93,7 @@ def make_panels(
 ) -> "list[Panel]":
     """Return a panel for each image, with the prediction of each network.
 
-    A panel shows the classes of its labels.
+    A panel shows the classes of its labels, merged as they were scored.
 
     Args:
         networks: Config and checkpoint by method; the components that the configs name are
@@ -112,17 +112,15 @@ def make_panels(
     scenes: list[_Scene] = []
     predictions: dict[str, list[np.ndarray]] = {}
     for method, (config, checkpoint) in networks.items():
-        scenes, predictions[method] = _predict(config, checkpoint, images)
+        mine = {domain: one for (name, domain), one in (maps or {}).items() if name == method}
+        scenes, predictions[method] = _predict(config, checkpoint, images, mine)
         if progress:
             progress(len(predictions), len(networks))
     return [
         Panel(
             image=scene.image,
             label=scene.label,
-            predictions={
-                method: _in_groups(found[k], (maps or {}).get((method, images[k][0])))
-                for method, found in predictions.items()
-            },
+            predictions={method: found[k] for method, found in predictions.items()},
             caption=captions[k],
             domain=images[k][0],
             classes=scene.classes,
@@ -131,15 +129,37 @@ def make_panels(
     ]
 
 
-def _in_groups(prediction: np.ndarray, mapping: "ClassMap | None") -> np.ndarray:
-    """Return predicted classes as groups of the labels; 255 for a class without one."""
-    return prediction if mapping is None else mapping.lookup[prediction]
+def _in_groups(result: Any, mapping: "ClassMap | None", softly: bool) -> np.ndarray:
+    """Return a prediction in the groups of the labels; 255 for a class without one.
+
+    Args:
+        result: mmseg's `SegDataSample`.
+        mapping: The map to the groups, or None if they are the network's classes.
+        softly: Whether the probabilities of a group's classes are summed.
+    """
+    from ibn_seg.evaluation.soft_merge import logits_of, soft_merge
+
+    if mapping is None:
+        return _map_of(result.pred_sem_seg)
+    if softly:
+        return mapping.lookup[soft_merge(logits_of(result.to_dict()), mapping).cpu().numpy()]
+    return mapping.lookup[_map_of(result.pred_sem_seg)]
+
+
+def _merges_softly(cfg: "Config") -> bool:
+    """Tell whether the scores of a network are by the sums of probabilities."""
+    given = cfg.get("val_evaluator") or cfg.get("test_evaluator") or {}
+    metrics = [given] if isinstance(given, Mapping) else given
+    return any(metric.get("merge") == "soft" for metric in metrics)
 
 
 def _predict(
-    config: "Config", checkpoint: str | os.PathLike, images: Sequence[tuple[str, str]]
+    config: "Config",
+    checkpoint: str | os.PathLike,
+    images: Sequence[tuple[str, str]],
+    maps: "Mapping[str, ClassMap]",
 ) -> tuple[list[_Scene], list[np.ndarray]]:
-    """Return each scene, and the classes that one network predicts on it."""
+    """Return each scene, and one network's prediction in the classes of the scene's labels."""
     import torch
     from mmengine.device import get_device
 
@@ -161,7 +181,7 @@ def _predict(
         meta = sample.dataset.metainfo
         classes = class_colors(meta["classes"], meta.get("palette"))
         scenes.append(_Scene(_picture(sample, data, label.shape), label, classes))
-        found.append(_map_of(result.pred_sem_seg))
+        found.append(_in_groups(result, maps.get(domain), _merges_softly(cfg)))
     return scenes, found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.io import write_bytes, write_text
+from ibn_seg.io import write_bytes
 from ibn_seg.predict.picture_folder import FolderContent, search_folder
 from ibn_seg.predict.picture_formats import HEAD, picture_format
 from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BadPicturesError", "Segmenter", "overlay", "predict"]
 
-CLASSES_FILE = "classes.yaml"
 # Picture formats whose animations count as videos if given directly.
 _ANIMATIONS = {"GIF": (".gif",), "PNG": (".apng",), "JPEG": (".mjpeg", ".mjpg")}
 
@@ -217,7 +216,7 @@ class _Session:
         for path in self.log.outdated(name, results):
             path.unlink(missing_ok=True)
         self.log.add(name, video.path, digest, self.network, results)
-        self._write_classes()
+        self.segment.classes.write(self.out)
         left = len(list((self.out / name).glob("*.png"))) - (len(written) - 1)
         if left > 0:
             _say(f"{self.out / name}: {left} other pictures are not of this video: remove them")
@@ -237,16 +236,10 @@ class _Session:
             _write_result(file, encoded, path)
             results[file.relative_to(self.out).as_posix()] = hashlib.sha256(encoded).hexdigest()
         self.log.add(name, path, digest, self.network, results)
-        self._write_classes()
+        self.segment.classes.write(self.out)
         for remark in picture.remarks:
             _say(remark)
         return files
-
-    def _write_classes(self) -> None:
-        """Write what the values mean, unless it is there."""
-        file, text = self.out / CLASSES_FILE, self.segment.classes.yaml_text("predicted")
-        if not file.is_file() or file.read_bytes() != text.encode():
-            write_text(file, text)
 
     def _painter(self, path: Path) -> Painter:
         palette = self.segment.palette

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.datasets.known_classes import space_of
-from ibn_seg.datasets.targets import check_source, target_configs
+from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.run import setup
 from ibn_seg.run.config_loading import load_named
@@ -76,6 +76,8 @@ def evaluate(
         work_dir: The folder for log and result; default `work_dirs/CONFIG_NAME/evaluate`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
+            `OUT/classes.yaml` says what their values mean. They are the most probable classes,
+            also with `merge='soft'`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         amp: Test in mixed precision; needs a GPU.
         cfg_options: Values that override the config's, by dotted key.
@@ -93,7 +95,9 @@ def evaluate(
     from ibn_seg.run.segmentation import test
 
     datasets = target_configs(targets, folder_arguments)
-    check_source(source, [dataset["target"] for dataset in datasets], "--source")
+    names = [dataset["target"] for dataset in datasets]
+    check_source(source, names, "--source")
+    check_maps(maps, names)
     setup.register()
     cfg = load_named(config, cfg_options)
     if not cfg.get("model"):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibn_seg.datasets.class_colors import CLASSES_FILE
+from ibn_seg.datasets.class_space import ClassSpace
 from ibn_seg.datasets.known_classes import space_of
 from ibn_seg.datasets.labels import LabelTable
-from ibn_seg.datasets.targets import check_source, target_configs
+from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.run import setup
@@ -42,7 +44,7 @@ def evaluate_predictions(
     """Score predictions in files from any program.
 
     `FOLDER/DOMAIN/NAME.png` holds the classes of the image NAME as an 8-bit grey or palette PNG at
-    the label's native size. The values are indices of `classes`, by default Cityscapes' trainIds.
+    the label's native size. The values are indices of `classes`: 0 for the first, and so on.
     `ibn-seg test --out` writes such files. With one domain, `FOLDER/NAME.png` works too. Where two
     images have one name, use `FOLDER/DOMAIN/D/NAME.png`, with D the image's path below the folder
     of the images. Files of other images are ignored.
@@ -59,7 +61,8 @@ def evaluate_predictions(
         protocol: Name of the evaluation protocol that made the predictions. Its classes apply. A
             protocol that scores a domain at another size than the label's is an error.
         classes: The classes of the predictions: a name or a file, see
-            `ibn_seg.datasets.known_classes`. Default: Cityscapes' 19.
+            `ibn_seg.datasets.known_classes`. Default: `FOLDER/classes.yaml` if it exists, else
+            Cityscapes' 19.
         maps: As in `evaluate`.
         work_dir: The folder for the result; default `work_dirs/METHOD/evaluate`.
         workers: Number of processes; default the number of cores.
@@ -80,12 +83,14 @@ def evaluate_predictions(
     from ibn_seg.worker_pool import default_workers, run_batches
 
     configs = target_configs(targets, folder_arguments)
-    check_source(source, [config["target"] for config in configs], "--source")
-    _check_sizes([config["target"] for config in configs], protocol)
+    names = [config["target"] for config in configs]
+    check_source(source, names, "--source")
+    check_maps(maps, names)
+    _check_sizes(names, protocol)
     work_dir = Path(work_dir or Path("work_dirs", Path(method).name, DEFAULT_FOLDER))
     setup.check_writable(work_dir)
     datasets = _datasets(configs)
-    metric = _metric(datasets, source, protocol, classes, maps)
+    metric = _metric(datasets, source, protocol, _predicted_space(Path(folder), classes), maps)
     pairs = _pairs(Path(folder), datasets, metric)
     counted: list[tuple[str, str, np.ndarray]] = []
     for batch in run_batches(_count, pairs, workers=workers or default_workers()):
@@ -93,7 +98,7 @@ def evaluate_predictions(
         if progress:
             progress(len(counted), len(pairs))
     metric.roots = [config["data_root"] for config in configs]
-    metrics = metric.compute_metrics(counted)
+    metrics = metric.score(counted)
     stored = StoredConfusions(metric.network_classes, metric.image_confusions)
     write_confusions(work_dir / CONFUSION_FILES["test"], stored)
     result = {
@@ -156,17 +161,37 @@ def _datasets(configs: Sequence[Mapping[str, Any]]) -> "list[UrbanSceneDataset]"
     return [DATASETS.build({"_scope_": "mmseg", **config}) for config in configs]
 
 
+def _predicted_space(folder: Path, classes: Any) -> ClassSpace:
+    """Return the classes of predictions: those given, else those of the file beside them.
+
+    Raises:
+        UserError: They are no space, or a class has another value than its place.
+    """
+    beside = folder / CLASSES_FILE
+    where = "--classes"
+    if classes is None:
+        classes, where = (beside, str(beside)) if beside.is_file() else ("cityscapes", where)
+    space = space_of(classes, where)
+    for at, (name, values) in enumerate(zip(space.classes, space.values, strict=True)):
+        # The values of labels: whether predictions have them too, nobody can tell.
+        if values != (at,):
+            raise UserError(
+                f"{where}: class {at} ({name}) has the label values {list(values)}",
+                f"the predictions hold {at} for it; name their classes in a file without values",
+            )
+    return space
+
+
 def _metric(
     datasets: "Sequence[UrbanSceneDataset]",
     source: str | None,
     protocol: str,
-    classes: Any,
+    space: ClassSpace,
     maps: Mapping[str, Any] | None,
 ) -> "MultiDomainIoU":
     """Return the metric for predictions of classes on data sets."""
     from ibn_seg.evaluation.metric import MultiDomainIoU
 
-    space = space_of("cityscapes" if classes is None else classes, "--classes")
     metric = MultiDomainIoU(source, protocol=protocol, classes=space.classes, maps=maps)
     metric.dataset_meta = {
         **datasets[0].metainfo,
@@ -264,7 +289,7 @@ def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
             )
         except UserError as error:
             raise UserError(
-                f"{pair.prediction}: {str(error).partition(';')[0]}",
+                f"{pair.prediction}: {error.problem}",
                 f"predictions are class indices, 0..{pair.classes - 1}; see --classes",
             ) from error
         counted.append((pair.domain, pair.image, confusion))

@@ -133,6 +133,7 @@ def test(
             `work_dirs/CONFIG_NAME`.
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
+            `OUT/classes.yaml` says what their values mean.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
@@ -249,7 +250,8 @@ def trained_runner(
         runner = build_runner(cfg)
         try:
             load_strictly(network_of(runner.model), weights, checkpoint)
-            recorder(runner).trained_classes = trained_classes(weights)[0]
+            known = recorder(runner)
+            known.trained_classes, known.trained_palette = trained_classes(weights)
             del weights
             yield runner
         finally:
@@ -379,5 +381,11 @@ def _augment(cfg: "Config") -> None:
     for key in ("tta_pipeline", "tta_model"):
         if not cfg.get(key):
             raise UserError(f"--tta: the config has no {key}", "add it, or leave --tta out")
+    if _merge(cfg):
+        # mmseg keeps the logits of the last augmented image alone.
+        raise UserError(
+            "--tta: test_evaluator.merge is 'soft', and the mean over augmentations has no logits",
+            "write merge='hard', or leave --tta out",
+        )
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = {**cfg.tta_model, "module": cfg.model}

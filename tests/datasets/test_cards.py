@@ -1,5 +1,6 @@
 """The table of data sets, their cards, the commands' help and the code say the same."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from ibn_seg.cli.data import data
 from ibn_seg.datasets.all_datasets import DATA_SETS, dataset_class
 from ibn_seg.datasets.splits import read_split
-from ibn_seg.datasets.targets import GROUPS, list_targets, target_configs
+from ibn_seg.datasets.targets import GROUPS, domains_of, list_targets, target_configs
 from ibn_seg.evaluation.protocols import ANY, PROTOCOLS
 from tests.tiny import environment
 
@@ -60,10 +61,22 @@ def test_domains_have_the_name_of_their_data_set_and_build_it(name, tmp_path):
 
 
 def test_sets_of_domains_hold_domains():
-    assert {domain for group in GROUPS.values() for domain in group} <= set(list_targets())
-    for name in ("acdc", "foggy_cityscapes"):
-        assert GROUPS[name] == tuple(CARDS[name].targets)
+    assert {domain for group in GROUPS for domain in domains_of(group)} <= set(list_targets())
+    by_weather = [f"acdc-{one}" for one in ("fog", "night", "rain", "snow")]
+    by_fog = [f"foggy_cityscapes-{one}" for one in ("0.005", "0.01", "0.02")]
+    assert domains_of("acdc") == by_weather
+    assert domains_of("foggy_cityscapes") == by_fog
+    assert domains_of("adverse") == [*by_weather, "dark_zurich", *by_fog]
+    assert domains_of("cityscapes") == ["cityscapes"]
     assert [config["target"] for config in target_configs(list_targets())] == list_targets()
+
+
+def test_a_domain_that_a_card_gains_is_in_the_sets_of_its_data_set(monkeypatch):
+    card = CARDS["acdc"]
+    more = dataclasses.replace(card, targets={**card.targets, "acdc-hail": {"condition": "rain"}})
+    monkeypatch.setattr(CLASSES["acdc"], "CARD", more)
+    for name in ("acdc", "adverse"):
+        assert "acdc-hail" in [config["target"] for config in target_configs([name])]
 
 
 @pytest.mark.parametrize("name", DATA_SETS)

@@ -90,6 +90,7 @@ def test_the_file_s_name_is_the_default_name_and_colours_may_be_hexadecimal(tmp_
     path.write_text("classes: [{name: a, color: '#0A0b0C'}, b]\n")
     space = space_of(str(path))
     assert (space.name, space.palette[0]) == ("garden", (10, 11, 12))
+    assert space_of(str(path.rename(tmp_path / "GARDEN.YML"))).classes == ("a", "b")
 
 
 def test_spaces_are_the_same_if_their_names_are():
@@ -110,7 +111,9 @@ def test_made_colours_are_distinct_and_the_same_for_more_classes(count):
     [
         ({"classes": ("a", "b", "a")}, "two classes are named 'a'"),
         ({"classes": ("a", "", "c")}, "class 1 has no name"),
-        ({"classes": ("a", 3, "c")}, "class 1 has no name"),
+        ({"classes": ("a", 3, "c")}, "class 1 is named 3, which is no text: write its name in"),
+        ({"classes": ("a", "b\nc", "c")}, r"class 1 is named 'b\nc', with a line break"),
+        ({"classes": ("a", "b\u2028c", "c")}, "with a line break or a control character"),
         ({"palette": (COLORS[0], COLORS[1], COLORS[0])}, r"'a' and 'c' have the same colour"),
         ({"void_colors": (COLORS[2],)}, r"'c' and 'void' have the same colour [0, 0, 9]"),
         ({"palette": COLORS[:2]}, "2 colours for 3 classes"),
@@ -156,6 +159,11 @@ def test_too_few_or_too_many_classes(count):
         ("{classes: [a, b], void: [1]}", "the label value 1 is 'b' and 'void'"),
         ("{classes: [a, b], void_colors: 3}", "FILE: void_colors is 3: give a list of colours"),
         ("{classes: [a, b], void_colors: [3]}", "FILE: void has the color 3"),
+        ("classes: [yes, no]", "class 0 is named True, which is no text: write its name in quotes"),
+        ("classes: &x [a, *x]", "class 1 is named ['a', [...]], which is no text"),
+        # YAML takes what follows # for a remark.
+        ("classes:\n- name: a\n  color: #ff0000\n- b", "class 0 (a) has the color None: write"),
+        ("classes: [{name: a, color: [true, 0, 0]}, b]", "has the color [True, 0, 0]"),
         ("{classes: [a, b], void: null}", "FILE: void has the label values None"),
         ("classes: [", "FILE"),
     ],
@@ -165,7 +173,14 @@ def test_faults_of_a_file(text, words, tmp_path):
     path.write_text(text)
     line = line_of(lambda: read_space(path))
     assert str(path) in line
+    assert line.count(str(path)) == 1
     assert words.replace("FILE", str(path)) in line
+
+
+def test_made_colours_keep_away_from_void():
+    first = list(made_palette(1)[0])
+    space = parse_space({"classes": ["a", "b"], "void_colors": [first]}, "classes")
+    assert len({*space.palette, *space.void_colors}) == 3
 
 
 def test_faults_of_a_name_or_path(tmp_path):

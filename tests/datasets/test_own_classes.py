@@ -12,7 +12,9 @@ from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.folder import FolderDataset
 from ibn_seg.datasets.idd_lite import IDDLiteDataset
 from ibn_seg.datasets.multi_domain import MultiDomainDataset
+from ibn_seg.datasets.paired_trees import PairedTreesDataset
 from ibn_seg.datasets.splits import camvid_frames
+from ibn_seg.datasets.train_ids import TrainIdDataset
 from ibn_seg.errors import UserError
 from tests.datasets import own_class_writers as own
 from tests.helpers import write_cityscapes, write_image
@@ -96,6 +98,9 @@ def test_two_layouts_of_camvid_in_one_folder_are_refused(first, second, tmp_path
          "not a list of colours: each line is RED GREEN BLUE NAME"),
         (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "64 300 0"),
          "not a list of colours"),
+        (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "0 128 64"),
+         "Bridge and Wall have the same colour [0, 128, 64]: give each a colour of its own"),
+        (own.camvid_fastai, "codes.txt", lambda t: t + "Wall\n", "Wall stands in two lines"),
     ],
 )  # fmt: skip
 def test_faults_of_the_file_of_camvids_classes(write, file, change, words, tmp_path):
@@ -110,6 +115,17 @@ def test_faults_of_the_file_of_camvids_classes(write, file, change, words, tmp_p
     line = line_of(lambda: CamVidDataset(tmp_path, "all")[0])
     assert file in line
     assert words in line
+
+
+@pytest.mark.parametrize("file", ["codes.txt", "label_colors.txt"])
+def test_a_list_of_camvids_classes_may_begin_with_a_mark(file, tmp_path):
+    write = own.camvid_fastai if file == "codes.txt" else own.camvid_original
+    expected = write(tmp_path)
+    (tmp_path / file).write_text((tmp_path / file).read_text(), encoding="utf-8-sig")
+    for found, classes in zip(
+        labels_of(CamVidDataset(tmp_path, "all", pipeline=LOAD)), expected.values(), strict=True
+    ):
+        assert np.array_equal(found, classes)
 
 
 def test_a_colour_in_no_table_is_named_with_file_and_pixel(tmp_path):
@@ -213,7 +229,7 @@ def test_faults_of_metainfo(metainfo, words, tmp_path):
 def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
     own.folder_of_colors(tmp_path)
     names = tmp_path / "train.txt"
-    names.write_text("# two of three\n2.png\n0\n\n2\n")
+    names.write_text("2.png\n# two of three\n0\r\n\n2\n", encoding="utf-8-sig")
     (tmp_path / "yard.yaml").write_text(
         "classes:\n"
         "  - {name: grass, color: [20, 200, 40]}\n"
@@ -241,10 +257,16 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
         ({"names": "empty.txt"}, "empty.txt: names no image: write one path per line"),
         ({"names": "odd.txt"}, "odd.txt: no image 'gone' and 1 more in "),
         ({"label_suffix": "_mask.png"}, "no **/*_mask.png in "),
-        ({"images": "photos"}, "photos' does not exist"),
+        ({"images": "photos"},
+         "photos' does not exist: say where they are by images=, labels= and image_suffix="),
         ({"classes": ["a"]}, "1 classes: name 2 to 255"),
+        ({"images": 2024}, "images is 2024, which is no text: write '2024' in quotes"),
+        ({"label_suffix": 1}, "label_suffix is 1, which is no text"),
+        ({"names": 3}, "names is 3, which is no text"),
+        ({"image_suffix": "png"}, "image_suffix 'png' has no dot: write '.png'"),
+        ({"label_suffix": "*.png"}, "label_suffix '*.png' is a pattern: write only how the names"),
     ],
-)
+)  # fmt: skip
 def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):
     own.folder_of_colors(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -252,6 +274,28 @@ def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):
     (tmp_path / "odd.txt").write_text("0\ngone\nlost\n")
     given = {"classes": own.YARD_CLASSES, "encoding": "colors", **arguments}
     assert words in line_of(lambda: FolderDataset(tmp_path, **given))
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (FolderDataset, "say where they are by images=, labels= and label_suffix="),
+        (TrainIdDataset,
+         "say where the files are by images=, labels=, image_suffix= and label_suffix="),
+    ],
+)  # fmt: skip
+def test_folders_of_any_classes_are_listed_by_one_code(kind, where, tmp_path):
+    assert {"list_images", "list_labels", "image_folder", "_files"} <= vars(
+        PairedTreesDataset
+    ).keys()
+    assert not {"image_folder", "_files"} & vars(kind).keys()
+    own.folder_of_colors(tmp_path)
+    line = line_of(lambda: kind(tmp_path, label_suffix="_mask.png"))
+    labels = str(tmp_path / "labels")
+    assert line == (
+        f"{kind.__name__}: no **/*_mask.png in {labels!r} (3 .png files lie there, such as "
+        f"'0.png'): {where}"
+    )
 
 
 def test_an_image_and_its_copy_in_another_format_are_refused(tmp_path):

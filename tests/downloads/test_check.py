@@ -15,6 +15,7 @@ from ibn_seg.datasets.idd import IDDDataset
 from ibn_seg.downloads.check import check
 from ibn_seg.downloads.exclude import write_exclude_list
 from ibn_seg.errors import UserError
+from tests.datasets.own_class_writers import CAMVID_FRAMES
 from tests.datasets.writers import LAYOUTS, write_jpeg
 from tests.downloads.damage import DEFECTS, damage, frame, write_clean
 from tests.helpers import truncate, write_cityscapes, write_gta5, write_palette
@@ -282,6 +283,26 @@ def test_a_folder_that_is_missing_is_a_finding_and_not_the_end(tmp_path):
     assert "leftImg8bit/train" in result.listings[0].absent
     with pytest.raises(UserError, match="leftImg8bit/train"):
         check("cityscapes", root, options={"split": "train"}, workers=1)
+
+
+@pytest.mark.parametrize("kind", ["", "annot"])
+def test_a_split_without_any_label_or_image_is_found(kind, tmp_path):
+    LAYOUTS["camvid, SegNet's"][2](tmp_path)
+    shutil.rmtree(tmp_path / f"test{kind}")
+    name, left = ("missing-image", "testannot") if not kind else ("missing-label", "test")
+    frame = f"{left}/{CAMVID_FRAMES['test']}.png"
+    assert found(check("camvid", tmp_path, workers=1)) == {(name, frame)}
+
+
+def test_a_colour_outside_the_table_is_an_id_outside_the_table(tmp_path):
+    LAYOUTS["camvid, original"][2](tmp_path)
+    path = tmp_path / "LabeledApproved_full" / f"{CAMVID_FRAMES['val']}_L.png"
+    label = np.array(Image.open(path))
+    label[5, 9] = (1, 2, 3)
+    Image.fromarray(label).save(path)
+    (one,) = check("camvid", tmp_path, workers=1).findings
+    assert one.kind == "unknown-id"
+    assert one.text.startswith("the colour [1, 2, 3] at row 5, column 9 is in no table")
 
 
 @pytest.mark.slow

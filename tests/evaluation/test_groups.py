@@ -15,8 +15,9 @@ from ibn_seg.datasets.known_classes import SPACES, known_map
 from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import group_matrix, scores
-from ibn_seg.evaluation.metric import MultiDomainIoU, soft_merge
+from ibn_seg.evaluation.metric import MultiDomainIoU
 from ibn_seg.evaluation.network_classes import network_classes
+from ibn_seg.evaluation.soft_merge import logits_of, soft_merge
 from ibn_seg.evaluation.stored import (
     ImageConfusions,
     StoredConfusions,
@@ -378,3 +379,13 @@ def test_the_metric_prints_what_was_mapped_to_what(mixed, tmp_path):
 def test_the_metric_s_arguments_are_checked():
     with pytest.raises(UserError, match="merge"):
         MultiDomainIoU(merge="softt")
+
+
+def test_soft_merging_of_a_network_with_one_output():
+    """mmseg's heads for two classes give the probability of the second."""
+    chances = torch.tensor([[[0.2, 0.49, 0.51, 0.9]]])
+    mapping = ClassMap(("dry", "wet"), ("rain", "sun"), (1, 0))
+    # The first class of the group, by which the group is found again.
+    assert soft_merge(chances, mapping).tolist() == [[0, 0, 1, 1]]
+    with pytest.raises(UserError, match="have no logits: choose merge 'hard'"):
+        logits_of({"pred_sem_seg": {}})

@@ -137,6 +137,16 @@ def test_a_view_is_the_network_itself_where_all_classes_are_the_same(folder):
         assert over_classes(view, CLASSES) is view
 
 
+def test_a_source_that_is_merged_for_its_only_targets_is_said_to_be(tmp_path):
+    made, domains = Folder(tmp_path / "bench"), ("city", "idd_lite")
+    stored = stored_of("BN", 0)
+    stored = StoredConfusions(CLASSES, {name: stored.domains[name] for name in domains})
+    made.train("BN", 0, dict.fromkeys(domains, 0.5), source="city", stored=stored)
+    (one,) = compare(read_board([made.write()]), "BN")
+    assert one.sources == ("city",)
+    assert one.title == "city, over the 7 classes of idd_lite"
+
+
 def test_kept_results_show_the_same(folder, tmp_path):
     keep(folder, tmp_path / "kept" / "bench")
 

@@ -168,6 +168,32 @@ def test_labels_of_other_classes_show_predictions_in_their_groups(results):
     assert set(np.unique(coarse.label)) == {0, 1, 255}
 
 
+def test_a_soft_merge_is_shown_as_it_was_scored(results, tmp_path):
+    register()
+    cfg = load_config(str(results / "configs/IBN-a.py"))
+    groups = {"road": ["road"], "rest": [name for name in CLASSES if name != "road"]}
+    reading = {"read_as": list(groups), "read_map": {"groups": groups}}
+    cfg.test_dataloader.dataset.datasets[0].update(reading)
+    cfg.test_evaluator = cfg.val_evaluator = {
+        "type": "MultiDomainIoU", "classes": list(CLASSES), "merge": "soft",
+        "maps": {"gta5": reading["read_map"]},
+    }  # fmt: skip
+    checkpoint = results / "cells/IBN-a/iter_6.pth"
+    segmentation.test(cfg, checkpoint, work_dir=tmp_path, quiet=True)
+    scored = read_confusions(tmp_path / "test_confusions.npz").domains["gta5"]
+    maps = {("IBN-a", "gta5"): scored.mapping}
+    shown = {}
+    for merge in ("soft", "hard"):
+        cfg.val_evaluator["merge"] = merge
+        (panel,) = make_panels(
+            {"IBN-a": (cfg, checkpoint)}, [("gta5", scored.images[0])], ["a"], maps=maps
+        )
+        counted = confusion_matrix(panel.predictions["IBN-a"], panel.label, 2)
+        shown[merge] = counted.tolist()
+    assert shown["soft"] == scored.scored_counts[0][:, :2].tolist()
+    assert shown["soft"] != shown["hard"]
+
+
 def test_a_scene_is_shown_upright_as_it_was_scored(results, tmp_path):
     root = tmp_path / "set"
     picture = Image.open(next((results / "data/gta5/images").glob("*.png")))

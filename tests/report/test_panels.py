@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ibn_seg.datasets.labels import CLASSES, colorize
+from ibn_seg.datasets.class_colors import CITYSCAPES_COLORS
+from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.errors import UserError
 from ibn_seg.report import Panel
 from ibn_seg.report import panel_images as pictures
@@ -36,7 +37,7 @@ TRAIN_IDS = hnp.arrays(
 def test_label_map_is_lossless_in_the_cityscapes_colours(train_ids):
     decoded = _decode(pictures.label_map(train_ids))
     ignored = train_ids == 255
-    np.testing.assert_array_equal(decoded[~ignored], colorize(train_ids)[~ignored])
+    np.testing.assert_array_equal(decoded[~ignored], CITYSCAPES_COLORS.table[train_ids][~ignored])
     assert not decoded[ignored].any()
 
 
@@ -114,7 +115,7 @@ def test_contact_sheet_shows_every_picture_under_its_title():
     columns = [sheet[18 : 18 + 8, 4 + k * 44 : 44 + k * 44] for k in range(4)]
     for shown, expected in zip(
         columns,
-        [image, *(colorize(m) for m in (panel.label, *panel.predictions.values()))],
+        [image, *(CITYSCAPES_COLORS.table[m] for m in (panel.label, *panel.predictions.values()))],
         strict=True,
     ):
         assert np.array_equal(shown, expected)

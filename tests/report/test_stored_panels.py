@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ibn_seg.datasets.class_colors import class_colors
-from ibn_seg.datasets.labels import colorize
+from ibn_seg.datasets.class_colors import CITYSCAPES_COLORS, class_colors
 from ibn_seg.errors import UserError
 from ibn_seg.report import write_report
 from ibn_seg.report.stored_panels import read_panels, write_panels
@@ -38,7 +37,7 @@ def test_files_can_be_looked_at(tmp_path, panels):
     index = write_panels(tmp_path, panels[:1], {})
     name = json.loads(index.read_text())["panels"][0]["label"]
     seen = np.asarray(Image.open(tmp_path / name).convert("RGB"))
-    assert np.array_equal(seen, colorize(panels[0].label))
+    assert np.array_equal(seen, CITYSCAPES_COLORS.table[panels[0].label])
 
 
 def test_panels_of_other_classes_keep_them_and_a_page_has_their_legend(tmp_path, panels, results):

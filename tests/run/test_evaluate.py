@@ -12,7 +12,7 @@ from mmseg.registry import DATASETS
 from ibn_seg import cli
 from ibn_seg.config import config_folder, load_config
 from ibn_seg.datasets.all_datasets import DATA_SETS
-from ibn_seg.datasets.targets import GROUPS, target_configs
+from ibn_seg.datasets.targets import domains_of, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.report.runs import read_runs
@@ -91,7 +91,10 @@ def test_classes_of_a_protocol(evaluated, targets, tmp_path):
         (lambda path: path.unlink(), "no such prediction"),
         (lambda path: path.write_bytes(b""), "cannot be read"),
         (lambda path: _write(path, np.zeros((8, 8), np.uint8)), "8x8 pixels for a label of"),
-        (lambda path: _write(path, _filled(path, 19)), "prediction 19 is not a class"),
+        (
+            lambda path: _write(path, _filled(path, 19)),
+            "png: prediction 19 is not a class: predictions are",
+        ),
         (lambda path: _write(path, np.zeros((8, 8, 3), np.uint8)), "pixels are of mode 'RGB'"),
     ],
 )
@@ -159,7 +162,7 @@ def test_targets_by_name(monkeypatch):
     monkeypatch.delenv("IBN_SEG_ACDC", raising=False)
     bdd, *acdc = target_configs(["bdd100k", "acdc"])
     assert bdd["data_root"] == "/data/bdd"
-    assert [config["target"] for config in acdc] == list(GROUPS["acdc"])
+    assert [config["target"] for config in acdc] == domains_of("acdc")
     assert {config["data_root"] for config in acdc} == {"data/acdc"}
     for targets, words in (
         (["citiscapes"], "unknown target 'citiscapes'.*cityscapes"),

@@ -13,6 +13,7 @@ from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.datasets.targets import target_configs
 from ibn_seg.errors import UserError
 from tests.datasets import own_class_writers as own
+from tests.tiny import run
 
 # The group of each trainId: road and sidewalk are path, terrain is grass, wall is wall.
 GROUPS = {"grass": ["vegetation", "terrain"], "path": ["road", "sidewalk"], "wall": ["wall"]}
@@ -76,7 +77,12 @@ def test_a_network_and_its_predictions_on_a_folder(yard, tiny, trained, tmp_path
         "evaluate", "--predictions", f"{tmp_path}/out", "--method", "theirs", "--workers", "1",
         "--targets", f"folder={base}/first", *options(base), "--work-dir", f"{tmp_path}/again",
     ]  # fmt: skip
-    assert cli.run(args) == 0, capsys.readouterr().err
+    done = run(*args)
+    assert done.returncode == 0, done.stderr
+    # One table of the scores, and one of the map; mmengine's log has no other.
+    assert "mIoU" not in done.stderr
+    assert done.stdout.count("mIoU") == 1
+    assert done.stdout.count("class of the labels") == 1
     again = json.loads((tmp_path / "again" / "test.json").read_text())
     assert again["domains"] == result["domains"]
 
@@ -96,7 +102,8 @@ def test_several_folders_have_names(yard):
 @pytest.mark.parametrize(
     ("targets", "arguments", "words"),
     [
-        (["folder"], {}, "target 'folder' has no root: write NAME=ROOT"),
+        (["folder"], {}, "target 'folder' has no root: write NAME=ROOT$"),
+        (["gta5="], {}, "target 'gta5=' has no root: write NAME=ROOT, or NAME alone$"),
         (["folder-oak"], {}, "target 'folder-oak' has no root"),
         (["folder=a", "folder=b"], {}, "target 'folder' is named twice"),
         (["foldr=a"], {}, "unknown target 'foldr': did you mean 'folder'"),
@@ -116,7 +123,16 @@ def test_faults_of_the_targets(targets, arguments, words):
         (["--label-suffix", ".bmp"], "no **/*.bmp in"),
         (["--labels", "gone"], "gone' does not exist"),
         (["--label-encoding", "colors"], "not a coloured label file"),
-        (["--map", "gone.yaml"], "gone.yaml"),
+        (["--map", "gone.yaml"], "two maps for all targets: give one"),
+        (["--out", "there"], "--out is given with --predictions: it goes with CONFIG and"),
+        (["--map", "foldr=gone.yaml"], "target in --map 'foldr': did you mean 'folder'?"),
+        (["--map", "folder=gone.yaml"], "gone.yaml: no such map file"),
+        (["--map", "folder="], "--map 'folder=' names no file: write FILE or TARGET=FILE"),
+        (
+            ["--classes", "YARD"],
+            "--classes: class 0 (grass) has the label values [3]: the "
+            "predictions hold 0 for it; name their classes in a file without values",
+        ),
     ],
 )
 def test_faults_of_the_options(yard, tmp_path, capsys, change, words):
@@ -127,7 +143,8 @@ def test_faults_of_the_options(yard, tmp_path, capsys, change, words):
         Image.fromarray(np.zeros((48, 64), np.uint8)).save(path)
     args = [
         "evaluate", "--predictions", f"{tmp_path}/out", "--method", "x", "--workers", "1",
-        "--targets", f"folder={base}/first", *options(base), *change,
+        "--targets", f"folder={base}/first", *options(base),
+        *(one.replace("YARD", f"{base}/yard.yaml") for one in change),
         "--work-dir", f"{tmp_path}/run",
     ]  # fmt: skip
     assert cli.run(args) == 2

@@ -48,6 +48,17 @@ def test_the_yaml_of_any_names_is_read_again(tmp_path):
     names = ['a "quoted" name', "yes", "1: {x}", "Straße"]
     file = tmp_path / "classes.yaml"
     file.write_text(class_colors(names).yaml_text("null"), encoding="utf-8")
+    assert '"Straße"' in file.read_text(encoding="utf-8")
     space = read_space(file)
     assert (space.name, space.classes) == ("null", tuple(names))
     assert space.palette == class_colors(names).palette
+
+
+def test_classes_of_one_colour_are_read_again(tmp_path):
+    """Palettes of the field have colours twice; a space has none."""
+    class_colors(["dry", "wet", "mud"], [[1, 2, 3], [1, 2, 3], [4, 5, 6]]).write(tmp_path)
+    assert "# [1, 2, 3] in pictures, as class 0" in (tmp_path / "classes.yaml").read_text()
+    space = read_space(tmp_path / "classes.yaml")
+    assert space.classes == ("dry", "wet", "mud")
+    assert (space.palette[0], space.palette[2]) == ((1, 2, 3), (4, 5, 6))
+    assert space.values == ((0,), (1,), (2,))

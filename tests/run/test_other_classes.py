@@ -108,6 +108,13 @@ def test_predictions_say_what_their_values_mean(network, tmp_path):
     assert np.array_equal(painted, space.colors[labels])
 
 
+def test_tested_predictions_say_what_their_values_mean(network, tested):
+    space = read_space(tested / "predictions" / "classes.yaml")
+    meta = load_checkpoint(network.checkpoint)["meta"]["dataset_meta"]
+    assert space.classes == tuple(network.coarse.groups)
+    assert [list(color) for color in space.palette] == [list(one) for one in meta["palette"]]
+
+
 def test_an_onnx_file_has_its_classes(network, tmp_path):
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -150,8 +157,10 @@ def test_labels_of_other_classes_need_a_map(network, tested, tmp_path, capfd):
     classes.write_text(f"classes: [{', '.join(network.coarse.groups)}]\n")
     again = (*with_map, *given, "--classes", classes, "--work-dir", tmp_path / "c")
     assert network.command("evaluate", *again) == 0
-    scores = [json.loads((tmp_path / name / "test.json").read_text())["domains"] for name in "bc"]
-    assert scores[0] == scores[1]
+    # The file beside the predictions says the same.
+    assert network.command("evaluate", *with_map, *given, "--work-dir", tmp_path / "d") == 0
+    scores = [json.loads((tmp_path / name / "test.json").read_text())["domains"] for name in "bcd"]
+    assert scores[0] == scores[1] == scores[2]
     assert np.array(scores[0]["cityscapes"]["confusion"]).shape == (20, count)
     assert scores[0]["cityscapes"]["IoU"]["road"] > 0
 

@@ -58,7 +58,7 @@ def perfect(root, folder, names):
 
 def test_what_evaluate_writes_scores_as_the_network(idd, evaluated, tmp_path):
     result, out = evaluated
-    assert files(out) == {f"idd/{name}" for name in PREDICTIONS}
+    assert files(out) == {"classes.yaml", *(f"idd/{name}" for name in PREDICTIONS)}
     for folder in (out, out / "idd"):
         scored = evaluate_predictions(
             folder, [f"idd={idd}"], method="x", work_dir=tmp_path, workers=1
@@ -123,7 +123,7 @@ def test_any_names_through_a_test_and_back(tiny, trained, tmp_path):
     )
     unique = {"d e/only": "only", "a/b/c/d/z": "z"}
     expected = {f"mine/{unique.get(name, name)}.png" for name in names}
-    assert files(tmp_path / "png") == expected
+    assert files(tmp_path / "png") == {"classes.yaml", *expected}
     # Each file is its own image's: the counts of the network are those of the files.
     from ibn_seg.evaluation.confusion import confusion_matrix
     from ibn_seg.evaluation.stored import read_confusions

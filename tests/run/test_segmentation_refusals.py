@@ -135,3 +135,12 @@ def test_a_malicious_checkpoint_is_not_executed(tiny, tmp_path):
     with pytest.raises(UserError, match="refused"):
         segmentation.train(tiny, work_dir=tmp_path / "run", cfg_options=options, quiet=True)
     assert not trap.exists()
+
+
+def test_augmentation_is_refused_with_summed_probabilities(tiny, trained, tmp_path):
+    """mmseg leaves the logits of one augmentation, which would be scored without a word."""
+    options = {"test_evaluator.merge": "soft"}
+    with pytest.raises(UserError, match=r"--tta: test_evaluator\.merge is 'soft'.*merge='hard'"):
+        segmentation.test(
+            tiny, trained[0] / "iter_6.pth", work_dir=tmp_path, tta=True, cfg_options=options
+        )
