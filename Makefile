@@ -32,7 +32,7 @@ PARALLEL := OMP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-install test-mmseg-original test-oldest \
+.PHONY: help demo test test-slow test-browser test-install test-hosts test-mmseg-original test-oldest \
 	parity swap-survey lint format install clean
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo "make test                  run the tests"
 	@echo "make test-slow             run the tests that take minutes each"
 	@echo "make test-browser          look at a report in headless Chromium"
+	@echo "make test-hosts            run timm's own model tests, and smp's checks, on our names"
 	@echo "make test-install          install wheels into new environments and use them"
 	@echo "make test-mmseg-original   the tests with mmsegmentation 1.2.2 and compiled mmcv 2.1.0"
 	@echo "make test-oldest           the tests with PyTorch 2.1 and NumPy 1.24, on Python 3.11"
@@ -60,6 +61,9 @@ test-slow: $(READY)
 
 test-browser: $(READY)
 	@$(VENV)/bin/python -m pytest -m browser $(ARGS)
+
+test-hosts: $(READY)
+	@$(PARALLEL) $(VENV)/bin/python -m pytest -m hosts -n $(JOBS) $(ARGS)
 
 test-install: $(READY)
 	@$(VENV)/bin/python -m pytest -m install $(ARGS)

@@ -15,8 +15,10 @@ from collections.abc import Iterable
 TRACEBACK_VARIABLE = "IBN_SEG_TRACEBACK"
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """A mistake in the user's input: an argument, a config, a file.
+
+    It is a `ValueError`, which timm and segmentation_models_pytorch promise for wrong arguments.
 
     Args:
         problem: What was given and what is wrong with it. It names the file or the key.

@@ -121,13 +121,14 @@ class WildDash2Dataset(UrbanSceneDataset):
 
 def _read_segments(path: Path) -> dict[str, dict[int, int]]:
     """Return the category of every segment number, by the name of the label file."""
+    content = read_json(path)
     try:
         return {
             Path(annotation["file_name"]).stem: {
                 int(segment["id"]): int(segment["category_id"])
                 for segment in annotation["segments_info"]
             }
-            for annotation in read_json(path)["annotations"]
+            for annotation in content["annotations"]
         }
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+import torch.fx
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -83,6 +84,13 @@ class Backbone(nn.Module, abc.ABC):
         if hasattr(self, self.classifier_name):
             return getattr(self, self.classifier_name)(x.mean(dim=(2, 3)))
         return tuple(features)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Return this network with its steps written out, as `torch.jit.script` asks for.
+
+        TorchScript cannot follow loops over names. The modules and their keys are the same.
+        """
+        return torch.fx.symbolic_trace(self)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode; frozen stages and, with `norm_eval`, batch norms stay in eval mode."""

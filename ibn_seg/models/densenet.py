@@ -211,7 +211,7 @@ class DenseNet(Backbone):
         """Return module paths by layer name: stem, every dense layer, transitions, last norm."""
         points = {"stem": self.stem_info.module}
         for stage, count in enumerate(self.stage_blocks):
-            block, end = _stage_modules(stage)
+            block, end = stage_modules(stage)
             for index in range(1, count + 1):
                 points[f"{block}.{index}"] = f"features.{block}.denselayer{index}"
             # A transition is not called as a whole; its pooling comes last.
@@ -225,7 +225,7 @@ class DenseNet(Backbone):
         features = self.features
         frozen = [features.conv0, features.norm0]
         for stage in range(self.frozen_stages):
-            frozen += [features.get_submodule(name) for name in _stage_modules(stage)]
+            frozen += [features.get_submodule(name) for name in stage_modules(stage)]
         return frozen
 
     def run_stem(self, x: torch.Tensor) -> torch.Tensor:
@@ -247,7 +247,7 @@ class DenseNet(Backbone):
 
     def _stage(self, stage: int) -> list[nn.Module]:
         """Return a stage's dense block and the modules that follow it."""
-        return [self.features.get_submodule(name) for name in _stage_modules(stage)]
+        return [self.features.get_submodule(name) for name in stage_modules(stage)]
 
     def _add_features(
         self,
@@ -284,7 +284,7 @@ class DenseNet(Backbone):
                 channels += architecture.growth_rate
                 layers.append(layer)
             outputs.append(channels)
-            block, end = _stage_modules(stage)
+            block, end = stage_modules(stage)
             features.add_module(block, DenseBlock(layers))
             if stage < 3:
                 features.add_module(end, Transition(channels, strides[stage + 1], conv, norm))
@@ -307,7 +307,7 @@ class DenseNet(Backbone):
         return tuple(info)
 
 
-def _stage_modules(stage: int) -> tuple[str, str]:
+def stage_modules(stage: int) -> tuple[str, str]:
     """Return the names of a stage's dense block and of the modules that follow it."""
     return f"denseblock{stage + 1}", "norm5" if stage == 3 else f"transition{stage + 1}"
 

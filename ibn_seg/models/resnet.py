@@ -192,8 +192,8 @@ class ResNet(Backbone):
             return
         for block in self.blocks():
             norm = getattr(block, block.last_norm)
-            nn.init.zeros_(norm.weight)
-            nn.init.zeros_(norm.bias)
+            for parameter in norm.parameters():
+                nn.init.zeros_(parameter)
 
     def blocks(self) -> list[ResidualBlock]:
         """Return all residual blocks in order."""

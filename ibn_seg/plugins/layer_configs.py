@@ -21,21 +21,36 @@ def conv_factory(conv_cfg: Mapping | None) -> ConvFactory:
     return functools.partial(build_conv_layer, conv_cfg)
 
 
-def norm_factory(norm_cfg: Mapping) -> NormFactory:
-    """Return the builder of the batch norm of `norm_cfg`.
+def norm_factory(norm_cfg: Mapping, mixed: bool) -> NormFactory:
+    """Return the builder of the norm of `norm_cfg`.
+
+    Args:
+        norm_cfg: The norm, as mmcv builds it: 'BN', 'SyncBN', 'GN', ...
+        mixed: Whether the network has instance norms beside it, so that it must be a batch norm.
 
     Raises:
-        UserError: It is not a batch norm.
+        UserError: There is no such norm, or it is no batch norm and has to be one. The builder
+            raises it for groups that do not divide the channels.
     """
     kind = norm_cfg.get("type")
-    if isinstance(kind, str) and MODELS.get(kind) is None:
-        raise unknown("norm_cfg type", kind, _BATCH_NORMS)
-    name, _ = build_norm_layer(norm_cfg, 2) if kind else ("", None)
-    if name != "bn":
+    if not kind or (isinstance(kind, str) and MODELS.get(kind) is None):
+        raise unknown("norm_cfg type", kind, [*_BATCH_NORMS, "GN"])
+    groups = norm_cfg.get("num_groups", 1)
+    if mixed and build_norm_layer(norm_cfg, groups)[0] != "bn":
         raise UserError(
-            f"norm_cfg type {kind!r} is not a batch norm", f"allowed: {', '.join(_BATCH_NORMS)}"
+            f"norm_cfg type {kind!r} does not go with ibn, which mixes instance and batch norm",
+            f"give one of {', '.join(_BATCH_NORMS)}, or ibn=None",
         )
-    return lambda channels: build_norm_layer(norm_cfg, channels)[1]
+
+    def build(channels: int) -> nn.Module:
+        if channels % groups:
+            raise UserError(
+                f"norm_cfg: num_groups={groups!r} does not divide {channels} channels",
+                "give a number that divides all widths, such as 8",
+            )
+        return build_norm_layer(norm_cfg, channels)[1]
+
+    return build
 
 
 def deformable(

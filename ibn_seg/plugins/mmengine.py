@@ -42,8 +42,8 @@ class ConfigBackbone:
     Args:
         depth: Number of layers; see the network.
         conv_cfg: The convolution. Default: `Conv2d`.
-        norm_cfg: The batch norm, also inside `IBN`. Default: `dict(type='BN')`;
-            `requires_grad=False` stops the gradients of the instance norms too.
+        norm_cfg: The norm; with `ibn` it is a batch norm, also inside `IBN`. Default:
+            `dict(type='BN')`; `requires_grad=False` stops the gradients of the instance norms too.
         pretrained: Deprecated shorthand for `init_cfg` of type 'Pretrained'.
         init_cfg: How weights start. Default: Kaiming for convolutions, and zero for the last norm
             of each block if `zero_init_residual` is set. Type 'Pretrained' takes a local path, an
@@ -78,7 +78,7 @@ class ConfigBackbone:
         super().__init__(
             depth,
             conv=conv_factory(conv_cfg),
-            norm=norm_factory(norm_cfg),
+            norm=norm_factory(norm_cfg, _has_instance_norms(network)),
             **(builders or {}),
             **network,
         )
@@ -208,6 +208,12 @@ def arguments(backbone: type) -> dict[str, Any]:
             parameters = inspect.signature(cls).parameters.values()
             found |= {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
     return {name: found[name] for name in found.keys() - _BUILDERS - {"builders"}}
+
+
+def _has_instance_norms(network: Mapping[str, Any]) -> bool:
+    """Return whether the arguments of a network ask for instance norms."""
+    stages = network.get("ibn_stages") or ()
+    return bool(network.get("ibn") or network.get("ibn_stem") or any(stages))
 
 
 def _init_cfg(pretrained: str | None, init_cfg: Any) -> Any:

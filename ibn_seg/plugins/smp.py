@@ -58,8 +58,6 @@ class Encoder(EncoderMixin):
         output_stride: Image size over the size of the last feature map: 32, 16 or 8.
     """
 
-    _is_torch_scriptable = False
-
     def __init__(self, name: str, depth: int = 5, output_stride: int = 32) -> None:
         # EncoderMixin does not call the next class's constructor.
         super(EncoderMixin, self).__init__(**network_settings(name))

@@ -15,17 +15,19 @@ Raises:
     EnvError: timm is not installed.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.models.backbone import FeatureInfo
-from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.densenet import DenseNet, stage_modules
 from ibn_seg.models.factory import network_settings, published_weights
 from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.resnet import ResNet
@@ -34,7 +36,7 @@ from ibn_seg.models.se_resnet import SEResNet
 from ibn_seg.models.specs import MODELS, ModelSpec
 
 try:
-    from timm.layers import create_classifier
+    from timm.layers import create_classifier, register_notrace_module
     from timm.models import FeatureInfo as FeatureTable
     from timm.models import (
         build_model_with_cfg,
@@ -62,6 +64,8 @@ class TimmNetwork:
         in_chans: Channels of the image.
         global_pool: timm's name of the pooling before the classifier; '' for none.
         drop_rate: Dropout before the classifier.
+        device: Where the parameters are made. Default: PyTorch's.
+        dtype: Their type. Default: PyTorch's.
         network: The other arguments of the network.
     """
 
@@ -71,11 +75,16 @@ class TimmNetwork:
         in_chans: int = 3,
         global_pool: str = "avg",
         drop_rate: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         **network: Any,
     ) -> None:
-        super().__init__(in_channels=in_chans, **network)
+        with torch.device(device) if device is not None else contextlib.nullcontext():
+            super().__init__(in_channels=in_chans, **network)
+        self.to(dtype=dtype)
         self.in_chans = in_chans
-        self.drop_rate = drop_rate
+        self.head_drop = nn.Dropout(drop_rate)
+        self.kept_stages = _STAGES
         self.feature_info = [_row(info) for info in (self.stem_info, *self.feature_info)]
         self.num_features = self.feature_info[-1]["num_chs"]
         self.returned_features: tuple[int, ...] | None = None
@@ -96,20 +105,19 @@ class TimmNetwork:
             global_pool = self.global_pool.pool_type
         weight = next(self.parameters())
         pool, classifier = create_classifier(self.num_features, num_classes, pool_type=global_pool)
+        classifier = classifier.to(weight.device, weight.dtype).train(self.training)
         self.num_classes = num_classes
-        self.global_pool = pool
+        self.global_pool = pool.train(self.training)
         self.head_hidden_size = self.num_features * pool.feat_mult()
-        setattr(self, self.classifier_name, classifier.to(weight.device, weight.dtype))
+        setattr(self, self.classifier_name, classifier)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last feature map of images, shape (N, in_chans, H, W)."""
-        return self._run(x)[0]
+        return self._run(x, self.kept_stages)[0]
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Return logits from a last feature map, or with `pre_logits` the classifier's input."""
-        x = self.global_pool(x)
-        if self.drop_rate:
-            x = functional.dropout(x, self.drop_rate, self.training)
+        x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.get_classifier()(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
@@ -143,7 +151,7 @@ class TimmNetwork:
         if output_fmt != "NCHW":
             raise UserError(f"output_fmt={output_fmt!r} is not supported", "allowed: 'NCHW'")
         taken = _indices(indices)
-        x, features = self._run(x, taken[-1] if stop_early else _STAGES, taken)
+        x, features = self._run(x, taken[-1] if stop_early else self.kept_stages, taken)
         return features if intermediates_only else (x, features)
 
     def prune_intermediate_layers(
@@ -152,16 +160,25 @@ class TimmNetwork:
         prune_norm: bool = False,
         prune_head: bool = True,
     ) -> list[int]:
-        """Remove the classifier; return which feature maps `indices` selects, 0 the stem's to 4.
+        """Remove what follows some feature maps; return which they are, from 0 (the stem's) to 4.
 
         Args:
-            indices: As in `forward_intermediates`. All stages stay, so that the keys do.
+            indices: As in `forward_intermediates`. The stages after the last of them are removed.
             prune_norm: Without effect: these networks have no norm at their end.
             prune_head: Whether to remove the classifier.
         """
+        taken = _indices(indices)
+        for stage in range(taken[-1], self.kept_stages):
+            self.remove_stage(stage)
+        self.kept_stages = min(self.kept_stages, taken[-1])
+        self.num_features = self.feature_info[self.kept_stages]["num_chs"]
         if prune_head:
             self.reset_classifier(0)
-        return list(_indices(indices))
+        return list(taken)
+
+    def remove_stage(self, stage: int) -> None:
+        """Remove the parameters of a stage (from 0), whose successors are removed too."""
+        setattr(self, self.stage_names[stage], nn.Identity())
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass to save memory."""
@@ -218,6 +235,18 @@ class TimmDenseNet(TimmNetwork, DenseNet):
         ],
     )
 
+    def remove_stage(self, stage: int) -> None:
+        """Remove the parameters of a stage (from 0), whose successors are removed too."""
+        if stage > 0:
+            # The norm before it belongs to the feature map of the stage before.
+            self.features.get_submodule(f"transition{stage}").conv = nn.Identity()
+        for name in stage_modules(stage):
+            setattr(self.features, name, nn.Identity())
+
+
+# timm's tracers record these as one call, so a traced network uses the same single passes.
+for _layer in (IBN, InstanceNorm):
+    register_notrace_module(_layer)
 
 _CLASSES: Mapping[str, type[TimmNetwork]] = {
     "resnet": TimmResNet,

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ibn_seg.errors import UserError
 from ibn_seg.predict.read_picture import PictureError
 
 # Networks halve a picture up to five or six times. Below this size, little may be left of it.
@@ -54,6 +55,8 @@ def label_and_paint(
     try:
         labels = segment(image)
         return labels, overlay(image, labels, palette, opacity)
+    except UserError:
+        raise
     except (MemoryError, RuntimeError, ValueError, cv2.error) as error:
         explanation = _blame_size(error, image.shape, path)
         if explanation is None:

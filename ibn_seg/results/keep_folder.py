@@ -98,6 +98,8 @@ def _collected(
         try:
             cell = _Cell(results, row, f"{name}/{row['id']}")
             cell.keep(stored)
+        except UserError:
+            raise
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"{results / INDEX}: a cell is damaged or lacks a key ({error!r}): {row!r:.60}",

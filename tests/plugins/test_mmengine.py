@@ -86,6 +86,28 @@ def test_functions_registered_before_are_passed_over(monkeypatch):
     assert config_class(ResNet) is IBNResNet
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+def test_group_norms_take_the_place_of_batch_norms(depth):
+    """As in mmseg's ResNet: the same norms, maps and gradients."""
+    from mmseg.models import ResNet as Theirs
+
+    settings = {"depth": depth, "norm_cfg": {"type": "GN", "num_groups": 4}, **SMALL}
+    ours, theirs = IBNResNet(**settings), Theirs(**settings)
+    for network in (ours, theirs):
+        network.init_weights()
+    kinds = [
+        [type(module) for module in network.modules() if isinstance(module, nn.GroupNorm)]
+        for network in (ours, theirs)
+    ]
+    assert kinds[0] == kinds[1]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ours.modules())
+    weights = {key.replace("gn", "bn"): value for key, value in theirs.state_dict().items()}
+    ours.load_state_dict(weights)
+    x = torch.randn(2, 3, 64, 64)
+    for a, b in zip(ours(x), theirs(x), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("ibn", ["a", "b"])
 @pytest.mark.parametrize("head", HEADS)
 def test_trains_under_head(head, ibn):
@@ -290,8 +312,15 @@ def test_names_of_published_weights(hub, name, url):
             {"norm_cfg": {"type": "SyncBNN"}},
             "unknown norm_cfg type 'SyncBNN': did you mean 'SyncBN'",
         ),
-        ({"norm_cfg": {"type": "GN", "num_groups": 1}}, "norm_cfg type 'GN' is not a batch norm"),
-        ({"norm_cfg": {"eps": 1e-3}}, "norm_cfg type None is not a batch norm"),
+        (
+            {"norm_cfg": {"type": "GN", "num_groups": 1}, "ibn": "a"},
+            "norm_cfg type 'GN' does not go with ibn, which mixes instance and batch norm",
+        ),
+        (
+            {"norm_cfg": {"type": "GN", "num_groups": 3}},
+            "norm_cfg: num_groups=3 does not divide 8 channels",
+        ),
+        ({"norm_cfg": {"eps": 1e-3}}, "unknown norm_cfg type None: allowed: BN, SyncBN"),
         ({"ibn": "c"}, "unknown ibn variant 'c'"),
         ({"deepstem": True}, "unknown argument of IBNResNet 'deepstem': did you mean 'deep_stem'"),
         ({"pretrained": 3}, "pretrained=3 is not a path"),

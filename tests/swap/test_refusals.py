@@ -43,7 +43,7 @@ CONFIGS = {
     ),
     "group norm": (
         segmentor({**BACKBONE, "norm_cfg": {"type": "GN", "num_groups": 2}}),
-        "norm_cfg type 'GN' is not a batch norm",
+        "norm_cfg type 'GN' does not go with ibn",
     ),
     "one map of a HRNet": (
         segmentor(HRNET),
