@@ -46,7 +46,7 @@ class SemanticAwareNorm(nn.Module):
         self.selected_classes = tuple(selected_classes)
         self.regions = regions
         self.own_branches = own_branches
-        self.IN = nn.InstanceNorm2d(inplanes, eps=eps, affine=True)
+        self.norm = nn.InstanceNorm2d(inplanes, eps=eps, affine=True)
         self.CFR_branches = nn.ModuleList(
             nn.Conv2d(3, 1, 7, padding=3, bias=False) for _ in self.selected_classes
         )
@@ -56,7 +56,7 @@ class SemanticAwareNorm(nn.Module):
         """Start the convolutions from N(0, 0.01^2), the norm from the identity."""
         for branch in self.CFR_branches:
             nn.init.normal_(branch.weight, std=0.01)
-        self.IN.reset_parameters()
+        self.norm.reset_parameters()
 
     def forward(self, x: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the normalised maps.
@@ -71,7 +71,7 @@ class SemanticAwareNorm(nn.Module):
             for place, index in enumerate(self.selected_classes):
                 share = shares[:, index : index + 1]
                 refined = self._refined(maps, share, place)
-                total = total + self.IN(refined * self.region(refined))
+                total = total + self.norm(refined * self.region(refined))
             return total.relu().to(x.dtype)
 
     def _refined(self, x: torch.Tensor, share: torch.Tensor, place: int) -> torch.Tensor:
@@ -101,7 +101,7 @@ class SemanticAwareNorm(nn.Module):
         with full_precision(x):
             maps = wide(x)
             parts = [
-                self.IN(maps * (labels == index)[:, None].to(maps))
+                self.norm(maps * (labels == index)[:, None].to(maps))
                 for index in self.selected_classes
             ]
             return sum(parts).relu()

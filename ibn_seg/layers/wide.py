@@ -21,10 +21,13 @@ def moments(x: torch.Tensor, eps: float, correction: int = 1) -> tuple[torch.Ten
     Args:
         x: Feature maps, (N, C, H, W).
         eps: Added to the variance, inside the root.
-        correction: 1 divides the squares by H W - 1 (unbiased), 0 by H W.
+        correction: 1 divides the squares by H W - 1 (unbiased), 0 by H W. A map of one pixel has
+            no unbiased variance; it counts as 0.
 
     Returns:
         Two tensors of shape (N, C, 1, 1), at least float32.
     """
+    if x.size(2) * x.size(3) == 1:
+        correction = 0
     var, mean = torch.var_mean(wide(x), (2, 3), correction=correction, keepdim=True)
     return mean, (var + eps).sqrt()

@@ -2,21 +2,25 @@
 
 The names are those of the papers' descriptions: `input`, `stem.conv` (before the stem's norm),
 `pool`, `end(1)` to `end(4)` (the output of a stage), `conv(1)` to `conv(3)` (after that convolution
-of every block, before its norm), and `block` (the output of every block).
+of every block, before its norm), `conv` (all convolutions of every block, without the shortcut's),
+and `block` (the output of every block).
 """
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import nn
 
 from ibn_seg.errors import UserError
+from ibn_seg.layers.semantic_stage import SemanticStage
 from ibn_seg.layers.style.draws import Draws
 from ibn_seg.layers.style.randomiser import Randomiser
+from ibn_seg.layers.style.self_norm import SelfNorm
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.resnet import ResNet
 
-EXAMPLES = "input, stem.conv, pool, end(1), conv(1), block"
+EXAMPLES = "input, stem.conv, pool, end(1), conv(1), conv, block"
 
 
 def modules_at(network: Backbone, place: str) -> list[nn.Module]:
@@ -40,8 +44,9 @@ def modules_at(network: Backbone, place: str) -> list[nn.Module]:
         elif kind == "end" and 1 <= number <= len(network.stage_names):
             found = [getattr(network, network.stage_names[number - 1])]
         elif kind == "conv":
-            blocks = network.blocks()
-            found = [getattr(block, f"conv{number}", None) for block in blocks]
+            numbers = [number] if number else (1, 2, 3)
+            named = [(block, f"conv{which}") for block in network.blocks() for which in numbers]
+            found = [getattr(*pair, None) for pair in named if number or hasattr(*pair)]
         elif kind == "block":
             found = list(network.blocks())
     if not found or None in found:
@@ -117,3 +122,46 @@ def _take(network: Backbone, place: str) -> None:
     if place in taken:
         raise UserError(f"two methods change features at {place!r}", "use one of them")
     network.taken_places = (*taken, place)
+
+
+def add_self_norms(network: Backbone, **settings: Any) -> None:
+    """Give the residual of every block a `SelfNorm`, before it is added to the shortcut.
+
+    Args:
+        network: A network of the ResNet family, which is changed.
+        settings: Arguments of `SelfNorm`.
+
+    Raises:
+        UserError: The network has no residual blocks.
+    """
+    modules_at(network, "block")
+    for block in network.blocks():
+        channels = getattr(block, block.last_norm).num_features
+        block.self_norm = SelfNorm(channels, **settings)
+
+
+def add_semantic_stages(network: Backbone, places: Iterable[str], **settings: Any) -> None:
+    """Put SAN, with SAW's loss if wanted, behind stages.
+
+    Args:
+        network: A network of the ResNet family, which is changed.
+        places: Names of stages' ends.
+        settings: Arguments of `SemanticStage` but for `channels`.
+
+    Raises:
+        UserError: The network lacks a place, or it is taken.
+    """
+    network.semantic = nn.ModuleDict()
+    for place in places:
+        _take(network, place)
+        (target,) = modules_at(network, place)
+        channels = channels_of(target)
+        stage = SemanticStage(channels, **settings)
+        network.semantic[place.replace("(", "").replace(")", "")] = stage
+        target.register_forward_hook(stage.on_output)
+
+
+def channels_of(stage: nn.Sequential) -> int:
+    """Return the channels of the output of a stage."""
+    convolutions = [m for m in stage[-1].children() if isinstance(m, nn.Conv2d)]
+    return convolutions[-1].out_channels

@@ -160,8 +160,8 @@ def semantic_norm(case: Case) -> Found:
     layer = SemanticAwareNorm(
         given["inplanes"], given["selected_classes"], regions, own_branches=False, eps=given["eps"]
     ).double()
-    layer.IN.weight.data.copy_(case.parameter("IN.weight", layer.IN.weight.shape))
-    layer.IN.bias.data.copy_(case.parameter("IN.bias", layer.IN.bias.shape))
+    layer.norm.weight.data.copy_(case.parameter("IN.weight", layer.norm.weight.shape))
+    layer.norm.bias.data.copy_(case.parameter("IN.bias", layer.norm.bias.shape))
     for index, branch in enumerate(layer.CFR_branches):
         key = f"CFR_branches.{index}.weight"
         branch.weight.data.copy_(case.parameter(key, branch.weight.shape))
@@ -177,8 +177,8 @@ def semantic_norm(case: Case) -> Found:
     x = case.input("x").requires_grad_()
     wanted = {
         "x": x,
-        "IN_weight": layer.IN.weight,
-        "IN_bias": layer.IN.bias,
+        "IN_weight": layer.norm.weight,
+        "IN_bias": layer.norm.bias,
         "branch0": layer.CFR_branches[0].weight,
     }
     return with_gradients(case, layer(x, case.input("logits")), wanted) | {"region_pixels": pixels}

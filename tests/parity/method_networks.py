@@ -240,7 +240,7 @@ def mixing(kind: type[Randomiser]) -> Callable[[Case], Found]:
 def padain(case: Case) -> Found:
     model, kept = network(None, 8, features_only=True, contract_dilation=True), {}
     fill(case, model)
-    layers = randomise(model, ["conv(1)", "conv(2)", "conv(3)"], PAdaIN)
+    layers = randomise(model, ["conv"], PAdaIN)
     for layer, perm in zip(layers, case.draws["perms_in_order"], strict=True):
         _given_draws(layer, perm)
     keep_stages(kept, model)
