@@ -47,8 +47,8 @@ class LabelsOnlyHook(Hook):
 
     It does nothing if logits are needed or if labels are computed in another way. Examples:
     test-time augmentation, sliding windows, and heads with one channel or their own
-    `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`, and
-    for hooks that say `reads_logits = True`.
+    `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`,
+    and for hooks that say `reads_logits = True`.
     """
 
     def __init__(self) -> None:

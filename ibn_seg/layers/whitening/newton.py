@@ -38,7 +38,8 @@ def group_size(channels: int, wanted: int) -> int:
 
 def by_channel(x: torch.Tensor, groups: int) -> torch.Tensor:
     """Return feature maps (N, C, H, W) as rows of channels, (groups, C / groups, N H W)."""
-    return x.transpose(0, 1).reshape(groups, x.size(1) // groups, -1)
+    rows = x.numel() // x.size(1)
+    return x.transpose(0, 1).reshape(groups, x.size(1) // groups, rows)
 
 
 def covariance_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -64,7 +64,7 @@ class SwitchWhiten2d(nn.Module):
         if num_features % num_pergroup:
             raise UserError(
                 f"SwitchWhiten2d: groups of {num_pergroup} do not divide {num_features} channels",
-                "set num_pergroup",
+                "use wider stages, or another num_pergroup",
             )
         self.num_features = num_features
         self.num_pergroup = num_pergroup
@@ -92,7 +92,9 @@ class SwitchWhiten2d(nn.Module):
         """Whiten `x`, shape (N, num_features, H, W)."""
         with full_precision(x):
             maps = wide(x)
-            rows = maps.reshape(x.size(0), self.num_groups, self.num_pergroup, -1)
+            # A process may have no image, so no size is left to be found.
+            pixels = x.size(2) * x.size(3)
+            rows = maps.reshape(x.size(0), self.num_groups, self.num_pergroup, pixels)
             mean, covariance = self._mixed(maps, rows)
             whitened = inverse_root(covariance, self.T) @ (rows - mean)
             shape = (1, -1, 1, 1)
