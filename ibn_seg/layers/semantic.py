@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ibn_seg.errors import UserError
 from ibn_seg.layers.clusters import cluster_numbers
+from ibn_seg.layers.plain_instance import is_compiling
 from ibn_seg.layers.whitening.covariance_loss import upper_triangle, whitening_loss
 from ibn_seg.layers.wide import full_precision, wide
 
@@ -50,6 +52,9 @@ class SemanticAwareNorm(nn.Module):
         self.CFR_branches = nn.ModuleList(
             nn.Conv2d(3, 1, 7, padding=3, bias=False) for _ in self.selected_classes
         )
+        if not own_branches:
+            # They get no gradient, which replicas over processes would wait for.
+            self.CFR_branches[1:].requires_grad_(False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -88,6 +93,11 @@ class SemanticAwareNorm(nn.Module):
         heat = refined.detach().mean(1, keepdim=True)
         if not self.regions:
             return torch.ones_like(heat)
+        if torch.jit.is_tracing() or is_compiling():
+            raise UserError(
+                "SAN finds its regions by k-means, which a recorded network cannot hold",
+                "use the network in eager mode, or 'SAN-SAW (released)'",
+            )
         label, _ = cluster_numbers(heat.cpu().numpy(), self.regions)
         return torch.from_numpy(label > 0).to(heat)
 

@@ -58,7 +58,8 @@ def tiny_network(case: Case) -> nn.Module:
 
 def batches(case: Case) -> list[torch.Tensor]:
     """Return the batches in order."""
-    return [case.input(name) for name in sorted(case.given["inputs"]) if name != "network"]
+    count = sum(name != "network" for name in case.given["inputs"])
+    return [case.input(f"x{index}") for index in range(count)]
 
 
 def tent(case: Case) -> Found:

@@ -38,6 +38,10 @@ class StandardisingNorm(nn.Module):
 
     def standardise(self, x: torch.Tensor) -> torch.Tensor:
         """Return the same as `forward`; TorchScript does not support `super()`."""
+        if torch.jit.is_tracing():
+            # ONNX has no instance norm without scale and shift.
+            ones, zeros = (x.new_full((self.num_features,), value) for value in (1.0, 0.0))
+            return plain_instance.normalised(x, ones, zeros, self.eps, self.training)
         return plain_instance.normalised(x, None, None, self.eps, self.training)
 
     def extra_repr(self) -> str:
