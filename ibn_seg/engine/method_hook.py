@@ -55,7 +55,7 @@ class MethodHook(Hook):
         self._draws = list({id(item): item for item in found if isinstance(item, Draws)}.values())
         for draws in self._draws:
             draws.seed = runner.seed
-        self._check(model)
+        self.check_training(runner)
         for layer in whitening_layers(model):
             layer.watched = self.whitening is not None and is_wanted(layer)
         for stage in _stages(model):
@@ -73,7 +73,9 @@ class MethodHook(Hook):
             self._handle.remove()
             self._handle = None
 
-    def _check(self, model: nn.Module) -> None:
+    def check_training(self, runner: Runner) -> None:
+        """Raise if the network has no layer for a loss; a dry run asks too."""
+        model = bare_model(runner)
         for name, weight, layers in (
             ("whitening", self.whitening, whitening_layers(model)),
             ("semantic", self.semantic, _stages(model)),

@@ -65,6 +65,10 @@ class SensitiveCovarianceHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compute the iteration, and check that the network has what the mask is for."""
+        self.check_training(runner)
+
+    def check_training(self, runner: Runner) -> None:
+        """Raise if the mask has no time or no layer; a dry run asks too."""
         share = self.begin < 1
         self._start = round(self.begin * runner.max_iters) if share else int(self.begin)
         if self._start >= runner.max_iters:

@@ -12,7 +12,7 @@ from torch import nn
 
 from ibn_seg.adaptation.entropy import Tent
 from ibn_seg.adaptation.target_averages import averaging_statistics
-from ibn_seg.adaptation.target_norm import target_statistics
+from ibn_seg.adaptation.target_norm import batch_norms, target_statistics
 from ibn_seg.engine.method_hook import bare_model
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError, unknown
@@ -63,6 +63,14 @@ class TargetAdaptationHook(Hook):
         self.reads_logits = method == "TENT"
         self._domain: str | None = None
         self._undo = contextlib.ExitStack()
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse a network without batch norms before it is trained or tested."""
+        self.check_training(runner)
+
+    def check_training(self, runner: Runner) -> None:
+        """Raise if there is nothing to adapt; a dry run asks too."""
+        batch_norms(bare_model(runner), self.method)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Check that nothing else exchanges the weights for an evaluation."""
