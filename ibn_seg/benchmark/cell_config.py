@@ -11,7 +11,7 @@ from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
 from ibn_seg.config import SCHEME, config_folder, load_config
 from ibn_seg.datasets.targets import check_source, is_known
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.methods.all_methods import METHODS
+from ibn_seg.methods.all_methods import find_method
 from ibn_seg.provenance import source_domains
 from ibn_seg.run.schedule import iterations_of, stretch
 from ibn_seg.type_names import short_name
@@ -99,7 +99,7 @@ def training_config(
     ):
         with _blamed_on(plan, key):
             if key.startswith("methods.") and network.method.method is not None:
-                METHODS[network.method.method].apply(config)
+                find_method(network.method.method).apply(config)
             config = load_config(config, options)
             iterations_of(config)
     config.experiment = {

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ibn_seg.benchmark.plan_parts import BACKBONE_FIELD, Block, Choice, Schedule
-from ibn_seg.methods.all_methods import METHODS
+from ibn_seg.errors import UserError
+from ibn_seg.methods.all_methods import find_method
 from ibn_seg.yaml_values import Reader
 
 # The parts of a config that decide training and measurement. An option must begin with one.
@@ -55,7 +56,7 @@ def _methods(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
         options = read.options(item, at, ("method", *CONFIG_PARTS))
         known = options.pop("method", None)
         if known is not None:
-            read.choice(known, f"{at}.method", "method", METHODS)
+            _check_known(read, known, f"{at}.method")
         return Choice(name, options, method=known)
 
     return _choices(read, value, key, one, "[BN, IBN-a] or {Mine: {model.backbone.ibn: a}}")
@@ -63,7 +64,16 @@ def _methods(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:
 
 def _named(read: Reader, name: Any, key: str) -> Choice:
     """Return a method of the table by name."""
-    return Choice(read.choice(name, key, "method", METHODS), method=name)
+    _check_known(read, name, key)
+    return Choice(name, method=name)
+
+
+def _check_known(read: Reader, name: Any, key: str) -> None:
+    """Raise unless a name is a method's, or joins those of methods that go together."""
+    try:
+        find_method(read.text(name, key, "IBN-a"))
+    except UserError as error:
+        raise UserError(f"{read.file}: {key}: {error}") from error
 
 
 def _backbones(read: Reader, value: Any, key: str) -> tuple[Choice, ...]:

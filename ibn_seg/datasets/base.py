@@ -293,6 +293,9 @@ class UrbanSceneDataset(BaseSegDataset, abc.ABC):
             UserError: A file is missing, truncated or damaged, or nothing uses the requests.
         """
         info = {**self.get_data_info(idx), **wishes}
+        if any(getattr(step, "needs_partner", False) for step in self.pipeline.transforms):
+            partner = self.get_data_info(np.random.randint(len(self)))
+            info["partner_path"] = partner["img_path"]
         if wishes and self._check_files:
             raise UserError(
                 f"{type(self).__name__}: the sampler wishes for crops, and the pipeline ignores it",

@@ -10,10 +10,12 @@ from ibn_seg.engine.checkpoint import (
     AtomicCheckpointHook,
     find_checkpoint,
 )
+from ibn_seg.engine.domain_batches import DomainBatchSampler
 from ibn_seg.engine.full_size_labels import LabelsOnlyHook
 from ibn_seg.engine.history import allow_checkpoint_classes
 from ibn_seg.engine.lease_hook import LeaseHook
 from ibn_seg.engine.loop import SeededIterLoop
+from ibn_seg.engine.method_hook import MethodHook
 from ibn_seg.engine.mixing import MixedSourceSampler
 from ibn_seg.engine.precision import Bfloat16OptimWrapper
 from ibn_seg.engine.predictions import SavePredictionsHook
@@ -22,13 +24,17 @@ from ibn_seg.engine.random_state import RandomStateHook
 from ibn_seg.engine.record import RunRecordHook
 from ibn_seg.engine.runner import StrictRunner
 from ibn_seg.engine.sampling import PositionSampler, SeededDataset
+from ibn_seg.engine.sensitive_covariances import SensitiveCovarianceHook
+from ibn_seg.engine.target_adaptation import TargetAdaptationHook
 
 __all__ = [
     "AtomicBackend",
     "AtomicCheckpointHook",
     "Bfloat16OptimWrapper",
+    "DomainBatchSampler",
     "LabelsOnlyHook",
     "LeaseHook",
+    "MethodHook",
     "MixedSourceSampler",
     "PositionSampler",
     "ProgressHook",
@@ -37,8 +43,10 @@ __all__ = [
     "SavePredictionsHook",
     "SeededDataset",
     "SeededIterLoop",
+    "SensitiveCovarianceHook",
     "SharedEMAHook",
     "StrictRunner",
+    "TargetAdaptationHook",
     "find_checkpoint",
 ]
 

@@ -47,7 +47,8 @@ class LabelsOnlyHook(Hook):
 
     It does nothing if logits are needed or if labels are computed in another way. Examples:
     test-time augmentation, sliding windows, and heads with one channel or their own
-    `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`.
+    `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`,
+    and for hooks that say `reads_logits = True`.
     """
 
     def __init__(self) -> None:
@@ -77,6 +78,7 @@ class LabelsOnlyHook(Hook):
         network = runner.model.module if is_model_wrapper(runner.model) else runner.model
         readers = [hook for hook in runner.hooks if _looks_at_outputs(hook, stage)]
         wanted = any(getattr(reader, "needs_logits", True) for reader in readers)
+        wanted |= any(getattr(hook, "reads_logits", False) for hook in runner.hooks)
         wanted |= any(getattr(metric, "needs_logits", True) for metric in evaluator.metrics)
         if not wanted and can_skip_logits(network):
             self._active.enter_context(labels_only(network))

@@ -5,6 +5,7 @@ A new variant is one entry in `VARIANTS`. Exactly what an entry names is built.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from torch import nn
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.layers.whitening.instance_whitening import InstanceWhitening, StandardisingNorm
+from ibn_seg.layers.whitening.iterative import IterNorm
+from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class Variant:
         norm_after_addition: Builds a norm from its number of channels. In the last block of a
             marked stage it follows the residual addition and precedes the last ReLU. None adds no
             norm.
-        stem: Whether `ibn='...'` makes the stem's (last) norm an instance norm.
+        stem: Whether `ibn='...'` replaces the stem's (last) norm.
+        stem_norm: Builds the stem's norm from its number of channels.
     """
 
     stages: tuple[int, ...]
     first_norm: Callable[..., nn.Module] | None = None
     norm_after_addition: Callable[[int], nn.Module] | None = None
     stem: bool = False
+    stem_norm: Callable[[int], nn.Module] = InstanceNorm
 
     def __post_init__(self) -> None:
         """Check that marked stages differ from the stages of a batch-norm network.
@@ -45,10 +51,24 @@ class Variant:
             raise ValueError("a variant has to mark stages, and to build a norm in them")
 
 
-# Pan et al., ECCV 2018, figure 3.
+def _layout_b(norm: Callable[[int], nn.Module]) -> Variant:
+    """Return a variant with a norm at the places of IBN-b, as in RobustNet (CVPR 2021)."""
+    return Variant(stages=(0, 1), norm_after_addition=norm, stem=True, stem_norm=norm)
+
+
+# a, b: Pan et al., ECCV 2018, figure 3. The others are placed as in RobustNet; where it had
+# IterNorm is unknown.
 VARIANTS: dict[str, Variant] = {
     "a": Variant(stages=(0, 1, 2), first_norm=IBN),
-    "b": Variant(stages=(0, 1), norm_after_addition=InstanceNorm, stem=True),
+    "b": _layout_b(InstanceNorm),
+    "in": _layout_b(StandardisingNorm),
+    "iw": _layout_b(InstanceWhitening),
+    "irw": _layout_b(functools.partial(InstanceWhitening, divisor=64)),
+    "isw": _layout_b(functools.partial(InstanceWhitening, sensitive=True)),
+    "sw2": _layout_b(functools.partial(SwitchWhiten2d, sw_type=2)),
+    "sw3": _layout_b(functools.partial(SwitchWhiten2d, sw_type=3)),
+    "sw5": _layout_b(functools.partial(SwitchWhiten2d, sw_type=5)),
+    "iternorm": _layout_b(IterNorm),
 }
 
 
@@ -62,7 +82,8 @@ class Placement:
 
     Attributes:
         stages: The name of a variant or None for each residual stage.
-        stem: Whether the stem's (last) norm is an instance norm instead of a batch norm.
+        stem: Whether the stem's (last) norm is replaced: by the norm of the first marked stage's
+            variant if that has one for stems, else by an instance norm.
     """
 
     stages: tuple[str | None, ...]
@@ -125,12 +146,20 @@ class Placement:
             return None
         return VARIANTS[mark].norm_after_addition
 
+    @property
+    def stem_norm(self) -> Callable[[int], nn.Module] | None:
+        """What builds the stem's (last) norm from its number of channels; None: a batch norm."""
+        if not self.stem:
+            return None
+        marked = (VARIANTS[mark] for mark in self.stages if mark is not None)
+        return next((entry.stem_norm for entry in marked if entry.stem), InstanceNorm)
+
     def replaces_first_norm(self, stage: int) -> bool:
         """Return whether the first norm of every block of `stage` (from 0) is an IBN."""
         return self.first_norm(stage) is not None
 
     def follows_addition(self, stage: int, block: int, num_blocks: int) -> bool:
-        """Return whether `block` of `stage` (from 0) has an instance norm after the addition."""
+        """Return whether `block` of `stage` (from 0) has a norm after the addition."""
         return self.norm_after_addition(stage, block, num_blocks) is not None
 
     def adds_norms(self) -> bool:

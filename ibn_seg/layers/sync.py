@@ -139,6 +139,11 @@ def for_cpu(model: nn.Module) -> nn.Module:
     )
 
 
+def summed(x: torch.Tensor, group: dist.ProcessGroup | None = None) -> torch.Tensor:
+    """Return the sum of a tensor over processes, with its derivative; default: over all."""
+    return _Sum.apply(x, group or dist.group.WORLD)
+
+
 class _Sum(torch.autograd.Function):
     """The sum of a tensor over processes; its derivative is the sum of the derivatives."""
 

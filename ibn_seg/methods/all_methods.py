@@ -2,7 +2,7 @@
 
 A file NAME.py defines `METHOD`, see `ibn_seg.methods.method.Method`. Plans (`methods: [BN,
 IBN-a]`), configs (`experiment = dict(method='IBN-a')`) and leaderboards refer to a method by its
-name.
+name. Names joined by ' + ', such as 'IBN-b + PASTA', are the methods together.
 """
 
 import os
@@ -10,13 +10,77 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from ibn_seg.methods import bn, ibn_a, ibn_b
-from ibn_seg.methods.method import Method
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.methods import (
+    adabn,
+    batch_statistics,
+    bn,
+    crossnorm,
+    dsu,
+    efdmix,
+    fact,
+    fda,
+    ibn_a,
+    ibn_b,
+    in_plain,
+    irw,
+    isw,
+    iternorm,
+    iw,
+    jitter,
+    mixstyle,
+    np_plus,
+    padain,
+    pasta,
+    randconv,
+    san,
+    san_saw,
+    san_saw_released,
+    selfnorm,
+    strong_colour,
+    sw,
+    sw_3,
+    sw_5,
+    tent,
+)
+from ibn_seg.methods.method import Method, combined
 
-# The baseline, then in the order of tables.
-_FILES = (bn, ibn_a, ibn_b)
+# The baseline, then in the order of tables: layers, features, images, test time.
+_FILES = (
+    bn, ibn_a, ibn_b, in_plain, iw, irw, isw, sw, sw_3, sw_5, iternorm, san, san_saw,
+    san_saw_released, selfnorm,
+    mixstyle, efdmix, dsu, padain, crossnorm, np_plus,
+    randconv, pasta, fact, fda, jitter, strong_colour,
+    batch_statistics, adabn, tent,
+)  # fmt: skip
 METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}
 BASELINE = next(iter(METHODS))
+PLUS = " + "
+
+
+def find_method(name: str) -> Method:
+    """Return a method by name, or several joined by ' + ' as one.
+
+    Raises:
+        UserError: A name is not in the table, or the methods exclude each other.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    parts = name.split(PLUS)
+    for part in parts:
+        if part not in METHODS:
+            raise unknown("method", part, METHODS)
+    if len(set(parts)) < len(parts):
+        raise UserError(f"method {name!r} names a method twice", "name each once")
+    if BASELINE in parts:
+        raise UserError(f"method {name!r}: {BASELINE} is the network that the others change",
+                        "leave it out")  # fmt: skip
+    return combined([METHODS[part] for part in parts], name)
+
+
+def is_method(name: object) -> bool:
+    """Tell whether a name is in the table, or joins such names; others are the users' own."""
+    return isinstance(name, str) and all(part in METHODS for part in name.split(PLUS))
 
 
 def complete_named(config: MutableMapping[str, Any]) -> None:
@@ -24,14 +88,18 @@ def complete_named(config: MutableMapping[str, Any]) -> None:
 
     Names outside the table are the user's own methods and change nothing. Settings of the config
     that differ from the method's are listed in one line on stderr.
+
+    Raises:
+        UserError: The name joins methods that exclude each other, or the config lacks a part.
     """
     name = (config.get("experiment") or {}).get("method")
-    if not isinstance(name, str) or name not in METHODS:
+    if not is_method(name):
         return
-    METHODS[name].complete(config)
+    method = find_method(name)
+    method.complete(config)
     if os.environ.get("RANK", "0") != "0":  # one process of several says it
         return
-    for key, value in METHODS[name].conflicts(config).items():
+    for key, value in method.conflicts(config).items():
         print(
             f"experiment.method is {name!r}, but {key} is {value!r}: results are named {name}; "
             "mend one of the two",

@@ -12,4 +12,5 @@ METHOD = Method(
     settings={"model.backbone.ibn": "a"},
     spelled=("model.backbone.ibn_stages",),
     backbones="IBN",
+    places=("norms",),
 )

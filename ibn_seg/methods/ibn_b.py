@@ -9,4 +9,5 @@ METHOD = Method(
     settings={"model.backbone.ibn": "b"},
     spelled=("model.backbone.ibn_stages",),
     backbones="IBN",
+    places=("norms",),
 )

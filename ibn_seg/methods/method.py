@@ -1,9 +1,9 @@
 """A method: a named change of a config, with its publication and its requirements.
 
 The config says everything that a method does. Layers and losses are parts of `model`. Transforms
-are steps of the pipelines. Hooks act during training. Test-time changes are parts of `model` or of
-`test_cfg`. So a method is a mapping from dotted keys to settings. Its components are registered
-with mmengine like all others.
+are steps of the pipelines. Hooks act during training or testing. So a method is a mapping from
+dotted keys to settings, with steps and hooks. Its components are registered with mmengine like all
+others.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -11,9 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.type_names import short_name
+from ibn_seg.methods.pipeline_steps import Step, add_steps, differing_steps, remove_steps
+from ibn_seg.type_names import is_named, short_name
 
 _BACKBONE = "model.backbone"
+KINDS = ("layers", "features", "images", "test time")
+# What methods add and no config has of its own: the next method takes it away.
+_ADDED_KEYS = tuple(f"{_BACKBONE}.{key}" for key in ("randomise", "self_norm", "semantic"))
+_ADDED_HOOKS = ("MethodHook", "SensitiveCovarianceHook", "TargetAdaptationHook")
+_ADDED_STEPS = frozenset(("PASTA", "AmplitudeMix", "FourierStyle"))
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class Method:
         settings: Values of a config by dotted key; None stands for an absent key.
         spelled: Further keys with which a config may express the same setting.
         backbones: Beginnings of the backbone types that it works with; empty: all.
+        kind: What it changes, one of `KINDS`. Tables keep test-time methods apart, because they see
+            images of the target.
+        places: The places that it takes. Methods with a common place cannot be combined.
+        hooks: Hooks for `custom_hooks`.
+        steps: Transforms for the training pipelines.
     """
 
     name: str
@@ -35,9 +46,16 @@ class Method:
     settings: Mapping[str, Any] = field(default_factory=dict)
     spelled: tuple[str, ...] = ()
     backbones: str = ""
+    kind: str = "layers"
+    places: tuple[str, ...] = ()
+    hooks: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def apply(self, config: MutableMapping[str, Any]) -> None:
         """Turn a config into one of this method, with any method before.
+
+        Steps that change colours replace the protocol's own; a method without such a step leaves
+        what is there.
 
         Args:
             config: A config of mmengine, which is changed.
@@ -45,6 +63,7 @@ class Method:
         Raises:
             UserError: The config has no part that the method changes, or another backbone.
         """
+        _clear(config)
         for key in self.spelled:
             if _find(config, key)[0]:
                 parent, last = self._parent(config, key)
@@ -53,8 +72,10 @@ class Method:
             parent, last = self._parent(config, key)
             # Absent and None mean the same; a config with either stays as it is.
             if value is not None or last in parent:
-                parent[last] = value
+                parent[last] = _copied(value)
         self._check_backbone(config)
+        self._add_hooks(config)
+        add_steps(config, self.steps, self.name, replace=True)
 
     def complete(self, config: MutableMapping[str, Any]) -> None:
         """Add the settings that a config with this method lacks; existing settings stay.
@@ -64,24 +85,41 @@ class Method:
 
         Args:
             config: A config of mmengine, which is changed.
+
+        Raises:
+            UserError: The config has no pipeline for the method's steps.
         """
-        if self._said_otherwise(config):
+        if not self._fits(config):
             return
         for key, value in self.settings.items():
-            if value is not None and not _find(config, key)[0]:
+            said = _find(config, key)[0] or self._said_otherwise(config)
+            if value is not None and not said:
                 parent, last = self._parent(config, key)
-                parent[last] = value
+                parent[last] = _copied(value)
+        self._add_hooks(config)
+        add_steps(config, self.steps, self.name, replace=False)
 
     def conflicts(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the config's settings, by key, that differ from this method's."""
-        if self._said_otherwise(config):
+        if not self._fits(config):
             return {}
         found = {}
-        for key, value in self.settings.items():
+        for key, value in self.settings.items() if not self._said_otherwise(config) else ():
             given = _find(config, key)[1]
             if given != value:
                 found[key] = given
-        return found
+        return found | differing_steps(config, self.steps)
+
+    def _add_hooks(self, config: MutableMapping[str, Any]) -> None:
+        """Add the hooks whose type the config does not have."""
+        if self.hooks:
+            present = list(config.get("custom_hooks") or ())
+            kinds = [hook.get("type") for hook in present if isinstance(hook, Mapping)]
+            config["custom_hooks"] = present + [
+                _copied(hook)
+                for hook in self.hooks
+                if not any(is_named(kind, hook["type"]) for kind in kinds)
+            ]
 
     def _parent(self, config: MutableMapping[str, Any], key: str) -> tuple[Any, str]:
         """Return the part of a config that holds a key, and the last word of the key."""
@@ -92,17 +130,94 @@ class Method:
         return part, last
 
     def _said_otherwise(self, config: Mapping[str, Any]) -> bool:
-        """Tell whether a config may express this method with other settings."""
-        spelled = any(_find(config, key)[0] for key in self.spelled)
-        return spelled or not _kind(config).startswith(self.backbones)
+        """Tell whether a config expresses the same settings by other keys."""
+        return any(_find(config, key)[0] for key in self.spelled)
+
+    def _fits(self, config: Mapping[str, Any]) -> bool:
+        """Tell whether a config has a backbone that the method works with."""
+        return _kind(config).startswith(self.backbones)
 
     def _check_backbone(self, config: Mapping[str, Any]) -> None:
-        kind = _kind(config)
-        if not kind.startswith(self.backbones):
+        if not self._fits(config):
             raise UserError(
-                f"method {self.name} needs a backbone of ibn_seg, {_BACKBONE} is {kind}",
+                f"method {self.name} needs a backbone of ibn_seg, {_BACKBONE} is {_kind(config)}",
                 "put one into the config by `ibn-seg swap`",
             )
+
+
+def combined(methods: list[Method], name: str) -> Method:
+    """Return several methods as one.
+
+    Args:
+        methods: The methods, in order.
+        name: The name of the combination.
+
+    Raises:
+        UserError: Two of them take the same place or set the same key.
+    """
+    taken: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    for method in methods:
+        for place in method.places:
+            if place in taken:
+                raise UserError(
+                    f"method {name!r}: {taken[place]} and {method.name} both take the {place}",
+                    "use one of them",
+                )
+            taken[place] = method.name
+        for key, value in method.settings.items():
+            before = settings.get(key)
+            if isinstance(before, list) and isinstance(value, list):
+                value = [*before, *value]
+            elif before is not None and value is not None:
+                raise UserError(f"method {name!r}: two methods set {key}", "use one of them")
+            settings[key] = before if value is None else value
+    return Method(
+        name=name,
+        summary="; ".join(method.summary for method in methods),
+        paper="; ".join(method.paper for method in methods),
+        settings=settings,
+        spelled=tuple(dict.fromkeys(key for method in methods for key in method.spelled)),
+        backbones=max((method.backbones for method in methods), key=len),
+        kind=max((method.kind for method in methods), key=KINDS.index),
+        places=tuple(taken),
+        hooks=_joined_hooks(methods),
+        steps=tuple(step for method in methods for step in method.steps),
+    )
+
+
+def _joined_hooks(methods: list[Method]) -> tuple[Mapping[str, Any], ...]:
+    """Return the hooks of all methods; those of one type become one."""
+    joined: dict[str, dict[str, Any]] = {}
+    for method in methods:
+        for hook in method.hooks:
+            joined[hook["type"]] = {**joined.get(hook["type"], {}), **hook}
+    return tuple(joined.values())
+
+
+def _clear(config: MutableMapping[str, Any]) -> None:
+    """Take away what an earlier method added."""
+    for key in _ADDED_KEYS:
+        where, _, last = key.rpartition(".")
+        part = _find(config, where)[1]
+        if isinstance(part, MutableMapping):
+            part.pop(last, None)
+    hooks = config.get("custom_hooks") or ()
+    kept = [hook for hook in hooks if not _is_added(hook)]
+    if len(kept) < len(hooks):
+        config["custom_hooks"] = kept
+    remove_steps(config, _ADDED_STEPS)
+
+
+def _is_added(hook: Any) -> bool:
+    return isinstance(hook, Mapping) and is_named(hook.get("type"), *_ADDED_HOOKS)
+
+
+def _copied(value: Any) -> Any:
+    """Return a value that no other config holds."""
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _kind(config: Mapping[str, Any]) -> str:

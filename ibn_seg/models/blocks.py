@@ -59,6 +59,7 @@ class ResidualBlock(nn.Module, abc.ABC):
         last_norm: Name of the norm that `zero_init_residual` sets to zero.
         IN: The instance norm of variant b, after the addition and before the last ReLU. Present
             only if the placement has one.
+        self_norm: The `SelfNorm` of the residual; present only if it was added.
     """
 
     expansion: int
@@ -83,6 +84,8 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     def _sum(self, x: torch.Tensor) -> torch.Tensor:
         out = self._residual(x)
+        if hasattr(self, "self_norm"):
+            out = self.self_norm(out)
         out += x if self.downsample is None else self.downsample(x)
         return out
 

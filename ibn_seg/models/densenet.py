@@ -10,7 +10,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
@@ -263,7 +262,7 @@ class DenseNet(Backbone):
         channels = architecture.stem_channels
         features = nn.Sequential()
         features.conv0 = conv(in_channels, channels, 7, stride=2, padding=3, bias=False)
-        features.norm0 = (InstanceNorm if self.placement.stem else norm)(channels)
+        features.norm0 = (self.placement.stem_norm or norm)(channels)
         features.relu0 = nn.ReLU(inplace=True)
         features.pool0 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.stem_info = FeatureInfo(channels, 2, "features.relu0")

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.layers.placement import Placement, check_ratio
 from ibn_seg.models.backbone import (
     Backbone,
@@ -240,7 +239,7 @@ class ResNet(Backbone):
         self, in_channels: int, channels: int, conv: ConvFactory, norm: NormFactory
     ) -> None:
         """Register the stem under mmseg's names: `stem`, or `conv1` and `bn1`."""
-        last_norm = InstanceNorm if self.placement.stem else norm
+        last_norm = self.placement.stem_norm or norm
         if self.deep_stem:
             half = channels // 2
             self.stem = nn.Sequential(

@@ -54,9 +54,11 @@ class ResNetWeights(WeightRules):
         return [*super().unused(model), *later]
 
     def optional(self, model: DescribedResNet) -> Iterator[str]:
-        """Yield the names of block plugins and deformable offsets."""
+        """Yield the names of block plugins, deformable offsets and layers of methods."""
+        yield "semantic"
         for stage in model.stage_names:
             for index, block in enumerate(getattr(model, stage)):
+                yield f"{stage}.{index}.self_norm"
                 for names in getattr(block, "plugin_names", {}).values():
                     yield from (f"{stage}.{index}.{name}" for name in names)
                 offsets = (name for name, _ in block.conv2.named_children())

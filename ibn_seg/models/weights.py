@@ -9,6 +9,9 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
+from ibn_seg.layers.whitening.instance_whitening import StandardisingNorm
+from ibn_seg.layers.whitening.iterative import IterNorm
+from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.sources import HEADS, bare_weights, read_checkpoint
@@ -17,6 +20,8 @@ from ibn_seg.models.weight_rules import some
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COUNTER = ".num_batches_tracked"
+# Norms of methods in the places of batch and instance norms.
+OTHER_NORMS = (StandardisingNorm, SwitchWhiten2d, IterNorm)
 
 
 @dataclass
@@ -208,6 +213,31 @@ def _fit_norms(
                 _add_identity(name, weights, target, report)
             else:
                 _drop_statistics(name, weights, report)
+        elif isinstance(module, OTHER_NORMS):
+            _fit_other(name, module, weights, target, report)
+
+
+def _fit_other(
+    name: str,
+    norm: nn.Module,
+    weights: dict[str, torch.Tensor],
+    target: Mapping[str, torch.Tensor],
+    report: LoadReport,
+) -> None:
+    """Start a norm of another kind from a batch norm's scale and shift, if it has these.
+
+    As RobustNet does: running statistics are dropped, and all else starts from its default.
+    """
+    given = {key: weights.pop(f"{name}.{key}", None) for key in ("weight", "bias", *_STATISTICS)}
+    for key in norm.state_dict():
+        value, own = given.pop(key, None), target[f"{name}.{key}"]
+        fits = key in ("weight", "bias") and value is not None and value.numel() == own.numel()
+        weights[f"{name}.{key}"] = value.clone().view(own.shape) if fits else own.clone()
+    if name.endswith(".IN"):
+        report.added.append(name)
+    else:
+        kind = type(norm).__name__
+        report.dropped.append(f"the running statistics of {name} (a {kind} here)")
 
 
 def _split(name: str, norm: IBN, weights: dict[str, torch.Tensor], report: LoadReport) -> None:

@@ -15,14 +15,16 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.layers.semantic_stage import SemanticStage
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.resnet import ResNet, StageHooks
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
-from ibn_seg.models.weights import load_backbone_weights
+from ibn_seg.models.weights import OTHER_NORMS, load_backbone_weights
 from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.plugins.layer_configs import conv_factory, deformable, norm_factory, stage_plugins
+from ibn_seg.plugins.method_layers import add_method_layers
 from ibn_seg.type_names import is_named
 
 # `_BUILDERS`: arguments made from the config's plug-in settings; not for configs.
@@ -50,6 +52,10 @@ class ConfigBackbone:
             http(s) URL or a name like `ibn://resnet50_ibn_a` or `torchvision://resnet50`. The
             network may have instance norms or not (see `ibn_seg.models.weights`). It also takes an
             optional `prefix`.
+        randomise: Layers that randomise features in training, `[dict(type='MixStyle',
+            places=['end(1)'], ...)]`; see `ibn_seg.layers.style.kinds` and `ibn_seg.models.places`.
+        self_norm: Arguments of a `SelfNorm` on the residual of every block.
+        semantic: `places` and arguments of SAN and SAW behind stages.
         builders: Further arguments of the network that configs cannot express.
         network: The other arguments of the network, among them `ibn` and `ibn_stages`.
 
@@ -64,6 +70,9 @@ class ConfigBackbone:
         norm_cfg: Mapping | None = None,
         pretrained: str | None = None,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
+        randomise: Sequence[Mapping] | None = None,
+        self_norm: Mapping | None = None,
+        semantic: Mapping | None = None,
         builders: Mapping[str, Any] | None = None,
         **network: Any,
     ) -> None:
@@ -82,9 +91,10 @@ class ConfigBackbone:
             **(builders or {}),
             **network,
         )
+        add_method_layers(self, randomise, self_norm, semantic)
         if not norm_cfg.get("requires_grad", True):
             for module in self.modules():
-                if isinstance(module, nn.InstanceNorm2d):
+                if isinstance(module, (nn.InstanceNorm2d, *OTHER_NORMS)):
                     module.requires_grad_(False)
         self._default_init = pretrained is None and init_cfg is None
         self.init_cfg = _init_cfg(pretrained, init_cfg)
@@ -116,7 +126,10 @@ class ConfigBackbone:
             MMLogger.get_current_instance().info(line, extra={"notice": True})
 
     def _init_replacements(self) -> None:
-        """Let layers that replace the network's own initialise themselves."""
+        """Let layers of methods and those that replace the network's own initialise themselves."""
+        for module in self.modules():
+            if isinstance(module, SemanticStage):
+                module.reset_parameters()
 
 
 class ConfigResNet(ConfigBackbone):
@@ -157,7 +170,8 @@ class ConfigResNet(ConfigBackbone):
         super().__init__(depth, conv_cfg=conv_cfg, builders={"hooks": hooks}, **settings)
 
     def _init_replacements(self) -> None:
-        """Let plugins and deformable convolutions initialise themselves."""
+        """Let plugins and deformable convolutions initialise themselves too."""
+        super()._init_replacements()
         for block in self.blocks():
             for module in block.children():
                 if hasattr(module, "init_weights"):

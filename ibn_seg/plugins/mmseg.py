@@ -18,6 +18,7 @@ import ibn_seg.plugins.mmengine
 import ibn_seg.transforms.corrupt_image
 import ibn_seg.transforms.deferred_preprocessor
 import ibn_seg.transforms.distortion
+import ibn_seg.transforms.frame_spectrum
 import ibn_seg.transforms.loading
 import ibn_seg.transforms.photometric
 import ibn_seg.transforms.protocol_view

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.methods.all_methods import METHODS
+from ibn_seg.methods.all_methods import find_method, is_method
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.runs import Run, order_methods
 from ibn_seg.report.scores import Difference, SummaryRow
@@ -72,7 +72,7 @@ def introduction(runs: Sequence[Run]) -> str:
 def methods_note(runs: Sequence[Run]) -> str:
     """Return the summaries of the methods that this package knows."""
     names = order_methods([run.method for run in runs])
-    return " ".join(f"{name}: {METHODS[name].summary}." for name in names if name in METHODS)
+    return " ".join(f"{name}: {find_method(name).summary}." for name in names if is_method(name))
 
 
 def absent_notes(runs: Sequence[Run]) -> list[str]:

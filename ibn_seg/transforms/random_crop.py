@@ -5,8 +5,9 @@ The result equals mmcv's and mmseg's chain `LoadImageFromFile`, `LoadUrbanLabels
 The chain decodes and resizes the whole frame and sorts whole crops of labels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import mmcv
@@ -53,6 +54,8 @@ class LoadRandomCrop(BaseTransform):
         cat_max_ratio: Draw again, at most ten times, if one class covers this share of the crop's
             labelled pixels or more.
         flip_prob: Probability of the horizontal flip.
+        frame_steps: Transforms of the whole frame before it is resized, such as `PASTA`. Frames
+            are then decoded or read from the cache whole.
 
     Raises:
         UserError: A setting is out of its range, or a file is missing, damaged or of the wrong
@@ -71,6 +74,7 @@ class LoadRandomCrop(BaseTransform):
         keep_ratio: bool = True,
         cat_max_ratio: float = 1.0,
         flip_prob: float = 0.5,
+        frame_steps: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
@@ -99,11 +103,18 @@ class LoadRandomCrop(BaseTransform):
             keep_ratio=keep_ratio,
         )
         self._flip = RandomFlip(prob=float(flip_prob))
+        self.frame_steps = [TRANSFORMS.build(dict(step)) for step in frame_steps]
+
+    @property
+    def needs_partner(self) -> bool:
+        """Whether a transform of the whole frame needs another image of the data set."""
+        return any(getattr(step, "needs_partner", False) for step in self.frame_steps)
 
     def transform(self, results: dict) -> dict:
         """Add the crop and its label to `results`."""
         frame = _Frame(results, self._load)
         height, width = frame.size
+        read = self._changed(frame, results) if self.frame_steps else frame.image
         for _ in range(_RETRIES + 1):
             scale = self._scale._random_scale()
             new = self._new_size(width, height, scale)
@@ -111,7 +122,7 @@ class LoadRandomCrop(BaseTransform):
             window, label = self._choose_crop(frame, rows, columns, results.get("crop_center"))
             if _shows(label, results.get("crop_class")):
                 break
-        image = resized_window(frame.image, (height, width), new, window)
+        image = resized_window(read, (height, width), new, window)
         direction = self._flip._choose_direction()
         if direction is not None:
             image, label = cv2.flip(image, 1), cv2.flip(label, 1)
@@ -129,6 +140,14 @@ class LoadRandomCrop(BaseTransform):
         )
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
+
+    def _changed(self, frame: "_Frame", results: dict) -> Callable[..., np.ndarray]:
+        """Return what reads the frame after the transforms of the whole frame."""
+        height, width = frame.size
+        sample = {**results, "img": frame.image(0, height, 0, width)}
+        for step in self.frame_steps:
+            sample = step(sample)
+        return lambda *window: sample["img"]
 
     def _new_size(self, width: int, height: int, scale: tuple[int, int]) -> tuple[int, int]:
         """Return the (width, height) to which mmcv resizes the frame."""

@@ -95,8 +95,17 @@ class TrialRunner(StrictRunner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop, which will take one step."""
         built = super().build_train_loop(loop)
-        built.run = lambda: learn_once(self)
+        built.run = lambda: self._try(built)
         return built
+
+    def _try(self, loop: BaseLoop) -> None:
+        """Ask the hooks of methods whether they fit, and take one step."""
+        # They ask for the number of iterations.
+        self._train_loop = loop
+        for hook in self.hooks:
+            if hasattr(hook, "check_training"):
+                hook.check_training(self)
+        learn_once(self)
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
         """Run only the hooks that average weights."""

@@ -6,6 +6,7 @@ from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.config import config_folder
 from ibn_seg.errors import UserError
+from ibn_seg.methods.all_methods import METHODS
 
 SETTINGS = """
   BN: {}
@@ -73,6 +74,26 @@ def test_names_replace_what_the_segmentor_s_config_has(tmp_path):
 def test_unknown_names_are_refused_with_the_nearest(tmp_path, methods, key):
     with pytest.raises(UserError, match=rf"plan\.yaml: {key}: .*IBN-[ab]"):
         cells_of(tmp_path, methods)
+
+
+def test_all_methods_and_their_combinations_are_cells_of_their_own(tmp_path):
+    names = [*METHODS, "IBN-b + PASTA", "ISW + strong colour"]
+    found = [cell for cell in cells_of(tmp_path, names, "demo") if cell.task == "train"]
+    assert {cell.method for cell in found} == set(names)
+    assert len(set(ids(found))) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("methods", "line"),
+    [
+        ("[BN, ISW + IBN-b]", "methods.1: method 'ISW + IBN-b': ISW and IBN-b both take the norms"),
+        ("[BN, IBN-b + Pasta]", "methods.1: unknown method 'Pasta': did you mean 'PASTA'"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused_in_the_plan(tmp_path, methods, line):
+    with pytest.raises(UserError) as caught:
+        cells_of(tmp_path, methods)
+    assert line in caught.value.line
 
 
 def test_a_method_is_no_part_of_other_options(tmp_path):

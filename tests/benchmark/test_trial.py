@@ -59,6 +59,11 @@ WRONG = {
     "score": ({f"{CHECKPOINT}.save_best": "acdc/mIoU", f"{CHECKPOINT}.rule": "greater",
                "optim_wrapper.optimizer.lr": 0.2},
               f"unknown score in {CHECKPOINT}.save_best 'acdc/mIoU'"),
+    "mask too late": ({"model.backbone.ibn": "isw", "custom_hooks": [
+        {"type": "SensitiveCovarianceHook", "begin": 99}]},
+        "ISW: its mask is built before iteration 99, and the run has 6"),
+    "loss without a layer": ({"custom_hooks": [{"type": "MethodHook", "whitening": 0.6}]},
+                             "MethodHook: whitening=0.6, and the network has no layer"),
     "test_cfg": ({"model.test_cfg.mode": "slid"}, "unknown model.test_cfg.mode 'slid'"),
     "windows": ({"model.test_cfg": {"mode": "slide", "crop_size": [32, 32], "stride": [32, 48]}},
                 "model.test_cfg.stride=(32, 48) is larger than crop_size=(32, 32)"),

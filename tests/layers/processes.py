@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import nn
 
 from ibn_seg.layers import IBN, SynchronisedBatchNorm
+from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 from ibn_seg.models import create_model
 
 PROCESSES = 2
@@ -41,6 +42,11 @@ CASES = {
     "no running statistics": Case("norm", norm={"track_running_stats": False}),
     "IBN": Case("ibn", (4, 2)),
     "IBN, batch norm first": Case("ibn_last", (2, 4)),
+    **{
+        f"switchable whitening {kind}": Case(f"sw{kind}", (4, 2), dtype=torch.float64)
+        for kind in (2, 3, 5)
+    },
+    "switchable whitening, one has nothing": Case("sw2", (0, 4), dtype=torch.float64),
     "evaluation": Case("ibn", (4, 2), mode="eval"),
     "ResNet-18-IBN-a": Case("resnet18_ibn_a", (3, 1), (3, 64, 64), dtype=torch.float64),
     "recomputed": Case("recomputed", (2, 2), (3, 64, 64), dtype=torch.float64),
@@ -56,6 +62,8 @@ def network(case: Case) -> nn.Module:
         made = kind(case.shape[0], **case.norm)
     elif case.build.startswith("ibn"):
         made = IBN(case.shape[0], 0.25, instance_first=case.build == "ibn")
+    elif case.build.startswith("sw"):
+        made = SwitchWhiten2d(case.shape[0], 4, int(case.build[2:]))
     elif case.build == "densenet":
         made = create_model("densenet121_ibn_a", num_classes=3)
     else:

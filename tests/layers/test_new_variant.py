@@ -121,5 +121,5 @@ def test_an_entry_that_builds_nothing_cannot_be_made(monkeypatch):
 
 
 def test_unknown_names_list_the_entries(both):
-    with pytest.raises(UserError, match=r"'c'.*a, b, both, None"):
+    with pytest.raises(UserError, match=r"'c'.*a, b, in, .*, both, None"):
         ibn_seg.create_model("resnet18", ibn="c")

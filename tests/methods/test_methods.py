@@ -1,31 +1,64 @@
 """Methods by name: in plans, in configs, and as objects that change a config."""
 
 import copy
+import re
 
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.methods.all_methods import BASELINE, METHODS, complete_named
+from ibn_seg.methods.all_methods import BASELINE, METHODS, PLUS, complete_named, find_method
+from ibn_seg.methods.method import KINDS
 
 
 def config(**backbone):
     return {"model": {"backbone": {"type": "IBNResNet", "depth": 18, **backbone}}}
 
 
+NORMS = {
+    "IBN-a": "a", "IBN-b": "b", "IN": "in", "IW": "iw", "IRW": "irw", "ISW": "isw", "SW": "sw2",
+    "SW-3": "sw3", "SW-5": "sw5", "IterNorm": "iternorm",
+}  # fmt: skip
+STEPS = ("LoadImageFromFile", "LoadUrbanLabels", "RandomCrop", "PackSegInputs")
+
+
+def whole(**backbone):
+    """A config with a training pipeline."""
+    pipeline = [{"type": name} for name in STEPS]
+    return {**config(**backbone), "train_dataloader": {"dataset": {"pipeline": pipeline}}}
+
+
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
 def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
-    changed = config(**before)
+    changed = whole(**before)
     METHODS[name].apply(changed)
-    expected = {"BN": None, "IBN-a": "a", "IBN-b": "b"}[name]
-    assert changed["model"]["backbone"].pop("ibn", None) == expected
-    assert changed == config()
-    METHODS[name].apply(changed)
+    assert changed["model"]["backbone"].get("ibn") == NORMS.get(name)
     assert METHODS[name].conflicts(changed) == {}
     again = copy.deepcopy(changed)
     METHODS[name].apply(again)
     METHODS[name].complete(again)
     assert again == changed
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if "colours of crops" not in METHODS[name].places]
+)
+def test_the_next_method_takes_away_what_the_last_added(name):
+    changed = whole()
+    METHODS[name].apply(changed)
+    METHODS["BN"].apply(changed)
+    assert changed["model"]["backbone"].pop("ibn", None) is None
+    assert not changed.pop("custom_hooks", [])
+    assert changed == whole()
+
+
+@pytest.mark.parametrize("name", ["IBN-a", "IBN-b"])
+def test_a_placement_of_norms_adds_nothing_else(name):
+    """So that results of earlier versions keep their identity."""
+    changed = whole()
+    METHODS[name].apply(changed)
+    assert changed["model"]["backbone"].pop("ibn") == NORMS[name]
+    assert changed == whole()
 
 
 @pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
@@ -94,8 +127,93 @@ def test_a_config_without_a_backbone_is_refused():
 
 def test_the_baseline_comes_first_and_all_name_their_paper():
     assert BASELINE == "BN"
-    assert list(METHODS) == ["BN", "IBN-a", "IBN-b"]
+    assert list(METHODS)[:3] == ["BN", "IBN-a", "IBN-b"]
     for name, method in METHODS.items():
         assert method.name == name
         assert "arXiv:" in method.paper
         assert method.summary
+        assert method.kind in KINDS
+        assert PLUS not in name
+    kinds = [method.kind for method in METHODS.values()]
+    assert kinds == sorted(kinds, key=KINDS.index)  # tables keep kinds together
+
+
+def types(changed):
+    return [step["type"] for step in changed["train_dataloader"]["dataset"]["pipeline"]]
+
+
+def test_methods_of_different_places_are_combined():
+    changed = whole()
+    method = find_method("IBN-b + PASTA + MixStyle")
+    method.apply(changed)
+    assert changed["model"]["backbone"]["ibn"] == "b"
+    assert changed["model"]["backbone"]["randomise"][0]["type"] == "MixStyle"
+    assert types(changed) == [*STEPS[:2], "PASTA", *STEPS[2:]]
+    assert changed["custom_hooks"] == [{"type": "MethodHook"}]
+    assert method.conflicts(changed) == {}
+    both = whole()
+    find_method("MixStyle + RandConv").apply(both)
+    assert [one["type"] for one in both["model"]["backbone"]["randomise"]] == [
+        "MixStyle", "RandConv",
+    ]  # fmt: skip
+    assert find_method("IBN-b + TENT").kind == "test time"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ISW + IBN-b", "ISW and IBN-b both take the norms"),
+        ("MixStyle + EFDMix", "MixStyle and EFDMix both take the end of stage 1"),
+        ("PASTA + FDA", "both take the spectrum of frames"),
+        ("AdaBN + TENT", "AdaBN and TENT both take the test"),
+        ("BN + PASTA", "BN is the network that the others change: leave it out"),
+        ("ISW + ISW", "names a method twice"),
+        ("IBN-b + Pasta", "unknown method 'Pasta': did you mean 'PASTA'"),
+        ("MixStile", "unknown method 'MixStile': did you mean 'MixStyle'"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused_with_the_reason(name, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        find_method(name)
+
+
+def test_strong_colour_replaces_the_protocol_s_jitter_and_keeps_what_a_config_says(capsys):
+    jitter = {"type": "ColorJitter", "brightness": 0.4}
+    changed = whole()
+    changed["train_dataloader"]["dataset"]["pipeline"].insert(3, dict(jitter))
+    named = {**copy.deepcopy(changed), "experiment": {"method": "strong colour"}}
+    METHODS["strong colour"].apply(changed)
+    assert types(changed) == [*STEPS[:3], "ColorJitter", "RandomGaussianBlur", STEPS[3]]
+    assert changed["train_dataloader"]["dataset"]["pipeline"][3]["brightness"] == 0.8
+    complete_named(named)
+    assert named["train_dataloader"]["dataset"]["pipeline"][3] == jitter
+    assert "is 'strong colour', but train_dataloader: ColorJitter is" in capsys.readouterr().err
+
+
+def test_steps_on_whole_frames_go_into_a_crop_that_loads_them():
+    crop = {"type": "LoadRandomCrop", "frame_steps": []}
+    nested = {"datasets": [{"pipeline": [dict(crop), {"type": "PackSegInputs"}]}]}
+    changed = {**config(), "train_dataloader": {"dataset": {"dataset": nested}}}
+    METHODS["FDA"].apply(changed)
+    (inner,) = changed["train_dataloader"]["dataset"]["dataset"]["datasets"]
+    assert inner["pipeline"][0]["frame_steps"] == [{"type": "FourierStyle"}]
+    METHODS["PASTA"].apply(changed)
+    assert inner["pipeline"][0]["frame_steps"] == [{"type": "PASTA"}]
+
+
+def test_a_pipeline_without_a_place_for_the_step_is_refused():
+    bare = {**config(), "train_dataloader": {"dataset": {"pipeline": [{"type": "Own"}]}}}
+    with pytest.raises(UserError, match=r"PASTA changes whole frames, and no step .* loads labels"):
+        METHODS["PASTA"].apply(bare)
+    with pytest.raises(UserError, match="PASTA changes train_dataloader's pipeline, which is not"):
+        METHODS["PASTA"].apply(config())
+
+
+def test_a_network_of_others_takes_methods_that_change_no_layer():
+    other = {**whole(), "model": {"backbone": {"type": "mmseg.ResNetV1c"}}}
+    before = copy.deepcopy(other["model"])
+    for name in ("PASTA", "AdaBN", "strong colour"):
+        METHODS[name].apply(other)
+        assert other["model"] == before
+    with pytest.raises(UserError, match=r"MixStyle needs a backbone .*ibn-seg swap"):
+        METHODS["MixStyle"].apply(other)

@@ -110,11 +110,11 @@ def _listed(logits: torch.Tensor) -> np.ndarray:
     return np.concatenate([logits[0, :8].numpy(), logits[-1, -8:].numpy()])
 
 
-def filled_tensor(key: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """Return the tensor that stands for `key`; it depends on the key and the shape alone."""
+def filled_tensor(key: str, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """Return the tensor that stands for `key`; it depends on key, shape and seed alone."""
     if key.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
-    rng = np.random.default_rng([0, zlib.crc32(key.encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
     if key.endswith("running_var"):
         value = rng.uniform(0.5, 1.5, shape)
     elif key.endswith(("running_mean", "bias")):
@@ -126,10 +126,10 @@ def filled_tensor(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(value, dtype=np.float32))
 
 
-def filled_input() -> torch.Tensor:
-    """Return the two images."""
-    rng = np.random.default_rng([0, 20180725])
-    return torch.from_numpy(rng.standard_normal((2, 3, 224, 224)).astype(np.float32))
+def filled_input(batch: int = 2, size: int = 224, seed: int = 0) -> torch.Tensor:
+    """Return the images, (batch, 3, size, size)."""
+    rng = np.random.default_rng([seed, 20180725])
+    return torch.from_numpy(rng.standard_normal((batch, 3, size, size)).astype(np.float32))
 
 
 @contextlib.contextmanager

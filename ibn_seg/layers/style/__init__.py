@@ -1,0 +1,1 @@
+"""Layers that change the style of feature maps at random, in training only."""

@@ -1,0 +1,1 @@
+"""Norms that whiten channels, and losses on the covariance of instance-normalised maps."""

@@ -1,0 +1,33 @@
+"""Statistics in full precision: float32 under autocast, float64 where the maps are float64."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+
+def wide(x: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in float32, or in its own type if that is wider."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def full_precision(x: torch.Tensor) -> AbstractContextManager:
+    """Return a context in which products on the device of `x` keep their type under autocast."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def moments(x: torch.Tensor, eps: float, correction: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation of each channel of each image.
+
+    Args:
+        x: Feature maps, (N, C, H, W).
+        eps: Added to the variance, inside the root.
+        correction: 1 divides the squares by H W - 1 (unbiased), 0 by H W. A map of one pixel has
+            no unbiased variance; it counts as 0.
+
+    Returns:
+        Two tensors of shape (N, C, 1, 1), at least float32.
+    """
+    if x.size(2) * x.size(3) == 1:
+        correction = 0
+    var, mean = torch.var_mean(wide(x), (2, 3), correction=correction, keepdim=True)
+    return mean, (var + eps).sqrt()
