@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "IBN": "ibn_seg.layers.ibn",
     "Placement": "ibn_seg.layers.placement",
+    "Variant": "ibn_seg.layers.placement",
+    "register_variant": "ibn_seg.layers.placement",
     "create_model": "ibn_seg.models.factory",
     "list_models": "ibn_seg.models.factory",
     "convert": "ibn_seg.surgery.convert",

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
@@ -70,6 +71,52 @@ VARIANTS: dict[str, Variant] = {
     "sw5": _layout_b(functools.partial(SwitchWhiten2d, sw_type=5)),
     "iternorm": _layout_b(IterNorm),
 }
+
+
+def register_variant(name: str, variant: Variant) -> None:
+    """Let `ibn=name` and `ibn_stages` mean a variant of one's own, in all families and hosts.
+
+    Each of its norms is built and tried once, with 64 channels.
+
+    Args:
+        name: A word that no other variant has.
+        variant: What it builds, and where.
+
+    Raises:
+        UserError: The name is taken or no word, or a norm does not take what it is called with, or
+            changes the shape of its input.
+    """
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise UserError(f"{name!r} cannot name a variant", "give a word such as 'mine'")
+    if VARIANTS.get(name, variant) != variant:
+        raise UserError(f"there is a variant {name!r} already", "give another name")
+    _try_norms(name, variant)
+    VARIANTS[name] = variant
+
+
+def _try_norms(name: str, variant: Variant) -> None:
+    """Build and run each norm of a variant."""
+    settings = {"ratio": 0.5, "norm_layer": nn.BatchNorm2d, "instance_first": True}
+    norms = [("first_norm", variant.first_norm, settings),
+             ("norm_after_addition", variant.norm_after_addition, {}),
+             ("stem_norm", variant.stem_norm if variant.stem else None, {})]  # fmt: skip
+    for part, build, options in norms:
+        if build is None:
+            continue
+        call = ", ".join(["64", *(f"{key}=..." for key in options)])
+        try:
+            norm = build(64, **options)
+            shape = norm(torch.zeros(2, 64, 4, 4)).shape
+        except (TypeError, AttributeError) as error:
+            raise UserError(
+                f"{part} of variant {name!r} cannot be built and run: {error}",
+                f"it is called as {part}({call}), and returns a module",
+            ) from error
+        if shape != (2, 64, 4, 4):
+            raise UserError(
+                f"{part} of variant {name!r} makes shape {tuple(shape)} of (2, 64, 4, 4)",
+                "a norm keeps the shape",
+            )
 
 
 @dataclass(frozen=True)

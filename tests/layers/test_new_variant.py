@@ -8,7 +8,7 @@ from torch import nn
 
 import ibn_seg
 from ibn_seg.errors import UserError
-from ibn_seg.layers import IBN, InstanceNorm, Placement
+from ibn_seg.layers import IBN, InstanceNorm, Placement, placement
 from ibn_seg.layers.placement import VARIANTS, Variant
 from ibn_seg.models import specs
 
@@ -123,3 +123,45 @@ def test_an_entry_that_builds_nothing_cannot_be_made(monkeypatch):
 def test_unknown_names_list_the_entries(both):
     with pytest.raises(UserError, match=r"'c'.*a, b, in, .*, both, None"):
         ibn_seg.create_model("resnet18", ibn="c")
+
+
+class Wrong(nn.Module):
+    """A norm that drops channels."""
+
+    def __init__(self, channels, **_):
+        super().__init__()
+
+    def forward(self, x):
+        return x[:, 1:]
+
+
+@pytest.fixture
+def table(monkeypatch):
+    monkeypatch.setattr("ibn_seg.layers.placement.VARIANTS", dict(VARIANTS))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50", "se_resnet50", "densenet121"])
+def test_a_norm_of_ones_own_is_in_every_family(name, table):
+    ibn_seg.register_variant("mine", Variant((0, 1), first_norm=grouped))
+    ibn_seg.register_variant("mine", Variant((0, 1), first_norm=grouped))
+    network = ibn_seg.create_model(name, ibn="mine", num_classes=3)
+    assert norms(network, nn.GroupNorm)
+    assert not norms(network, IBN)
+    assert network(torch.randn(2, 3, 32, 32)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "message"),
+    [
+        ("a", Variant((0,), first_norm=grouped), "there is a variant 'a' already"),
+        ("my norm", Variant((0,), first_norm=grouped), "'my norm' cannot name a variant"),
+        ("mine", Variant((0,), first_norm=nn.BatchNorm2d), "first_norm of variant 'mine' cannot"),
+        ("mine", Variant((0,), norm_after_addition=lambda: None), "norm_after_addition of variant"),
+        ("mine", Variant((0,), first_norm=Wrong), r"makes shape \(2, 63, 4, 4\)"),
+    ],
+)
+def test_what_is_no_variant_is_one_line(name, variant, message, table):
+    with pytest.raises(UserError, match=message) as caught:
+        ibn_seg.register_variant(name, variant)
+    assert "\n" not in caught.value.line
+    assert name == "a" or name not in placement.VARIANTS
