@@ -15,6 +15,7 @@ from typing import Any
 from ibn_seg.checkpoint_files import DAMAGE, check_kind, named_classes
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
+from ibn_seg.mxnet_params import read_params
 
 # The first version where `weights_only=True` is the default and accepts further classes by the name
 # they have in files. Older versions also know fewer classes.
@@ -118,12 +119,14 @@ def sha256(path: str | os.PathLike) -> str:
 def load_checkpoint(
     path: str | os.PathLike, map_location: str = "cpu", stand_ins: bool = True
 ) -> Any:
-    """Load the tensors and plain values of a PyTorch checkpoint.
+    """Load the tensors and plain values of a PyTorch checkpoint, or the arrays of an MXNet file.
 
     All checkpoint readers call this, so they all accept the same files. Unpickling is restricted to
     `torch.load(weights_only=True)`: nothing in a file is executed. Classes known to be harmless
     (`harmless_classes`) are read as they are. An older PyTorch does not accept these classes and
     refuses such files. They are never loaded without the restriction.
+
+    A `.params` file of MXNet becomes tensors under the names that it has (see `mxnet_params`).
 
     Args:
         path: A local file.
@@ -138,7 +141,9 @@ def load_checkpoint(
     import torch
 
     path = Path(path)
-    check_kind(path)
+    if check_kind(path):
+        arrays = read_params(path)
+        return {name: torch.from_numpy(a).to(map_location) for name, a in arrays.items()}
     names = named_classes(path)
     given = [] if torch.__version__ < RESTRICTED_SINCE else entries(names, stand_ins)
     try:

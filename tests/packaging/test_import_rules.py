@@ -13,7 +13,7 @@ MM = {"mmengine", "mmcv", "mmseg"}
 PICTURES = {"numpy", "cv2", "PIL"}
 # The files at the top of the package, each behind what it may import; every room may use all.
 BASE = (
-    "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
+    "errors", "environment", "type_names", "pickled_arrays", "harmless_classes", "mxnet_params",
     "checkpoint_files", "io", "provenance", "config_errors", "config_values", "config",
     "progress", "heap", "worker_pool", "yaml_values",
 )  # fmt: skip
@@ -87,6 +87,7 @@ PACKAGES: dict[str, Packages] = {
     "io": Packages(set(), {"torch"}),
     "harmless_classes": Packages(set(), {"mmengine"}),
     "pickled_arrays": Packages({"numpy"}),
+    "mxnet_params": Packages({"numpy"}),
     "config_values": Packages(set(), {"mmengine"}),
     "config": Packages(set(), {"mmengine"}),
     "progress": Packages(set(), {"rich"}),
