@@ -9,6 +9,7 @@ import torch
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
 from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
 from ibn_seg.models.published_weights import published_url
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
@@ -22,6 +23,9 @@ FAMILIES: dict[str, type[Backbone]] = {
     "resnext": ResNeXt,
     "se_resnet": SEResNet,
     "densenet": DenseNet,
+    "mx_resnet": MXResNet,
+    "mx_resnext": MXResNeXt,
+    "mx_resnext_wd": MXResNeXtWD,
 }
 _CLASSES = 1000
 

@@ -12,6 +12,8 @@ import torch
 from ibn_seg.errors import UserError
 from ibn_seg.io import load_checkpoint, sha256
 from ibn_seg.models.download import download
+from ibn_seg.models.gluon_names import from_gluon, is_gluon
+from ibn_seg.models.mxnet_names import from_symbol, is_symbol
 from ibn_seg.models.state_dicts import all_weights, select, without_wrappers
 
 # Parts beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
@@ -57,7 +59,8 @@ def bare_weights(
     """Return a backbone's tensors by their bare names, and the entries that were left out.
 
     It unwraps dictionaries (`state_dict`, `model`, ...) and removes the prefixes `module.` and
-    `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names.
+    `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names, and
+    weights of gluoncv2, of pytorchcv and of IBN-Net.mxnet get ours.
 
     Args:
         checkpoint: The content of a checkpoint file.
@@ -82,6 +85,11 @@ def bare_weights(
             for key, value in weights.items()
             if not _is_head(key)
         }
+    if is_symbol(weights):
+        weights, data = from_symbol(weights)
+        dropped += [] if data is None else [f"bn_data.* (preprocessing: {data})"]
+    elif is_gluon(weights):
+        weights = from_gluon(weights)
     if _TIMM_DEEP_STEM in weights:
         weights = {_from_timm(key): value for key, value in weights.items()}
     return weights, dropped

@@ -25,6 +25,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.factory import network_settings, published_weights
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -107,6 +108,27 @@ class SEResNetEncoder(ResidualEncoder, SEResNet):
     """`ibn_seg.models.SEResNet` for smp."""
 
 
+class MXResNetEncoder(ResidualEncoder, MXResNet):
+    """`ibn_seg.models.mx_resnet.MXResNet` for smp."""
+
+
+class MXResNeXtEncoder(ResidualEncoder, MXResNeXt):
+    """`ibn_seg.models.mx_resnet.MXResNeXt` for smp."""
+
+
+class MXResNeXtWDEncoder(ResidualEncoder, MXResNeXtWD):
+    """`ibn_seg.models.mx_resnet.MXResNeXtWD` for smp."""
+
+    def make_dilated(self, output_stride: int) -> None:
+        """Dilate the last stages; their 3x3 projections read the stage before."""
+        super().make_dilated(output_stride)
+        for stride, stages in self.get_stages().items():
+            for stage in stages if stride > output_stride else ():
+                projection = stage[0].downsample[0]
+                projection.dilation = tuple(size // 2 for size in projection.dilation)
+                projection.padding = projection.dilation
+
+
 class DenseNetEncoder(Encoder, DenseNet):
     """`ibn_seg.models.DenseNet` for smp."""
 
@@ -127,6 +149,9 @@ _CLASSES: Mapping[str, type[Backbone]] = {
     "resnext": ResNeXtEncoder,
     "se_resnet": SEResNetEncoder,
     "densenet": DenseNetEncoder,
+    "mx_resnet": MXResNetEncoder,
+    "mx_resnext": MXResNeXtEncoder,
+    "mx_resnext_wd": MXResNeXtWDEncoder,
 }
 
 

@@ -27,6 +27,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models.backbone import FeatureInfo
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.factory import network_settings, published_weights
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
 from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
@@ -219,11 +220,37 @@ class TimmDenseNet(TimmNetwork, DenseNet):
     )
 
 
+class TimmMXResNet(TimmNetwork, MXResNet):
+    """`ibn_seg.models.mx_resnet.MXResNet` for timm."""
+
+    # The last norm comes after all blocks, so its number is one that no stage has.
+    parameter_groups = (
+        r"^(?:conv1|bn1|stem)\b",
+        [(r"^layer(\d+)", None), (r"^last_norm", (1000,))],
+        [(r"^layer(\d+)\.(\d+)", None), (r"^last_norm", (1000,))],
+    )
+
+
+class TimmMXResNeXt(TimmNetwork, MXResNeXt):
+    """`ibn_seg.models.mx_resnet.MXResNeXt` for timm."""
+
+    parameter_groups = TimmMXResNet.parameter_groups
+
+
+class TimmMXResNeXtWD(TimmNetwork, MXResNeXtWD):
+    """`ibn_seg.models.mx_resnet.MXResNeXtWD` for timm, where `drop_rate` is the dropout."""
+
+    parameter_groups = TimmMXResNet.parameter_groups
+
+
 _CLASSES: Mapping[str, type[TimmNetwork]] = {
     "resnet": TimmResNet,
     "resnext": TimmResNeXt,
     "se_resnet": TimmSEResNet,
     "densenet": TimmDenseNet,
+    "mx_resnet": TimmMXResNet,
+    "mx_resnext": TimmMXResNeXt,
+    "mx_resnext_wd": TimmMXResNeXtWD,
 }
 
 
@@ -286,7 +313,7 @@ def _build(
 
 def _settings(spec: ModelSpec) -> dict[str, Any]:
     """Return how images were prepared for a model (authors' imagenet.py) and timm's settings."""
-    dense = spec.family == "densenet"
+    first = {"densenet": "features.conv0", "mx_resnext_wd": "stem.0"}
     return {
         "url": spec.url or "",
         "input_size": (3, 224, 224),
@@ -296,7 +323,7 @@ def _settings(spec: ModelSpec) -> dict[str, Any]:
         "mean": IMAGE_MEAN,
         "std": IMAGE_STD,
         "num_classes": 1000,
-        "first_conv": "features.conv0" if dense else "conv1",
+        "first_conv": first.get(spec.family, "conv1"),
         "classifier": _CLASSES[spec.family].classifier_name,
         "paper_ids": "arXiv:1807.09441",
         "origin_url": "https://github.com/XingangPan/IBN-Net",

@@ -15,9 +15,14 @@ def test_names():
         "resnext": ((50, 101, 152), ("", "_ibn_a")),
         "se_resnet": ((50, 101, 152), ("", "_ibn_a")),
         "densenet": ((121, 161, 169, 201), ("", "_ibn_a")),
+        "mx_resnet": ((18, 34), ("",)),
+        "mx_resnet ": ((50, 101, 152), ("_ibn_a",)),
+        "mx_resnext": ((18, 34), ("",)),
+        "mx_resnext ": ((50, 101, 152), ("_ibn_a", "_ibn_b")),
+        "mx_resnext_wd": ((50, 101, 152), ("_ibn_a",)),
     }
     assert list_models() == [
-        f"{family}{depth}{variant}"
+        f"{family.strip()}{depth}{variant}"
         for family, (depths, variants) in families.items()
         for depth in depths
         for variant in variants

@@ -12,6 +12,7 @@ from tests.models.local_server import released
 smp = pytest.importorskip("segmentation_models_pytorch")
 FAMILIES = [
     "resnet18_ibn_a", "resnet18_ibn_b", "resnext50_ibn_a", "se_resnet50_ibn_a", "densenet121_ibn_a",
+    "mx_resnet50_ibn_a", "mx_resnext50_ibn_b",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def test_registered_are_ours_and_smps_own_stay(plugin):
 @pytest.mark.parametrize(
     ("name", "stride"),
     [*((name, 16) for name in FAMILIES), ("resnet18_ibn_b", 32), ("resnet18_ibn_b", 8),
-     ("densenet121_ibn_a", 8)],
+     ("densenet121_ibn_a", 8), ("mx_resnext_wd50_ibn_a", 8)],
 )  # fmt: skip
 @torch.no_grad()
 def test_features_are_create_models(name, stride):
