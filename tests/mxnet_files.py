@@ -21,8 +21,10 @@ _TYPES = {
 _GOLDEN = Path(__file__).parent / "parity" / "mxnet_golden.tar.xz"
 
 
-def write_params(path: Path, arrays: Mapping[str, np.ndarray], generation: int = 2) -> Path:
-    """Write a `.params` file of one generation, with the bytes that MXNet writes."""
+def write_params(
+    path: Path, arrays: Mapping[str, np.ndarray], generation: int = 2, device: int = 1
+) -> Path:
+    """Write a `.params` file of one generation, with the bytes that MXNet writes on a device."""
     parts = [_HEADER, struct.pack("<Q", len(arrays))]
     for array in arrays.values():
         if generation:
@@ -31,7 +33,7 @@ def write_params(path: Path, arrays: Mapping[str, np.ndarray], generation: int =
             parts.append(struct.pack("<i", 0))
         sizes = "I" if generation == 0 else "q"
         parts.append(struct.pack(f"<i{array.ndim}{sizes}", array.ndim, *array.shape))
-        parts.append(struct.pack("<iii", 1, 0, _TYPES[str(array.dtype)]))
+        parts.append(struct.pack("<iii", device, 0, _TYPES[str(array.dtype)]))
         parts.append(np.ascontiguousarray(array).tobytes())
     parts.append(struct.pack("<Q", len(arrays)))
     for name in arrays:

@@ -105,6 +105,7 @@ class MXResNeXtWD(MXResNeXt):
         depth: Number of layers.
         groups: Groups of the 3x3 convolutions, from depth 50.
         dropout: Share of the classifier's inputs that training drops.
+        shortcut: Kernel of the projections from the second stage on.
         mx: The other arguments of `MXNetwork`.
 
     Raises:
@@ -114,9 +115,11 @@ class MXResNeXtWD(MXResNeXt):
     family = "MX-ResNeXt-WD"
     default_stem = "deep"
 
-    def __init__(self, depth: int, groups: int = 32, dropout: float = 0.2, **mx: Any) -> None:
+    def __init__(
+        self, depth: int, groups: int = 32, dropout: float = 0.2, shortcut: int = 3, **mx: Any
+    ) -> None:
         # Not MXResNeXt's constructor, which sets another design.
-        MXNetwork.__init__(self, depth, design=MXDesign(groups, 3, dropout), **mx)
+        MXNetwork.__init__(self, depth, design=MXDesign(groups, shortcut, dropout), **mx)
 
 
 def _three_convolutions(in_channels: int, channels: int, *args: Any, **options: Any) -> Bottleneck:

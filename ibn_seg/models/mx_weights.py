@@ -9,6 +9,7 @@ from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
 _BLOCK = re.compile(r"layer([1-9])\.(\d+)\.(.+)")
 _FIRST = "layer1.0."
+_WD = "mx_resnext_wd"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class MXForm:
         bottleneck: Whether blocks have a `conv3`.
         ibn_stages: The variant of each stage, or None.
         groups: Groups of the 3x3 convolutions.
+        shortcut: Kernel of the projections from the second stage on.
         num_classes: Classes of the classifier, or None without one.
     """
 
@@ -37,6 +39,7 @@ class MXForm:
     bottleneck: bool
     ibn_stages: tuple[str | None, ...]
     groups: int
+    shortcut: int
     num_classes: int | None
 
     def settings(self) -> dict[str, Any]:
@@ -45,6 +48,8 @@ class MXForm:
         del settings["family"]
         if self.family == "mx_resnet" or not self.bottleneck:
             del settings["groups"]
+        if self.family != _WD:
+            del settings["shortcut"]
         return settings
 
     @property
@@ -72,10 +77,11 @@ def form_of(weights: Weights) -> MXForm:
         )
     bottleneck = "conv3.weight" in parts
     preactivation = "last_norm.weight" in weights
-    stem = _stem(weights)
+    stem, shortcut = _stem(weights), _shortcut(weights)
+    family = _WD if stem == "deep" or shortcut > 1 else "mx_resnext"
     fc = weights.get("fc.weight")
     return MXForm(
-        family="mx_resnet" if preactivation else "mx_resnext" + "_wd" * (stem == "deep"),
+        family="mx_resnet" if preactivation else family,
         depth=sum(units) * (3 if bottleneck else 2) + 2,
         units=units,
         stem=stem,
@@ -87,6 +93,7 @@ def form_of(weights: Weights) -> MXForm:
         bottleneck=bottleneck,
         ibn_stages=tuple(_variant(weights, stage) for stage in range(1, len(units) + 1)),
         groups=_groups(weights),
+        shortcut=shortcut,
         num_classes=None if fc is None else len(fc),
     )
 
@@ -150,6 +157,12 @@ def _stem(weights: Weights) -> str:
     if "stem.0.weight" in weights:
         return "deep"
     return "plain" if "bn1.weight" in weights else "small"
+
+
+def _shortcut(weights: Weights) -> int:
+    """Return the kernel of the second stage's projection."""
+    weight = weights.get("layer2.0.downsample.0.weight")
+    return weight.shape[-1] if weight is not None and weight.dim() == 4 else 1
 
 
 def _variant(weights: Weights, stage: int) -> str | None:

@@ -51,6 +51,11 @@ class Preprocessing:
     def __str__(self) -> str:
         return f"mean={_short(self.mean)}, std={_short(self.std)} of RGB from 0 to 255"
 
+    def config(self) -> str:
+        """Return the same as arguments of a config's `data_preprocessor`."""
+        mean, std = ([round(value, 4) for value in values] for values in (self.mean, self.std))
+        return f"mean={mean}, std={std}, bgr_to_rgb=True"
+
 
 def is_symbol(weights: Weights) -> bool:
     """Return whether names have the prefixes of a symbol checkpoint."""

@@ -35,7 +35,7 @@ class ResNetWeights(WeightRules):
                 "use weights of this architecture, with names like layer1.0.conv1.weight",
             )
         stages = len(model.stage_blocks)
-        counts = _block_counts(weights, stages)
+        counts = block_counts(weights, stages)
         bottleneck = any(key.endswith(".conv3.weight") for key in weights)
         depths = [
             depth
@@ -91,7 +91,7 @@ class ResNetWeights(WeightRules):
         return super().hint(model, weights, target)
 
 
-def _block_counts(weights: Weights, stages: int) -> tuple[int, ...]:
+def block_counts(weights: Weights, stages: int) -> tuple[int, ...]:
     """Return the number of blocks in each of the first stages."""
     counts = [0] * stages
     for key in weights:
