@@ -116,6 +116,12 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha1(path: str | os.PathLike) -> str:
+    """Return the hexadecimal SHA-1 of a file, which some publish."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
 def load_checkpoint(
     path: str | os.PathLike, map_location: str = "cpu", stand_ins: bool = True
 ) -> Any:

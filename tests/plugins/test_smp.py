@@ -108,6 +108,23 @@ def test_published_weights_through_our_download(tmp_path, monkeypatch):
             smp.Unet(name, encoder_weights="imagenet")
 
 
+def test_weights_of_other_sources(plugin, monkeypatch):
+    asked = []
+
+    def weights(name, source):
+        asked.append((name, source))
+        raise UserError("asked")
+
+    monkeypatch.setattr(plugin[0], "published_weights", weights)
+    for given in ("imagenet", "gluoncv2", "pytorchcv"):
+        with pytest.raises(UserError, match="asked"):
+            smp.encoders.get_encoder("densenet121_ibn_a", weights=given)
+    assert asked == [("densenet121_ibn_a", s) for s in ("authors", "gluoncv2", "pytorchcv")]
+    assert smp.encoders.get_preprocessing_params("resnet50_ibn_b", "gluoncv2")["mean"] == list(
+        IMAGE_MEAN
+    )
+
+
 def test_preprocessing_is_the_authors():
     params = smp.encoders.get_preprocessing_params("resnet50_ibn_a", "imagenet")
     assert params == {
