@@ -98,16 +98,21 @@ def form_of(weights: Weights) -> MXForm:
     )
 
 
-def of_no_resnet(weights: Weights) -> bool:
-    """Return whether weights are of one of these networks, and of no network of the ResNet family.
+def other_network(weights: Weights) -> str | None:
+    """Return the network of the source that weights are of, or None if ours may have them too.
 
     Basic blocks tell nothing: those of a narrow ResNet may have a projection in the first stage.
     """
     parts = _parts(weights)
-    if "last_norm.weight" in weights or ("conv2.weight" in parts and "conv1.weight" not in parts):
-        return True
+    grouped = not any(key.endswith(".conv1.weight") for key in weights)
     # Ours have an instance norm after the last block of a stage alone.
-    return "IN.weight" in parts and any(key.startswith("layer1.1.") for key in weights)
+    every = "IN.weight" in parts and any(key.startswith("layer1.1.") for key in weights)
+    if not ("last_norm.weight" in weights or grouped or every):
+        return None
+    try:
+        return form_of(weights).title
+    except UserError:
+        return None
 
 
 class MXWeights(WeightRules):

@@ -31,7 +31,7 @@ _PARTS = {
     **{name: name for name in ("conv1", "conv2", "conv3", "bn1", "bn2", "bn3")},
     "in1": "bn1.IN", "ibn1": "IN", "sc": "downsample.0", "sc_bn": "downsample.1",
 }  # fmt: skip
-_DATA = "bn_data"
+DATA = "bn_data"
 # Gluon numbers its blocks, so such names depend on what a process built before.
 _EXPORTED = re.compile(r"(?!stage\d+_unit)[a-z]+\d+_[a-z]+\d+_\w+")
 
@@ -75,7 +75,7 @@ def from_symbol(weights: Weights) -> tuple[dict[str, torch.Tensor], Preprocessin
         UserError: A name is of no network of IBN-Net.mxnet, or has the wrong prefix.
     """
     plain = {_without_prefix(key): value.float() for key, value in weights.items()}
-    data = {key: plain.pop(key) for key in list(plain) if key.startswith(f"{_DATA}_")}
+    data = {key: plain.pop(key) for key in list(plain) if key.startswith(f"{DATA}_")}
     unknown = [name for name in plain if _ours(name, plain) is None]
     if unknown:
         raise _unknown(unknown)
@@ -129,12 +129,12 @@ def _preprocessing(data: Weights) -> Preprocessing | None:
     ends = ("beta", *_MOVING)
     if not data:
         return None
-    missing = [f"{_DATA}_{end}" for end in ends if f"{_DATA}_{end}" not in data]
+    missing = [f"{DATA}_{end}" for end in ends if f"{DATA}_{end}" not in data]
     if missing:
         raise UserError(f"{missing[0]} is missing", "give the whole checkpoint")
-    beta, mean, var = (data[f"{_DATA}_{end}"].double() for end in ends)
+    beta, mean, var = (data[f"{DATA}_{end}"].double() for end in ends)
     if not beta.shape == mean.shape == var.shape or beta.dim() != 1:
-        raise UserError(f"the arrays of {_DATA} have different shapes", "give another file")
+        raise UserError(f"the arrays of {DATA} have different shapes", "give another file")
     std = (var + _EPS).sqrt()
     return Preprocessing(tuple((mean - beta * std).tolist()), tuple(std.tolist()))
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from ibn_seg.errors import UserError
 from ibn_seg.layers.placement import Placement
 from ibn_seg.models.blocks import ARCHITECTURES
-from ibn_seg.models.mx_weights import form_of, of_no_resnet
+from ibn_seg.models.mx_weights import other_network
 from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
 _FIRST_GROUPED = "layer1.0.conv2.weight"
@@ -65,8 +65,8 @@ class ResNetWeights(WeightRules):
 
     def hint(self, model: DescribedResNet, weights: Weights, target: Weights) -> str:
         """Return the option in which the checkpoint's network differs most clearly."""
-        if of_no_resnet(weights):
-            return f"they are of IBN-Net.mxnet's {form_of(weights).title}: use that network"
+        if other := other_network(weights):
+            return f"they are of IBN-Net.mxnet's {other}: use that network"
         if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
             return "SE-ResNet's are the networks with keys '.se.': use weights of the same family"
         shapes = [

@@ -14,7 +14,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.io import load_checkpoint, sha1, sha256, write_error
 from ibn_seg.models.download import download
 from ibn_seg.models.gluon_names import from_gluon, is_gluon
-from ibn_seg.models.mxnet_names import from_symbol, is_symbol
+from ibn_seg.models.mxnet_names import DATA, Preprocessing, from_symbol, is_symbol
 from ibn_seg.models.osmr_weights import sha1_of, unpacked_name
 from ibn_seg.models.state_dicts import all_weights, select, without_wrappers
 from ibn_seg.models.unpack_weights import unpack
@@ -91,12 +91,29 @@ def bare_weights(
         }
     if is_symbol(weights):
         weights, data = from_symbol(weights)
-        dropped += [] if data is None else [f"bn_data.* (preprocessing: {data})"]
+        dropped += [] if data is None else [f"{DATA}.* (preprocessing: {data})"]
     elif is_gluon(weights):
         weights = from_gluon(weights)
     if _TIMM_DEEP_STEM in weights:
         weights = {_from_timm(key): value for key, value in weights.items()}
     return weights, dropped
+
+
+def preprocessing_of(checkpoint: Mapping) -> Preprocessing | None:
+    """Return how a checkpoint of MXNet wants its images, or None if it does not say.
+
+    Args:
+        checkpoint: The content of a `.params` file, or of a file that `ibn-seg import-mxnet` wrote.
+
+    Raises:
+        UserError: The names in it are damaged.
+    """
+    meta = checkpoint.get("meta")
+    found = meta.get("preprocessing") if isinstance(meta, Mapping) else None
+    if isinstance(found, Mapping) and found.keys() == {"mean", "std"}:
+        return Preprocessing(tuple(found["mean"]), tuple(found["std"]))
+    weights = {key: v for key, v in checkpoint.items() if isinstance(v, torch.Tensor)}
+    return from_symbol(weights)[1] if is_symbol(weights) else None
 
 
 def _is_head(key: str) -> bool:
