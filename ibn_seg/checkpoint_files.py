@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.mxnet_params import MAGIC
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 # PyTorch's old format is a sequence of pickles that begins with this number.
@@ -39,6 +38,8 @@ DAMAGE = (
 )  # fmt: skip
 # The readers of archives and pickles use this limit too: a damaged length may be huge.
 _DAMAGED_LISTS = (zipfile.BadZipFile, zlib.error, MemoryError, OverflowError)
+# The first bytes of files with arrays of MXNet.
+MXNET = struct.pack("<Q", 0x112)
 _MXNET_SUFFIX = ".params"
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 _SAFETENSORS = (
@@ -69,7 +70,7 @@ def check_kind(path: Path) -> bool:
         raise EnvError(
             f"{path}: cannot be read ({error.strerror or error})", "check its permissions"
         ) from error
-    if start.startswith(MAGIC):
+    if start.startswith(MXNET):
         return True
     if not start.startswith((_ZIP, _PICKLE)):
         kind, fix = _describe(start)

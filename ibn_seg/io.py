@@ -15,7 +15,6 @@ from typing import Any
 from ibn_seg.checkpoint_files import DAMAGE, check_kind, named_classes
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.harmless_classes import Entry, entries, stands_for, unknown_names
-from ibn_seg.mxnet_params import read_params
 
 # The first version where `weights_only=True` is the default and accepts further classes by the name
 # they have in files. Older versions also know fewer classes.
@@ -86,7 +85,7 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file", str(error)) from error
 
 
@@ -148,6 +147,8 @@ def load_checkpoint(
 
     path = Path(path)
     if check_kind(path):
+        from ibn_seg.mxnet_params import read_params
+
         arrays = read_params(path)
         return {name: torch.from_numpy(a).to(map_location) for name, a in arrays.items()}
     names = named_classes(path)

@@ -19,9 +19,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ibn_seg.checkpoint_files import MXNET
 from ibn_seg.errors import EnvError, UserError
 
-MAGIC = struct.pack("<Q", 0x112)
 _AGAIN = "copy or download it again"
 # The generations 1, 2 and 3 begin with these numbers; 0 begins with its number of dimensions.
 _GENERATIONS = {0xF993FAC8: 1, 0xF993FAC9: 2, 0xF993FACA: 3}
@@ -76,7 +76,7 @@ class _Reader:
 
     def read(self) -> dict[str, np.ndarray]:
         """Return all arrays by name."""
-        if self._take(8) != MAGIC:
+        if self._take(8) != MXNET:
             raise self._bad("its first eight bytes are not 0x112", "give a file of MXNet")
         self._take(8)  # reserved, which MXNet does not look at
         count = self._count(_LEAST_ARRAY, "arrays")

@@ -6,6 +6,7 @@ depend on what a process built before, so these are known by their operator and 
 """
 
 import ast
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -117,16 +118,23 @@ def _check_attributes(node: Mapping, expected: Node) -> None:
     for key, wanted in expected.attributes.items():
         default = DEFAULTS[expected.operator].get(key)
         found = _value(given[key]) if key in given else default
-        if found != wanted:
+        if not _same(found, wanted):
             shown = "missing" if found is None else found
             where = "" if key in given or found is None else ", MXNet's default"
             raise UserError(f"attribute {key}: {shown}{where}, the network has {wanted}")
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Return whether two values are equal; numbers with a point as float32, which MXNet uses."""
+    if isinstance(wanted, float) and isinstance(found, int | float):
+        return math.isclose(found, wanted, rel_tol=1e-6)
+    return found == wanted
 
 
 def _value(text: object) -> Any:
     """Return the value of an attribute's text, or the text if it is a word."""
     try:
         value = ast.literal_eval(_LONG.sub(r"\1", str(text)))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
     return tuple(value) if isinstance(value, list) else value

@@ -14,6 +14,9 @@ _RELEASES = "https://github.com/osmr/imgclsmob/releases/download"
 # A release is a ZIP archive of the one file whose SHA-1 is in its name.
 _NAME = re.compile(r"(.+-\d{4}-([0-9a-f]{8})\.(?:params|pth))(?:\.zip)?")
 
+# Its ResNets of bottlenecks; a b would follow the depth.
+_STRIDES_FIRST = re.compile(r"resnet(?:50|101|152|200)-")
+
 
 @dataclass(frozen=True)
 class OsmrFile:
@@ -83,6 +86,18 @@ OSMR_FILES: Mapping[str, Mapping[str, OsmrFile]] = {
     "gluoncv2": _table("params", 5),
     "pytorchcv": _table("pth", 7),
 }
+
+
+def strides_first(name: str) -> bool:
+    """Return whether a file is of a ResNet with its strides in the first 1x1 convolutions.
+
+    Names and shapes of its tensors are those of the others; gluoncv2 calls these resnet50b and so
+    on.
+
+    Args:
+        name: The name of the file or of its archive.
+    """
+    return _NAME.fullmatch(name) is not None and _STRIDES_FIRST.match(name) is not None
 
 
 def unpacked_name(name: str) -> str | None:

@@ -13,7 +13,7 @@ import ibn_seg
 from ibn_seg.cli import run
 from ibn_seg.errors import UserError
 from ibn_seg.io import load_checkpoint
-from ibn_seg.models import create_model, list_models, published_weights, unpack_weights
+from ibn_seg.models import ResNet, create_model, list_models, published_weights, unpack_weights
 from ibn_seg.models.osmr_weights import OSMR_FILES, sha1_of, unpacked_name
 from ibn_seg.models.published_weights import published_url
 from ibn_seg.models.sources import bare_weights, read_checkpoint
@@ -217,6 +217,19 @@ def test_names_of_files():
     assert len(sha1_of("ibn_resnet50-0559-0f75710a.params")) == 40
     for other in ("resnet50-0676ba61.pth", "x-0611-ee91e6d9.zip", "x-0611-ee91e6d9.pth.gz"):
         assert sha1_of(other) is unpacked_name(other) is None
+
+
+def test_the_name_of_a_plain_resnet_says_where_its_strides_are(tmp_path):
+    small = {"stem_channels": 4, "base_channels": 4}
+    state = ResNet(50, **small, num_classes=3).state_dict()
+    arrays = {k: np.array(v, "f4") for k, v in gluon_names(state, "gluoncv2").items()}
+    theirs = write_params(tmp_path / "resnet50-0633-00000000.params", arrays)
+    with pytest.raises(UserError, match="set style='caffe', or take the file of its b variant"):
+        load_backbone_weights(ResNet(50, **small), theirs)
+    load_backbone_weights(ResNet(50, **small, style="caffe"), theirs)
+    load_backbone_weights(
+        ResNet(50, **small), theirs.rename(tmp_path / "resnet50b-0611-00000000.params")
+    )
 
 
 def test_addresses(monkeypatch):

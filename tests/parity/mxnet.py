@@ -136,7 +136,9 @@ def compare_checkpoint(
     row = Row(name)
     files = {file: folder / file for file in entry["files"]}
     for file, path in files.items():
-        if hashlib.sha256(path.read_bytes()).hexdigest() != entry["files"][file]:
+        if not path.is_file():
+            row.wrong.append(f"{file}: missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != entry["files"][file]:
             row.wrong.append(f"{file}: other bytes")
     source = next(path for path in files.values() if path.suffix == _PARAMS)
     symbol = next((path for file, path in files.items() if file.endswith(_SYMBOL)), None)
