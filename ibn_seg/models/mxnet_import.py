@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ibn_seg.errors import UserError
+from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import atomic_path
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.blocks import ARCHITECTURES as RESIDUAL
@@ -111,9 +111,12 @@ def import_mxnet(source: str | os.PathLike, symbol: str | os.PathLike | None = N
         if symbol is not None:
             raise UserError("its names are gluoncv2's, which has no symbol file", "omit --symbol")
         return _from_gluon(content)
+    except EnvError:
+        raise
     except UserError as error:
-        start = (str(source), f"{symbol}:")
-        raise error if str(error).startswith(start) else UserError(f"{source}: {error}") from error
+        if str(error).startswith((str(source), f"{symbol}:")):  # which says where already
+            raise
+        raise UserError(f"{source}: {error}") from error
 
 
 def write_imported(imported: Imported, out: str | os.PathLike) -> None:

@@ -12,7 +12,6 @@ from tests.models.local_server import released
 smp = pytest.importorskip("segmentation_models_pytorch")
 FAMILIES = [
     "resnet18_ibn_a", "resnet18_ibn_b", "resnext50_ibn_a", "se_resnet50_ibn_a", "densenet121_ibn_a",
-    "mx_resnet50_ibn_a", "mx_resnext50_ibn_b",
 ]  # fmt: skip
 
 
