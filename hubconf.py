@@ -19,7 +19,7 @@ dependencies = ["torch", "numpy"]
 def _entry_point(spec: ModelSpec) -> Callable[..., nn.Module]:
     """Return the function that builds one network."""
 
-    def build(pretrained: bool = False, **options: Any) -> nn.Module:
+    def build(pretrained: bool | str = False, **options: Any) -> nn.Module:
         return create_model(spec.name, pretrained=pretrained, **options)
 
     weights = "published ImageNet weights" if spec.weights else "no published weights"

@@ -38,14 +38,20 @@ DAMAGE = (
 )  # fmt: skip
 # The readers of archives and pickles use this limit too: a damaged length may be huge.
 _DAMAGED_LISTS = (zipfile.BadZipFile, zlib.error, MemoryError, OverflowError)
+# The first bytes of files with arrays of MXNet.
+MXNET = struct.pack("<Q", 0x112)
+_MXNET_SUFFIX = ".params"
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 _SAFETENSORS = (
     "write its tensors to a .pth file: torch.save(safetensors.torch.load_file('FILE'), 'FILE.pth')"
 )
 
 
-def check_kind(path: Path) -> None:
-    """Raise unless a file looks like the output of `torch.save`.
+def check_kind(path: Path) -> bool:
+    """Raise unless a file looks like the output of `torch.save` or like arrays of MXNet.
+
+    Returns:
+        Whether it holds arrays of MXNet.
 
     Raises:
         UserError: There is no such file, or it is no checkpoint; the line says what it is.
@@ -64,9 +70,13 @@ def check_kind(path: Path) -> None:
         raise EnvError(
             f"{path}: cannot be read ({error.strerror or error})", "check its permissions"
         ) from error
+    if start.startswith(MXNET):
+        return True
     if not start.startswith((_ZIP, _PICKLE)):
         kind, fix = _describe(start)
-        raise UserError(f"{path}: not a PyTorch checkpoint{kind}", fix)
+        other = "not a file of MXNet, nor " if path.suffix == _MXNET_SUFFIX else "not "
+        raise UserError(f"{path}: {other}a PyTorch checkpoint{kind}", fix)
+    return False
 
 
 def named_classes(path: Path) -> set[str]:
@@ -96,6 +106,8 @@ def _describe(start: bytes) -> tuple[str, str]:
             return f", but {kind}", fix
     if start.lstrip().lower().startswith(_WEB_PAGE):
         return ", but a web page", "download the file that the page links to"
+    if start.lstrip().startswith(b"{"):
+        return ", but a JSON file", "of a network of MXNet, give the .params file"
     if start[_TAR_AT:].startswith(_TAR):
         return ", but a tar archive", "unpack it"
     # The format begins with the length of a JSON header, eight bytes.
@@ -116,7 +128,7 @@ def _named_in_zip(path: Path) -> set[str]:
         if "data.pkl" not in members:
             raise UserError(
                 f"{path}: not a PyTorch checkpoint, but another ZIP archive without data.pkl",
-                "unpack it and give the .pth file in it",
+                "unpack it and give the .pth or .params file in it",
             )
         with archive.open(members["data.pkl"]) as file:
             return set(_names(path, file))

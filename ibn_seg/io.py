@@ -85,7 +85,7 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file", str(error)) from error
 
 
@@ -115,15 +115,23 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha1(path: str | os.PathLike) -> str:
+    """Return the hexadecimal SHA-1 of a file, which some publish."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
 def load_checkpoint(
     path: str | os.PathLike, map_location: str = "cpu", stand_ins: bool = True
 ) -> Any:
-    """Load the tensors and plain values of a PyTorch checkpoint.
+    """Load the tensors and plain values of a PyTorch checkpoint, or the arrays of an MXNet file.
 
     All checkpoint readers call this, so they all accept the same files. Unpickling is restricted to
     `torch.load(weights_only=True)`: nothing in a file is executed. Classes known to be harmless
     (`harmless_classes`) are read as they are. An older PyTorch does not accept these classes and
     refuses such files. They are never loaded without the restriction.
+
+    A `.params` file of MXNet becomes tensors under the names that it has (see `mxnet_params`).
 
     Args:
         path: A local file.
@@ -138,7 +146,11 @@ def load_checkpoint(
     import torch
 
     path = Path(path)
-    check_kind(path)
+    if check_kind(path):
+        from ibn_seg.mxnet_params import read_params
+
+        arrays = read_params(path)
+        return {name: torch.from_numpy(a).to(map_location) for name, a in arrays.items()}
     names = named_classes(path)
     given = [] if torch.__version__ < RESTRICTED_SINCE else entries(names, stand_ins)
     try:

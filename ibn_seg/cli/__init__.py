@@ -45,6 +45,10 @@ COMMANDS = {
         "ibn_seg.cli.imagenet:imagenet",
         "Train and test classifiers on ImageNet's layout.",
     ),
+    "import-mxnet": (
+        "ibn_seg.cli.import_mxnet:import_mxnet",
+        "Turn a checkpoint of MXNet into one of ours.",
+    ),
     "models": ("ibn_seg.cli.models:models", "List the backbones."),
 }
 INTERRUPTED = 130

@@ -14,8 +14,9 @@ from ibn_seg.io import load_checkpoint
 from ibn_seg.models import create_model
 from ibn_seg.models.factory import FAMILIES
 from ibn_seg.models.finite import say_not_finite
+from ibn_seg.models.mxnet_names import DATA
 from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
-from ibn_seg.models.sources import bare_weights
+from ibn_seg.models.sources import bare_weights, preprocessing_of
 from ibn_seg.models.specs import MODELS
 from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
@@ -159,14 +160,18 @@ def classifier(
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    images = None
     if checkpoint is None:
         network = create_model(name, pretrained=True)
     else:
-        network = _filled(name, checkpoint)
+        content = load_checkpoint(checkpoint)
+        network = _filled(name, content, checkpoint)
+        images = preprocessing_of(content)
     if fuse:
         fuse_network(network)
     mean, std = (tuple(_RANGE * value for value in each) for each in (IMAGE_MEAN, IMAGE_STD))
-    return Subject(name, "classifier", network.eval(), Images(mean, std))
+    prepared = Images(mean, std) if images is None else Images(images.mean, images.std)
+    return Subject(name, "classifier", network.eval(), prepared)
 
 
 def segmentor(
@@ -214,9 +219,8 @@ def segmentor(
     )
 
 
-def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
+def _filled(name: str, content: Mapping, checkpoint: str | os.PathLike) -> nn.Module:
     """Return a named classifier with the weights of a checkpoint of this very network."""
-    content = load_checkpoint(checkpoint)
     key = f"{FAMILIES[MODELS[name].family].classifier_name}.weight"
     try:
         weights, _ = bare_weights(content)
@@ -229,8 +233,9 @@ def _filled(name: str, checkpoint: str | os.PathLike) -> nn.Module:
         adapted, report = adapt_state_dict(model, content)
     except UserError as error:
         raise UserError(f"{checkpoint}: {error}") from error
-    # Entries that are not weights say nothing about the network.
-    if report.split or report.added or set(report.dropped) - set(beside):
+    # Entries that are not weights say nothing about the network, nor does MXNet's preprocessing.
+    dropped = [entry for entry in report.dropped if not entry.startswith(f"{DATA}.")]
+    if report.split or report.added or set(dropped) - set(beside):
         raise UserError(
             f"{checkpoint}: holds the weights of another network than {name} ({report})",
             "give the model that it was trained as",

@@ -1,6 +1,7 @@
 """A named network as mmengine's model: takes pixels, returns the loss or ranks of classes."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,8 +9,9 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch.nn import functional
 
-from ibn_seg.imagenet.classifier_weights import start_from
+from ibn_seg.imagenet.classifier_weights import load_exactly, start_from
 from ibn_seg.models import create_model
+from ibn_seg.models.sources import preprocessing_of
 from ibn_seg.transforms.pixel_shifts import APPEARANCES, BASELINE
 
 # The statistics of ImageNet's training pictures, for RGB from 0 to 1. torchvision and the reference
@@ -50,6 +52,22 @@ class ImageClassifier(BaseModel):
         for name, values in (("mean", _MEAN), ("std", _STD)):
             values = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
+
+    def load_exactly(self, checkpoint: Mapping[str, Any], source: str | os.PathLike) -> None:
+        """Load weights to test with, and normalise pictures as they want it.
+
+        Args:
+            checkpoint: The file's content.
+            source: The file, for messages.
+
+        Raises:
+            UserError: They do not fit.
+        """
+        load_exactly(self.backbone, checkpoint, source)
+        images = preprocessing_of(checkpoint)
+        if images is not None:
+            for buffer, values in ((self.mean, images.mean), (self.std, images.std)):
+                buffer.copy_(torch.tensor(values).view(1, 3, 1, 1) / 255)
 
     def forward(
         self, inputs: torch.Tensor, labels: torch.Tensor | None = None, mode: str = "tensor"

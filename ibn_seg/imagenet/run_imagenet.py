@@ -170,7 +170,7 @@ def test(
         setup.for_testing(cfg)
         runner = _build_runner(cfg)
         try:
-            _load(runner, weights, source)
+            _classifier(runner).load_exactly(weights, source)
             del weights
             runner.test()
             images = len(runner.test_dataloader.dataset)
@@ -370,12 +370,6 @@ def _tested_classes(
             "test on the classes that the network was trained on",
         )
     return count
-
-
-def _load(runner: "StrictRunner", weights: Mapping[str, Any], source: str) -> None:
-    from ibn_seg.imagenet.classifier_weights import load_exactly
-
-    load_exactly(_classifier(runner).backbone, weights, source)
 
 
 def _measured(runner: "StrictRunner", images: int) -> dict[str, Any]:

@@ -21,11 +21,7 @@ class DenseNetWeights(WeightRules):
 
     def check(self, model: Described, weights: Weights) -> None:
         """Raise if the dense blocks in the checkpoint belong to another network."""
-        counts = [0, 0, 0, 0]
-        for key in weights:
-            match = _LAYER.match(key)
-            if match and 1 <= int(match[1]) <= 4:
-                counts[int(match[1]) - 1] = max(counts[int(match[1]) - 1], int(match[2]))
+        counts = layer_counts(weights)
         if not any(counts):
             raise UserError(
                 "the checkpoint holds no DenseNet backbone,"
@@ -33,9 +29,19 @@ class DenseNetWeights(WeightRules):
                 "use weights of this architecture, with names like"
                 " features.denseblock1.denselayer1.conv1.weight",
             )
-        if tuple(counts) != model.stage_blocks:
+        if counts != model.stage_blocks:
             raise UserError(
-                f"the checkpoint has dense blocks of {counts} layers,"
+                f"the checkpoint has dense blocks of {list(counts)} layers,"
                 f" depth {model.depth} has {list(model.stage_blocks)}",
                 f"give weights of depth {model.depth}",
             )
+
+
+def layer_counts(weights: Weights) -> tuple[int, ...]:
+    """Return the number of layers in each of the four dense blocks."""
+    counts = [0, 0, 0, 0]
+    for key in weights:
+        match = _LAYER.match(key)
+        if match and 1 <= int(match[1]) <= 4:
+            counts[int(match[1]) - 1] = max(counts[int(match[1]) - 1], int(match[2]))
+    return tuple(counts)

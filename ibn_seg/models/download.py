@@ -28,7 +28,9 @@ class _CutError(Exception):
     """The connection ended before the file was complete, or failed."""
 
 
-def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
+def download(
+    url: str, path: Path, hash_prefix: str | None = None, hash_of: Callable[[Path], str] = sha256
+) -> None:
     """Fetch a file, unless it already exists.
 
     If the hash of a file is known, an interrupted download is kept beside it (`.part`). This call
@@ -38,7 +40,8 @@ def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
     Args:
         url: An http(s) address.
         path: Where the file goes; it appears when it is complete and checked.
-        hash_prefix: The first hexadecimal digits of its SHA-256, checked if given.
+        hash_prefix: The first hexadecimal digits of its hash, checked if given.
+        hash_of: Returns the hash of a file: `io.sha256` or `io.sha1`.
 
     Raises:
         UserError: The server does not have it, or its hash is another.
@@ -49,7 +52,7 @@ def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as file, _tidied(part, hash_prefix):
             _lock(file)
-            if path.is_file() and _matches(path, hash_prefix):
+            if path.is_file() and _matches(path, hash_prefix, hash_of):
                 return
             if hash_prefix is None:
                 file.truncate(0)
@@ -57,11 +60,12 @@ def download(url: str, path: Path, hash_prefix: str | None = None) -> None:
                 _fetch(url, file, progress)
             file.flush()
             os.fsync(file.fileno())
-            if not _matches(part, hash_prefix):
-                found = sha256(part)[: len(hash_prefix or "")]
+            if not _matches(part, hash_prefix, hash_of):
+                found = hash_of(part)[: len(hash_prefix or "")]
                 file.truncate(0)
+                kind = "SHA-256" if hash_of is sha256 else "SHA-1"
                 raise UserError(
-                    f"{url}: its SHA-256 begins with {found}, expected {hash_prefix}",
+                    f"{url}: its {kind} begins with {found}, expected {hash_prefix}",
                     "the file there is not the published one; try again, or another source",
                 )
             part.replace(path)
@@ -79,8 +83,8 @@ def _tidied(part: Path, hash_prefix: str | None) -> Iterator[None]:
             part.unlink()
 
 
-def _matches(path: Path, hash_prefix: str | None) -> bool:
-    return hash_prefix is None or sha256(path).startswith(hash_prefix)
+def _matches(path: Path, hash_prefix: str | None, hash_of: Callable[[Path], str]) -> bool:
+    return hash_prefix is None or hash_of(path).startswith(hash_prefix)
 
 
 def _lock(file: IO[bytes]) -> None:

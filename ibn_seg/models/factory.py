@@ -9,7 +9,8 @@ import torch
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
 from ibn_seg.models.densenet import DenseNet
-from ibn_seg.models.published_weights import published_url
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
+from ibn_seg.models.published_weights import AUTHORS, addresses, published_url
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -22,24 +23,28 @@ FAMILIES: dict[str, type[Backbone]] = {
     "resnext": ResNeXt,
     "se_resnet": SEResNet,
     "densenet": DenseNet,
+    "mx_resnet": MXResNet,
+    "mx_resnext": MXResNeXt,
+    "mx_resnext_wd": MXResNeXtWD,
 }
 _CLASSES = 1000
 
 _logger = logging.getLogger(__name__)
 
 
-def list_models(pretrained: bool = False) -> list[str]:
+def list_models(pretrained: bool | str = False) -> list[str]:
     """Return the names that `create_model` takes.
 
     Args:
-        pretrained: List only models with published weights.
+        pretrained: List only models with weights that the authors published, or another source.
     """
-    return [name for name, spec in MODELS.items() if spec.weights or not pretrained]
+    source = _source(pretrained)
+    return [name for name in MODELS if not pretrained or source in addresses(name)]
 
 
 def create_model(
     name: str,
-    pretrained: bool = False,
+    pretrained: bool | str = False,
     num_classes: int = _CLASSES,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
@@ -50,8 +55,9 @@ def create_model(
 
     Args:
         name: One of `list_models()`.
-        pretrained: Load the authors' published weights (see `published`), key by key. The
-            classifier's weights are left out if the model has no classifier of 1000 classes.
+        pretrained: Load the authors' published weights, key by key, or those of another source:
+            'gluoncv2' or 'pytorchcv', which have the same. The classifier's weights are left out
+            if the model has no classifier of 1000 classes.
         num_classes: Classes of the classifier.
         features_only: Build a backbone instead, which returns a tuple of feature maps.
         out_indices: With `features_only`, the stages whose outputs are returned, from 0 (stride 4)
@@ -69,7 +75,7 @@ def create_model(
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    url = published_url(name) if pretrained else None
+    url = published_url(name, _source(pretrained)) if pretrained else None
     if out_indices is not None:
         if not features_only:
             raise UserError(
@@ -105,18 +111,37 @@ def network_settings(name: str, output_stride: int = 32, **options: Any) -> dict
     return {**strides, "depth": spec.depth, "ibn": spec.ibn, **options}
 
 
-def published_weights(name: str) -> dict[str, torch.Tensor]:
-    """Return the tensors that the authors published for a model, under our network's names.
+def published_weights(name: str, source: str = AUTHORS) -> dict[str, torch.Tensor]:
+    """Return the tensors that were published for a model, under our network's names.
 
     Args:
         name: One of `list_models()`.
+        source: One of `published_weights.SOURCES`.
 
     Raises:
-        UserError: No such model, or its weights were never published.
+        UserError: No such model, or no such weights were published.
         EnvError: The weights cannot be downloaded.
     """
-    weights, _ = bare_weights(read_checkpoint(published_url(name)))
+    return weights_in(name, published_url(name, source))
+
+
+def weights_in(name: str, source: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint under the names of a model's network.
+
+    Args:
+        name: One of `list_models()`.
+        source: A local path or an http(s) URL.
+
+    Raises:
+        UserError: The checkpoint cannot be read.
+        EnvError: It cannot be downloaded.
+    """
+    weights, _ = bare_weights(read_checkpoint(source))
     return FAMILIES[MODELS[name].family].weight_rules.rename(weights)
+
+
+def _source(pretrained: bool | str) -> str:
+    return pretrained if isinstance(pretrained, str) else AUTHORS
 
 
 def _stride_options(output_stride: int, options: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from ibn_seg.errors import UserError
 from ibn_seg.layers.placement import Placement
 from ibn_seg.models.blocks import ARCHITECTURES
+from ibn_seg.models.mx_weights import other_network
 from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
 _FIRST_GROUPED = "layer1.0.conv2.weight"
@@ -34,7 +35,7 @@ class ResNetWeights(WeightRules):
                 "use weights of this architecture, with names like layer1.0.conv1.weight",
             )
         stages = len(model.stage_blocks)
-        counts = _block_counts(weights, stages)
+        counts = block_counts(weights, stages)
         bottleneck = any(key.endswith(".conv3.weight") for key in weights)
         depths = [
             depth
@@ -66,6 +67,8 @@ class ResNetWeights(WeightRules):
 
     def hint(self, model: DescribedResNet, weights: Weights, target: Weights) -> str:
         """Return the option in which the checkpoint's network differs most clearly."""
+        if other := other_network(weights):
+            return f"they are of IBN-Net.mxnet's {other}: use that network"
         if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
             return "SE-ResNet's are the networks with keys '.se.': use weights of the same family"
         shapes = [
@@ -90,7 +93,7 @@ class ResNetWeights(WeightRules):
         return super().hint(model, weights, target)
 
 
-def _block_counts(weights: Weights, stages: int) -> tuple[int, ...]:
+def block_counts(weights: Weights, stages: int) -> tuple[int, ...]:
     """Return the number of blocks in each of the first stages."""
     counts = [0] * stages
     for key in weights:

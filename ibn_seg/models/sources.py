@@ -1,6 +1,7 @@
 """Read weights from local files and URLs, and find the backbone in them."""
 
 import re
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping
@@ -10,9 +11,13 @@ from urllib.parse import urlparse
 import torch
 
 from ibn_seg.errors import UserError
-from ibn_seg.io import load_checkpoint, sha256
+from ibn_seg.io import load_checkpoint, sha1, sha256, write_error
 from ibn_seg.models.download import download
+from ibn_seg.models.gluon_names import from_gluon, is_gluon
+from ibn_seg.models.mxnet_names import DATA, Preprocessing, from_symbol, is_symbol
+from ibn_seg.models.osmr_weights import sha1_of, unpacked_name
 from ibn_seg.models.state_dicts import all_weights, select, without_wrappers
+from ibn_seg.models.unpack_weights import unpack
 
 # Parts beside `backbone.` in the checkpoints of whole segmentors, detectors, classifiers.
 HEADS = {
@@ -34,6 +39,7 @@ def read_checkpoint(source: str | Path, stand_ins: bool = True) -> Mapping:
     Args:
         source: A local path or an http(s) URL. Downloads are kept in PyTorch's hub folder. If the
             file's name ends in its hash (`resnet50-0676ba61.pth`), they are checked against it.
+            Archives of gluoncv2 and pytorchcv are unpacked there.
         stand_ins: As for `io.load_checkpoint`.
 
     Raises:
@@ -42,7 +48,7 @@ def read_checkpoint(source: str | Path, stand_ins: bool = True) -> Mapping:
     """
     source = str(source)
     if not source.startswith(("http://", "https://")):
-        return load_checkpoint(Path(source).expanduser(), stand_ins=stand_ins)
+        return load_checkpoint(_local(Path(source).expanduser()), stand_ins=stand_ins)
     path = _download(source)
     try:
         return load_checkpoint(path, stand_ins=stand_ins)
@@ -57,7 +63,8 @@ def bare_weights(
     """Return a backbone's tensors by their bare names, and the entries that were left out.
 
     It unwraps dictionaries (`state_dict`, `model`, ...) and removes the prefixes `module.` and
-    `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names.
+    `backbone.`. Heads beside a `backbone.` are left out. timm's deep stem gets mmseg's names, and
+    weights of gluoncv2, of pytorchcv and of IBN-Net.mxnet get ours.
 
     Args:
         checkpoint: The content of a checkpoint file.
@@ -82,9 +89,31 @@ def bare_weights(
             for key, value in weights.items()
             if not _is_head(key)
         }
+    if is_symbol(weights):
+        weights, data = from_symbol(weights)
+        dropped += [] if data is None else [f"{DATA}.* (preprocessing: {data})"]
+    elif is_gluon(weights):
+        weights = from_gluon(weights)
     if _TIMM_DEEP_STEM in weights:
         weights = {_from_timm(key): value for key, value in weights.items()}
     return weights, dropped
+
+
+def preprocessing_of(checkpoint: Mapping) -> Preprocessing | None:
+    """Return how a checkpoint of MXNet wants its images, or None if it does not say.
+
+    Args:
+        checkpoint: The content of a `.params` file, or of a file that `ibn-seg import-mxnet` wrote.
+
+    Raises:
+        UserError: The names in it are damaged.
+    """
+    meta = checkpoint.get("meta")
+    found = meta.get("preprocessing") if isinstance(meta, Mapping) else None
+    if isinstance(found, Mapping) and found.keys() == {"mean", "std"}:
+        return Preprocessing(tuple(found["mean"]), tuple(found["std"]))
+    weights = {key: v for key, v in checkpoint.items() if isinstance(v, torch.Tensor)}
+    return from_symbol(weights)[1] if is_symbol(weights) else None
 
 
 def _is_head(key: str) -> bool:
@@ -104,11 +133,49 @@ def _download(url: str) -> Path:
     name = Path(urlparse(url).path).name
     if not name:
         raise UserError(f"{url}: names no file", "give the full URL of a .pth file")
+    folder = hub_folder()
+    if unpacked := unpacked_name(name):
+        return _download_osmr(url, name, folder / unpacked)
     match = _HASH_IN_NAME.search(name)
     prefix = match.group(1) if match else None
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
     # Only a name with a hash identifies its file; other files are told apart by their URL.
     path = folder / (name if prefix else f"{zlib.crc32(url.encode()):08x}_{name}")
     if not path.is_file() or (prefix and not sha256(path).startswith(prefix)):
         download(url, path, prefix)
     return path
+
+
+def hub_folder() -> Path:
+    """Return the folder of PyTorch's hub that keeps downloads."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _download_osmr(url: str, name: str, path: Path) -> Path:
+    """Fetch a file of gluoncv2 or pytorchcv, packed or not, unless it exists, and return it."""
+    digits = sha1_of(name)
+    if path.is_file() and sha1(path).startswith(digits):
+        return path
+    if name == path.name:
+        download(url, path, digits, sha1)
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Each process has an archive of its own: no hash is known by which others could trust it.
+        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as work:
+            archive = Path(work) / name
+            download(url, archive)
+            unpack(archive, path, digits, url)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return path
+
+
+def _local(path: Path) -> Path:
+    """Return a local file; an archive of gluoncv2 or pytorchcv is unpacked among the downloads."""
+    unpacked = unpacked_name(path.name)
+    if unpacked is None or unpacked == path.name or not path.is_file():
+        return path
+    target, digits = hub_folder() / unpacked, sha1_of(unpacked)
+    if not (target.is_file() and sha1(target).startswith(digits)):
+        unpack(path, target, digits, str(path))
+    return target

@@ -10,6 +10,9 @@ FAMILY_TITLES = {
     "resnext": "ResNeXt",
     "se_resnet": "SE-ResNet",
     "densenet": "DenseNet",
+    "mx_resnet": "MX-ResNet",
+    "mx_resnext": "MX-ResNeXt",
+    "mx_resnext_wd": "MX-ResNeXt-WD",
 }
 _RELEASE = "https://github.com/XingangPan/IBN-Net/releases/download/v1.0"
 
@@ -100,6 +103,22 @@ _SPECS = (
     ModelSpec("densenet", 169, "a", 14_149_480, 3.36, 23.25, 6.51, "9f32c161"),
     ModelSpec("densenet", 201, None, 20_013_928, 4.291),
     ModelSpec("densenet", 201, "a", 20_013_928, 4.291),
+    ModelSpec("mx_resnet", 18, None, 11_691_944, 1.827),
+    ModelSpec("mx_resnet", 34, None, 21_800_104, 3.677),
+    ModelSpec("mx_resnet", 50, "a", 25_549_480, 4.089),
+    ModelSpec("mx_resnet", 101, "a", 44_541_608, 7.801),
+    ModelSpec("mx_resnet", 152, "a", 60_185_256, 11.514),
+    ModelSpec("mx_resnext", 18, None, 11_693_736, 1.827),
+    ModelSpec("mx_resnext", 34, None, 21_801_896, 3.677),
+    ModelSpec("mx_resnext", 50, "a", 17_401_768, 2.521),
+    ModelSpec("mx_resnext", 50, "b", 25_059_112, 4.23),
+    ModelSpec("mx_resnext", 101, "a", 28_908_456, 4.76),
+    ModelSpec("mx_resnext", 101, "b", 44_242_728, 7.97),
+    ModelSpec("mx_resnext", 152, "a", 38_389_672, 6.998),
+    ModelSpec("mx_resnext", 152, "b", 60_047_144, 11.71),
+    ModelSpec("mx_resnext_wd", 50, "a", 39_451_176, 5.419),
+    ModelSpec("mx_resnext_wd", 101, "a", 50_957_864, 7.657),
+    ModelSpec("mx_resnext_wd", 152, "a", 60_439_080, 9.895),
 )
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from ibn_seg.layers.whitening.iterative import IterNorm
 from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.finite import say_not_finite
+from ibn_seg.models.osmr_weights import strides_first
 from ibn_seg.models.sources import HEADS, bare_weights, read_checkpoint
 from ibn_seg.models.state_dicts import all_weights, below, possible_prefixes
 from ibn_seg.models.weight_rules import some
@@ -69,12 +71,26 @@ def load_backbone_weights(
     """
     checkpoint = read_checkpoint(source)
     try:
+        _check_strides(model, source)
         adapted, report = adapt_state_dict(model, checkpoint, prefix, skip)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     model.load_state_dict(adapted, strict=True)
     say_not_finite(model, source)
     return report
+
+
+def _check_strides(model: Backbone, source: str | Path) -> None:
+    """Raise if only the name of a file says that its network has other strides."""
+    stage = getattr(model, "layer2", None)
+    first = getattr(stage[0], "conv1", None) if stage is not None and len(stage) else None
+    if first is None or getattr(first, "kernel_size", None) != (1, 1) or first.stride != (1, 1):
+        return
+    if strides_first(PurePosixPath(urlparse(str(source)).path).name):
+        raise UserError(
+            "this ResNet of gluoncv2 has its strides in the first 1x1 convolutions",
+            "set style='caffe', or take the file of its b variant",
+        )
 
 
 def adapt_state_dict(

@@ -17,7 +17,8 @@ def resolve(checkpoint: str) -> str:
 
     Args:
         checkpoint: A path, an http(s) URL, `ibn://MODEL` for the authors' published weights of one
-            of our models, or SCHEME://NAME from one of mmengine's tables.
+            of our models, `ibn://MODEL.gluoncv2` for those of another source, or SCHEME://NAME
+            from one of mmengine's tables.
 
     Raises:
         UserError: The scheme or the name is unknown, or there are no such weights.

@@ -18,6 +18,8 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.semantic_stage import SemanticStage
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.densenet import DenseNet
+from ibn_seg.models.mx_network import EPS as MX_EPS
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
 from ibn_seg.models.resnet import ResNet, StageHooks
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -199,6 +201,36 @@ class IBNSEResNet(ConfigResNet, SEResNet, BaseModule):
 @MODELS.register_module()
 class IBNDenseNet(ConfigBackbone, DenseNet, BaseModule):
     """`ibn_seg.models.DenseNet` for configs."""
+
+
+class ConfigMXNetwork(ConfigBackbone):
+    """The networks of IBN-Net.mxnet, whose norms have another eps; see `ConfigBackbone`.
+
+    Args:
+        depth: Number of layers; see the network.
+        norm_cfg: The batch norm. Its `eps` is 2e-5 unless it says another.
+        settings: The other arguments.
+    """
+
+    def __init__(self, depth: int, norm_cfg: Mapping | None = None, **settings: Any) -> None:
+        if norm_cfg is None or isinstance(norm_cfg, Mapping):
+            norm_cfg = {"eps": MX_EPS, **(norm_cfg or {"type": "BN"})}
+        super().__init__(depth, norm_cfg=norm_cfg, **settings)
+
+
+@MODELS.register_module()
+class IBNMXResNet(ConfigMXNetwork, MXResNet, BaseModule):
+    """`ibn_seg.models.mx_resnet.MXResNet` for configs."""
+
+
+@MODELS.register_module()
+class IBNMXResNeXt(ConfigMXNetwork, MXResNeXt, BaseModule):
+    """`ibn_seg.models.mx_resnet.MXResNeXt` for configs: `groups` besides."""
+
+
+@MODELS.register_module()
+class IBNMXResNeXtWD(ConfigMXNetwork, MXResNeXtWD, BaseModule):
+    """`ibn_seg.models.mx_resnet.MXResNeXtWD` for configs: `groups` and `dropout` besides."""
 
 
 def config_class(network: type[Backbone]) -> type[ConfigBackbone]:

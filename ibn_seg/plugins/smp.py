@@ -8,7 +8,7 @@ ibn_seg.plugins.timm` and use 'tu-se_resnet50' and so on.
 
 The networks are the ones of `ibn_seg.create_model`, with its keys. `encoder_weights='imagenet'`
 loads the authors' published weights and checks their hash. If there are none, it names the models
-that have weights.
+that have weights. 'gluoncv2' and 'pytorchcv' stand for the weights that these published.
 
 Raises:
     EnvError: segmentation_models_pytorch is not installed.
@@ -25,6 +25,8 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.factory import network_settings, published_weights
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
+from ibn_seg.models.published_weights import AUTHORS, addresses
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -105,6 +107,27 @@ class SEResNetEncoder(ResidualEncoder, SEResNet):
     """`ibn_seg.models.SEResNet` for smp."""
 
 
+class MXResNetEncoder(ResidualEncoder, MXResNet):
+    """`ibn_seg.models.mx_resnet.MXResNet` for smp."""
+
+
+class MXResNeXtEncoder(ResidualEncoder, MXResNeXt):
+    """`ibn_seg.models.mx_resnet.MXResNeXt` for smp."""
+
+
+class MXResNeXtWDEncoder(ResidualEncoder, MXResNeXtWD):
+    """`ibn_seg.models.mx_resnet.MXResNeXtWD` for smp."""
+
+    def make_dilated(self, output_stride: int) -> None:
+        """Dilate the last stages; their 3x3 projections read the stage before."""
+        super().make_dilated(output_stride)
+        for stride, stages in self.get_stages().items():
+            for stage in stages if stride > output_stride else ():
+                projection = stage[0].downsample[0]
+                projection.dilation = tuple(size // 2 for size in projection.dilation)
+                projection.padding = projection.dilation
+
+
 class DenseNetEncoder(Encoder, DenseNet):
     """`ibn_seg.models.DenseNet` for smp."""
 
@@ -125,6 +148,9 @@ _CLASSES: Mapping[str, type[Backbone]] = {
     "resnext": ResNeXtEncoder,
     "se_resnet": SEResNetEncoder,
     "densenet": DenseNetEncoder,
+    "mx_resnet": MXResNetEncoder,
+    "mx_resnext": MXResNeXtEncoder,
+    "mx_resnext_wd": MXResNeXtWDEncoder,
 }
 
 
@@ -139,7 +165,8 @@ def _load(source: str, **options: Any) -> dict[str, torch.Tensor]:
     """Return the tensors of a file from `_download`; for our models, the published ones."""
     if not str(source).startswith(_SOURCE):
         return _load_file(source, **options)
-    return published_weights(str(source).removeprefix(_SOURCE))
+    name, _, tag = str(source).removeprefix(_SOURCE).partition(".")
+    return published_weights(name, tag)
 
 
 # smp takes weights only from the Hugging Face hub, and its decoders hold `get_encoder` under many
@@ -153,7 +180,13 @@ for _name, _spec in MODELS.items():
         _name,
         {
             "encoder": _CLASSES[_spec.family],
-            "pretrained_settings": {_WEIGHTS: {"repo_id": f"{_SOURCE}{_name}", "revision": None}},
+            "pretrained_settings": {
+                _WEIGHTS if source == AUTHORS else source: {
+                    "repo_id": f"{_SOURCE}{_name}.{source}",
+                    "revision": None,
+                }
+                for source in {AUTHORS: "", **addresses(_name)}
+            },
             "params": {"name": _name},
         },
     )

@@ -9,7 +9,8 @@ and densenet121, 161, 169 and 201 are the same networks with the same keys. For 
 The networks are the ones of `ibn_seg.create_model`, with its keys: a state dict that loads there
 loads here too. `features_only=True` returns five feature maps, beginning with the stem's (stride
 2), and keeps the keys. `pretrained=True` loads the authors' published weights and checks their
-hash. If there are none, it names the models that have weights.
+hash. If there are none, it names the models that have weights. Names with a tag, such as
+'resnet50_ibn_a.gluoncv2', stand for the weights that gluoncv2 or pytorchcv published.
 
 Raises:
     EnvError: timm is not installed.
@@ -28,8 +29,9 @@ from ibn_seg.layers.ibn import IBN
 from ibn_seg.layers.instance import InstanceNorm
 from ibn_seg.models.backbone import FeatureInfo
 from ibn_seg.models.densenet import DenseNet, stage_modules
-from ibn_seg.models.factory import network_settings, published_weights
-from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
+from ibn_seg.models.factory import network_settings, published_weights, weights_in
+from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
+from ibn_seg.models.published_weights import AUTHORS, IMAGE_MEAN, IMAGE_STD, addresses
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -51,6 +53,8 @@ except ImportError as error:
     ) from error
 
 _STAGES = 4
+_MXNET = ".params"
+_ORIGIN, _OTHERS = "https://github.com/XingangPan/IBN-Net", "https://github.com/osmr/imgclsmob"
 _FEATURES = tuple(range(_STAGES + 1))
 
 
@@ -169,15 +173,15 @@ class TimmNetwork:
         """
         taken = _indices(indices)
         for stage in range(taken[-1], self.kept_stages):
-            self.remove_stage(stage)
+            self.remove_stage(stage, first=stage == taken[-1])
         self.kept_stages = min(self.kept_stages, taken[-1])
         self.num_features = self.feature_info[self.kept_stages]["num_chs"]
         if prune_head:
             self.reset_classifier(0)
         return list(taken)
 
-    def remove_stage(self, stage: int) -> None:
-        """Remove the parameters of a stage (from 0), whose successors are removed too."""
+    def remove_stage(self, stage: int, first: bool) -> None:
+        """Remove the parameters of a stage (from 0), the first or a later one to go."""
         setattr(self, self.stage_names[stage], nn.Identity())
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -235,8 +239,8 @@ class TimmDenseNet(TimmNetwork, DenseNet):
         ],
     )
 
-    def remove_stage(self, stage: int) -> None:
-        """Remove the parameters of a stage (from 0), whose successors are removed too."""
+    def remove_stage(self, stage: int, first: bool) -> None:
+        """Remove the parameters of a stage (from 0), the first or a later one to go."""
         if stage > 0:
             # The norm before it belongs to the feature map of the stage before.
             self.features.get_submodule(f"transition{stage}").conv = nn.Identity()
@@ -248,11 +252,50 @@ class TimmDenseNet(TimmNetwork, DenseNet):
 for _layer in (IBN, InstanceNorm):
     register_notrace_module(_layer)
 
+class TimmMXResNet(TimmNetwork, MXResNet):
+    """`ibn_seg.models.mx_resnet.MXResNet` for timm."""
+
+    # The last norm comes after all blocks, so its number is one that no stage has.
+    parameter_groups = (
+        r"^(?:conv1|bn1|stem)\b",
+        [(r"^layer(\d+)", None), (r"^last_norm", (1000,))],
+        [(r"^layer(\d+)\.(\d+)", None), (r"^last_norm", (1000,))],
+    )
+
+    def remove_stage(self, stage: int, first: bool) -> None:
+        """Remove the parameters of a stage (from 0), the first or a later one to go."""
+        blocks = getattr(self, self.stage_names[stage])
+        self.last_norm = nn.Identity()
+        if stage == 0 or not first:
+            super().remove_stage(stage, first)
+            return
+        # Its first norm belongs to the feature map of the stage before.
+        for name, _ in list(blocks[0].named_children()):
+            if name not in ("bn1", "relu1"):
+                setattr(blocks[0], name, nn.Identity())
+        del blocks[1:]
+
+
+class TimmMXResNeXt(TimmNetwork, MXResNeXt):
+    """`ibn_seg.models.mx_resnet.MXResNeXt` for timm."""
+
+    parameter_groups = TimmMXResNet.parameter_groups
+
+
+class TimmMXResNeXtWD(TimmNetwork, MXResNeXtWD):
+    """`ibn_seg.models.mx_resnet.MXResNeXtWD` for timm, where `drop_rate` is the dropout."""
+
+    parameter_groups = TimmMXResNet.parameter_groups
+
+
 _CLASSES: Mapping[str, type[TimmNetwork]] = {
     "resnet": TimmResNet,
     "resnext": TimmResNeXt,
     "se_resnet": TimmSEResNet,
     "densenet": TimmDenseNet,
+    "mx_resnet": TimmMXResNet,
+    "mx_resnext": TimmMXResNeXt,
+    "mx_resnext_wd": TimmMXResNeXtWD,
 }
 
 
@@ -295,10 +338,14 @@ def _build(
     """Build a model by timm's builder, with the published weights from our download."""
     overlay = dict(pretrained_cfg_overlay or {})
     if pretrained:
-        source = resolve_pretrained_cfg(name, pretrained_cfg, overlay)
-        elsewhere = source.state_dict or source.file or source.hf_hub_id
-        if not elsewhere and (source.url or None) == MODELS[name].url:
-            overlay["state_dict"] = published_weights(name)
+        given = resolve_pretrained_cfg(name, pretrained_cfg, overlay)
+        if given.file and str(given.file).endswith(_MXNET):
+            overlay["state_dict"] = weights_in(name, given.file)
+        elif not (given.state_dict or given.file or given.hf_hub_id):
+            # Without an address, the answer is an error that names the models with weights.
+            source = _WHOSE.get(given.url) if given.url else AUTHORS
+            if source is not None:
+                overlay["state_dict"] = published_weights(name, source)
     model = build_model_with_cfg(
         functools.partial(_network, name),
         name,
@@ -313,11 +360,20 @@ def _build(
     return model
 
 
-def _settings(spec: ModelSpec) -> dict[str, Any]:
-    """Return how images were prepared for a model (authors' imagenet.py) and timm's settings."""
-    dense = spec.family == "densenet"
+def _cfgs() -> dict[str, dict[str, Any]]:
+    """Return timm's settings by name, and by name and source of weights, such as NAME.gluoncv2."""
     return {
-        "url": spec.url or "",
+        spec.name if source == AUTHORS else f"{spec.name}.{source}": _settings(spec, source, url)
+        for spec in _REGISTERED
+        for source, url in {AUTHORS: "", **addresses(spec.name)}.items()
+    }
+
+
+def _settings(spec: ModelSpec, source: str, url: str) -> dict[str, Any]:
+    """Return how images were prepared for a model (authors' imagenet.py) and timm's settings."""
+    first = {"densenet": "features.conv0", "mx_resnext_wd": "stem.0"}
+    return {
+        "url": url,
         "input_size": (3, 224, 224),
         "pool_size": (7, 7),
         "crop_pct": 0.875,
@@ -325,10 +381,10 @@ def _settings(spec: ModelSpec) -> dict[str, Any]:
         "mean": IMAGE_MEAN,
         "std": IMAGE_STD,
         "num_classes": 1000,
-        "first_conv": "features.conv0" if dense else "conv1",
+        "first_conv": first.get(spec.family, "conv1"),
         "classifier": _CLASSES[spec.family].classifier_name,
         "paper_ids": "arXiv:1807.09441",
-        "origin_url": "https://github.com/XingangPan/IBN-Net",
+        "origin_url": _ORIGIN if source == AUTHORS else _OTHERS,
     }
 
 
@@ -344,7 +400,9 @@ def _entry_point(spec: ModelSpec) -> Callable[..., nn.Module]:
 
 
 _REGISTERED = [spec for spec in MODELS.values() if not is_model(spec.name)]
+# Whose published weights an address is.
+_WHOSE = {url: whose for spec in _REGISTERED for whose, url in addresses(spec.name).items()}
 # timm looks for this name in the module of each registered model.
-default_cfgs = generate_default_cfgs({spec.name: _settings(spec) for spec in _REGISTERED})
+default_cfgs = generate_default_cfgs(_cfgs())
 for _spec in _REGISTERED:
     register_model(_entry_point(_spec))

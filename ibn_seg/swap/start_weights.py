@@ -9,7 +9,7 @@ import torch
 from ibn_seg.errors import UserError
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.factory import create_model
-from ibn_seg.models.specs import ModelSpec
+from ibn_seg.models.specs import MODELS, ModelSpec
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.plugins.checkpoint_names import resolve
 from ibn_seg.swap.probe import Probe
@@ -129,6 +129,8 @@ def _libraries(spec: ModelSpec) -> Iterator[tuple[str, Backbone]]:
     """Yield other libraries' names for weights of a batch-norm twin, each with the twin."""
     depth = spec.depth
     twin = f"{spec.family}{depth}"
+    if twin not in MODELS:  # a family that no library has
+        return
     if spec.family == "resnext":
         yield f"torchvision://resnext{depth}_32x4d", _without_data(twin)
     else:

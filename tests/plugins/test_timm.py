@@ -7,8 +7,10 @@ import torch
 
 import ibn_seg
 from ibn_seg.errors import UserError
+from ibn_seg.models.published_weights import AUTHORS, addresses
 from ibn_seg.models.specs import MODELS
 from tests.models.local_server import released
+from tests.models.test_osmr_weights import write_file
 
 timm = pytest.importorskip("timm")
 timm_data = pytest.importorskip("timm.data")
@@ -16,6 +18,7 @@ timm_data = pytest.importorskip("timm.data")
 OURS = "ibn_seg.plugins.timm"
 FAMILIES = [
     "resnet18_ibn_a", "resnet18_ibn_b", "resnext50_ibn_a", "se_resnet50", "densenet121_ibn_a",
+    "mx_resnet18",
 ]  # fmt: skip
 
 
@@ -50,7 +53,10 @@ def test_registered_are_ours_and_timms_own_stay(plugin):
     assert {"resnet50", "densenet121"} & mine == set()
     assert all(timm.models.is_model(name) for name in MODELS)
     listed = timm.list_models("*ibn*", pretrained=True)
-    assert sorted(listed) == sorted(name for name in MODELS if MODELS[name].weights)
+    tags = {AUTHORS: "", "gluoncv2": ".gluoncv2", "pytorchcv": ".pytorchcv"}
+    assert sorted(listed) == sorted(
+        f"{name}{tags[source]}" for name in MODELS for source in addresses(name)
+    )
     assert len(timm.list_models("*_ibn_[ab]")) == sum(
         spec.ibn is not None for spec in MODELS.values()
     )
@@ -170,6 +176,33 @@ def test_published_weights_through_our_download(tmp_path, monkeypatch):
             path.write_bytes(path.read_bytes()[:-1] + b"?")
         with pytest.raises(UserError, match=r"its SHA-256 begins with .*, expected"):
             timm.create_model(name, pretrained=True)
+
+
+def test_tags_are_sources_of_weights(plugin, monkeypatch):
+    asked = []
+
+    def weights(name, source):
+        asked.append((name, source))
+        raise UserError("asked")
+
+    monkeypatch.setattr(plugin, "published_weights", weights)
+    for given in ("densenet121_ibn_a", "densenet121_ibn_a.gluoncv2", "densenet121_ibn_a.pytorchcv"):
+        with pytest.raises(UserError, match="asked"):
+            timm.create_model(given, pretrained=True)
+    assert asked == [("densenet121_ibn_a", s) for s in ("authors", "gluoncv2", "pytorchcv")]
+    cfg = timm.models.get_pretrained_cfg("resnet50_ibn_b.gluoncv2")
+    assert cfg.origin_url == "https://github.com/osmr/imgclsmob"
+
+
+def test_a_file_of_mxnet(tmp_path):
+    expected = scrambled("resnet18_ibn_b", num_classes=1000)
+    file, _ = write_file(tmp_path, "gluoncv2", expected.state_dict())
+    model = timm.create_model(
+        "resnet18_ibn_b", pretrained=True, num_classes=7,
+        pretrained_cfg_overlay={"file": str(file)},
+    )  # fmt: skip
+    assert model.fc.weight.shape == (7, 512)
+    assert torch.equal(model.layer2[1].IN.weight, expected.layer2[1].IN.weight)
 
 
 def test_a_file_of_ones_own(tmp_path):

@@ -181,7 +181,8 @@ def test_weights_are_the_published_ones_else_the_twins(tmp_path):
     assert chosen({}, "resnet50").checkpoint == "torchvision://resnet50"
     assert chosen({}, "resnet152_ibn_a").checkpoint == "torchvision://resnet152"
     assert chosen({}, "resnext50_ibn_a").checkpoint == "torchvision://resnext50_32x4d"
-    assert chosen({}, "se_resnet50_ibn_a").checkpoint is None
+    for name in ("se_resnet50_ibn_a", "mx_resnet50_ibn_a"):
+        assert chosen({}, name).checkpoint is None
     assert chosen({}, "resnet50_ibn_a", pretrained=None).checkpoint is None
     assert chosen({}, "resnet50_ibn_a", weights="none").checkpoint is None
     given = chosen({}, "resnet50_ibn_a", weights="torchvision://resnet50")
