@@ -252,6 +252,7 @@ class TimmDenseNet(TimmNetwork, DenseNet):
 for _layer in (IBN, InstanceNorm):
     register_notrace_module(_layer)
 
+
 class TimmMXResNet(TimmNetwork, MXResNet):
     """`ibn_seg.models.mx_resnet.MXResNet` for timm."""
 

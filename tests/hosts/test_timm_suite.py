@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hosts
 # The smallest network of each family and variant that the plug-in registers.
 SMALLEST = ("resnet18_ibn_a", "resnet18_ibn_b", "resnext50", "resnext50_ibn_a", "se_resnet50",
             "se_resnet50_ibn_a", "densenet121_ibn_a", "mx_resnet18", "mx_resnet50_ibn_a",
-            "mx_resnext50_ibn_a", "mx_resnext50_ibn_b", "mx_resnext50_wd_ibn_a")  # fmt: skip
+            "mx_resnext50_ibn_a", "mx_resnext50_ibn_b", "mx_resnext_wd50_ibn_a")  # fmt: skip
 # timm leaves its own DenseNets out of scripting.
 TESTS = {
     "test_model_forward", "test_model_backward", "test_model_default_cfgs",
