@@ -145,7 +145,13 @@ def describe_backbone(state: Mapping[str, torch.Tensor]) -> tuple[str, str] | No
 
 
 def _placement(state: Mapping[str, torch.Tensor], keys: list[str]) -> str:
-    """Tell IBN-a, IBN-b and plain BN apart: b adds norms without running statistics."""
+    """Tell IBN-a, IBN-b and plain BN apart: b adds norms without running statistics.
+
+    Norms of other methods have tensors of their own.
+    """
+    for end, name in ((".sw_mean_weight", "SW"), (".running_wm", "IterNorm"), (".mask", "ISW")):
+        if any(key.endswith(end) for key in keys):
+            return name
     if any(re.search(r"layer\d\.\d+\.\w+\.IN\.weight$", key) for key in keys):
         return "IBN-a"
     norms = [key for key in keys if state[key].dim() == 1 and key.endswith(".weight")]

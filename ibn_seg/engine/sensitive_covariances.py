@@ -88,11 +88,11 @@ class SensitiveCovarianceHook(Hook):
         layers = self._layers(runner)
         if runner.iter < self._start or all(layer.watched for layer in layers):
             return
-        model = bare_model(runner)
+        model, paths = bare_model(runner), training_images(runner)
         trials = []
         with preserved_random_state():
             for trial in range(self.trials):
-                variances = pair_variances(model.backbone, self._pairs(runner, model, trial))
+                variances = pair_variances(model.backbone, self._pairs(runner, paths, trial))
                 trials.append([sensitive_entries(v, self.clusters)[0] for v in variances])
         for layer, masks in zip(layers, zip(*trials, strict=True), strict=True):
             mask = common_mask(list(masks)).to(layer.mask.device, torch.uint8)
@@ -107,14 +107,13 @@ class SensitiveCovarianceHook(Hook):
     def _layers(runner: Runner) -> list[nn.Module]:
         return [layer for layer in whitening_layers(bare_model(runner)) if layer.sensitive]
 
-    def _pairs(self, runner: Runner, model: nn.Module, trial: int) -> Iterator[_Pair]:
+    def _pairs(self, runner: Runner, paths: list[str], trial: int) -> Iterator[_Pair]:
         """Yield normalised images, each unchanged and changed, in the order of a trial."""
         from mmcv.transforms import LoadImageFromFile
 
         from ibn_seg.transforms.photometric import ColorJitter, RandomGaussianBlur
 
         load, changes = LoadImageFromFile(), (ColorJitter(0.8, 0.8, 0.8, 0.3), RandomGaussianBlur())
-        paths = training_images(runner)
         order = np.random.default_rng([runner.seed, trial, len(paths)]).permutation(len(paths))
         for place, index in enumerate(order[: self.images]):
             words = np.random.SeedSequence([runner.seed, trial, place]).generate_state(4)
@@ -123,7 +122,7 @@ class SensitiveCovarianceHook(Hook):
             unchanged = results["img"].copy()
             for change in changes:
                 results = change(results)
-            yield normalised(model, unchanged, results["img"])
+            yield normalised(bare_model(runner), unchanged, results["img"])
 
 
 def training_images(runner: Runner) -> list[str]:

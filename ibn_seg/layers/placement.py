@@ -65,6 +65,7 @@ VARIANTS: dict[str, Variant] = {
     "in": _layout_b(StandardisingNorm),
     "iw": _layout_b(InstanceWhitening),
     "irw": _layout_b(functools.partial(InstanceWhitening, divisor=64)),
+    "irw32": _layout_b(functools.partial(InstanceWhitening, divisor=32)),
     "isw": _layout_b(functools.partial(InstanceWhitening, sensitive=True)),
     "sw2": _layout_b(functools.partial(SwitchWhiten2d, sw_type=2)),
     "sw3": _layout_b(functools.partial(SwitchWhiten2d, sw_type=3)),

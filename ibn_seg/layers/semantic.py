@@ -14,7 +14,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.layers.clusters import cluster_numbers
 from ibn_seg.layers.plain_instance import is_compiling
 from ibn_seg.layers.whitening.covariance_loss import upper_triangle, whitening_loss
-from ibn_seg.layers.wide import full_precision, wide
+from ibn_seg.layers.wide import full_precision, restored, wide
 
 # TrainIds of road, sky, building, sidewalk and vegetation.
 SELECTED_CLASSES = (0, 10, 2, 1, 8)
@@ -77,7 +77,7 @@ class SemanticAwareNorm(nn.Module):
                 share = shares[:, index : index + 1]
                 refined = self._refined(maps, share, place)
                 total = total + self.norm(refined * self.region(refined))
-            return total.relu().to(x.dtype)
+            return restored(total.relu(), x)
 
     def _refined(self, x: torch.Tensor, share: torch.Tensor, place: int) -> torch.Tensor:
         """Return the maps times a class's probability and attention."""

@@ -10,6 +10,13 @@ def wide(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def restored(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return the result `y` of a layer in the type and the memory format of its input `x`."""
+    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return y.to(x.dtype).contiguous(memory_format=layout)
+
+
 def full_precision(x: torch.Tensor) -> AbstractContextManager:
     """Return a context in which products on the device of `x` keep their type under autocast."""
     return torch.autocast(x.device.type, enabled=False)

@@ -107,10 +107,21 @@ def _placement(weights: Weights, num_stages: int) -> tuple[tuple[str | None, ...
     """Return the placement of instance norms in a checkpoint."""
     stages = []
     for stage in range(1, num_stages + 1):
-        after = re.compile(rf"layer{stage}\.\d+\.IN\.weight")
         if f"layer{stage}.0.bn1.IN.weight" in weights:
             stages.append("a")
         else:
-            stages.append("b" if any(map(after.fullmatch, weights)) else None)
+            stages.append(_added_norm(weights, stage))
     norm = "stem.7" if "stem.7.weight" in weights else "bn1"
-    return tuple(stages), f"{norm}.running_mean" not in weights
+    return tuple(stages), f"{norm}.running_var" not in weights
+
+
+def _added_norm(weights: Weights, stage: int) -> str | None:
+    """Return the variant of the norm after the last addition of a stage (from 1), by its keys."""
+    start = re.compile(rf"layer{stage}\.\d+\.IN\.")
+    found = {start.sub("", key): value for key, value in weights.items() if start.match(key)}
+    if "sw_mean_weight" in found:
+        return f"sw{len(found['sw_mean_weight'])}"
+    for key, variant in (("running_wm", "iternorm"), ("mask", "isw"), ("weight", "b")):
+        if key in found:
+            return variant
+    return None

@@ -245,13 +245,14 @@ def _fit_other(
     As RobustNet does: running statistics are dropped, and all else starts from its default.
     """
     given = {key: weights.pop(f"{name}.{key}", None) for key in ("weight", "bias", *_STATISTICS)}
+    had_statistics = any(given[key] is not None for key in _STATISTICS)
     for key in norm.state_dict():
         value, own = given.pop(key, None), target[f"{name}.{key}"]
         fits = key in ("weight", "bias") and value is not None and value.numel() == own.numel()
         weights[f"{name}.{key}"] = value.clone().view(own.shape) if fits else own.clone()
-    if name.endswith(".IN"):
+    if name.endswith(".IN") and norm.state_dict():
         report.added.append(name)
-    else:
+    elif had_statistics:
         kind = type(norm).__name__
         report.dropped.append(f"the running statistics of {name} (a {kind} here)")
 

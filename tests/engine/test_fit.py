@@ -118,3 +118,8 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(content, message):
 def test_weights_without_plain_values_are_refused(weights):
     with pytest.raises(UserError, match="no plain values"):
         load_strictly(segmentor(), weights, "a.pth")
+
+
+def test_norms_of_another_method_are_named():
+    with pytest.raises(UserError, match="its norm placement is ISW, the config's is IBN-a"):
+        load_strictly(segmentor(), segmentor(ibn="isw").state_dict(), "a.pth")

@@ -65,7 +65,7 @@ def test_a_placement_cannot_change():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ibn": "A"}, "unknown ibn variant 'A': did you mean 'a'\\? allowed: a, b, None"),
+        ({"ibn": "A"}, "unknown ibn variant 'A': did you mean 'a'\\? allowed: a, b, in, "),
         ({"ibn": "c"}, "unknown ibn variant 'c'"),
         ({"ibn": ["a"]}, "unknown ibn variant"),
         ({"ibn_stages": ["a", "x", None, None]}, "unknown ibn variant 'x'"),

@@ -1,12 +1,15 @@
 """Checkpoints of the batch-norm twin, in all their wrappings, into every placement."""
 
+import re
+
 import pytest
 import torch
 
 from ibn_seg.errors import UserError
-from ibn_seg.models import ResNet
+from ibn_seg.models import ResNet, create_model
 from ibn_seg.models.weights import adapt_state_dict, load_backbone_weights
 from tests.models.twins import SMALL, twin
+from tests.networks import scrambled
 
 PLACEMENTS = {
     "none": {},
@@ -312,3 +315,34 @@ def test_a_prefix_that_is_not_there():
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match=r"none.pth: no such checkpoint"):
         load_backbone_weights(ResNet(18, **SMALL), tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("variant", ["in", "isw", "sw2", "sw5", "iternorm"])
+def test_norms_of_methods_start_from_batch_norm_weights_as_in_robustnet(variant):
+    """The stem's scale and shift are copied, statistics are dropped, added norms are new."""
+    torch.manual_seed(0)
+    plain = scrambled(create_model("resnet18", base_channels=16))
+    network = create_model("resnet18", ibn=variant, base_channels=16)
+    new = create_model("resnet18", ibn=variant, base_channels=16).state_dict()
+    adapted, report = adapt_state_dict(network, plain.state_dict())
+    network.load_state_dict(adapted)
+    for key, value in network.state_dict().items():
+        if key in ("bn1.weight", "bn1.bias"):
+            assert torch.equal(value.flatten(), plain.state_dict()[key])
+        elif key.startswith("bn1.") or ".IN." in key:
+            assert torch.equal(value, new[key]), key
+        else:
+            assert torch.equal(value, plain.state_dict()[key])
+    # Without tensors there is nothing to add.
+    assert report.added == ([] if variant == "in" else ["layer1.1.IN", "layer2.1.IN"])
+    assert any("running statistics of bn1" in part for part in report.dropped)
+    # Its own checkpoint is loaded key for key.
+    assert str(adapt_state_dict(network, network.state_dict())[1]).startswith("loaded key for key")
+
+
+@pytest.mark.parametrize("variant", ["isw", "sw3", "iternorm"])
+def test_a_checkpoint_with_norms_of_a_method_tells_which(variant):
+    given = create_model("resnet18", ibn=variant, base_channels=16).state_dict()
+    stages = re.escape(f"ibn_stages=['{variant}', '{variant}', None, None], ibn_stem=True")
+    with pytest.raises(UserError, match=stages):
+        adapt_state_dict(create_model("resnet18", base_channels=16), given)

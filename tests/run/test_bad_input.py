@@ -63,7 +63,7 @@ OPTIONS = {
     ),
     "unknown variant": (
         "model.backbone.ibn=c",
-        r"unknown ibn variant 'c': allowed: a, b, None",
+        r"unknown ibn variant 'c': allowed: a, b, in, ",
     ),
     "unknown argument": (
         "model.backbone.dept=50",

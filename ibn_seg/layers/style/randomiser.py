@@ -8,6 +8,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.style.draws import Draws
+from ibn_seg.layers.wide import restored
 
 
 class Randomiser(nn.Module, abc.ABC):
@@ -46,7 +47,7 @@ class Randomiser(nn.Module, abc.ABC):
         """Return feature maps (N, C, H, W), changed or not, in the same shape and type."""
         if not self.training or x.size(0) < self.least_images or not self.is_open():
             return x
-        return self.change(x, self.draw(x)).to(x.dtype)
+        return restored(self.change(x, self.draw(x)), x)
 
     def is_open(self) -> bool:
         """Draw whether this layer changes this batch."""

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ibn_seg.layers.wide import full_precision, moments, wide
+from ibn_seg.layers.wide import full_precision, moments, restored, wide
 
 
 class SelfNorm(nn.Module):
@@ -44,4 +44,4 @@ class SelfNorm(nn.Module):
             if self.is_two:
                 of_mean = self.f_bn(self.f_fc(both).flatten(1)).sigmoid()[..., None, None]
                 y = y + mean * (of_mean - gate)
-            return y.to(x.dtype)
+            return restored(y, x)

@@ -42,7 +42,8 @@ class StandardisingNorm(nn.Module):
             # ONNX has no instance norm without scale and shift.
             ones, zeros = (x.new_full((self.num_features,), value) for value in (1.0, 0.0))
             return plain_instance.normalised(x, ones, zeros, self.eps, self.training)
-        return plain_instance.normalised(x, None, None, self.eps, self.training)
+        y = plain_instance.normalised(x, None, None, self.eps, self.training)
+        return plain_instance.kept(y, x)
 
     def extra_repr(self) -> str:
         """Describe the settings when printed."""

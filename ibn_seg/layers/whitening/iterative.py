@@ -5,7 +5,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError
 from ibn_seg.layers.whitening.newton import by_channel, covariance_of, group_size, inverse_root
-from ibn_seg.layers.wide import full_precision, wide
+from ibn_seg.layers.wide import full_precision, restored, wide
 
 
 class IterNorm(nn.Module):
@@ -71,7 +71,7 @@ class IterNorm(nn.Module):
                 mean, matrix = self.running_mean, self.running_wm
             whitened = matrix @ (rows - mean)
             whitened = whitened.reshape(x.size(1), x.size(0), *x.shape[2:]).transpose(0, 1)
-            return (whitened * self.weight + self.bias).to(x.dtype)
+            return restored(whitened * self.weight + self.bias, x)
 
     def _of_batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the batch's mean and whitening matrices, and count them in the state."""

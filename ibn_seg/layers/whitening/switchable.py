@@ -7,7 +7,7 @@ from torch import nn
 from ibn_seg.errors import UserError
 from ibn_seg.layers.sync import summed
 from ibn_seg.layers.whitening.newton import by_channel, covariance_of, inverse_root
-from ibn_seg.layers.wide import full_precision, wide
+from ibn_seg.layers.wide import full_precision, restored, wide
 
 SW_TYPES = (2, 3, 5)
 
@@ -99,7 +99,7 @@ class SwitchWhiten2d(nn.Module):
             whitened = inverse_root(covariance, self.T) @ (rows - mean)
             shape = (1, -1, 1, 1)
             whitened = whitened.reshape(maps.shape)
-            return (whitened * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
+            return restored(whitened * self.weight.view(shape) + self.bias.view(shape), x)
 
     def _mixed(self, maps: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean (N, g, k, 1) and covariance (N, g, k, k) of the mixture."""
