@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "results": {"datasets", "evaluation"},
     "engine": {"layers", "models", "datasets", "evaluation", "transforms", "results"},
     "explain": set(),
-    "plugins": {"models", "datasets", "evaluation", "transforms", "engine"},
+    "plugins": {"layers", "models", "datasets", "evaluation", "transforms", "engine"},
     "scenes": {"datasets"},
     "report": {"methods", "datasets", "evaluation", "statistics"},
     "run": {
