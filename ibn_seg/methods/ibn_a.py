@@ -10,6 +10,6 @@ METHOD = Method(
     ),
     paper="Pan et al., ECCV 2018, arXiv:1807.09441",
     settings={"model.backbone.ibn": "a"},
-    spelled=("model.backbone.ibn_stages",),
+    spelled=("model.backbone.ibn_stages", "model.backbone.ibn_stem"),
     backbones="IBN",
 )

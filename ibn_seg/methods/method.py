@@ -26,6 +26,7 @@ class Method:
         paper: Where it was published.
         settings: Values of a config by dotted key; None stands for an absent key.
         spelled: Further keys with which a config may express the same setting.
+        excluded: Keys that make no sense with this method; `apply` removes them.
         backbones: Beginnings of the backbone types that it works with; empty: all.
     """
 
@@ -34,6 +35,7 @@ class Method:
     paper: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     spelled: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     backbones: str = ""
 
     def apply(self, config: MutableMapping[str, Any]) -> None:
@@ -45,7 +47,7 @@ class Method:
         Raises:
             UserError: The config has no part that the method changes, or another backbone.
         """
-        for key in self.spelled:
+        for key in (*self.spelled, *self.excluded):
             if _find(config, key)[0]:
                 parent, last = self._parent(config, key)
                 del parent[last]

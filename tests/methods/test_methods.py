@@ -7,19 +7,26 @@ import pytest
 from ibn_seg.errors import UserError
 from ibn_seg.methods.all_methods import BASELINE, METHODS, complete_named
 
+# What each method leaves in the backbone of a config.
+BACKBONE = {"BN": {}, "IBN-a": {"ibn": "a"}, "IBN-b": {"ibn": "b"}}
+
 
 def config(**backbone):
     return {"model": {"backbone": {"type": "IBNResNet", "depth": 18, **backbone}}}
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize(
+    "before",
+    [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}, {"ibn_stem": True},
+     {"ibn_stages": ["a", "b", None, None], "ibn_stem": False}],
+)  # fmt: skip
 def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     changed = config(**before)
     METHODS[name].apply(changed)
-    expected = {"BN": None, "IBN-a": "a", "IBN-b": "b"}[name]
-    assert changed["model"]["backbone"].pop("ibn", None) == expected
-    assert changed == config()
+    # An absent key and None mean the same.
+    left = {key: value for key, value in changed["model"]["backbone"].items() if value is not None}
+    assert {"model": {"backbone": left}} == config(**BACKBONE[name])
     METHODS[name].apply(changed)
     assert METHODS[name].conflicts(changed) == {}
     again = copy.deepcopy(changed)
@@ -28,7 +35,16 @@ def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     assert again == changed
 
 
-@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize("name", ["BN", "IBN-b"])
+def test_a_share_goes_where_no_norm_is_split(name):
+    changed = config(ibn="a", ibn_ratio=0.25)
+    METHODS[name].apply(changed)
+    assert "ibn_ratio" not in changed["model"]["backbone"]
+
+
+@pytest.mark.parametrize(
+    "before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}, {"ibn_stem": True}]
+)
 def test_completing_keeps_what_the_config_says(before):
     changed = config(**before)
     METHODS["IBN-a"].complete(changed)
