@@ -117,12 +117,9 @@ def test_trains_under_head(head, ibn):
         "backbone": {"type": "IBNResNet", "depth": 50, "ibn": ibn, "norm_cfg": norm_cfg, **SMALL},
         "decode_head": {
             "type": head, "channels": 8, "num_classes": 5, "norm_cfg": norm_cfg,
-            "align_corners": False,
-            "loss_decode": {"type": "CrossEntropyLoss"},
-            **HEADS[head],
+            "align_corners": False, "loss_decode": {"type": "CrossEntropyLoss"}, **HEADS[head],
         },
-        "train_cfg": {},
-        "test_cfg": {"mode": "whole"},
+        "train_cfg": {}, "test_cfg": {"mode": "whole"},
     })  # fmt: skip
     segmentor.train()
     samples = [
