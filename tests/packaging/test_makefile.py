@@ -131,7 +131,9 @@ def test_install_in_a_folder_with_spaces_is_done_once(whole_clone):
     # The package in the environment is the checkout, which keeps its configs where they are.
     python = whole_clone / ".venv" / "bin" / "python"
     code = "import ibn_seg.config as c; print(c.__file__); print(c.config_folder())"
-    done = subprocess.run([python, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-I", "-c", code], cwd="/", capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == [
         str(whole_clone / "ibn_seg" / "config.py"), str(whole_clone / "configs")
     ]  # fmt: skip

@@ -289,11 +289,17 @@ def test_open_mmlab_names_go_through_mmengines_tables(hub, tmp_path):
         ("torchvision://resnet50", "https://download.pytorch.org/models/resnet50-0676ba61.pth"),
         (
             "open-mmlab://resnet50_v1c",
-            r"https://download.openmmlab.com/.*resnet50_v1c-2cccc1ad.pth",
+            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet50_v1c-2cccc1ad.pth",
         ),
-        ("openmmlab://resnet101_v1c", r"https://download.openmmlab.com/.*resnet101_v1c.*.pth"),
+        (
+            "openmmlab://resnet101_v1c",
+            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet101_v1c.*.pth",
+        ),
         ("open-mmlab://resnet50_caffe", r"https://.*third_party/resnet50_caffe-.*.pth"),
-        ("mmcls://resnet50", r"https://download.openmmlab.com/.*resnet50.*.pth"),
+        (
+            "mmcls://resnet50",
+            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet50.*.pth",
+        ),
         ("https://example.org/x.pth", "https://example.org/x.pth"),
         ("weights/x.pth", "weights/x.pth"),
     ],
