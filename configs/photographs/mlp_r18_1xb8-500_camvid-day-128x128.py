@@ -6,9 +6,10 @@ Command     IBN_SEG_CAMVID=/where/CamVid/is \\
                 ibn-seg train ibn_seg::photographs/mlp_r18_1xb8-500_camvid-day-128x128
 Time        8 minutes on a busy CPU core, evaluation included
 
-All settings are ours: a ResNet-18 from scratch with the head and the optimiser of the demo. It trains on the first three
-quarters of each daylight video and validates on the last quarter. Frames are seen at about 256x192
-in training and at 320x240 in evaluation. They are scored at their own size.
+All settings are ours: a ResNet-18 from scratch with the head and the optimiser of the demo. It
+trains on the first three quarters of each daylight video and validates on the last quarter. Frames
+are seen at about 256x192 in training and at 320x240 in evaluation. They are scored at their own
+size.
 """
 _base_ = '../demo/mlp_r18_1xb8-600_scenes-128x128.py'
 experiment = dict(source='camvid-day')

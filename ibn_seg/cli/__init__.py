@@ -105,9 +105,16 @@ def cli() -> None:
     `ibn-seg COMMAND --help` explains each command.
 
     \b
-    Exit codes: 0 success, 1 a bug in ibn-seg (with traceback), 2 wrong input or usage,
-    3 the environment cannot do it (disk full, not writable, package missing), 130 interrupted.
-    With IBN_SEG_TRACEBACK=1 in the environment, a line of 2 or 3 comes with its traceback.
+    Exit codes:
+      0    success
+      1    a bug in ibn-seg, with its traceback
+      2    wrong input or usage
+      3    the environment cannot do it: disk, permissions, a missing package
+      130  interrupted
+      141  whoever read the output through a pipe has gone
+
+    With IBN_SEG_TRACEBACK=1 in the environment, errors 2 and 3 come with their
+    traceback.
     """
 
 

@@ -91,7 +91,10 @@ def check(
       ibn-seg data check bdd100k data/bdd100k --fix list --report bdd100k.json
 
     \b
-    Exit codes: 0 nothing found, 2 something found (or wrong usage), 3 the environment cannot do it.
+    Exit codes:
+      0  nothing found
+      2  something found, or wrong usage
+      3  the environment cannot do it
     """
     from ibn_seg.cli.data_output import print_check
     from ibn_seg.downloads.check import check as run

@@ -1,13 +1,13 @@
 """AdaBN."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="AdaBN",
     summary="batch norms use the averages of the target's images; sees target images",
     paper="Li et al., arXiv:1603.04779",
     settings={"model.backbone.ibn": None},
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     kind="test time",
     places=("test",),
     hooks=({"type": "TargetAdaptationHook", "method": "AdaBN"},),

@@ -1,6 +1,6 @@
 """CrossNorm behind one block at a time."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="CrossNorm",
@@ -10,7 +10,7 @@ METHOD = Method(
         "model.backbone.ibn": None,
         "model.backbone.randomise": [{"type": "CrossNorm", "places": ["block"]}],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("end of stage 1", "end of stage 2"),

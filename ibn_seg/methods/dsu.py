@@ -1,6 +1,6 @@
 """DSU at its six places."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="DSU",
@@ -12,7 +12,7 @@ METHOD = Method(
             {"type": "DSU", "places": ["stem.conv", "pool", "end(1)", "end(2)", "end(3)", "end(4)"]}
         ],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("output of the stem", "pooling", "end of stage 1", "end of stage 2"),

@@ -1,6 +1,6 @@
 """IBN-a of the IBN-Net paper."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="IBN-a",
@@ -10,7 +10,7 @@ METHOD = Method(
     ),
     paper="Pan et al., ECCV 2018, arXiv:1807.09441",
     settings={"model.backbone.ibn": "a"},
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     places=("norms",),
 )

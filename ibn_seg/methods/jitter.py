@@ -1,6 +1,6 @@
 """The protocol's jitter and blur of colours."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 from ibn_seg.methods.pipeline_steps import Step
 
 METHOD = Method(
@@ -8,7 +8,7 @@ METHOD = Method(
     summary="changes colours and sharpness at random as RobustNet's protocol does, in training",
     paper="Choi et al., CVPR 2021, arXiv:2103.15597",
     settings={"model.backbone.ibn": None},
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     kind="images",
     places=("colours of crops",),
     steps=(

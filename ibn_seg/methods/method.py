@@ -15,6 +15,10 @@ from ibn_seg.methods.pipeline_steps import Step, add_steps, differing_steps, rem
 from ibn_seg.type_names import is_named, short_name
 
 _BACKBONE = "model.backbone"
+# Where norms are placed; the other keys by which a config may do so; a share of the channels, which
+# only the variant that splits norms has.
+_NORMS, _SHARE, _SPLIT = f"{_BACKBONE}.ibn", f"{_BACKBONE}.ibn_ratio", "a"
+PLACEMENT = (f"{_BACKBONE}.ibn_stages", f"{_BACKBONE}.ibn_stem")
 KINDS = ("layers", "features", "images", "test time")
 # What methods add and no config has of its own: the next method takes it away.
 _ADDED_KEYS = tuple(f"{_BACKBONE}.{key}" for key in ("randomise", "self_norm", "semantic"))
@@ -64,7 +68,7 @@ class Method:
             UserError: The config has no part that the method changes, or another backbone.
         """
         _clear(config)
-        for key in self.spelled:
+        for key in (*self.spelled, *self._meaningless()):
             if _find(config, key)[0]:
                 parent, last = self._parent(config, key)
                 del parent[last]
@@ -109,6 +113,11 @@ class Method:
             if given != value:
                 found[key] = given
         return found | differing_steps(config, self.steps)
+
+    def _meaningless(self) -> tuple[str, ...]:
+        """Return keys that backbones refuse with this method; `apply` removes them."""
+        splits = self.settings.get(_NORMS, _SPLIT) == _SPLIT
+        return () if splits else (_SHARE,)
 
     def _add_hooks(self, config: MutableMapping[str, Any]) -> None:
         """Add the hooks whose type the config does not have."""

@@ -1,6 +1,6 @@
 """MixStyle behind stages 1 and 2."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="MixStyle",
@@ -10,7 +10,7 @@ METHOD = Method(
         "model.backbone.ibn": None,
         "model.backbone.randomise": [{"type": "MixStyle", "places": ["end(1)", "end(2)"]}],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("end of stage 1", "end of stage 2"),

@@ -1,6 +1,6 @@
 """NP+ behind the pooling and stage 1."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="NP+",
@@ -12,7 +12,7 @@ METHOD = Method(
             {"type": "NormalizationPerturbationPlus", "places": ["pool", "end(1)"]}
         ],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("pooling", "end of stage 1"),

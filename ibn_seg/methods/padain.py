@@ -1,6 +1,6 @@
 """Permuted AdaIN behind every convolution of a block."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="pAdaIN",
@@ -10,7 +10,7 @@ METHOD = Method(
         "model.backbone.ibn": None,
         "model.backbone.randomise": [{"type": "PAdaIN", "places": ["conv"]}],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("convolutions of blocks",),

@@ -1,6 +1,6 @@
 """RandConv of normalised images."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="RandConv",
@@ -10,7 +10,7 @@ METHOD = Method(
         "model.backbone.ibn": None,
         "model.backbone.randomise": [{"type": "RandConv", "places": ["input"]}],
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="images",
     places=("input of the network",),

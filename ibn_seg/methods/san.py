@@ -1,13 +1,13 @@
 """SAN behind stages 1 and 2, as its paper means it."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="SAN",
     summary="normalises regions of classes apart behind stages 1 and 2",
     paper="Peng et al., CVPR 2022, arXiv:2204.00822",
     settings={"model.backbone.ibn": None, "model.backbone.semantic": {"whitens": False}},
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="layers",
     places=("end of stage 1", "end of stage 2"),

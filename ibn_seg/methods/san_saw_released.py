@@ -1,6 +1,6 @@
 """SAN and SAW as the released code has them."""
 
-from ibn_seg.methods.method import Method
+from ibn_seg.methods.method import PLACEMENT, Method
 
 METHOD = Method(
     name="SAN-SAW (released)",
@@ -10,7 +10,7 @@ METHOD = Method(
         "model.backbone.ibn": None,
         "model.backbone.semantic": {"regions": 0, "own_branches": False, "whitens": False},
     },
-    spelled=("model.backbone.ibn_stages",),
+    spelled=PLACEMENT,
     backbones="IBN",
     kind="layers",
     places=("end of stage 1", "end of stage 2"),

@@ -28,7 +28,11 @@ def whole(**backbone):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("before", [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize(
+    "before",
+    [{}, {"ibn": "a"}, {"ibn": "b"}, {"ibn_stages": ["a"] * 4}, {"ibn_stem": True},
+     {"ibn_stages": ["a", "b", None, None], "ibn_stem": False}],
+)  # fmt: skip
 def test_applied_methods_are_what_they_say_whatever_was_there(name, before):
     changed = whole(**before)
     METHODS[name].apply(changed)
@@ -61,7 +65,16 @@ def test_a_placement_of_norms_adds_nothing_else(name):
     assert changed == whole()
 
 
-@pytest.mark.parametrize("before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}])
+@pytest.mark.parametrize("name", ["BN", "IBN-b", "ISW", "PASTA"])
+def test_a_share_goes_where_no_norm_is_split(name):
+    changed = whole(ibn="a", ibn_ratio=0.25)
+    METHODS[name].apply(changed)
+    assert "ibn_ratio" not in changed["model"]["backbone"]
+
+
+@pytest.mark.parametrize(
+    "before", [{"ibn": "b"}, {"ibn": None}, {"ibn_stages": ["a"] * 4}, {"ibn_stem": True}]
+)
 def test_completing_keeps_what_the_config_says(before):
     changed = config(**before)
     METHODS["IBN-a"].complete(changed)

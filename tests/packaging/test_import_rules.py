@@ -129,6 +129,7 @@ PACKAGES: dict[str, Packages] = {
     "plugins.mmengine": Packages({"mmengine", "torch"}),
     "plugins.method_layers": Packages({"torch"}),
     "plugins.timm": Packages({"timm", "torch"}),
+    "plugins.timm_network": Packages({"timm", "torch"}),
     "plugins.smp": Packages({"segmentation_models_pytorch", "torch"}),
     "plugins": Packages(MM | {"torch", "numpy"}),
     "scenes": Packages(PICTURES),

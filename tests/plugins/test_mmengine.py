@@ -27,6 +27,8 @@ from tests.models.local_server import serve
 
 SMALL = {"stem_channels": 8, "base_channels": 8}
 CHANNELS = [32, 64, 128, 256]
+# Where the weights of mmengine and of its maintained fork are.
+HOST = r"https://(download.openmmlab.com|mmassets.onedl.ai)"
 
 HEADS = {
     "FCNHead": {"in_channels": 256, "in_index": 3, "num_convs": 1},
@@ -117,12 +119,9 @@ def test_trains_under_head(head, ibn):
         "backbone": {"type": "IBNResNet", "depth": 50, "ibn": ibn, "norm_cfg": norm_cfg, **SMALL},
         "decode_head": {
             "type": head, "channels": 8, "num_classes": 5, "norm_cfg": norm_cfg,
-            "align_corners": False,
-            "loss_decode": {"type": "CrossEntropyLoss"},
-            **HEADS[head],
+            "align_corners": False, "loss_decode": {"type": "CrossEntropyLoss"}, **HEADS[head],
         },
-        "train_cfg": {},
-        "test_cfg": {"mode": "whole"},
+        "train_cfg": {}, "test_cfg": {"mode": "whole"},
     })  # fmt: skip
     segmentor.train()
     samples = [
@@ -290,19 +289,10 @@ def test_open_mmlab_names_go_through_mmengines_tables(hub, tmp_path):
     ("name", "url"),
     [
         ("torchvision://resnet50", "https://download.pytorch.org/models/resnet50-0676ba61.pth"),
-        (
-            "open-mmlab://resnet50_v1c",
-            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet50_v1c-2cccc1ad.pth",
-        ),
-        (
-            "openmmlab://resnet101_v1c",
-            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet101_v1c.*.pth",
-        ),
+        ("open-mmlab://resnet50_v1c", rf"{HOST}/.*resnet50_v1c-2cccc1ad.pth"),
+        ("openmmlab://resnet101_v1c", rf"{HOST}/.*resnet101_v1c.*.pth"),
         ("open-mmlab://resnet50_caffe", r"https://.*third_party/resnet50_caffe-.*.pth"),
-        (
-            "mmcls://resnet50",
-            r"https://(download.openmmlab.com|mmassets.onedl.ai)/.*resnet50.*.pth",
-        ),
+        ("mmcls://resnet50", rf"{HOST}/.*resnet50.*.pth"),
         ("https://example.org/x.pth", "https://example.org/x.pth"),
         ("weights/x.pth", "weights/x.pth"),
     ],

@@ -8,12 +8,15 @@ import pytest
 pytest.importorskip("mmseg")
 
 import torch
+from mmseg.registry import MODELS
 
 from ibn_seg.analyses.speed.run import speed
 from ibn_seg.analyses.speed.twin import bn_twin
+from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.layers.ibn import IBN
-from ibn_seg.run.setup import trained_network
+from ibn_seg.layers.instance import InstanceNorm
+from ibn_seg.run.setup import register, trained_network
 from tests.tiny import run, write_experiment
 
 SIZE = (64, 32)
@@ -78,6 +81,18 @@ def test_the_twin_has_batch_norm_alone_and_the_weights_that_fit(tiny, checkpoint
     convolution = "backbone.layer1.0.conv1.weight"
     assert torch.equal(twin.state_dict()[convolution], network.state_dict()[convolution])
     assert cfg.model.backbone.ibn == "a"
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [{"ibn_ratio": 0.25}, {"ibn": None, "ibn_stages": ["a", "b", None, None], "ibn_stem": True}],
+)
+def test_other_placements_have_the_same_twin(tiny, backbone):
+    cfg = load_config(tiny, {f"model.backbone.{key}": one for key, one in backbone.items()})
+    register()
+    twin, own = bn_twin(cfg, MODELS.build(cfg.model))
+    assert not own
+    assert not any(isinstance(one, IBN | InstanceNorm) for one in twin.modules())
 
 
 def test_more_memory_and_work_for_a_larger_picture(result, tiny, checkpoint, tmp_path):
