@@ -93,6 +93,8 @@ def named_classes(path: Path) -> set[str]:
             return _named_in_zip(path)
         with path.open("rb") as file:
             return _named_in_row(path, file)
+    except UserError:
+        raise
     except (*DAMAGE, *_DAMAGED_LISTS):
         return set()
 

@@ -43,3 +43,8 @@ def test_line_survives_being_raised_again_by_type_and_text():
     assert isinstance(again, EnvError)
     assert again.line.endswith("disk full: free space")
     assert again.exit_code == 3
+
+
+def test_hosts_take_it_for_a_wrong_value():
+    assert issubclass(UserError, ValueError)
+    assert str(UserError("depth=9: out of range", "allowed: 1 to 5")).count("\n") == 0

@@ -132,6 +132,8 @@ def _one_line(path: Path) -> Iterator[None]:
     """Say in one line that an archive is damaged."""
     try:
         yield
+    except UserError:
+        raise
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

@@ -206,11 +206,11 @@ def _content(
     start = time.perf_counter()
     try:
         values = decode_image(data, form) if job.table is None else decode_label(job, data)
-    except PICTURE_ERRORS as error:
-        raise _damage(data, error) from error
     except UserError as error:
         kind = "unknown-id" if isinstance(error, UnknownColorError) else "label-format"
         raise _FileError(kind, error.line.removeprefix(f"{job.path}: ")) from error
+    except PICTURE_ERRORS as error:
+        raise _damage(data, error) from error
     finally:
         batch.decode_s += time.perf_counter() - start
     if values is None:

@@ -263,6 +263,8 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[dict, Mapping[str, np.nda
                     _AGAIN,
                 )
             yield header, arrays
+    except UserError:
+        raise
     except DAMAGE as error:
         raise UserError(f"{path}: not a file of confusion matrices, or damaged", _AGAIN) from error
 

@@ -75,6 +75,8 @@ def checked(
     """Return the values of a result; raise one `UserError` for any defect."""
     try:
         return read(run, of)
+    except UserError:
+        raise
     except DAMAGE as error:
         raise UserError(
             f"{run.result}: {of!r} is damaged ({error!r})", f"run `ibn-seg {run.task}` again"

@@ -46,6 +46,8 @@ def reading(result: Any, kind: str) -> Iterator[Owner]:
     method = str(known.get("method") or known.get("name") or "network")
     try:
         yield Owner(method, known.get("backbone"), known.get("seed"), run)
+    except UserError:
+        raise
     except DAMAGE as error:
         raise UserError(
             f"{run}: incomplete or damaged ({type(error).__name__}: {error})",

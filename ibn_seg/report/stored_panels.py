@@ -97,6 +97,8 @@ def read_panels(folder: str | os.PathLike) -> list[Panel]:
             )
             for one in content["panels"]
         ]
+    except UserError:
+        raise
     except (*DAMAGE, OSError) as error:
         raise UserError(f"{index}: incomplete or damaged ({error})", again) from error
 

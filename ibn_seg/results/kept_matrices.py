@@ -189,7 +189,7 @@ class _Opened:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._arrays.close()
-        if isinstance(error, DAMAGE):
+        if isinstance(error, DAMAGE) and not isinstance(error, UserError):
             raise self._damaged() from error
 
     def _damaged(self) -> UserError:

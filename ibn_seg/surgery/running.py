@@ -73,6 +73,8 @@ def _explained(model: nn.Module, run: Callable[[], Any], given: bool) -> Any:
     title = type(model).__name__
     try:
         result = run()
+    except UserError:
+        raise
     except _RAISED as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         what = "the example" if given else f"noise of {_SIDE}x{_SIDE} pixels"

@@ -27,6 +27,7 @@ from ibn_seg.engine.distributed import kept_thread_settings
 from ibn_seg.engine.random_state import preserved_random_state
 from ibn_seg.engine.runner import StrictRunner
 from ibn_seg.environment import environment_error
+from ibn_seg.errors import UserError
 from ibn_seg.explain.blame import frames_of
 from ibn_seg.explain.config_dicts import dicts
 from ibn_seg.plugins.checkpoint_names import resolve
@@ -185,6 +186,8 @@ def learn_once(runner: TrialRunner) -> None:
     try:
         _learn(runner, network, small)
         return
+    except UserError:
+        raise
     except _RAISED as error:
         if _is_elsewhere(error):
             return
@@ -193,6 +196,8 @@ def learn_once(runner: TrialRunner) -> None:
     try:
         with torch.no_grad():
             _look(runner, network, size)
+    except UserError:
+        raise
     except _RAISED as error:
         if not _is_elsewhere(error):
             raise

@@ -36,4 +36,6 @@ def _ours(
     return [n for n in names if not any(fnmatch.fnmatch(n, e) for e in excluded)]
 
 
-timm.list_models = _ours
+def pytest_configure() -> None:
+    """Do so when this plugin is in use, before the tests are read."""
+    timm.list_models = _ours

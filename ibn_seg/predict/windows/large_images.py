@@ -11,6 +11,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
+from ibn_seg.errors import UserError
 from ibn_seg.heap import return_freed_memory
 from ibn_seg.predict.windows.cutting import PERIOD, Span, Window, cheapest
 from ibn_seg.predict.windows.label_rows import LabelRows, read_target, resized_rows
@@ -104,6 +105,8 @@ class LargeImages:
                 self._plans[rest] = make_plan(network, _noise_like(canvas), rest)
             except CannotCutError as error:
                 self._plans[rest] = error
+            except UserError:
+                raise
             except (RuntimeError, ValueError) as error:  # from PyTorch: the picture is too small
                 self._plans[rest] = CannotCutError(str(error).strip().partition("\n")[0])
         plan = self._plans[rest]
