@@ -1,5 +1,7 @@
 """The order of the tests, and the one tiny training that many of them look at."""
 
+import contextlib
+import importlib
 import os
 from pathlib import Path
 
@@ -13,6 +15,13 @@ _FIRST = ("kill/test_benchmark.py", "benchmark/test_dependents.py", "demo/test_d
 _HERE = Path(__file__).parent
 _FREEZE_EVERY = 8
 _left_files: set[Path] = set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let yapf keep its grammar now: several processes would read what one has half written."""
+    if not hasattr(config, "workerinput"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("yapf")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
