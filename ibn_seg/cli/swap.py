@@ -69,6 +69,7 @@ def _print(result: "Rewritten", verdict: "Check", out: str, drop: tuple[str, ...
         "replaced": ", ".join(result.translation.replaced),
         "given up": ", ".join(drop),
         "weights": f"{result.weights.checkpoint or 'none'} ({result.weights.reason})",
+        "start": _start(result.config.get("load_from")),
         "channels": "\n".join(map(str, result.changes)),
         "names": "\n".join(result.renamed),
         "model": f"{verdict.status}: {verdict.detail}" if verdict.detail else verdict.status,
@@ -79,3 +80,8 @@ def _print(result: "Rewritten", verdict: "Check", out: str, drop: tuple[str, ...
         if value:
             table.add_row(name, value)
     Console(highlight=False, markup=False).print(table)
+
+
+def _start(load_from: str | None) -> str:
+    """Say what a training does with the weights that the config starts from."""
+    return f"{load_from}: a training splits its batch norms" if load_from else ""

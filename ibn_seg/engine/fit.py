@@ -47,7 +47,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         ) from error
     wanted = model.state_dict()
     prefixes = ["", *(f"{prefix}." for prefix in possible_prefixes(given, wanted))]
-    fitting = [prefix for prefix in prefixes if not _differences(below(prefix, given), wanted)]
+    fitting = [prefix for prefix in prefixes if not differences(below(prefix, given), wanted)]
     if len(fitting) != 1:
         # The first of the prefixes is the bare name; it is meant if any key fits there.
         nearest = prefixes[0 if given.keys() & wanted.keys() else min(1, len(prefixes) - 1)]
@@ -77,8 +77,16 @@ def _is_odd(value: torch.Tensor) -> bool:
     return value.is_meta or value.is_quantized
 
 
-def _differences(given: Mapping, wanted: Mapping) -> tuple[list[str], list[str], list[str]] | None:
-    """Return the keys that are missing, unexpected and of another shape; None if all fits."""
+def differences(given: Mapping, wanted: Mapping) -> tuple[list[str], list[str], list[str]] | None:
+    """Compare two state dicts by their keys and shapes.
+
+    Args:
+        given: Of a checkpoint.
+        wanted: Of a network.
+
+    Returns:
+        The keys that are missing, unexpected and of another shape; None if all fits.
+    """
     # Old versions of PyTorch did not store the counters of batch norm, and nothing reads them.
     missing = [key for key in wanted if key not in given and not key.endswith(COUNTER)]
     unexpected = [key for key in given if key not in wanted]
@@ -110,7 +118,7 @@ def _misfit(
             f"{path}: holds several networks that fit the config, below {names}",
             "write one of them to a file of its own with torch.save",
         )
-    missing, unexpected, reshaped = _differences(given, wanted)
+    missing, unexpected, reshaped = differences(given, wanted)
     reason = _kinds_differ(given, wanted) or _keys_differ(
         missing, unexpected, reshaped, given, wanted
     )

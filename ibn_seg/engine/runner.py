@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
 from ibn_seg.engine.deferred import check_deferred
+from ibn_seg.engine.fine_tuning import load_start
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
 from ibn_seg.engine.paramwise import say_without_effect
@@ -76,15 +77,21 @@ class StrictRunner(Runner):
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> dict:
         """Load the weights to start from or to resume; weights that do not fit are an error.
 
-        mmengine's own method skips such weights, and unpickles anything that a URL gives. Its
-        further arguments have no effect here.
+        To start, batch norms are split, and heads of other classes begin at random; see
+        `load_start`. A line on the terminal says so. mmengine's own method skips such weights, and
+        unpickles anything that a URL gives. Its further arguments have no effect here.
         """
         # To resume, the whole checkpoint is needed; to start, only its weights.
         checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_strictly(model, checkpoint, filename)
-        if isinstance(self._train_loop, BaseLoop):
+        starts = isinstance(self._train_loop, BaseLoop)
+        if starts and not self._resume:
+            if changes := load_start(model, checkpoint, filename):
+                self.logger.info(changes, extra={"notice": True})
+        else:
+            load_strictly(model, checkpoint, filename)
+        if starts:
             check_start(model, checkpoint, self._train_loop.dataloader.dataset, filename)
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")

@@ -8,7 +8,8 @@ import numpy as np
 from ibn_seg.datasets.known_classes import known_outputs
 from ibn_seg.errors import UserError
 
-_DECODES = "decode_head"
+# The heads of a segmentor; the first decides.
+HEADS = ("decode_head", "auxiliary_head")
 
 
 def network_classes(
@@ -56,7 +57,7 @@ def outputs_of(network: Any) -> int | None:
     Args:
         network: The network, maybe inside wrappers for replicas or test-time augmentation.
     """
-    widths = [width for key, width in head_widths(network).items() if key.startswith(_DECODES)]
+    widths = [width for key, width in head_widths(network).items() if key.startswith(HEADS[0])]
     return widths[-1] if widths else None
 
 
@@ -69,7 +70,7 @@ def head_widths(network: Any) -> dict[str, int]:
     while hasattr(network, "module"):
         network = network.module
     found = {}
-    for name in (_DECODES, "auxiliary_head"):
+    for name in HEADS:
         head = getattr(network, name, None)
         # A cascade has a list of heads.
         several = hasattr(head, "__getitem__")

@@ -1,16 +1,14 @@
 """EFDMix behind stages 1 and 2."""
 
-from ibn_seg.methods.method import PLACEMENT, Method
+from ibn_seg.methods.method import Method
 
 METHOD = Method(
     name="EFDMix",
     summary="mixes the feature histograms of two images behind stages 1 and 2, in training",
     paper="Zhang et al., CVPR 2022, arXiv:2203.07740",
     settings={
-        "model.backbone.ibn": None,
         "model.backbone.randomise": [{"type": "EFDMix", "places": ["end(1)", "end(2)"]}],
     },
-    spelled=PLACEMENT,
     backbones="IBN",
     kind="features",
     places=("end of stage 1", "end of stage 2"),

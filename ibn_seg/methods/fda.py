@@ -1,14 +1,12 @@
 """FDA from source images alone."""
 
-from ibn_seg.methods.method import PLACEMENT, Method
+from ibn_seg.methods.method import Method
 from ibn_seg.methods.pipeline_steps import Step
 
 METHOD = Method(
     name="FDA",
     summary="takes low frequencies from another source image, in training",
     paper="Yang and Soatto, CVPR 2020, arXiv:2004.05498",
-    settings={"model.backbone.ibn": None},
-    spelled=PLACEMENT,
     kind="images",
     places=("spectrum of frames",),
     steps=(Step({"type": "FourierStyle"}, whole_frame=True),),

@@ -1,6 +1,6 @@
 """IBN-a of the IBN-Net paper."""
 
-from ibn_seg.methods.method import PLACEMENT, Method
+from ibn_seg.methods.method import Method
 
 METHOD = Method(
     name="IBN-a",
@@ -9,8 +9,7 @@ METHOD = Method(
         "takes out the style of the single image"
     ),
     paper="Pan et al., ECCV 2018, arXiv:1807.09441",
-    settings={"model.backbone.ibn": "a"},
-    spelled=PLACEMENT,
+    ibn="a",
     backbones="IBN",
     places=("norms",),
 )

@@ -1,13 +1,12 @@
 """Instance norm without scale and shift at the places of IBN-b."""
 
-from ibn_seg.methods.method import PLACEMENT, Method
+from ibn_seg.methods.method import Method
 
 METHOD = Method(
     name="IN",
     summary="instance norm without scale and shift at the places of IBN-b",
     paper="Choi et al., CVPR 2021, arXiv:2103.15597",
-    settings={"model.backbone.ibn": "in"},
-    spelled=PLACEMENT,
+    ibn="in",
     backbones="IBN",
     places=("norms",),
 )

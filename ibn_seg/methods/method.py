@@ -18,7 +18,7 @@ _BACKBONE = "model.backbone"
 # Where norms are placed; the other keys by which a config may do so; a share of the channels, which
 # only the variant that splits norms has.
 _NORMS, _SHARE, _SPLIT = f"{_BACKBONE}.ibn", f"{_BACKBONE}.ibn_ratio", "a"
-PLACEMENT = (f"{_BACKBONE}.ibn_stages", f"{_BACKBONE}.ibn_stem")
+_PLACEMENT = (f"{_BACKBONE}.ibn_stages", f"{_BACKBONE}.ibn_stem")
 KINDS = ("layers", "features", "images", "test time")
 # What methods add and no config has of its own: the next method takes it away.
 _ADDED_KEYS = tuple(f"{_BACKBONE}.{key}" for key in ("randomise", "self_norm", "semantic"))
@@ -34,8 +34,8 @@ class Method:
         name: Its name in plans, configs and tables.
         summary: What it does; the report shows "NAME: SUMMARY.".
         paper: Where it was published.
-        settings: Values of a config by dotted key; None stands for an absent key.
-        spelled: Further keys with which a config may express the same setting.
+        ibn: The variant of norms in the backbone; None is batch norm throughout.
+        settings: Further values of a config by dotted key; None stands for an absent key.
         backbones: Beginnings of the backbone types that it works with; empty: all.
         kind: What it changes, one of `KINDS`. Tables keep test-time methods apart, because they see
             images of the target.
@@ -47,8 +47,8 @@ class Method:
     name: str
     summary: str
     paper: str
+    ibn: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    spelled: tuple[str, ...] = ()
     backbones: str = ""
     kind: str = "layers"
     places: tuple[str, ...] = ()
@@ -68,11 +68,12 @@ class Method:
             UserError: The config has no part that the method changes, or another backbone.
         """
         _clear(config)
-        for key in (*self.spelled, *self._meaningless()):
+        # Backbones refuse a share of channels where no norm is split.
+        for key in _PLACEMENT if self.ibn == _SPLIT else (*_PLACEMENT, _SHARE):
             if _find(config, key)[0]:
                 parent, last = self._parent(config, key)
                 del parent[last]
-        for key, value in self.settings.items():
+        for key, value in self.values().items():
             parent, last = self._parent(config, key)
             # Absent and None mean the same; a config with either stays as it is.
             if value is not None or last in parent:
@@ -95,8 +96,8 @@ class Method:
         """
         if not self._fits(config):
             return
-        for key, value in self.settings.items():
-            said = _find(config, key)[0] or self._said_otherwise(config)
+        for key, value in self.values().items():
+            said = _find(config, key)[0] or _is_placed(config)
             if value is not None and not said:
                 parent, last = self._parent(config, key)
                 parent[last] = _copied(value)
@@ -108,16 +109,15 @@ class Method:
         if not self._fits(config):
             return {}
         found = {}
-        for key, value in self.settings.items() if not self._said_otherwise(config) else ():
+        for key, value in self.values().items() if not _is_placed(config) else ():
             given = _find(config, key)[1]
             if given != value:
                 found[key] = given
         return found | differing_steps(config, self.steps)
 
-    def _meaningless(self) -> tuple[str, ...]:
-        """Return keys that backbones refuse with this method; `apply` removes them."""
-        splits = self.settings.get(_NORMS, _SPLIT) == _SPLIT
-        return () if splits else (_SHARE,)
+    def values(self) -> dict[str, Any]:
+        """Return the values of a config that it sets, by dotted key."""
+        return {_NORMS: self.ibn, **self.settings}
 
     def _add_hooks(self, config: MutableMapping[str, Any]) -> None:
         """Add the hooks whose type the config does not have."""
@@ -137,10 +137,6 @@ class Method:
         if not isinstance(part, MutableMapping):
             raise UserError(f"method {self.name} changes {where}, which the config does not have")
         return part, last
-
-    def _said_otherwise(self, config: Mapping[str, Any]) -> bool:
-        """Tell whether a config expresses the same settings by other keys."""
-        return any(_find(config, key)[0] for key in self.spelled)
 
     def _fits(self, config: Mapping[str, Any]) -> bool:
         """Tell whether a config has a backbone that the method works with."""
@@ -174,7 +170,7 @@ def combined(methods: list[Method], name: str) -> Method:
                     "use one of them",
                 )
             taken[place] = method.name
-        for key, value in method.settings.items():
+        for key, value in method.values().items():
             before = settings.get(key)
             if isinstance(before, list) and isinstance(value, list):
                 value = [*before, *value]
@@ -185,8 +181,8 @@ def combined(methods: list[Method], name: str) -> Method:
         name=name,
         summary="; ".join(method.summary for method in methods),
         paper="; ".join(method.paper for method in methods),
+        ibn=settings.pop(_NORMS),
         settings=settings,
-        spelled=tuple(dict.fromkeys(key for method in methods for key in method.spelled)),
         backbones=max((method.backbones for method in methods), key=len),
         kind=max((method.kind for method in methods), key=KINDS.index),
         places=tuple(taken),
@@ -216,6 +212,11 @@ def _clear(config: MutableMapping[str, Any]) -> None:
     if len(kept) < len(hooks):
         config["custom_hooks"] = kept
     remove_steps(config, _ADDED_STEPS)
+
+
+def _is_placed(config: Mapping[str, Any]) -> bool:
+    """Tell whether a config places norms by other keys."""
+    return any(_find(config, key)[0] for key in _PLACEMENT)
 
 
 def _is_added(hook: Any) -> bool:

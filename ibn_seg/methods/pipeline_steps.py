@@ -30,6 +30,21 @@ class Step:
     whole_frame: bool = False
 
 
+def colour_steps(strength: float, hue: float, prob: float) -> tuple[Step, ...]:
+    """Return the steps that change colours at random, and blur.
+
+    Args:
+        strength: The largest change of brightness, contrast and saturation, as a share.
+        hue: The largest change of hue, as a share of the circle of colours.
+        prob: The probability that a crop's colours are changed.
+    """
+    jitter = dict.fromkeys(("brightness", "contrast", "saturation"), strength)
+    return (
+        Step({"type": "ColorJitter", **jitter, "hue": hue, "prob": prob}),
+        Step({"type": "RandomGaussianBlur", "sigma": (0.15, 1.3), "prob": 1.0}),
+    )
+
+
 def add_steps(
     config: Mapping[str, Any], steps: tuple[Step, ...], method: str, replace: bool
 ) -> None:

@@ -4,6 +4,9 @@ Source: https://github.com/bruinxiong/IBN-Net.mxnet at e138250. A block's first 
 first_norm`, is the one that a placement may replace.
 """
 
+import abc
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -19,17 +22,43 @@ class PreactivationBlock(ResidualBlock):
 
     Args:
         in_channels: Channels of the input.
+        channels: Channels of the output.
         layers: The settings for its layers.
+        stride: Stride of a 3x3 convolution.
+        dilation: Dilation of the same.
         downsample: The projection of a stage's first block, or None.
     """
 
-    def __init__(self, in_channels: int, layers: BlockLayers, downsample: nn.Module | None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        layers: BlockLayers,
+        stride: int = 1,
+        dilation: int = 1,
+        downsample: nn.Module | None = None,
+    ) -> None:
         super().__init__(layers.with_cp)
         self.relu = nn.Identity()  # what follows the sum
         self.bn1 = layers.first_norm(in_channels)
         self.relu1 = nn.ReLU(inplace=True)
         self.relu2 = nn.ReLU(inplace=True)
         self.downsample = downsample
+        spatial = {"stride": stride, "padding": dilation, "dilation": dilation, "bias": False}
+        self._add_convolutions(in_channels, channels, layers, spatial)
+
+    @abc.abstractmethod
+    def _add_convolutions(
+        self, in_channels: int, channels: int, layers: BlockLayers, spatial: dict[str, Any]
+    ) -> None:
+        """Register the convolutions and all norms but the first.
+
+        Args:
+            in_channels: Channels of the input.
+            channels: Channels of the output.
+            layers: The settings for its layers.
+            spatial: Stride, padding, dilation and bias of the 3x3 convolution that has the stride.
+        """
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the first norm and ReLU of `x`, shape (N, C, H, W)."""
@@ -42,30 +71,12 @@ class PreactivationBlock(ResidualBlock):
 
 
 class PreactivationBasicBlock(PreactivationBlock):
-    """Two 3x3 convolutions; the first has the stride and the dilation.
+    """Two 3x3 convolutions; the first has the stride and the dilation."""
 
-    Args:
-        in_channels: Channels of the input.
-        channels: Channels of the output.
-        layers: The settings for its layers.
-        stride: Stride of the first convolution.
-        dilation: Dilation of the first convolution.
-        downsample: The projection of a stage's first block, or None.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        layers: BlockLayers,
-        stride: int = 1,
-        dilation: int = 1,
-        downsample: nn.Module | None = None,
+    def _add_convolutions(
+        self, in_channels: int, channels: int, layers: BlockLayers, spatial: dict[str, Any]
     ) -> None:
-        super().__init__(in_channels, layers, downsample)
-        self.conv1 = layers.conv(
-            in_channels, channels, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
-        )
+        self.conv1 = layers.conv(in_channels, channels, 3, **spatial)
         self.bn2 = layers.norm(channels)
         self.conv2 = layers.conv(channels, channels, 3, padding=1, bias=False)
 
@@ -74,33 +85,15 @@ class PreactivationBasicBlock(PreactivationBlock):
 
 
 class PreactivationBottleneck(PreactivationBlock):
-    """1x1, 3x3 and 1x1 convolutions; the 3x3 has a quarter of the channels, stride and dilation.
+    """1x1, 3x3 and 1x1 convolutions; the 3x3 has a quarter of the channels, stride and dilation."""
 
-    Args:
-        in_channels: Channels of the input.
-        channels: Channels of the output.
-        layers: The settings for its layers.
-        stride: Stride of the 3x3 convolution.
-        dilation: Dilation of the 3x3 convolution.
-        downsample: The projection of a stage's first block, or None.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        layers: BlockLayers,
-        stride: int = 1,
-        dilation: int = 1,
-        downsample: nn.Module | None = None,
+    def _add_convolutions(
+        self, in_channels: int, channels: int, layers: BlockLayers, spatial: dict[str, Any]
     ) -> None:
-        super().__init__(in_channels, layers, downsample)
         width = channels // 4
         self.conv1 = layers.conv(in_channels, width, 1, bias=False)
         self.bn2 = layers.norm(width)
-        self.conv2 = layers.conv(
-            width, width, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
-        )
+        self.conv2 = layers.conv(width, width, 3, **spatial)
         self.bn3 = layers.norm(width)
         self.relu3 = nn.ReLU(inplace=True)
         self.conv3 = layers.conv(width, channels, 1, bias=False)

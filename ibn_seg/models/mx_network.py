@@ -5,22 +5,17 @@ have an eps of 2e-5, and the first block of every stage has a projection.
 """
 
 import abc
-import dataclasses
-import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.placement import VARIANTS, Placement, check_ratio
-from ibn_seg.models.backbone import (
-    Backbone,
-    FeatureInfo,
-    check_stages,
-    reset_convolutions_and_norms,
-)
+from ibn_seg.models.backbone import FeatureInfo, check_stages, reset_convolutions_and_norms
 from ibn_seg.models.blocks import (
+    ARCHITECTURES,
     BlockLayers,
     ConvFactory,
     NormFactory,
@@ -28,17 +23,14 @@ from ibn_seg.models.blocks import (
 )
 from ibn_seg.models.mx_blocks import DroppingLinear
 from ibn_seg.models.mx_weights import MXWeights
+from ibn_seg.models.residual import ResidualNetwork
 
 EPS = 2e-5
 # The source splits norms in equal halves.
 IBN_RATIO = 0.5
 # Depth -> blocks of each stage, as the source has them.
 UNITS: dict[int, tuple[int, ...]] = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
+    **{depth: units for depth, (_, units) in ARCHITECTURES.items()},
     200: (3, 24, 36, 3),
     269: (3, 30, 48, 8),
 }
@@ -53,7 +45,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=EPS)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class MXDesign:
     """The difference between the families.
 
@@ -68,7 +60,7 @@ class MXDesign:
     dropout: float = 0.0
 
 
-class MXNetwork(Backbone):
+class MXNetwork(ResidualNetwork):
     """The common parts of these networks. Feature maps are those after a ReLU.
 
     Args:
@@ -172,12 +164,6 @@ class MXNetwork(Backbone):
         """Start the convolutions from Kaiming's normal (fan-out), the norms from identity."""
         reset_convolutions_and_norms(self)
 
-    def depth_points(self) -> dict[str, str]:
-        """Return module paths by layer name: the stem and every block."""
-        counted = zip(self.stage_names, self.stage_blocks, strict=True)
-        blocks = [f"{name}.{index}" for name, count in counted for index in range(count)]
-        return {"stem": self.stem_info.module, **{block: block for block in blocks}}
-
     def frozen_modules(self) -> list[nn.Module]:
         """Return the stem and the stages that `frozen_stages` freezes."""
         if self.frozen_stages < 0:
@@ -195,10 +181,6 @@ class MXNetwork(Backbone):
     def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
         """Return the input of the first stage."""
         return x if self.stem_kind == "small" else self.maxpool(x)
-
-    def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a stage (from 0), from the previous stage's output."""
-        return getattr(self, self.stage_names[stage])(x)
 
     def _placement(
         self, ibn: str | None, ibn_stages: Sequence[str | None] | None, stages: int
@@ -232,19 +214,14 @@ class MXNetwork(Backbone):
                 nn.ReLU(inplace=True),
             )
         else:
-            self.conv1 = conv(in_channels, channels, 7, stride=2, padding=3, bias=False)
-            self.bn1 = norm(channels)
-            self.relu = nn.ReLU(inplace=True)
+            self._add_plain_stem(in_channels, channels, conv, norm)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.stem_info = FeatureInfo(channels, 2, "stem" if self.stem_kind == "deep" else "relu")
 
     def _stage(self, stage: int, in_channels: int, layers: BlockLayers) -> nn.Sequential:
         """Return the blocks of one stage; the first has the stride and the projection."""
         mark, channels = self.placement.stages[stage], self.filters[stage]
-        replacement = self.placement.first_norm(stage)
-        if replacement is not None:
-            norm = functools.partial(replacement, ratio=self.ibn_ratio, norm_layer=layers.norm)
-            layers = dataclasses.replace(layers, first_norm=norm)
+        layers = self._placed(stage, layers)
         added = {}
         if mark is not None and VARIANTS[mark].norm_after_addition is not None:
             added["added_norm"] = VARIANTS[mark].norm_after_addition

@@ -10,12 +10,7 @@ from torch import nn
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.layers.placement import Placement, check_ratio
-from ibn_seg.models.backbone import (
-    Backbone,
-    FeatureInfo,
-    check_stages,
-    reset_convolutions_and_norms,
-)
+from ibn_seg.models.backbone import FeatureInfo, check_stages, reset_convolutions_and_norms
 from ibn_seg.models.blocks import (
     ARCHITECTURES,
     BlockLayers,
@@ -25,6 +20,7 @@ from ibn_seg.models.blocks import (
     ResidualBlock,
     SqueezeExcitation,
 )
+from ibn_seg.models.residual import ResidualNetwork
 from ibn_seg.models.resnet_weights import ResNetWeights
 
 # Share of the channels that an IBN instance-normalises (Pan et al., ECCV 2018, section 3.2).
@@ -68,7 +64,7 @@ class StageHooks:
     plugins: Callable[[int], PluginFactory | None] = lambda stage: None
 
 
-class ResNet(Backbone):
+class ResNet(ResidualNetwork):
     """ResNet (He et al., CVPR 2016) with instance norms where a placement puts them.
 
     With `num_classes` the network is a classifier and returns logits, shape (N, num_classes).
@@ -194,16 +190,6 @@ class ResNet(Backbone):
             for parameter in norm.parameters():
                 nn.init.zeros_(parameter)
 
-    def blocks(self) -> list[ResidualBlock]:
-        """Return all residual blocks in order."""
-        return [block for name in self.stage_names for block in getattr(self, name)]
-
-    def depth_points(self) -> dict[str, str]:
-        """Return module paths by layer name: the stem and every residual block."""
-        counted = zip(self.stage_names, self.stage_blocks, strict=True)
-        blocks = [f"{name}.{index}" for name, count in counted for index in range(count)]
-        return {"stem": self.stem_info.module, **{block: block for block in blocks}}
-
     def frozen_modules(self) -> list[nn.Module]:
         """Return the stem and the stages that `frozen_stages` freezes."""
         if self.frozen_stages < 0:
@@ -218,10 +204,6 @@ class ResNet(Backbone):
     def pool_stem(self, x: torch.Tensor) -> torch.Tensor:
         """Return the max-pooled output of the stem."""
         return self.maxpool(x)
-
-    def run_stage(self, stage: int, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a stage (from 0), from the previous stage's output."""
-        return getattr(self, self.stage_names[stage])(x)
 
     @classmethod
     def _architecture(
@@ -254,24 +236,15 @@ class ResNet(Backbone):
                 nn.ReLU(inplace=True),
             )
         else:
-            self.conv1 = conv(in_channels, channels, 7, stride=2, padding=3, bias=False)
-            self.bn1 = last_norm(channels)
-            self.relu = nn.ReLU(inplace=True)
+            self._add_plain_stem(in_channels, channels, conv, last_norm)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.stem_info = FeatureInfo(channels, 2, "stem" if self.deep_stem else "relu")
 
     def _stage_layers(self, stage: int, common: BlockLayers, hooks: StageHooks) -> BlockLayers:
         """Return the settings for the blocks of one stage."""
-        first_norm = common.norm
-        replacement = self.placement.first_norm(stage)
-        if replacement is not None:
-            first_norm = functools.partial(
-                replacement, ratio=self.ibn_ratio, norm_layer=common.norm
-            )
         return dataclasses.replace(
-            common,
+            self._placed(stage, common),
             spatial_conv=hooks.spatial_conv(stage) or common.conv,
-            first_norm=first_norm,
             plugins=hooks.plugins(stage),
         )
 

@@ -18,6 +18,7 @@ from ibn_seg.swap.start_weights import (
     AS_BEFORE,
     Weights,
     choose_weights,
+    fits,
     published_fit,
     remove_old,
     set_weights,
@@ -87,7 +88,7 @@ def rewrite(
         chosen = _with_hint(chosen, source, spec, registry)
     settings = dict(translation.settings)
     set_weights(settings, source, chosen)
-    remove_old(config, source)
+    remove_old(config, keep_start=fits(old.module, new.module))
     changes = [] if source.nested else retarget(model, old, new, registry)
     place = model["backbone"] if source.nested else model
     place[source.path[-1]] = settings

@@ -74,21 +74,25 @@ def choose_weights(
     plain = source.value("style") in (None, "pytorch")
     if spec.weights and plain and published_fit(spec, new):
         return Weights(f"ibn://{spec.name}", "published by the authors of IBN-Net")
-    if _fits(old.module, new.module):
+    if fits(old.module, new.module):
         return Weights(checkpoint, "the config's own, of the batch-norm twin", prefix)
     for name, twin in _libraries(spec) if plain else ():
-        if _fits(twin, new.module) and _known(name):
+        if fits(twin, new.module) and _known(name):
             return Weights(name, "of the batch-norm twin")
     return Weights(None, f"none fit this {spec.title}; --weights names others")
 
 
 def published_fit(spec: ModelSpec, new: Probe) -> bool:
     """Tell whether the published weights of a model have the keys and shapes of a backbone."""
-    return _fits(_without_data(spec.name), new.module)
+    return fits(_without_data(spec.name), new.module)
 
 
-def remove_old(config: "Config", source: Source) -> None:
+def remove_old(config: "Config", keep_start: bool) -> None:
     """Remove the old weights from a config, wherever they are named.
+
+    Args:
+        config: A complete config, changed in place.
+        keep_start: Whether `load_from` stays; a training fits these weights when it begins.
 
     Raises:
         UserError: The config loads weights for the whole network, which no longer fit.
@@ -96,7 +100,7 @@ def remove_old(config: "Config", source: Source) -> None:
     model = config["model"]
     for key, found in (("load_from", config), ("init_cfg", model)):
         value = found.get(key)
-        if value and (key == "load_from" or _pretrained(value)):
+        if value and (not keep_start if key == "load_from" else _pretrained(value)):
             where = key if found is config else f"model.{key}"
             raise UserError(
                 f"{where} loads weights of the whole old network",
@@ -144,8 +148,13 @@ def _without_data(name: str, **options: Any) -> Backbone:
         return create_model(name, **options)
 
 
-def _fits(weights_of: torch.nn.Module, network: Backbone) -> bool:
-    """Tell whether the tensors of one network load into the other, by keys and shapes."""
+def fits(weights_of: torch.nn.Module, network: Backbone) -> bool:
+    """Tell whether the tensors of one network load into the other, by keys and shapes.
+
+    Args:
+        weights_of: The network that has the tensors.
+        network: The network that they are for.
+    """
     try:
         adapt_state_dict(network, weights_of.state_dict())
     except UserError:

@@ -33,8 +33,9 @@ CONFIGS = {
         segmentor({**BACKBONE, "dept": 3}),
         r"ResNet cannot be built \(.*'dept'",
     ),
-    "weights of the whole network": (
-        segmentor() | {"load_from": "old_network.pth"},
+    "weights of the whole network with another stem": (
+        segmentor({**BACKBONE, "type": "ResNetV1c", "stem_channels": 8})
+        | {"load_from": "old_network.pth"},
         "load_from loads weights of the whole old network: set load_from = None",
     ),
     "weights of the whole model": (
