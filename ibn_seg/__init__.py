@@ -17,6 +17,7 @@ _PUBLIC = {
     "register_variant": "ibn_seg.layers.placement",
     "create_model": "ibn_seg.models.factory",
     "list_models": "ibn_seg.models.factory",
+    "load_backbone_weights": "ibn_seg.models.weights",
     "convert": "ibn_seg.surgery.convert",
     "fuse": "ibn_seg.surgery.fuse",
     "UserError": "ibn_seg.errors",

@@ -66,9 +66,21 @@ def test_a_layout_loads_and_says_what_it_leaves_out(tmp_path, layout):
     assert named in str(report)
 
 
+def test_half_precision_and_the_format_before_zip_archives(tmp_path):
+    weights = {key: v.half() if v.is_floating_point() else v for key, v in twin().items()}
+    torch.save(weights, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    network = ResNet(18, **SMALL, ibn="a")
+    load_backbone_weights(network, tmp_path / "a.pth")
+    expected, _ = adapt_state_dict(network, weights)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, expected[key].to(value.dtype)), key
+    assert network.conv1.weight.dtype == torch.float32
+
+
 @pytest.mark.parametrize(
     ("content", "prefixes"),
     [
+        # fast-reid, and the strong baseline of re-identification.
         (lambda w: {"model": {**under("backbone", w), **OTHER}, "iteration": 1}, ["backbone"]),
         (lambda w: {**under("base", w), "bottleneck.weight": torch.zeros(4)}, ["base"]),
         (lambda w: {**under("encoder", w), "decoder.weight": torch.zeros(4)}, ["encoder"]),
