@@ -25,6 +25,10 @@ OLDEST_EXTRAS := mmseg-original,timm,smp,tests
 # The lowest versions that setup.py allows.
 OLDEST_PINS := 'torch==2.1.*' 'torchvision==0.16.*' 'numpy==1.24.*'
 
+ONEDL := .venv-onedl
+ONEDL_READY := $(ONEDL)/.ready
+ONEDL_EXTRAS := mmseg,timm,smp,tests
+
 # Files stay together, for what their tests share, and in the order of tests/conftest.py.
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 PARALLEL := OMP_NUM_THREADS=1
@@ -33,7 +37,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-browser test-install test-hosts test-mmseg-original test-oldest \
-	parity swap-survey lint format install clean
+	test-onedl parity swap-survey lint format install clean
 
 help:
 	@echo "make demo                  train BN, IBN-a and IBN-b on embedded scenes, write a report"
@@ -44,6 +48,7 @@ help:
 	@echo "make test-install          install wheels into new environments and use them"
 	@echo "make test-mmseg-original   the tests with mmsegmentation 1.2.2 and compiled mmcv 2.1.0"
 	@echo "make test-oldest           the tests with PyTorch 2.1 and NumPy 1.24, on Python 3.11"
+	@echo "make test-onedl            the tests with onedl-mmengine in place of mmengine"
 	@echo "make parity                compare every network with the reference's figures, as a table"
 	@echo "make swap-survey           swap the backbone of every config of the installed mmseg"
 	@echo "make lint | make format    ruff"
@@ -77,6 +82,10 @@ test-mmseg-original: $(ORIGINAL_READY)
 test-oldest: $(OLDEST_READY)
 	@$(PARALLEL) $(OLDEST)/bin/python -m pytest $(SPREAD) $(ARGS)
 
+# The default tests with the maintained continuation of the engine.
+test-onedl: $(ONEDL_READY)
+	@$(PARALLEL) $(ONEDL)/bin/python -m pytest $(SPREAD) $(ARGS)
+
 parity: $(READY)
 	@$(VENV)/bin/python -m tests.parity.golden
 
@@ -94,8 +103,8 @@ format: $(READY)
 install: $(READY)
 
 clean:
-	@echo "removing $(VENV), $(ORIGINAL), $(OLDEST), builds and caches; work_dirs and data stay"
-	@rm -rf $(VENV) $(ORIGINAL) $(OLDEST) build dist *.egg-info \
+	@echo "removing $(VENV), $(ORIGINAL), $(OLDEST), $(ONEDL), builds and caches; work_dirs and data stay"
+	@rm -rf $(VENV) $(ORIGINAL) $(OLDEST) $(ONEDL) build dist *.egg-info \
 	  .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -163,3 +172,12 @@ $(OLDEST_READY): setup.py
 	    "make test-oldest PYTHON=python3.11" >&2; exit 3; }; \
 	$(call prepare,$(OLDEST),Makefile); \
 	$(call install_original,$(OLDEST),$(OLDEST_PINS),$(OLDEST_EXTRAS))
+
+# Both packages own the folder mmengine, and mmcv-lite asks for the one by name: so it goes last.
+$(ONEDL_READY): setup.py
+	@set -eu; $(call prepare,$(ONEDL),Makefile); \
+	echo "installing ibn_seg and the stack of OneDL into $(ONEDL) (about 3 minutes)"; \
+	$(ONEDL)/bin/python -m pip install --quiet $(PIP_ARGS) -e '.[$(ONEDL_EXTRAS)]'; \
+	$(ONEDL)/bin/python -m pip uninstall --quiet --yes mmengine; \
+	$(ONEDL)/bin/python -m pip install --quiet $(PIP_ARGS) 'onedl-mmengine>=0.10.12,<0.11'; \
+	rm $(ONEDL)/.installing; : > $@; echo "$(ONEDL) is ready"

@@ -15,6 +15,7 @@ _DISTRIBUTIONS = (
     "torch",
     "torchvision",
     "mmengine",
+    "onedl-mmengine",
     "mmcv",
     "mmcv-lite",
     "mmsegmentation",
