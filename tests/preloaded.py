@@ -131,7 +131,7 @@ class CellProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code once it has ended."""
-        end = time.monotonic() + (timeout or float("inf"))
+        end = time.monotonic() + (float("inf") if timeout is None else timeout)
         while self.poll() is None:
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired("ibn-seg", timeout)

@@ -162,9 +162,11 @@ def _interrupted() -> int:
 
 def _began_as_interrupt(error: BaseException | None) -> bool:
     """Tell whether Ctrl-C became another error, as mmengine catches everything in some places."""
-    while error is not None:
+    seen: set[int] = set()  # `raise error from error` is its own cause
+    while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt):
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

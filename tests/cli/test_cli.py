@@ -237,3 +237,14 @@ def test_a_reader_that_has_gone_ends_with_141(args):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_an_error_that_is_its_own_cause_is_one_line(monkeypatch, capsys):
+    @click.command()
+    def broken():
+        error = UserError("x.png: cut")
+        raise error from error
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda self, ctx, name: broken)
+    assert cli.run(["train"]) == 2
+    assert "error: x.png: cut" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("timm")
 
 from tests.hosts.timm_names import VARIABLE
+from tests.hosts.timm_source import VARIABLE as SOURCE
 from tests.hosts.timm_source import timm_source
 from tests.tiny import ROOT
 
@@ -34,7 +35,7 @@ UNSCRIPTED = {"test_model_forward_torchscript", "test_model_forward_fx_torchscri
 def source(tmp_path_factory):
     found = timm_source(tmp_path_factory.mktemp("timm"))
     if found is None:
-        pytest.skip("pip cannot download timm's source distribution")
+        pytest.fail(f"pip cannot download timm's source: unpack it, and set {SOURCE} to the folder")
     return found
 
 
