@@ -7,8 +7,8 @@ Expected    no run on the real data sets has been made with this code yet
 Settings, each marked as read in a source, inferred from its code, recalled, or chosen by us:
   network      DeepLabV3+, output stride 16, 48-channel low-level branch, auxiliary head 0.4 on the
                third stage, SyncBN (read)
-  heads        256 channels, dilations 6/12/18, dropout 0.1 (recalled); separable convolutions, as in
-               mmseg's DeepLabV3+ (ours: RobustNet's are ordinary ones, recalled)
+  heads        ordinary convolutions, 256 channels, dilations 6/12/18, no dropout; auxiliary head of
+               512 channels with dropout 0.1; corners aligned (read)
   layout       none: batch norm throughout (read)
   weights      plain ImageNet ResNet-50 of torchvision (read)
   optimiser    SGD, momentum 0.9, weight decay 5e-4, lr 0.01, poly 0.9, 40,000 iterations (read)
@@ -24,7 +24,7 @@ Settings, each marked as read in a source, inferred from its code, recalled, or 
   scoring      native size, whole image, single scale (read)
 """
 _base_ = [
-    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/models/deeplabv3plus_r50-d16_robustnet.py',
     '../_base_/datasets/gta5_to_cityscapes.py',
     '../_base_/schedules/sgd_poly_40k.py',
     '../_base_/default_runtime.py',

@@ -14,6 +14,7 @@ import ibn_seg.datasets.multi_domain
 import ibn_seg.engine
 import ibn_seg.engine.class_sampling
 import ibn_seg.evaluation.metric
+import ibn_seg.plugins.deeplab_head
 import ibn_seg.plugins.mmengine
 import ibn_seg.transforms.corrupt_image
 import ibn_seg.transforms.deferred_preprocessor

@@ -1,5 +1,5 @@
-# DeepLabV3+ on a ResNet-50 at output stride 16 with a 48-channel low-level branch and an auxiliary
-# head (weight 0.4) on the third stage, as the domain-generalisation papers after RobustNet use it.
+# mmseg's DeepLabV3+ on a ResNet-50 at output stride 16, with a 48-channel low-level branch and an
+# auxiliary head (weight 0.4) on the third stage.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
