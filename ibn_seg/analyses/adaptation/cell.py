@@ -1,0 +1,30 @@
+"""Adaptation as a cell of a benchmark."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """See `ibn_seg.analyses.all_analyses.Cell`."""
+    from ibn_seg.analyses.adaptation.conditions import check_methods
+
+    check_methods(options["adaptations"])
+
+
+def lacking(
+    options: Mapping[str, Any],
+    domains: Mapping[str, Any],
+    length: Callable[[Any], tuple[int, tuple[str, ...]]],
+) -> Iterator[str]:
+    """See `ibn_seg.analyses.all_analyses.Cell`; yields the missing data sets."""
+    for name in options["domains"] or domains:
+        yield from length(domains[name])[1]
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """See `ibn_seg.analyses.all_analyses.Cell`."""
+    best: dict[str, float] = {}
+    for one in result["adapted"]:
+        for domain, gain in one["gain"].items():
+            best[domain] = max(gain, best.get(domain, gain))
+    return "best gain " + "  ".join(f"{name} {gain:+.1f}" for name, gain in best.items())
