@@ -10,7 +10,7 @@ from ibn_seg.benchmark.plan_parts import PlannedAnalysis
 from ibn_seg.results.identity import counted
 
 # Kinds of frames that old plans do not have. A count of 0 leaves the identity unchanged.
-_OPTIONAL_FRAMES = ("adverse_train", "adverse_val", "varied")
+_OPTIONAL_FRAMES = ("adverse_train", "adverse_val", "varied", "varied_without")
 
 
 def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Scenes:
         adverse_train: Training frames of night, and the same number of fog.
         adverse_val: Validation frames of night, and the same number of fog.
         varied: Frames of the second source, `varied`.
+        varied_without: Kinds of variation, for each of which a source without it is rendered.
         seed: Seed of the scenes.
         size: Width and height in pixels.
     """
@@ -102,6 +103,7 @@ class Scenes:
     adverse_train: int = 0
     adverse_val: int = 0
     varied: int = 0
+    varied_without: tuple[str, ...] = ()
     seed: int = 0
     size: tuple[int, int] = (256, 128)
 

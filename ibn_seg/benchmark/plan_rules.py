@@ -5,6 +5,7 @@ from typing import Any
 
 from ibn_seg.benchmark.plan_parts import Budget, Scenes
 from ibn_seg.evaluation.protocols import PROTOCOLS
+from ibn_seg.scenes.variation import KINDS
 from ibn_seg.yaml_values import Reader
 
 RULES = ("protocol", "threads", "processes", "gpus", "budget", "selection", "scenes")
@@ -37,13 +38,18 @@ def _scenes(read: Reader, value: Any) -> Scenes:
         "source": 1, "target_train": 0, "target_val": 0, "adverse_train": 0, "adverse_val": 0,
         "varied": 0, "seed": 0,
     }  # fmt: skip
-    given = read.mapping(value, "scenes", (*counts, "size"))
+    given = read.mapping(value, "scenes", (*counts, "varied_without", "size"))
     for key in ("source", "target_train", "target_val"):
         if key not in given:
             read.fail(f"scenes.{key}", "is missing", "give a number of frames")
     fields: dict[str, Any] = {
         key: read.whole(given[key], f"scenes.{key}", counts[key]) for key in counts if key in given
     }
+    if "varied_without" in given:
+        kinds = read.unique(given["varied_without"], "scenes.varied_without", "[weather, optics]")
+        for at, kind in enumerate(kinds):
+            read.choice(kind, f"scenes.varied_without.{at}", "kind of variation", KINDS)
+        fields["varied_without"] = tuple(kinds)
     if "size" in given:
         fields["size"] = read.size(given["size"], "scenes.size")
     return Scenes(**fields)

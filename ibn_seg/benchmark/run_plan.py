@@ -234,7 +234,8 @@ def _render(plan: Plan, store: Store, say: Say) -> None:
         write_pair(
             out, size=scenes.size, source_frames=scenes.source, target_train=scenes.target_train,
             target_val=scenes.target_val, adverse_train=scenes.adverse_train,
-            adverse_val=scenes.adverse_val, varied=scenes.varied, seed=scenes.seed,
+            adverse_val=scenes.adverse_val, varied=scenes.varied,
+            varied_without=scenes.varied_without, seed=scenes.seed,
             progress=progress,
         )  # fmt: skip
 

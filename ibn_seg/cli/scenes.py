@@ -2,7 +2,7 @@
 
 import click
 
-from ibn_seg.command_options import Size
+from ibn_seg.command_options import Size, split_words
 
 
 @click.command()
@@ -20,6 +20,10 @@ from ibn_seg.command_options import Size
               help="Validation frames of night, and as many of fog.")  # fmt: skip
 @click.option("--varied", type=click.IntRange(0), default=0, show_default=True,
               help="Frames of the second source, in GTA5's layout.")  # fmt: skip
+@click.option("--varied-without", metavar="A,B,...", default="",
+              callback=lambda _, __, text: split_words(text),
+              help="Render it also without one kind of variation, for each kind named: weather, "
+              "materials, cameras, clutter, optics.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes; the files are the same for any number.")  # fmt: skip
@@ -32,6 +36,7 @@ def scenes(
     adverse_train: int,
     adverse_val: int,
     varied: int,
+    varied_without: tuple[str, ...],
     seed: int,
     workers: int,
 ) -> None:
@@ -62,6 +67,7 @@ def scenes(
             adverse_train=adverse_train,
             adverse_val=adverse_val,
             varied=varied,
+            varied_without=varied_without,
             seed=seed,
             workers=workers,
             progress=progress,

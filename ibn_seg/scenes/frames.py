@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.scenes.render import VARIED
 from ibn_seg.scenes.styles import STYLES
+from ibn_seg.scenes.variation import KINDS, VARIED, without
 
 # Scenes of the target begin here, so no scene is in two domains. Scenes of its validation split
 # begin here, so the number of training frames does not change them.
@@ -30,7 +31,7 @@ class Frame:
     """One frame to write: what to render, and into which files.
 
     Attributes:
-        domain: 'source', 'target', 'night', 'fog' or 'varied'.
+        domain: A domain of `render.render`.
         index: The scene's index.
         image: Path of the RGB image.
         labels: Paths of the labels by format: 'palette' and 'labelIds' hold raw ids,
@@ -68,16 +69,17 @@ def gta5_frames(root: str | os.PathLike, count: int, start: int = 1) -> list[Fra
     ]
 
 
-def varied_frames(root: str | os.PathLike, count: int) -> list[Frame]:
+def varied_frames(root: str | os.PathLike, count: int, domain: str = VARIED) -> list[Frame]:
     """Return the frames of the source `varied`, in the GTA5 layout.
 
     Args:
         root: Folder that gets `images/` and `labels/`.
         count: Number of frames; a larger number adds frames and keeps the first ones.
+        domain: Of `variation.VARIED_DOMAINS`.
     """
     _check_count("varied", count)
     frames = gta5_frames(root, count, start=VARIED_START)
-    return [dataclasses.replace(frame, domain=VARIED) for frame in frames]
+    return [dataclasses.replace(frame, domain=domain) for frame in frames]
 
 
 def cityscapes_frames(root: str | os.PathLike, split: str, count: int) -> list[Frame]:
@@ -139,8 +141,18 @@ def pair_frames(
     adverse_train: int = 0,
     adverse_val: int = 0,
     varied: int = 0,
+    varied_without: Sequence[str] = (),
 ) -> list[Frame]:
-    """Return the frames that `write_pair` writes for these numbers."""
+    """Return the frames that `write_pair` writes for these numbers.
+
+    Raises:
+        UserError: There is no such kind of variation, or no frames of the second source.
+    """
+    for kind in varied_without:
+        if kind not in KINDS:
+            raise unknown("kind of variation", kind, KINDS)
+    if varied_without and not varied:
+        raise UserError("varied_without is given, and varied is 0", "give its number of frames")
     out = Path(out_dir)
     frames = [
         *gta5_frames(out / "gta5", source_frames),
@@ -151,7 +163,9 @@ def pair_frames(
         for condition in CONDITION_STARTS:
             frames += acdc_frames(out / "acdc", condition, "train", adverse_train)
             frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
-    return frames + varied_frames(out / VARIED, varied)
+    for domain in (VARIED, *map(without, varied_without)):
+        frames += varied_frames(out / domain, varied, domain)
+    return frames
 
 
 def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame]:

@@ -20,11 +20,9 @@ from ibn_seg.scenes.materials import varied_relief
 from ibn_seg.scenes.optics import through_lens
 from ibn_seg.scenes.scene import Item, Plot, Scene
 from ibn_seg.scenes.styles import STYLES
-from ibn_seg.scenes.variation import varied_scene
+from ibn_seg.scenes.variation import VARIED, VARIED_DOMAINS, kinds_of, varied_scene
 from ibn_seg.scenes.weather import exposed, varied_look
 
-# The source whose frames differ in all that can differ; see `varied_look`.
-VARIED = "varied"
 MIN_SIZE = 32
 MAX_SIZE = 8192
 
@@ -61,7 +59,8 @@ def render(
 
     Args:
         domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night',
-            'fog', or 'varied' (no two frames look alike).
+            'fog', 'varied' (no two frames look alike), or 'varied_without_KIND', which leaves out
+            one of `variation.KINDS`.
         index: Which scene of the series.
         seed: Which series of scenes.
         size: Width and height in pixels, each from 32 to 8192.
@@ -72,14 +71,15 @@ def render(
     Raises:
         UserError: Unknown domain, negative index, or a size out of range.
     """
-    if domain not in (*STYLES, VARIED):
-        raise unknown("domain", domain, (*STYLES, VARIED))
+    if domain not in (*STYLES, *VARIED_DOMAINS):
+        raise unknown("domain", domain, (*STYLES, *VARIED_DOMAINS))
     check_size(size)
     if index < 0:
         raise UserError(f"scene index {index}: negative", "give 0 or more")
     scene = lay_out(seed, index)
-    if domain == VARIED:
-        return _render_varied(varied_scene(scene), seed, index, size)
+    if domain in VARIED_DOMAINS:
+        kinds = kinds_of(domain)
+        return _render_varied(varied_scene(scene, kinds), seed, index, size, kinds)
     look = look_of(STYLES[domain], random.Random(f"look/{domain}/{seed}/{index}"))
     canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
     _draw(canvas, scene, look)
@@ -88,18 +88,24 @@ def render(
 
 
 def _render_varied(
-    scene: Scene, seed: int, index: int, size: tuple[int, int]
+    scene: Scene, seed: int, index: int, size: tuple[int, int], kinds: frozenset[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Render a frame whose light, surfaces, camera and optics are all its own."""
+    """Render a frame whose light, surfaces, camera and optics are its own, or those of `kinds`."""
+    # What is left out is drawn all the same, so that the rest stays as it is.
     rng = random.Random(f"{VARIED}/{seed}/{index}")
     look = varied_look(rng)
+    if "weather" not in kinds:
+        look = look_of(STYLES["source"], random.Random(f"look/{VARIED}/{seed}/{index}"))
     canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look, varied=True)
-    look = exposed(look, canvas, rng)
+    _draw(canvas, scene, look, varied="clutter" in kinds)
+    seen = exposed(look, canvas, rng)
+    look = seen if "weather" in kinds else look
     grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
-    relief = varied_relief(canvas, look.roughness, grain)
-    image, label = through_lens(develop(canvas, look, grain, relief), rng), canvas.label
-    if rng.random() < 0.5:
+    relief = varied_relief(canvas, look.roughness, grain) if "materials" in kinds else None
+    image, label = develop(canvas, look, grain, relief), canvas.label
+    filmed = through_lens(image, rng)
+    image = filmed if "optics" in kinds else image
+    if rng.random() < 0.5 and "cameras" in kinds:
         # Half of the world drives on the left.
         return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(label[:, ::-1])
     return image, label

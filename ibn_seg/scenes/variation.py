@@ -1,4 +1,4 @@
-"""Cameras and trees of the source `varied`: the same streets, seen by many cars in all seasons."""
+"""What differs between frames of the source `varied`, and its cameras and seasons."""
 
 import dataclasses
 import math
@@ -6,23 +6,51 @@ import random
 
 from ibn_seg.scenes.scene import Item, Plot, Scene, pick
 
+# The source whose frames differ in all that can differ, and the kinds of that.
+VARIED = "varied"
+KINDS = ("weather", "materials", "cameras", "clutter", "optics")
+_WITHOUT = f"{VARIED}_without_"
 # Vehicles that hide much of the street.
 _LARGE = frozenset({"box_truck", "flatbed", "tanker", "bus", "train"})
 
 
-def varied_scene(scene: Scene) -> Scene:
+def without(kind: str) -> str:
+    """Return the name of the source that leaves one kind of variation out."""
+    return f"{_WITHOUT}{kind}"
+
+
+VARIED_DOMAINS = (VARIED, *(without(kind) for kind in KINDS))
+
+
+def kinds_of(domain: str) -> frozenset[str]:
+    """Return what differs between the frames of one of `VARIED_DOMAINS`."""
+    return frozenset(KINDS) - {domain.removeprefix(_WITHOUT)}
+
+
+def varied_scene(scene: Scene, kinds: frozenset[str]) -> Scene:
     """Return a scene with another camera, sun and season; what stands where stays.
 
     Args:
         scene: A scene of `layout.lay_out`.
+        kinds: What differs from frame to frame, of `KINDS`.
     """
     rng = random.Random(f"varied/{scene.key}")
+    changed = _varied(scene, rng, "clutter" in kinds)
+    if "cameras" not in kinds:
+        kept = ("focal", "vanish", "horizon", "eye")
+        changed = dataclasses.replace(changed, **{name: getattr(scene, name) for name in kept})
+    return changed if "weather" in kinds else dataclasses.replace(changed, sun=scene.sun)
+
+
+def _varied(scene: Scene, rng: random.Random, clutter: bool) -> Scene:
+    """Return the scene with everything drawn anew, or without other things in the street."""
+    original = scene
     if rng.random() < 0.35:
         scene = _closed(scene, rng.uniform(24.0, 70.0))
     azimuth, elevation = rng.uniform(-math.pi, math.pi), rng.uniform(0.2, 1.3)
     # A share of all trees is bare, from none in summer to most in winter.
     bare = rng.random() if rng.random() < 0.6 else 0.0
-    return dataclasses.replace(
+    changed = dataclasses.replace(
         scene,
         # From wide angles to half of their field of view: 87 to 43 degrees in a frame of shape 2:1.
         focal=1.05 * 2.4 ** rng.random(),
@@ -39,6 +67,10 @@ def varied_scene(scene: Scene) -> Scene:
         plots=_thinned_plots(scene.plots, rng),
         items=tuple(_in_season(item, rng, bare) for item in _thinned(scene.items, rng)),
     )
+    if clutter:
+        return changed
+    street = ("bend", "backdrop", "crossing", "plots", "items", "end")
+    return dataclasses.replace(changed, **{name: getattr(original, name) for name in street})
 
 
 def _closed(scene: Scene, end: float) -> Scene:

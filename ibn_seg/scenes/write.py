@@ -3,7 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
 from ibn_seg.scenes.frames import COMPARED_START, Frame, pair_frames, styled_frames
 from ibn_seg.scenes.render import check_size, render
+from ibn_seg.scenes.variation import VARIED, without
 
 Progress = Callable[[int, int], None]
 
@@ -91,6 +92,7 @@ def write_pair(
     adverse_train: int = 0,
     adverse_val: int = 0,
     varied: int = 0,
+    varied_without: Sequence[str] = (),
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
@@ -99,7 +101,8 @@ def write_pair(
 
     `out_dir/gta5` gets the source in the GTA5 layout. `out_dir/cityscapes` gets the target in the
     Cityscapes layout. `out_dir/acdc` gets the targets night and fog in the ACDC layout.
-    `out_dir/varied` gets the second source in the GTA5 layout. A repeated call resumes an
+    `out_dir/varied` gets the second source in the GTA5 layout, and `out_dir/varied_without_KIND`
+    the same without one kind of variation. A repeated call resumes an
     interrupted one and leaves a complete folder alone.
 
     Args:
@@ -111,6 +114,7 @@ def write_pair(
         adverse_train: Number of training frames of night, and the same number of fog.
         adverse_val: Number of validation frames of night, and the same number of fog.
         varied: Number of frames of the source `varied`.
+        varied_without: Kinds of variation, of `variation.KINDS`; for each a source without it.
         seed: Chooses the series of scenes.
         workers: Number of processes (see `write_frames`).
         progress: Called with (frames done, frames in all) after each frame.
@@ -118,7 +122,7 @@ def write_pair(
     Returns:
         Numbers of frames: 'source', 'target_train' and 'target_val', and 'written' by this call.
         With night and fog also 'adverse_train' and 'adverse_val', the number for each. With the
-        second source also 'varied'.
+        second source also 'varied', and 'varied_without_KIND' for each kind.
 
     Raises:
         UserError: An argument out of range, or `out_dir` holds frames of other parameters.
@@ -127,13 +131,14 @@ def write_pair(
     out = Path(out_dir)
     _check(size, workers)
     frames = pair_frames(
-        out, source_frames, target_train, target_val, adverse_train, adverse_val, varied
-    )
+        out, source_frames, target_train, target_val, adverse_train, adverse_val, varied,
+        varied_without,
+    )  # fmt: skip
     counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
     if adverse_train or adverse_val:
         counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
     if varied:
-        counts["varied"] = varied
+        counts |= dict.fromkeys((VARIED, *map(without, varied_without)), varied)
     written = _write_claimed(out, frames, counts, seed, size, workers, progress)
     return {**counts, "written": written}
 

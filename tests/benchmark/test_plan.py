@@ -132,6 +132,9 @@ BAD = [
      "scenes.adverse_val: is -1: expected a whole number of 0 or more"),
     ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "varied": -1}},
      "scenes.varied: is -1: expected a whole number of 0 or more"),
+    ({"scenes": {"source": 5, "target_train": 0, "target_val": 2, "varied": 2,
+                 "varied_without": ["weather", "optic"]}},
+     "scenes.varied_without.1: unknown kind of variation 'optic': did you mean 'optics'?"),
     ({"name": "a/b"}, "name: is 'a/b': allowed: letters, digits"),
     ({"name": None}, "name: is empty: expected a text"),
 ]  # fmt: skip

@@ -10,6 +10,8 @@ from ibn_seg.errors import UserError
 from ibn_seg.scenes import gta5_frames, render, varied_frames, write_pair
 from ibn_seg.scenes.frames import COMPARED_START, VARIED_START
 from ibn_seg.scenes.ids import ROAD, SKY, VEGETATION
+from ibn_seg.scenes.layout import lay_out
+from ibn_seg.scenes.variation import KINDS, kinds_of, varied_scene
 
 RAW_IDS = {label.raw_id for label in LABELS}
 
@@ -128,4 +130,50 @@ def test_its_scenes_are_in_no_other_set(tmp_path):
 def test_a_negative_number_of_frames(tmp_path):
     with pytest.raises(UserError, match="varied = -1"):
         write_pair(tmp_path / "out", varied=-1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_kind_of_variation_may_be_left_out(kind):
+    """What is left out is all that changes: appearance moves no label."""
+    for index in range(6):
+        image, label = render("varied", VARIED_START + index)
+        other, labels = render(f"varied_without_{kind}", VARIED_START + index)
+        if kind in ("weather", "materials", "optics"):
+            np.testing.assert_array_equal(labels, label)
+        else:
+            assert (labels != label).any()
+        assert (other != image).any() or kind == "optics"
+
+
+def test_without_variation_of_cameras_the_horizon_is_that_of_the_game():
+    def horizon(scene):
+        return scene.horizon, scene.focal, scene.eye
+
+    scenes = [lay_out(0, index) for index in range(20)]
+    kept = [varied_scene(scene, kinds_of("varied_without_cameras")) for scene in scenes]
+    assert list(map(horizon, kept)) == list(map(horizon, scenes))
+    assert any(a.items != b.items for a, b in zip(kept, scenes, strict=True))
+
+
+def test_sources_without_a_kind_are_written_beside_the_whole(tmp_path):
+    counts = {"source_frames": 1, "target_train": 0, "target_val": 0, "varied": 2}
+    numbers = write_pair(tmp_path, **counts, varied_without=("weather", "optics"))
+    assert numbers["varied_without_optics"] == 2
+    (first, _) = varied_frames(tmp_path / "varied_without_weather", 2, "varied_without_weather")
+    image, _ = render("varied_without_weather", first.index)
+    np.testing.assert_array_equal(np.array(Image.open(first.image)), image)
+    assert len(GTA5Dataset(tmp_path / "varied_without_optics", "all", pipeline=[])) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"varied": 2, "varied_without": ("wether",)}, "'wether': did you mean 'weather'"),
+        ({"varied_without": ("weather",)}, "varied_without is given, and varied is 0"),
+    ],
+)
+def test_wrong_kinds_are_one_line_and_nothing_is_written(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        write_pair(tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
