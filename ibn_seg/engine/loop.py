@@ -100,7 +100,7 @@ class SeededIterLoop(BaseLoop):
         if self._iter > validated and self._validation_due():
             self._validate()
         if self._iter < self._max_iters:
-            self._train(self._batches())
+            self._train(self.batches())
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -108,13 +108,13 @@ class SeededIterLoop(BaseLoop):
     def _train(self, batches: Iterator[Any]) -> None:
         self.runner.model.train()
         while self._iter < self._max_iters and not self.stop_training:
-            self._run_iter(next(batches))
+            self.run_iter(next(batches))
             if self._validation_due():
                 self._validate()
                 self.runner.model.train()
 
-    def _batches(self) -> Iterator[Any]:
-        """Start reading at the current iteration."""
+    def batches(self) -> Iterator[Any]:
+        """Return the batches from the current iteration on."""
         sampler, dataset = self.dataloader.sampler, self.dataloader.dataset
         # Resuming replaces the seed after this loop was built.
         sampler.seed = dataset.seed = self.runner.seed
@@ -123,7 +123,8 @@ class SeededIterLoop(BaseLoop):
         with preserved_random_state():
             return iter(self.dataloader)
 
-    def _run_iter(self, batch: Sequence[dict]) -> None:
+    def run_iter(self, batch: Sequence[dict]) -> None:
+        """Learn from one batch, with the hooks before and after it."""
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
         outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
         self.runner.call_hook(
