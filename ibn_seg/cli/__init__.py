@@ -25,6 +25,7 @@ COMMANDS = {
         "ibn_seg.cli.evaluate:evaluate",
         "Score any network, or predictions in files, on named domains.",
     ),
+    "report": ("ibn_seg.cli.report:report", "Write a page about trainings or evaluations."),
     **{
         name: (f"ibn_seg.analyses.{name}.command:{name}", analysis(name).summary)
         for name in ANALYSES

@@ -9,6 +9,7 @@ from ibn_seg.command_options import (
     config_options,
     launch_options,
     set_local_rank,
+    split_words,
 )
 
 
@@ -22,6 +23,13 @@ from ibn_seg.command_options import (
     type=click.IntRange(min=0),
     help="Default: the config's, else 0; with --resume that of the checkpoint.",
 )
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    help="Send the curves to tensorboard, wandb or mlflow too; several with commas.",
+)
 @config_options
 @launch_options
 def train(
@@ -30,6 +38,7 @@ def train(
     resume: bool,
     amp: bool,
     seed: int | None,
+    loggers: tuple[str, ...],
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -49,6 +58,7 @@ def train(
     Examples:
       ibn-seg train configs/demo/NAME.py --work-dir work_dirs/first --seed 1
       ibn-seg train CONFIG --resume
+      ibn-seg train CONFIG --log tensorboard
       ibn-seg train CONFIG --cfg-options train_cfg.max_iters=2000 train_dataloader.batch_size=4
       torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch
     """
@@ -62,6 +72,7 @@ def train(
         resume=resume,
         amp=amp,
         seed=seed,
+        log=[name for text in loggers for name in split_words(text)],
         cfg_options=read_options(cfg_options),
         launcher=launcher,
         quiet=not verbose,

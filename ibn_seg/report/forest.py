@@ -38,7 +38,12 @@ class ForestRow:
 
 
 def forest_chart(
-    rows: Sequence[ForestRow], name: str, label: str, *, quantity: str = "points"
+    rows: Sequence[ForestRow],
+    name: str,
+    label: str,
+    *,
+    quantity: str = "points",
+    limits: tuple[float, float] | None = None,
 ) -> str:
     """Return differences as points with intervals around a line at zero, as an <svg>.
 
@@ -49,6 +54,7 @@ def forest_chart(
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
         quantity: Label of the axis.
+        limits: Ends of the axis, for drawings that are compared. Default: what the rows need.
 
     Raises:
         UserError: `rows` is empty.
@@ -72,6 +78,8 @@ def forest_chart(
     axes.set_ylim(at - 0.5 - _BETWEEN / 2, -0.5 - _BETWEEN / 2)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.margins(x=0.08)
+    if limits is not None:
+        axes.set_xlim(*limits)
     axes.set_xlabel(quantity)
     axes.grid(axis="x", color=plots.GRID, linewidth=0.8)
     svg = plots.as_svg(figure, name, label)

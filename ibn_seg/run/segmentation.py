@@ -5,7 +5,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -31,6 +31,7 @@ def train(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     seed: int | None = None,
+    log: Sequence[str] = (),
     quiet: bool = False,
     command: str | None = None,
 ) -> dict:
@@ -60,6 +61,7 @@ def train(
         seed: The seed. Default: the config's `randomness.seed`, else 0. A resumed run keeps the
             checkpoint's seed. Asking for another one is then an error, and a different seed in the
             config is reported as without effect.
+        log: Where curves go beside the work dir: names of `ibn_seg.run.loggers.LOGGERS`.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -69,14 +71,15 @@ def train(
     Raises:
         UserError: The config, the data or a checkpoint is wrong. Or the work dir is in use or holds
             a run of another network.
-        EnvError: The work dir cannot be written, the disk is full, or there is no GPU for `amp`.
+        EnvError: The work dir cannot be written, the disk is full, a logger's package is missing,
+            or there is no GPU for `amp`.
     """
     from ibn_seg.engine import distributed
     from ibn_seg.explain.explain import explained
 
     setup.register()
     cfg = setup.prepare(
-        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
+        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet, log=log
     )
     config_seed = (cfg.get("randomness") or {}).get("seed")
     setup.set_training(cfg, seed=seed, amp=amp)

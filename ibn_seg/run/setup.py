@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from ibn_seg.run.config_parts import (
     check_shape,
     check_whole_splits,
 )
+from ibn_seg.run.loggers import set_loggers
 from ibn_seg.run.preprocessing import check_preprocessor, check_segmentor
 from ibn_seg.type_names import is_named, short_name
 
@@ -68,6 +69,7 @@ def prepare(
     launcher: str,
     quiet: bool,
     default_folder: str = "",
+    log: Sequence[str] = (),
 ) -> "Config":
     """Load a config and set what a run needs: work dir, launcher, names, our hooks.
 
@@ -79,11 +81,12 @@ def prepare(
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         quiet: Keep mmengine's log lines off the console.
         default_folder: A folder appended to the default work dir.
+        log: Where curves go: names of `ibn_seg.run.loggers.LOGGERS`.
 
     Raises:
-        UserError: The config or the launcher is wrong. Or torchrun started the process, and
-            `launcher` is 'none'.
-        EnvError: The work dir cannot be written.
+        UserError: The config, the launcher or a logger is wrong. Or torchrun started the process,
+            and `launcher` is 'none'.
+        EnvError: The work dir cannot be written, or a logger's package is missing.
     """
     from ibn_seg.engine.distributed import check_launched
 
@@ -102,6 +105,7 @@ def prepare(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
+    set_loggers(cfg, log, cfg_options)
     check_whole_splits(cfg)
     check_writable_values(cfg)
     check_writable(cfg.work_dir)

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("mmseg")
 
+from ibn_seg.cli import run as command_line
 from ibn_seg.demo.train_and_report import METHODS, QUICK, DemoPlan, demo
 from ibn_seg.errors import UserError
 from tests.memory import run_measured
@@ -46,6 +47,17 @@ def test_report_and_picture_are_there(finished):
     for result in results:
         assert f"{result['domains']['dashcam']['mIoU']:.1f}" in page
     assert (folder / "effect.png").stat().st_size > 1000
+
+
+def test_any_of_its_trainings_can_be_reported_alone(finished, tmp_path, capsys):
+    folder, results, _, _ = finished
+    runs = [str(folder / result["name"]) for result in results[:2]]
+    out = tmp_path / "two.html"
+    assert command_line(["report", *runs, "-o", str(out)]) == 0
+    page = out.read_text(encoding="utf-8")
+    assert "Training loss" in page
+    for result in results[:2]:
+        assert result["command"].split(" && ")[0] in page
 
 
 def test_a_finished_demo_is_not_run_again_and_seeds_can_be_added(finished):

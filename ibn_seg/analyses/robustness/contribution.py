@@ -1,6 +1,6 @@
 """The contribution of robustness to a leaderboard."""
 
-from ibn_seg.analyses.robustness.drawing import robustness_charts
+from ibn_seg.analyses.robustness.drawing import MEAN, robustness_charts
 from ibn_seg.analyses.robustness.numbers import retention_tables
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
@@ -35,7 +35,6 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
         _INTRODUCTION,
         (text for table in found for text in retention_texts(board, table, links)),
         retention_charts(board),
-        folded=True,
     )
     records = [r for table in found for r in analysis_records(board, table, "retention", "percent")]
     return Contribution(section, tuple(records))
@@ -64,6 +63,8 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
             ("Method", *header),
             (Part(None, rows),),
             rules,
+            short=f"Mean over severities, on {found.of}",
+            about=shape_words(found.shape),
         ),
         Table(
             f"severities-{key}",
@@ -71,6 +72,8 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
             ("Corruption", *(row.method for row in found.rows)),
             (Part(None, details),),
             rules,
+            short=f"Each corruption and severity, on {found.of}",
+            about=shape_words(found.shape),
         ),
     ]
 
@@ -86,7 +89,12 @@ def retention_charts(board: Board) -> list[Chart]:
                 contents, domain, f"robust{k}-{at}", methods=order_methods(board.methods)
             )
             charts += [
-                chart(f"{title.replace('_', ' ')}, on {domain}: {shape_words(shape)}", svg)
+                chart(
+                    f"{title.replace('_', ' ')}, on {domain}",
+                    svg,
+                    about=shape_words(shape),
+                    fold="" if title == MEAN else "Each corruption by itself",
+                )
                 for title, svg in drawn.items()
             ]
     return charts
