@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "imagenet": {"models", "transforms", "engine", "run"},
     "predict": {"datasets", "engine", "explain", "run"},
     "export": {"models", "surgery", "run"},
-    "downloads": {"datasets", "transforms", "engine", "explain", "run", "predict"},
+    "downloads": {"datasets", "reid", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
         "methods", "models", "datasets", "evaluation", "transforms", "statistics", "results",
         "engine", "explain", "scenes", "report", "run", "command_options",
@@ -61,7 +61,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
         "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
-        "panels", "demo",
+        "panels", "demo", "reid",
     },
     "__main__": {"cli"},
 }  # fmt: skip

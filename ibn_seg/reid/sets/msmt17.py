@@ -63,10 +63,6 @@ class MSMT17(PictureSet):
         names = [part, "val"] if part == "train" and self.options["val"] else [part]
         return [self.root / f"list_{name}.txt" for name in names]
 
-    def files(self, part: str) -> list[Path]:
-        """Return the pictures of a part in the order of its lists."""
-        return [picture.path for picture in self.pictures(part)]
-
     def label(self, path: Path) -> tuple[int, int]:
         """Return identity, the first number, and camera, the third, from the name.
 
@@ -81,26 +77,46 @@ class MSMT17(PictureSet):
             raise UserError(f"{path}: camera {camera}; MSMT17 has {_CAMERAS}")
         return int(path.name.partition("_")[0]), camera - 1
 
-    def pictures(self, part: str) -> list[Picture]:
-        """Return the pictures of a part; identities are the labels of the lists.
+    def has(self, part: str) -> bool:
+        """Tell whether the download has the lists of a part."""
+        return all(file.is_file() for file in self.lists(part))
+
+    def files(self, part: str) -> list[Path]:
+        """Return the pictures of a part in the order of its lists.
 
         Raises:
-            UserError: A list is missing, or a line is no path with a label.
+            UserError: A list is missing.
         """
-        return [picture for file in self.lists(part) for picture in self._listed(file, part)]
+        return [picture.path for picture in self.listed(part)[0]]
 
-    def _listed(self, file: Path, part: str) -> list[Picture]:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{file}: cannot be read") from error
-        folder, found = self.folder(part), []
-        for number, line in enumerate(lines, start=1):
-            name, _, label = line.strip().rpartition(" ")
-            if not line.strip():
-                continue
-            if not label.isdigit() or not name:
-                raise UserError(f"{file}, line {number}: {line!r}", "a line is a path and a label")
-            path = folder / name
-            found.append(Picture(path, int(label), self.label(path)[1]))
-        return found
+    def listed(self, part: str) -> tuple[list[Picture], list[UserError]]:
+        """Return the pictures of a part and the errors of lines; identities are the lists' labels.
+
+        Raises:
+            UserError: A list is missing.
+        """
+        found, errors = [], []
+        for file in self.lists(part):
+            for number, line in enumerate(_lines(file), start=1):
+                try:
+                    found += self._of_line(file, number, line.strip(), part)
+                except UserError as error:
+                    errors.append(error)
+        return found, errors
+
+    def _of_line(self, file: Path, number: int, line: str, part: str) -> list[Picture]:
+        """Return the picture of a line; none of an empty one."""
+        if not line:
+            return []
+        name, _, label = line.rpartition(" ")
+        if not label.isdigit() or not name:
+            raise UserError(f"{file}, line {number}: {line!r}", "a line is a path and a label")
+        path = self.folder(part) / name
+        return [Picture(path, int(label), self.label(path)[1])]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read", "MSMT17 has four lists") from error

@@ -38,6 +38,10 @@ class PersonX(NamedPictures):
                 return folder
         return super().find_root(root)
 
+    def has(self, part: str) -> bool:
+        """Tell whether any background has a part."""
+        return bool(_folders(self.root, self.FOLDERS[part]))
+
     def files(self, part: str) -> list[Path]:
         """Return the picture files of a part in all backgrounds, sorted by name.
 

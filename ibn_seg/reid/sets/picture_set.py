@@ -140,6 +140,10 @@ class PictureSet(abc.ABC):
         """Return the folder of a part."""
         return self.root / self.FOLDERS[part]
 
+    def has(self, part: str) -> bool:
+        """Tell whether the download has a part."""
+        return self.folder(part).is_dir()
+
     def files(self, part: str) -> list[Path]:
         """Return the picture files of a part, sorted by name; other files are left out.
 
@@ -150,7 +154,7 @@ class PictureSet(abc.ABC):
             raise unknown(f"part of {self.CARD.title}", part, self.FOLDERS)
         folder = self.folder(part)
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder", f"it has the {part} pictures")
+            raise UserError(f"{folder}: no such folder", f"the {part} pictures lie there")
         return pictures_in(folder.iterdir())
 
     @abc.abstractmethod
@@ -161,13 +165,30 @@ class PictureSet(abc.ABC):
             UserError: The name does not parse.
         """
 
+    def listed(self, part: str) -> tuple[list[Picture], list[UserError]]:
+        """Return the pictures of a part, junk included, and the errors of names that do not parse.
+
+        Raises:
+            UserError: The part has no folder or list.
+        """
+        found, errors = [], []
+        for path in self.files(part):
+            try:
+                found.append(Picture(path, *self.label(path)))
+            except UserError as error:
+                errors.append(error)
+        return found, errors
+
     def pictures(self, part: str) -> list[Picture]:
-        """Return the pictures of a part with junk, sorted by name.
+        """Return the pictures of a part, junk included, sorted by name or in the list's order.
 
         Raises:
             UserError: The part has no folder, or a name does not parse; the line has the file.
         """
-        return [Picture(path, *self.label(path)) for path in self.files(part)]
+        found, errors = self.listed(part)
+        if errors:
+            raise errors[0]
+        return found
 
 
 class NamedPictures(PictureSet):

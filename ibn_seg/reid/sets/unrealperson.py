@@ -37,6 +37,10 @@ class UnrealPerson(PictureSet):
                 return folder
         raise UserError(f"{root}: no folder of UnrealPerson", "such as unreal_v1.1/images")
 
+    def has(self, part: str) -> bool:
+        """Tell whether a folder is there; `find_root` has found one."""
+        return part in self.FOLDERS
+
     def files(self, part: str) -> list[Path]:
         """Return the picture files of all folders, sorted by folder and name."""
         folders = sorted(self.root.glob(f"{self.FOLDERS[part]}/images"))
@@ -55,12 +59,16 @@ class UnrealPerson(PictureSet):
         identity = int(folder["batch"]) * million + int(name["person"])
         return identity, int(folder["scene"]) * thousand + int(name["camera"])
 
-    def pictures(self, part: str) -> list[Picture]:
-        """Return the pictures of a part; identities and cameras are numbered without gaps."""
-        found = super().pictures(part)
+    def listed(self, part: str) -> tuple[list[Picture], list[UserError]]:
+        """Return the pictures of a part and the errors of names.
+
+        Identities and cameras are numbered without gaps.
+        """
+        found, errors = super().listed(part)
         identities = _numbers({picture.identity for picture in found})
         cameras = _numbers({picture.camera for picture in found})
-        return [Picture(p.path, identities[p.identity], cameras[p.camera]) for p in found]
+        again = [Picture(p.path, identities[p.identity], cameras[p.camera]) for p in found]
+        return again, errors
 
 
 def _numbers(values: set[int]) -> dict[int, int]:
