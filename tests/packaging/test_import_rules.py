@@ -127,6 +127,7 @@ PACKAGES: dict[str, Packages] = {
     "reid": Packages({"numpy"}),
     "reid.retrieval_losses": Packages({"torch"}),
     "reid.bnneck": Packages({"torch"}),
+    "reid.searched_network": Packages({"torch"}),
     "reid.erasing": Packages({"numpy", "mmcv", "mmengine"}),
     "reid.identity_sampling": Packages({"numpy", "mmengine", "torch"}),
     "explain": Packages(MM | {"cv2", "torch"}),
