@@ -42,6 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "command_options": {"run"},
     "swap": {"models", "plugins", "run"},
     "imagenet": {"models", "transforms", "engine", "run"},
+    "retrieval": {"datasets", "reid"},
     "predict": {"datasets", "engine", "explain", "run"},
     "export": {"models", "surgery", "run"},
     "downloads": {"datasets", "reid", "transforms", "engine", "explain", "run", "predict"},
@@ -61,7 +62,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
         "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
-        "panels", "demo", "reid",
+        "panels", "demo", "reid", "retrieval",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -150,6 +151,9 @@ PACKAGES: dict[str, Packages] = {
     "imagenet.run_imagenet": Packages(set(), {"mmengine", "torch"}),
     "imagenet.recipe": NOTHING,
     "imagenet.train_config": NOTHING,
+    "retrieval.crops": Packages({"numpy", "torch", "PIL"}),
+    "retrieval.ranked_sheet": Packages(PICTURES),
+    "retrieval.run_retrieval": Packages(set(), {"numpy", "torch"}),
     "predict": Packages(PICTURES, MM | {"torch"}),
     "predict.windows": Packages({"mmseg", "torch", "numpy"}),
     "export": Packages({"numpy"}, {"torch", "onnxruntime"}),
