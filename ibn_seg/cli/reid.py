@@ -1,12 +1,20 @@
-"""`ibn-seg reid test` and `ibn-seg reid search`."""
+"""`ibn-seg reid train`, `test` and `search`."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from ibn_seg.command_options import Size, command_line
+from ibn_seg.command_options import (
+    Size,
+    command_line,
+    launch_options,
+    set_local_rank,
+    split_numbers,
+)
+from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
 
 
 def _network_options(function: Callable) -> Callable:
@@ -35,11 +43,110 @@ def reid() -> None:
 
     \b
     Examples:
+      ibn-seg reid train market1501 data/market1501 --model resnet50_ibn_a --pretrained
       ibn-seg reid test market1501 data/market1501 --model resnet50_ibn_a --checkpoint market.pth
       ibn-seg reid search person.jpg --gallery my_crops --model resnet50 --checkpoint market.pth
 
     `ibn-seg reid COMMAND --help` explains each command.
     """
+
+
+def _setting(name: str, help_text: str, **options: Any) -> Callable:
+    """Return the option for a setting of the recipe, with its default."""
+    return click.option(
+        f"--{name.replace('_', '-')}", default=getattr(BaselineRecipe, name), show_default=True,
+        help=help_text, **options,
+    )  # fmt: skip
+
+
+@reid.command()
+@click.argument("name")
+@click.argument("root")
+@click.option("--model", metavar="NAME", required=True,
+              help="One of those that `ibn-seg models` lists.")  # fmt: skip
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
+              help="A choice of the data set, such as boxes=labeled.")  # fmt: skip
+@click.option("--target", "targets", multiple=True, metavar="NAME=ROOT",
+              help="Another data set to search in after the training.")  # fmt: skip
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/reid/MODEL_NAME.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True,
+              help="Data workers of each process.")  # fmt: skip
+@click.option("--pretrained", is_flag=True, help="Start from the published ImageNet weights.")
+@click.option("--size", type=Size(), default="128x256", show_default=True,
+              help="Width and height of the network's input.")  # fmt: skip
+@click.option("--milestones", default="40,70", show_default=True, metavar="LIST",
+              help="Epochs from which the learning rate is a tenth.")  # fmt: skip
+@_setting("epochs", "Epochs to train.")
+@_setting("identities", "People of a batch of one process.")
+@_setting("images", "Pictures of each.")
+@_setting("lr", "Learning rate of Adam after the warm-up.")
+@_setting("weight_decay", "Weight decay, of all parameters.")
+@_setting("warmup_epochs", "Epochs in which the learning rate rises from a hundredth.")
+@_setting("smoothing", "Share of the target that is spread over all identities.")
+@_setting("margin", "Margin of the triplet loss.")
+@_setting("center_weight", "Weight of the center loss; 0 for none.")
+@_setting("erasing", "Share of pictures with a painted rectangle; 0 is better for targets.")
+@launch_options
+def train(
+    name: str,
+    root: str,
+    model: str,
+    options: tuple[str, ...],
+    targets: tuple[str, ...],
+    work_dir: str | None,
+    resume: bool,
+    seed: int,
+    workers: int,
+    milestones: str,
+    launcher: str,
+    local_rank: int | None,
+    verbose: bool,
+    **settings: Any,
+) -> None:
+    """Train the strong baseline on a data set, and search in its gallery and in those of targets.
+
+    NAME is a data set that `ibn-seg data check` knows, such as market1501, and ROOT its folder.
+
+    result.json in the work dir has all scores, and ranks_NAME.npz the ranks of all matches.
+
+    \b
+    Examples:
+      ibn-seg reid train market1501 data/market1501 --model resnet50_ibn_a --pretrained
+      ibn-seg reid train randperson data/randperson --model resnet50_ibn_a --pretrained \\
+          --erasing 0 --target market1501=data/market1501
+    """
+    from ibn_seg.retrieval.run_training import train as run
+    from ibn_seg.run.config_loading import read_options
+
+    set_local_rank(local_rank)
+    pairs = [tuple(target.partition("=")[::2]) for target in targets]
+    for target, (_, place) in zip(targets, pairs, strict=True):
+        if not place:
+            raise click.UsageError(f"--target {target!r} is not NAME=ROOT.")
+    steps = split_numbers(milestones, "--milestones")
+    result = run(
+        model,
+        name,
+        root,
+        BaselineRecipe(**settings, milestones=steps),
+        options=read_options(options, "--option"),
+        targets=pairs,
+        work_dir=work_dir,
+        resume=resume,
+        seed=seed,
+        workers=workers,
+        launcher=launcher,
+        quiet=not verbose,
+        command=command_line(),
+    )
+    # Every process has the result; the first prints it.
+    if os.environ.get("RANK", "0") != "0":
+        return
+    for data_set, found in result["searches"].items():
+        _print({**found, "data_set": data_set})
+    click.echo(f"checkpoint: {result['checkpoint']}")
 
 
 @reid.command()
@@ -90,6 +197,8 @@ def test(
             progress=progress,
         )
     _print(result)
+    for line in result["dropped"]:
+        click.echo(f"left out of the checkpoint: {line}")
 
 
 @reid.command()
@@ -150,5 +259,3 @@ def _print(result: dict[str, Any]) -> None:
         f"{scores['queries']:,} queries in {result['gallery']:,} pictures; "
         f"{scores['dropped']:,} queries without a match were left out"
     )
-    for line in result["dropped"]:
-        click.echo(f"left out of the checkpoint: {line}")

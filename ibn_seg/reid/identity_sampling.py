@@ -96,9 +96,10 @@ class IdentitySampler(PositionSampler):
         self.labels = np.asarray(getattr(dataset, "dataset", dataset).labels)
         check_identities(len(np.unique(self.labels)), identities)
         self.identities, self.images = identities, images
-        # First batch of each epoch that was looked at so far; epochs differ in length.
-        self._begins = [0]
-        self._batches: tuple[int, np.ndarray] = (-1, np.zeros((0, 0), int))
+        # First batch of each epoch that was looked at so far; epochs differ in length. Resuming
+        # replaces the seed, so it is kept beside them.
+        self._begins: tuple[int, list[int]] = (seed, [0])
+        self._batches: tuple[tuple[int, int], np.ndarray] = ((seed, -1), np.zeros((0, 0), int))
 
     @property
     def batch_size(self) -> int:
@@ -108,10 +109,13 @@ class IdentitySampler(PositionSampler):
     def index(self, position: int) -> int:
         """Return the index in the data set of the sample at a position."""
         batch, offset = divmod(position, self.batch_size)
-        while self._begins[-1] <= batch:
-            self._begins.append(self._begins[-1] + len(self._epoch(len(self._begins) - 1)))
-        epoch = bisect.bisect_right(self._begins, batch) - 1
-        return int(self._epoch(epoch)[batch - self._begins[epoch], offset])
+        if self._begins[0] != self.seed:
+            self._begins = self.seed, [0]
+        begins = self._begins[1]
+        while begins[-1] <= batch:
+            begins.append(begins[-1] + len(self._epoch(len(begins) - 1)))
+        epoch = bisect.bisect_right(begins, batch) - 1
+        return int(self._epoch(epoch)[batch - begins[epoch], offset])
 
     def __iter__(self) -> Iterator[tuple]:
         place = self.start
@@ -126,7 +130,7 @@ class IdentitySampler(PositionSampler):
 
     def _epoch(self, epoch: int) -> np.ndarray:
         """Return the batches of an epoch; the last one asked for is kept."""
-        if self._batches[0] != epoch:
+        if self._batches[0] != (self.seed, epoch):
             found = identity_batches(self.labels, self.identities, self.images, self.seed, epoch)
-            self._batches = epoch, found
+            self._batches = (self.seed, epoch), found
         return self._batches[1]

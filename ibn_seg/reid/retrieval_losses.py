@@ -163,6 +163,16 @@ class CenterLoss(nn.Module):
         return self.weight * pull + follow - follow.detach()
 
     @torch.no_grad()
+    def center_gradient(self, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the gradient of the centres in closed form, (classes, features).
+
+        It is for trainings that keep the centres away from the optimiser and from DDP.
+        """
+        apart = self.centers[labels] - features
+        gradient = torch.zeros_like(self.centers)
+        return gradient.index_add_(0, labels, apart.to(gradient.dtype) * (2 / len(labels)))
+
+    @torch.no_grad()
     def step(self, rate: float = CENTER_RATE) -> None:
         """Move the centres against their gradient, without momentum, and drop the gradient."""
         if self.centers.grad is not None:

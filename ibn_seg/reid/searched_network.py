@@ -2,7 +2,8 @@
 
 | tool | backbone below | neck | classifier | last stride |
 |---|---|---|---|---|
-| BoT, and `StrongBaseline` | `base` | `bottleneck` | `classifier` | 1 |
+| `ibn-seg reid train` | `network.base` | `network.bottleneck` | `network.classifier` | 1 |
+| BoT | `base` | `bottleneck` | `classifier` | 1 |
 | fast-reid | `backbone` | `heads.bottleneck.0`, earlier `heads.bnneck` | `heads.weight` | 1 |
 | torchreid | nothing | none | `classifier` | 2 |
 
@@ -43,6 +44,7 @@ class Tool:
     last_stride: int
 
 
+OURS = Tool("ibn_seg", "network.base.", ("network.bottleneck",), ("network.classifier.",), 1)
 BOT = Tool("strong baseline", "base.", ("bottleneck",), ("classifier.",), 1)
 FAST_REID = Tool(
     "fast-reid", "backbone.", ("heads.bottleneck.0", "heads.bnneck"),
@@ -122,8 +124,9 @@ def tool_of(weights: Mapping[str, torch.Tensor], source: str | Path) -> Tool:
     Raises:
         UserError: Of none, or the file says that its features are pooled in another way.
     """
-    if any(key.startswith(BOT.base) for key in weights):
-        return BOT
+    for tool in (OURS, BOT):
+        if any(key.startswith(tool.base) for key in weights):
+            return tool
     if any(key.startswith("heads.") for key in weights):
         if any(key.startswith("heads.pool_layer.") for key in weights):
             raise UserError(

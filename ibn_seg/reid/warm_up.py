@@ -49,3 +49,25 @@ def warm_up_and_steps(
         return [{"type": "ConstantLR", "factor": warm_up_factor, **first}, steps]
     start = warm_up_factor * (1 - 1 / warm_up_epochs) + 1 / warm_up_epochs
     return [{"type": "LinearLR", "start_factor": start, "end_factor": 1.0, **first}, steps]
+
+
+def by_iteration(schedule: Sequence[dict[str, Any]], epoch_length: int) -> list[dict[str, Any]]:
+    """Return a schedule that counts iterations, for loops that have no epochs.
+
+    The steps come at the same places. A linear warm-up rises in each iteration instead of each
+    epoch, to the same rate at the same place.
+
+    Args:
+        schedule: What `warm_up_and_steps` returned.
+        epoch_length: Iterations of an epoch.
+    """
+    found = []
+    for step in schedule:
+        step = {**step, "by_epoch": False}
+        if "milestones" in step:
+            step["milestones"] = [epoch * epoch_length for epoch in step["milestones"]]
+        if "end" in step:
+            # mmengine reaches the end's value one step before it.
+            step["end"] = (step["end"] - 1) * epoch_length + 1
+        found.append(step)
+    return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ibn_seg.reid.ranking import Matches
     from ibn_seg.reid.searched_network import Opened
+    from ibn_seg.reid.sets.picture_set import PictureSet
 
 Progress = Callable[[str, int, int], None]
 SIZE = (128, 256)
@@ -131,6 +132,54 @@ def test(
         UserError: Data set, network or pictures are wrong.
         EnvError: The work dir cannot be written.
     """
+    from ibn_seg.reid.sets.all_sets import picture_set
+
+    data = picture_set(name, root, **(options or {}))
+    if data.CARD.note:
+        say(f"note: {data.CARD.note}")
+    folder = Path(work_dir or WORK_DIR / f"{searcher.model}_{name}")
+    found = searched(
+        searcher, data, folder / "ranks.npz", rerank=rerank, say=say, progress=progress
+    )
+    result = {
+        "kind": "reid test",
+        "data_set": name,
+        "root": str(data.root),
+        "options": data.options,
+        **found,
+        "command": command,
+        **record(),
+    }
+    write_json(folder / "test.json", result)
+    return result
+
+
+def searched(
+    searcher: Searcher,
+    data: "PictureSet",
+    ranks: Path,
+    *,
+    rerank: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Search the queries of a data set in its gallery, and write the ranks of all matches.
+
+    Args:
+        searcher: The network.
+        data: The data set.
+        ranks: The file of the ranks; its folder is made.
+        rerank: Also re-rank.
+        say: Called with a line about what is to come.
+        progress: Called with (step, pictures done, pictures in all).
+
+    Returns:
+        What was searched with, and "scores" in percent.
+
+    Raises:
+        UserError: The data set cannot be searched, or the network does not fit.
+        EnvError: The file cannot be written.
+    """
     import numpy as np
 
     from ibn_seg.reid.distances import distance_blocks
@@ -138,11 +187,7 @@ def test(
     from ibn_seg.reid.ranking import JUNK, SearchLabels, rank_matches
     from ibn_seg.reid.reranking import NAME, Reranking, needed_memory, reranked_blocks
     from ibn_seg.reid.set_numbers import check_search
-    from ibn_seg.reid.sets.all_sets import picture_set
 
-    data = picture_set(name, root, **(options or {}))
-    if data.CARD.note:
-        say(f"note: {data.CARD.note}")
     query = data.pictures("query")
     gallery = [one for one in data.pictures("gallery") if one.identity != JUNK]
     check_search(query, gallery)
@@ -156,28 +201,20 @@ def test(
           for pictures in (query, gallery) for what in ("identity", "camera"))
     )  # fmt: skip
     matches = rank_matches(distance_blocks(*sides.values()), labels)
-    folder = Path(work_dir or WORK_DIR / f"{searcher.model}_{name}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_ranks(folder / "ranks.npz", matches)
+    # Whether any query has a match is known here; nothing is written for a search without one.
     result = {
-        "kind": "reid test",
         **searcher.facts(opened),
-        "data_set": name,
-        "root": str(data.root),
-        "options": data.options,
         "gallery": len(gallery),
         "scores": _scores(matches),
-        "ranks": "ranks.npz",
-        "command": command,
-        **record(),
+        "ranks": ranks.name,
     }
+    write_ranks(ranks, matches)
     if rerank:
         parameters = Reranking()
         memory = needed_memory(len(query), len(gallery), sides["query"].shape[1], parameters)
         say(f"re-ranking takes about {memory / 2**20:,.0f} MiB")
         ranked = rank_matches(reranked_blocks(*sides.values(), parameters), labels)
         result[NAME] = _scores(ranked)
-    write_json(folder / "test.json", result)
     return result
 
 

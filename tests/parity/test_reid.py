@@ -27,7 +27,7 @@ def test_a_section_agrees(section):
 
 
 def test_random_erasing_agrees():
-    case = {**CONTENT["random_erasing"], "draws": 1500}
+    case = {**CONTENT["random_erasing"], "draws": 800}
     assert [
         f for f in figures({"about": CONTENT["about"], "random_erasing": case}) if not f.right
     ] == []

@@ -41,7 +41,9 @@ def renamed(model, base, neck, classifier):
     return found
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50_ibn_a"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", pytest.param("resnet50_ibn_a", marks=pytest.mark.slow)]
+)
 def test_the_strong_baseline_opens(tmp_path, name):
     """BoT's plain ResNets have no ReLU in the stem, its IBN-Nets have."""
     model = trained(name, stem_relu=name != "resnet18")

@@ -14,8 +14,8 @@ from ibn_seg.reid.measures import scores
 from ibn_seg.retrieval.crops import MEAN, network_input, read_crop
 from ibn_seg.retrieval.ranked_sheet import COLOURS
 from ibn_seg.retrieval.run_retrieval import Searcher, search, verdict
+from tests.retrieval.people import write_people
 
-PEOPLE = {1: (200, 30, 30), 2: (30, 200, 30), 3: (30, 30, 200), 4: (200, 200, 30)}
 NETWORK = ("--model", "resnet18", "--size", "32x64")
 
 
@@ -29,23 +29,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    """Market-1501's layout: each person in one colour, with a little noise."""
-    root = tmp_path_factory.mktemp("market")
-    rng = np.random.default_rng(0)
-
-    def write(folder, name, colour):
-        (root / folder).mkdir(exist_ok=True)
-        pixels = np.clip(rng.normal(colour, 4, (64, 32, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(root / folder / name, "PNG")
-
-    for person, colour in PEOPLE.items():
-        write("query", f"{person:04}_c1s1_000001_00.jpg", colour)
-        # The first is the query's own camera, and person 4 has no other.
-        for camera in (1, 2, 3) if person != 4 else (1,):
-            write("bounding_box_test", f"{person:04}_c{camera}s1_000002_01.jpg", colour)
-    write("bounding_box_test", "0000_c4s1_000001_01.jpg", (90, 90, 90))
-    write("bounding_box_test", "-1_c2s1_000001_01.jpg", PEOPLE[1])
-    return root
+    return write_people(tmp_path_factory.mktemp("market"))
 
 
 def cli(*args):
@@ -94,10 +78,10 @@ def test_a_search_says_what_is_right(market, checkpoint, tmp_path, capsys):
 
 def test_the_query_itself_is_left_out(market, checkpoint):
     searcher = Searcher("resnet18", str(checkpoint), size=(32, 64))
-    rankings = search(searcher, market / "query", market, count=50)
+    rankings = search(searcher, market / "query", market, count=99)
     assert len(rankings) == 4
     for ranking in rankings:
-        assert len(ranking.found) == 4 + 12 - 1
+        assert len(ranking.found) == 20 + 4 + 12 - 1
         assert ranking.query not in [found.path for found in ranking.found]
         distances = [found.distance for found in ranking.found]
         assert distances == sorted(distances)
