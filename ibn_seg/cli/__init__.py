@@ -46,6 +46,7 @@ COMMANDS = {
         "ibn_seg.cli.imagenet:imagenet",
         "Train and test classifiers on ImageNet's layout.",
     ),
+    "reid": ("ibn_seg.cli.reid:reid", "Search people or vehicles across cameras."),
     "import-mxnet": (
         "ibn_seg.cli.import_mxnet:import_mxnet",
         "Turn a checkpoint of MXNet into one of ours.",
