@@ -119,6 +119,8 @@ PACKAGES: dict[str, Packages] = {
     "trust": Packages({"numpy"}),
     "transforms": Packages(MM | PICTURES | {"torch"}),
     "transforms.corruptions": Packages({"numpy", "cv2", "torch"}),
+    "transforms.corruption_sets": Packages({"numpy"}),
+    "transforms.imagenet_c": Packages(PICTURES, {"scipy"}),
     "transforms.pixel_shifts": Packages({"torch"}),
     "transforms.spectrum": Packages({"numpy"}),
     "statistics": Packages({"numpy"}, {"scipy"}),
