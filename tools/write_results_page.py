@@ -252,7 +252,8 @@ def _one(tables: Iterable[Table], what: str, folder: str) -> Table:
 def _whole(found: Comparison, wanted: Callable[[Group, Row], bool]) -> Lines:
     """Return the wanted rows of a comparison: all scores, and the differences to BN."""
     columns = list(found.columns)
-    lines = [["", *_heads(found, columns), "over BN: targets", "over BN: source"]]
+    over = "targets" if len(found.targets) > 1 else place(found.primary)
+    lines = [["", *_heads(found, columns), f"over BN: {over}", "over BN: source"]]
     for group in found.groups:
         for row in group.rows:
             if wanted(group, row):
@@ -263,8 +264,8 @@ def _whole(found: Comparison, wanted: Callable[[Group, Row], bool]) -> Lines:
 
 def _heads(found: Comparison, columns: Sequence[str]) -> list[str]:
     names = {TARGETS: "mean of the targets"}
-    names |= {source: f"{source} (source)" for source in found.sources}
-    return [names.get(column, column) for column in columns]
+    names |= {source: f"{place(source)} (source)" for source in found.sources}
+    return [names.get(column, place(column)) for column in columns]
 
 
 def _name(group: Group, row: Row) -> str:
@@ -285,8 +286,9 @@ def _scores(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
 
 
 def _over(row: Row, found: Comparison) -> list[str]:
-    """Return the differences to the baseline on the targets and on the source."""
-    return [_difference(row.differences.get(column)) for column in (TARGETS, *found.sources)]
+    """Return the differences to the baseline on the targets, or the one, and on the source."""
+    columns = (found.primary, *found.sources)
+    return [_difference(row.differences.get(column)) for column in columns]
 
 
 def _difference(difference: PairedDifference | None) -> str:
