@@ -8,7 +8,7 @@ from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
 from ibn_seg.transforms.corruption_sets import FROST, corrupted, planned_conditions
-from ibn_seg.transforms.imagenet_c.weather import frost_folder
+from ibn_seg.transforms.imagenet_c.weathers import frost_folder
 
 
 @TRANSFORMS.register_module()

@@ -28,7 +28,7 @@ from ibn_seg.transforms.imagenet_c.strengths import (
     PUBLISHED,
     corrupt_as_published,
 )
-from ibn_seg.transforms.imagenet_c.weather import frost_folder
+from ibn_seg.transforms.imagenet_c.weathers import frost_folder
 
 # ImageNet-C's corruptions have this before their name: ours of the same name are others.
 PREFIX = "imagenet_c."

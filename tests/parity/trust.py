@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.imagenet_c.weather import frost_folder
+from ibn_seg.transforms.imagenet_c.weathers import frost_folder
 from tests.parity import trust_cases
 from tests.parity.trust_cases import Figure
 from tests.parity.trust_pictures import picture_figures

@@ -9,7 +9,7 @@ from ibn_seg.transforms import corruption_sets as sets
 from ibn_seg.transforms.corrupt_image import CorruptImage
 from ibn_seg.transforms.corruption_sets import GROUPS, PROTOCOLS, corrupted, planned_conditions
 from ibn_seg.transforms.corruptions import corrupt, generator
-from ibn_seg.transforms.imagenet_c import weather
+from ibn_seg.transforms.imagenet_c import weathers
 from ibn_seg.transforms.imagenet_c.draws_and_filters import Draws
 from ibn_seg.transforms.imagenet_c.strengths import COMMON, EXTRA, PUBLISHED, corrupt_as_published
 from tests.trust.made_pixels import picture
@@ -24,10 +24,10 @@ RANDOM = {name for name in PUBLISHED if name not in (
 def frost(tmp_path, monkeypatch):
     """Write five small pictures in place of the published ones."""
     rng = np.random.default_rng(0)
-    for name in weather.FROST_FILES:
+    for name in weathers.FROST_FILES:
         cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (20, 30, 3), np.uint8))
-    monkeypatch.setattr(weather, "FROST_FILES", dict.fromkeys(weather.FROST_FILES, ""))
-    monkeypatch.delenv(weather.FROST_VARIABLE, raising=False)
+    monkeypatch.setattr(weathers, "FROST_FILES", dict.fromkeys(weathers.FROST_FILES, ""))
+    monkeypatch.delenv(weathers.FROST_VARIABLE, raising=False)
     return str(tmp_path)
 
 
@@ -117,21 +117,21 @@ def test_names_and_groups_become_conditions(frost):
     ],
 )
 def test_bad_sets_are_one_line(names, severities, line, monkeypatch):
-    monkeypatch.delenv(weather.FROST_VARIABLE, raising=False)
+    monkeypatch.delenv(weathers.FROST_VARIABLE, raising=False)
     with pytest.raises(UserError, match=line) as error:
         planned_conditions(names, severities)
     assert "\n" not in error.value.line
 
 
 def test_frost_takes_the_published_pictures_alone(frost, monkeypatch, tmp_path):
-    monkeypatch.setenv(weather.FROST_VARIABLE, frost)
-    assert weather.frost_folder() == frost
+    monkeypatch.setenv(weathers.FROST_VARIABLE, frost)
+    assert weathers.frost_folder() == frost
     step = CorruptImage("imagenet_c.frost", 3)
     sample = {"img": IMAGE[..., ::-1], "img_path": "/x/a.png", "target": "gta5"}
     changed = step(dict(sample))["img"][..., ::-1]
     expected = corrupted(IMAGE, sets.FROST, 3, seed=0, picture="gta5/a.png", frost=frost)
     assert np.array_equal(changed, expected)
-    monkeypatch.setattr(weather, "FROST_FILES", {"frost1.png": "0123456789abcdef"})
+    monkeypatch.setattr(weathers, "FROST_FILES", {"frost1.png": "0123456789abcdef"})
     with pytest.raises(UserError, match=r"frost1.png: not the picture of imagecorruptions"):
         CorruptImage("imagenet_c.frost", 3)
     with pytest.raises(UserError, match=r"frost1.png: no such picture of frost"):

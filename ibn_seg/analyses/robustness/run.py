@@ -51,7 +51,7 @@ def robustness(
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
         frost: The folder of the pictures of frost, see
-            `ibn_seg.transforms.imagenet_c.weather.frost_folder`.
+            `ibn_seg.transforms.imagenet_c.weathers.frost_folder`.
         work_dir: The folder for log and result. Default: `robustness` in the config's `work_dir`,
             else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.

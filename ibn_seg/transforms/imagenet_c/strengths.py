@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.imagenet_c import blurs, digital, noises, weather
+from ibn_seg.transforms.imagenet_c import blurs, digital, noises, weathers
 from ibn_seg.transforms.imagenet_c.draws_and_filters import Draws
 
 
@@ -43,7 +43,7 @@ COMMON: Mapping[str, Published] = {
         blurs.zoom_blur, ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
     ),
     "snow": Published(
-        weather.snow,
+        weathers.snow,
         (
             (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
             (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
@@ -53,9 +53,9 @@ COMMON: Mapping[str, Published] = {
         ),
     ),
     "frost": Published(
-        weather.frost, ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+        weathers.frost, ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
     ),
-    "fog": Published(weather.fog, ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))),
+    "fog": Published(weathers.fog, ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))),
     "brightness": Published(digital.brightness, (0.1, 0.2, 0.3, 0.4, 0.5)),
     "contrast": Published(digital.contrast, (0.4, 0.3, 0.2, 0.1, 0.05)),
     "elastic_transform": Published(digital.elastic_transform, (12.5, 16.25, 21.25, 25, 30)),
@@ -67,7 +67,7 @@ EXTRA: Mapping[str, Published] = {
     "speckle_noise": Published(noises.speckle_noise, (0.15, 0.2, 0.35, 0.45, 0.6)),
     "gaussian_blur": Published(blurs.gaussian_blur, (1, 2, 3, 4, 6)),
     "spatter": Published(
-        weather.spatter,
+        weathers.spatter,
         (
             (0.65, 0.3, 4, 0.69, 0.6, 0),
             (0.65, 0.3, 3, 0.68, 0.6, 0),
@@ -94,7 +94,7 @@ def corrupt_as_published(
         name: A key of `PUBLISHED`.
         severity: 1 to 5.
         draws: The generators; with those of the reference the levels are the reference's.
-        frost: A folder that `weather.frost_folder` returned; for frost alone.
+        frost: A folder that `weathers.frost_folder` returned; for frost alone.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -110,5 +110,5 @@ def corrupt_as_published(
     one = PUBLISHED[name]
     strength = one.strengths[severity - 1]
     if name == "frost":
-        return one.change(image, strength, draws, weather.frost_folder(frost))
+        return one.change(image, strength, draws, weathers.frost_folder(frost))
     return one.change(image, strength, draws)
