@@ -66,6 +66,7 @@ def count_image(
     label: np.ndarray,
     *,
     num_classes: int,
+    right: np.ndarray | None = None,
     log_odds: np.ndarray | None = None,
     unknown: np.ndarray | None = None,
     ignore_index: int = 255,
@@ -78,6 +79,8 @@ def count_image(
         confidence: (H, W) 0..1.
         label: (H, W) classes or `ignore_index`.
         num_classes: The number of classes K.
+        right: (H, W) bool, whether the prediction is right, where labels have other classes.
+            Default: where both are the same.
         log_odds: (H, W) ln(c / (1 - c)), where they are known better than from a rounded
             confidence. Only for bins of the log-odds.
         unknown: (H, W) bool, pixels that show none of the classes, whatever their label. Default:
@@ -98,7 +101,7 @@ def count_image(
     check_confidence(confidence[known | unknown])
     place = bins.of_confidence(np.nan_to_num(confidence)) if log_odds is None else None
     place = bins.of_log_odds(log_odds) if place is None else place
-    right = known & (prediction == label)
+    right = known & (prediction == label if right is None else right)
     counts = [np.bincount(place[m], minlength=bins.count) for m in (known & ~right, right, unknown)]
     diagrams = _diagrams(prediction[known], confidence[known], right[known], num_classes)
     return ImageHistogram(np.stack(counts).astype(np.int64), diagrams)

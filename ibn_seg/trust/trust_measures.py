@@ -18,6 +18,7 @@ from ibn_seg.trust.calibration_error import (
     mce,
     rms,
 )
+from ibn_seg.trust.confidence_bins import LEVELS
 from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
 from ibn_seg.trust.ranking import (
     auroc,
@@ -36,17 +37,24 @@ DETECTION = ("auroc", "fpr95", "aupr_success", "aupr_error")
 UNKNOWN_THINGS = ("unknown_auroc", "unknown_auprc", "unknown_fpr95")
 
 
-def trust_measures(domain: ImageConfidences) -> dict[str, Any]:
+def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -> dict[str, Any]:
     """Return the measures of a domain, ready for JSON.
 
+    Args:
+        domain: The histograms of its images.
+        levels: (3, 65536) pixels of all images by 16-bit level. The pooled measures are then those
+            of the levels, as BRAVO's are. Default: of the images' own bins.
+
     Returns:
-        `bins` and `ece`: what the numbers are of. `pooled` and `mean_of_images`: each measure by
-        name, shares of 1, or None. `undefined`: for each None its reason, by `pooled.NAME` or
-        `mean_of_images.NAME`. `images`: how many images each mean is over. `auroc_bound` and
-        `fpr95_bound` say how far these can be from the values of unbinned confidences.
+        `bins`, `pooled_bins` and `ece`: what the numbers are of. `pooled` and `mean_of_images`:
+        each measure by name, shares of 1, or None. `undefined`: for each None its reason, by
+        `pooled.NAME` or `mean_of_images.NAME`. `images`: how many images each mean is over.
+        `auroc_bound` and `fpr95_bound` say how far these can be from the values of unbinned
+        confidences.
     """
     every = [_measures(_only(domain, at)) for at in range(len(domain.images))]
-    pooled, reasons = _measures(domain)
+    pooled, reasons = _measures(domain, levels)
+    used = domain.bins if levels is None else LEVELS
     undefined = {f"pooled.{name}": reason for name, reason in reasons.items()}
     means: dict[str, float | None] = {}
     counted: dict[str, int] = {}
@@ -58,6 +66,7 @@ def trust_measures(domain: ImageConfidences) -> dict[str, Any]:
             undefined[f"mean_of_images.{name}"] = f"in every image: {every[0][1][name]}"
     return {
         "bins": {"kind": domain.bins.kind, "count": domain.bins.count},
+        "pooled_bins": {"kind": used.kind, "count": used.count},
         "ece": {"kind": ECE_KIND, "bins": ECE_BINS},
         "pooled": pooled,
         "mean_of_images": means,
@@ -111,10 +120,13 @@ def _only(domain: ImageConfidences, at: int) -> ImageConfidences:
     )
 
 
-def _measures(domain: ImageConfidences) -> tuple[dict[str, float | None], dict[str, str]]:
+def _measures(
+    domain: ImageConfidences, levels: np.ndarray | None = None
+) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return the pooled measures, and the reason of each that is None."""
-    counts, diagrams = domain.counts.sum(axis=0), domain.diagrams.sum(axis=0)
-    by_confidence = counts_of(domain.bins, counts)
+    counts = domain.counts.sum(axis=0) if levels is None else levels
+    diagrams = domain.diagrams.sum(axis=0)
+    by_confidence = counts_of(domain.bins if levels is None else LEVELS, counts)
     wrong, right, unknown = (int(counts[row].sum()) for row in (WRONG, RIGHT, UNKNOWN))
     pixels, diagram = wrong + right, diagrams.sum(axis=0)
     classes, bounds = class_eces(diagrams), binning_bounds(counts[WRONG], counts[RIGHT])
