@@ -113,6 +113,7 @@ def test(
     *,
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
+    confidence: bool = False,
     show: bool = False,
     show_dir: str | os.PathLike | None = None,
     wait_time: float = 2.0,
@@ -137,6 +138,8 @@ def test(
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
             `OUT/classes.yaml` says what their values mean.
+        confidence: In place of `NAME.png`, write `NAME_pred.png`, `NAME_conf.png` and
+            `NAME_heat.png` to `out`; see `ibn_seg.trust.confidence_files`.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
@@ -157,11 +160,16 @@ def test(
         UserError: The config, the data or the checkpoint is wrong.
         EnvError: Something cannot be written or shown, or there is no GPU for `amp`.
     """
+    if confidence and (out is None or tta):
+        # mmseg keeps the logits of the last augmented image alone.
+        problem = "--confidence: no --out" if out is None else "--confidence with --tta"
+        raise UserError(problem, "give --out and no --tta")
 
     def adapt(cfg: "Config") -> None:
         if out is not None:
             setup.check_writable(out)
-            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+            more = {"confidence": True} if confidence else {}
+            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out), **more})
         if show or show_dir:
             _draw(cfg, show, show_dir, wait_time)
         if tta:

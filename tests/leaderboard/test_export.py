@@ -53,7 +53,8 @@ def test_csv_has_every_seed_s_unrounded_number_with_file_and_command(lines, resu
 def test_csv_s_means_are_those_of_its_seeds(lines):
     means = [one for one in lines if one["seed"] == "" and one["sd"] and one["low"] == ""]
     assert {one["quantity"] for one in means} == {
-        "miou", "miou_target_selected", "class_iou", "divergence", "retention", "transfer_miou",
+        "miou", "miou_target_selected", "class_iou", "divergence", "corruption", "retention",
+        "transfer_miou",
     }  # fmt: skip
     names = ("quantity", "source", "backbone", "segmentor", "method", "role", "domain", "condition")
     for mean in means:

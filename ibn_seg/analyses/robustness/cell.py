@@ -10,9 +10,9 @@ __all__ = ["check", "lacking", "summary"]
 
 def check(options: Mapping[str, Any]) -> None:
     """See `ibn_seg.analyses.all_analyses.Cell`."""
-    from ibn_seg.transforms.corruptions import check_names
+    from ibn_seg.transforms.corruption_sets import planned_conditions
 
-    check_names(options["corruptions"])
+    planned_conditions(options["corruptions"], options["severities"])
 
 
 def summary(result: Mapping[str, Any]) -> str:

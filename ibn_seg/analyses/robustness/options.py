@@ -8,7 +8,7 @@ OPTIONS = (
     Names(
         name="corruptions",
         metavar="A,B,...",
-        help="Corruptions by name. Default: all twelve.",
+        help="Corruptions and sets of them by name. Default: the set ours.",
         default=[],
         example="[haze, jpeg]",
         repeated=False,
@@ -16,7 +16,7 @@ OPTIONS = (
     Grades(
         name="severities",
         metavar="1,3,5",
-        help="Severities from 1 to 5. Default: all.",
+        help="Severities from 1 to 5. Default: all. A protocol has its own.",
         default=[],
         kind="severity",
         allowed=range(1, 6),
