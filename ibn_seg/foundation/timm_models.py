@@ -86,6 +86,15 @@ def preprocessing(name: str) -> Preprocessing:
     return Preprocessing(mean, std, config.license or "", config.input_size[-1])
 
 
+def has_weights(name: str) -> bool:
+    """Tell whether timm publishes weights of a network.
+
+    Args:
+        name: A name of timm.
+    """
+    return bool(timm_package().get_pretrained_cfg(name).has_weights)
+
+
 def build_timm(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
     """Build a network of timm without a classifier.
 

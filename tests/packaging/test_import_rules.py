@@ -46,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "trial": {"engine", "explain", "plugins", "run"},
     "command_options": {"run"},
-    "swap": {"models", "plugins", "run"},
+    "swap": {"models", "foundation", "plugins", "run"},
     "imagenet": {"models", "transforms", "engine", "run"},
     "predict": {"datasets", "engine", "explain", "run"},
     "export": {"models", "surgery", "run"},
