@@ -7,11 +7,17 @@ import click
 if TYPE_CHECKING:
     from ibn_seg.swap.rewrite import Rewritten
     from ibn_seg.swap.swap_config import Check
+    from ibn_seg.swap.timm_rewrite import TimmRewritten
 
 
 @click.command()
 @click.argument("config")
-@click.option("--backbone", required=True, metavar="NAME", help="One of `ibn-seg models`.")
+@click.option(
+    "--backbone",
+    required=True,
+    metavar="NAME",
+    help="One of `ibn-seg models`, or timm:NAME for any network of timm.",
+)
 @click.option("-o", "--out", required=True, metavar="NEW.py", help="The new config.")
 @click.option(
     "--drop",
@@ -48,6 +54,7 @@ def swap(
       ibn-seg swap my_config.py --backbone resnet50_ibn_a -o my_config_ibn-a.py
       ibn-seg swap my_config.py --backbone resnet50_ibn_a -o new.py --drop deep_stem
                                                  # the plain stem, of the published weights
+      ibn-seg swap my_config.py --backbone timm:vit_small_patch14_dinov2 -o dinov2.py
     """
     from ibn_seg.swap.swap_config import swap as run
 
@@ -57,21 +64,14 @@ def swap(
     _print(result, verdict, out, drop)
 
 
-def _print(result: "Rewritten", verdict: "Check", out: str, drop: tuple[str, ...]) -> None:
+def _print(
+    result: "Rewritten | TimmRewritten", verdict: "Check", out: str, drop: tuple[str, ...]
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    settings = result.translation.settings
     rows = {
-        "backbone": f"{result.source.title} -> {settings['type']}-{settings['depth']}"
-        f", ibn={settings.get('ibn')!r}",
-        "kept": ", ".join(result.translation.kept),
-        "replaced": ", ".join(result.translation.replaced),
-        "given up": ", ".join(drop),
-        "weights": f"{result.weights.checkpoint or 'none'} ({result.weights.reason})",
-        "start": _start(result.config.get("load_from")),
-        "channels": "\n".join(map(str, result.changes)),
-        "names": "\n".join(result.renamed),
+        **result.rows(drop),
         "model": f"{verdict.status}: {verdict.detail}" if verdict.detail else verdict.status,
         "written": out,
     }
@@ -80,8 +80,3 @@ def _print(result: "Rewritten", verdict: "Check", out: str, drop: tuple[str, ...
         if value:
             table.add_row(name, value)
     Console(highlight=False, markup=False).print(table)
-
-
-def _start(load_from: str | None) -> str:
-    """Say what a training does with the weights that the config starts from."""
-    return f"{load_from}: a training splits its batch norms" if load_from else ""

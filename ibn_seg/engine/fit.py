@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from torch import nn
 
 from ibn_seg.errors import UserError
+from ibn_seg.foundation.small_checkpoint import completed
 from ibn_seg.models.blocks import ARCHITECTURES
 from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.state_dicts import COUNTER, all_weights, below, possible_prefixes
@@ -27,7 +28,8 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
     """Load the weights of a checkpoint; every parameter and buffer must fit.
 
     If all weights lie below one name, as in checkpoints of Lightning ('model.'), they are taken
-    from there. A line on stderr names weights that are left out, NaN or infinite.
+    from there. A small checkpoint is completed by the weights of its base. A line on stderr names
+    weights that are left out, NaN or infinite.
 
     Args:
         model: The model, changed in place.
@@ -38,6 +40,7 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         UserError: Something does not fit. The line says what and, if this can be told, which depth
             or IBN placement the checkpoint and the config have.
     """
+    checkpoint = completed(model, checkpoint, path)
     try:
         given, left_out = all_weights(checkpoint)
     except UserError as error:

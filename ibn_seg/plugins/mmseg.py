@@ -13,9 +13,14 @@ from mmengine.logging import print_log
 import ibn_seg.datasets.multi_domain
 import ibn_seg.engine
 import ibn_seg.engine.class_sampling
+import ibn_seg.engine.layer_groups
+import ibn_seg.engine.small_checkpoint_hook
+import ibn_seg.engine.two_stage_schedule
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.deeplab_head
+import ibn_seg.plugins.linear_head
 import ibn_seg.plugins.mmengine
+import ibn_seg.plugins.timm_backbone
 import ibn_seg.transforms.corrupt_image
 import ibn_seg.transforms.deferred_preprocessor
 import ibn_seg.transforms.distortion

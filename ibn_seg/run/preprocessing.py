@@ -72,9 +72,12 @@ def check_segmentor(network: "nn.Module", cfg: "Config") -> None:
     from mmengine.model import BaseDataPreprocessor
     from mmseg.models import BaseSegmentor
 
+    from ibn_seg.foundation.head_maps import check_maps
+
     name = cfg.filename or "config"
     if not isinstance(network, BaseSegmentor):
         return
+    check_maps(network)
     if type(network.data_preprocessor) is BaseDataPreprocessor:
         if cfg.get("data_preprocessor"):
             fix = "write model = dict(data_preprocessor=data_preprocessor, ...)"

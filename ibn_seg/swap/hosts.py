@@ -3,7 +3,7 @@
 import copy
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,22 @@ def imported_modules(config: Mapping) -> list[str]:
     """Return the modules of a config's `custom_imports`."""
     modules = (config.get("custom_imports") or {}).get("imports") or []
     return [modules] if isinstance(modules, str) else list(modules)
+
+
+def add_import(config: MutableMapping[str, Any], plugin: str, others: str) -> None:
+    """Let a config import a plug-in after its existing imports, unless it imports it already.
+
+    Args:
+        config: A config, changed in place.
+        plugin: The module to import.
+        others: A module that imports it too.
+    """
+    present = imported_modules(config)
+    if not {plugin, others} & set(present):
+        old = config.get("custom_imports") or {"allow_failed_imports": False}
+        config["custom_imports"] = {"imports": [*present, plugin]} | {
+            key: value for key, value in old.items() if key != "imports"
+        }
 
 
 def class_of(registry: "Registry", kind: str | type) -> type:

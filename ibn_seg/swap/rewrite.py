@@ -2,17 +2,17 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.models.specs import ModelSpec
+from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
 from ibn_seg.swap.backbone_options import Translation, translate
 from ibn_seg.swap.channels import Change, retarget
-from ibn_seg.swap.hosts import imported_modules
+from ibn_seg.swap.hosts import add_import
 from ibn_seg.swap.probe import Probe, probe_backbone
-from ibn_seg.swap.run_names import replace_identity
+from ibn_seg.swap.run_names import METHODS, replace_identity
 from ibn_seg.swap.source import Source, find_source
 from ibn_seg.swap.start_weights import (
     AS_BEFORE,
@@ -27,7 +27,7 @@ from ibn_seg.swap.start_weights import (
 if TYPE_CHECKING:
     from mmengine.registry import Registry
 
-_PLUGIN = "ibn_seg.plugins.mmengine"
+_PLUGIN, _ALL = "ibn_seg.plugins.mmengine", "ibn_seg.plugins.mmseg"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,25 @@ class Rewritten:
     weights: Weights
     changes: tuple[Change, ...]
     renamed: tuple[str, ...]
+
+    def rows(self, drop: Sequence[str] = ()) -> dict[str, str]:
+        """Return what was done, by title, as text for the user.
+
+        Args:
+            drop: The options that the user gave up.
+        """
+        settings, start = self.translation.settings, self.config.get("load_from")
+        return {
+            "backbone": f"{self.source.title} -> {settings['type']}-{settings['depth']}"
+            f", ibn={settings.get('ibn')!r}",
+            "kept": ", ".join(self.translation.kept),
+            "replaced": ", ".join(self.translation.replaced),
+            "given up": ", ".join(drop),
+            "weights": f"{self.weights.checkpoint or 'none'} ({self.weights.reason})",
+            "start": f"{start}: a training splits its batch norms" if start else "",
+            "channels": "\n".join(map(str, self.changes)),
+            "names": "\n".join(self.renamed),
+        }
 
 
 def rewrite(
@@ -74,7 +93,9 @@ def rewrite(
             ones. Or it does not fit the rest of the model.
     """
     config = copy.deepcopy(dict(config))
-    renamed = replace_identity(config, spec)
+    renamed = replace_identity(
+        config, METHODS[spec.ibn], f"{FAMILY_TITLES[spec.family]}-{spec.depth}"
+    )
     model = config.get("model")
     source = find_source(config, registry)
     old = probe_backbone(registry, source.settings)
@@ -92,7 +113,7 @@ def rewrite(
     changes = [] if source.nested else retarget(model, old, new, registry)
     place = model["backbone"] if source.nested else model
     place[source.path[-1]] = settings
-    _add_import(config)
+    add_import(config, _PLUGIN, _ALL)
     return Rewritten(config, source, translation, chosen, tuple(changes), renamed)
 
 
@@ -146,13 +167,3 @@ def _check_parameter_groups(
                 " does not have",
                 "change it in a config with this one as its base, and swap that",
             )
-
-
-def _add_import(config: dict[str, Any]) -> None:
-    """Let the config import our plug-in after its existing imports."""
-    present = imported_modules(config)
-    if not {_PLUGIN, "ibn_seg.plugins.mmseg"} & set(present):
-        old = config.get("custom_imports") or {"allow_failed_imports": False}
-        config["custom_imports"] = {"imports": [*present, _PLUGIN]} | {
-            key: value for key, value in old.items() if key != "imports"
-        }

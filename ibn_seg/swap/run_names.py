@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from ibn_seg.models.specs import FAMILY_TITLES, ModelSpec
 from ibn_seg.type_names import is_named
 
 # A run's folder, its name, and the checkpoint that it resumes. None means "not set" for each.
 _PLACES = ("work_dir", "experiment_name", "resume_from")
 # Entries of `experiment` on data and head. These stay.
 _KEPT = ("segmentor", "source", "share")
-_METHODS: Mapping[str | None, str] = {None: "BN", "a": "IBN-a", "b": "IBN-b"}
+METHODS: Mapping[str | None, str] = {None: "BN", "a": "IBN-a", "b": "IBN-b"}
 _BACKENDS = "vis_backends"
 # Keys of drawing backends by which a logging service recognises a run, or that name a folder.
 _BACKEND_NAMES = frozenset((
@@ -19,7 +18,9 @@ _BACKEND_NAMES = frozenset((
 _LABELLED = "ProgressHook"
 
 
-def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple[str, ...]:
+def replace_identity(
+    config: MutableMapping[str, Any], method: str, backbone: str
+) -> tuple[str, ...]:
     """Remove, in place, the names of the run that a config was written for.
 
     `experiment` gets the names of the new network. It gets a method only if the old method is
@@ -27,7 +28,8 @@ def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple
 
     Args:
         config: A complete config; a key that a base may give is set to None, not removed.
-        spec: The new network.
+        method: The name of the new network's method.
+        backbone: The name of the new network.
 
     Returns:
         The changes, as 'KEY BEFORE -> AFTER' or 'KEY'.
@@ -44,7 +46,7 @@ def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple
             # With `resume`, `load_from` is a checkpoint of the old run, not weights to begin from.
             changed.append(f"load_from {config['load_from']} -> None")
             config["load_from"] = None
-    changed += _rename(config, spec)
+    changed += _rename(config, method, backbone)
     for path, backend in _backends(config):
         changed += _strip(path, backend)
     for index, hook in enumerate(config.get("custom_hooks") or ()):
@@ -54,16 +56,16 @@ def replace_identity(config: MutableMapping[str, Any], spec: ModelSpec) -> tuple
     return tuple(changed)
 
 
-def _rename(config: MutableMapping[str, Any], spec: ModelSpec) -> list[str]:
+def _rename(config: MutableMapping[str, Any], method: str, backbone: str) -> list[str]:
     """Give `experiment` the names of the new network."""
     before = config.get("experiment")
     if not isinstance(before, Mapping) or not before:
         return []
     after = {key: before[key] for key in _KEPT if key in before}
-    if before.get("method") in _METHODS.values():
-        after["method"] = _METHODS[spec.ibn]
+    if before.get("method") in METHODS.values():
+        after["method"] = method
     if before.get("backbone") is not None:
-        after["backbone"] = f"{FAMILY_TITLES[spec.family]}-{spec.depth}"
+        after["backbone"] = backbone
     config["experiment"] = after
     return [
         f"experiment.{key} {value} -> {after.get(key)}"

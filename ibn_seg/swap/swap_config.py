@@ -1,4 +1,4 @@
-"""Put an IBN backbone into a config that was written for another backbone."""
+"""Put an IBN backbone, or one of timm, into a config that was written for another."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from mmengine.registry import Registry
 
     from ibn_seg.swap.rewrite import Rewritten
+    from ibn_seg.swap.timm_rewrite import TimmRewritten
 
+# What a name of timm begins with.
+PREFIX = "timm:"
 BUILT, UNTESTABLE, UNTESTED = "built", "not testable here", "not tested"
 
 
@@ -42,7 +45,7 @@ def swap(
     weights: str | None = None,
     check: bool = True,
     overwrite: bool = False,
-) -> "tuple[Rewritten, Check]":
+) -> "tuple[Rewritten | TimmRewritten, Check]":
     """Write a config with another backbone, based on the old config, which stays as it is.
 
     Every option of the old backbone is honoured by the new one or refused. Output strides and the
@@ -52,7 +55,8 @@ def swap(
 
     Args:
         config: A config for mmseg, mmdet or mmpretrain: a path, or `PACKAGE::folder/name`.
-        backbone: One of `ibn_seg.list_models()`.
+        backbone: One of `ibn_seg.list_models()`, or 'timm:NAME' for a network of timm. The options
+            of the old backbone go with it then; see `ibn_seg.swap.timm_rewrite`.
         out: The new config file.
         drop: Options of the old backbone to give up.
         weights: The weights to start from: a path, a URL, a name like 'torchvision://resnet50', or
@@ -70,18 +74,24 @@ def swap(
     """
     from ibn_seg.models.specs import MODELS
 
-    if backbone not in MODELS:
+    if backbone not in MODELS and not backbone.startswith(PREFIX):
         raise unknown("model", backbone, MODELS)
     path, out = find_config(config), Path(out)
     _check_out(path, out, overwrite)
     setup.register()
     from ibn_seg.swap.hosts import host_registry
     from ibn_seg.swap.rewrite import rewrite
+    from ibn_seg.swap.timm_rewrite import rewrite_timm
 
     old = load_config(path, custom_imports=False)._cfg_dict.to_dict()
     with host_registry(old) as registry:
         try:
-            result = rewrite(old, MODELS[backbone], registry, dict.fromkeys(drop), weights)
+            given_up = dict.fromkeys(drop)
+            if backbone.startswith(PREFIX):
+                name = backbone.removeprefix(PREFIX)
+                result = rewrite_timm(old, name, registry, given_up, weights)
+            else:
+                result = rewrite(old, MODELS[backbone], registry, given_up, weights)
             verdict = run_both(old, result.config, registry) if check else Check(UNTESTED)
         except EnvError:
             raise
@@ -133,7 +143,11 @@ def _base(path: Path, out: Path) -> str | None:
 
 
 def _write(
-    out: Path, base: str | None, old: Mapping[str, Any], result: "Rewritten", backbone: str
+    out: Path,
+    base: str | None,
+    old: Mapping[str, Any],
+    result: "Rewritten | TimmRewritten",
+    backbone: str,
 ) -> None:
     """Write the config file after checking that it reads back as intended.
 

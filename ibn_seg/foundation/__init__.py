@@ -1,0 +1,1 @@
+"""Networks of timm as backbones, and the ways to tune them."""
