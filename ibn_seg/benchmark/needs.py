@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
+from ibn_seg.benchmark.devices import lacking_gpus, visible_devices
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.errors import UserError
 from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at
@@ -110,6 +111,7 @@ class _Look:
     def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path) -> None:
         self._plan = plan
         self._here = here
+        self._gpus = visible_devices() if here else ()
         self._trial = trial
         self._folder = folder
         self._data_sets: dict[str, Dataset] = {}
@@ -119,6 +121,8 @@ class _Look:
         """Yield the things that a cell lacks."""
         from ibn_seg.config import load_config
 
+        if self._here and (line := lacking_gpus(self._plan, cell, self._gpus)):
+            yield line
         config = load_config(cell.config)
         if cell.task == TRAINING:
             yield from self._training(config)
@@ -159,14 +163,9 @@ class _Look:
             return
         import torch
 
-        gpus = torch.cuda.device_count()
-        if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
+        amp = is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper")
+        if amp and not torch.cuda.device_count():
             yield "optim_wrapper: AmpOptimWrapper needs a GPU, but there is none: use OptimWrapper"
-        if 0 < gpus < self._plan.processes:
-            yield (
-                f"processes: a cell needs {self._plan.processes} GPUs, but there are {gpus}:"
-                " ask for fewer"
-            )
 
     def _dataset(self, dataset: Any, config: "Config") -> tuple[int, tuple[str, ...]]:
         """Return the length of a data set, and what is missing in it."""

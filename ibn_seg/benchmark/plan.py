@@ -31,7 +31,8 @@ class Plan:
         protocol: The evaluation protocol (`ibn_seg.evaluation.protocols`).
         threads: Threads of each process; numbers depend on them.
         processes: Processes of a training cell (DDP through torchrun).
-        gpus: GPUs of a cell, or a share of one, to ask launchers for.
+        gpus: GPUs of a cell, or a share of one. None: here one for each process where there are
+            GPUs, on a cluster none.
         budget: The limits of one call.
         selection: The checkpoint that counts: 'last' or 'best-on-source-validation'.
         scenes: The embedded scenes to render first.
@@ -46,7 +47,7 @@ class Plan:
     protocol: str = "native"
     threads: int = 1
     processes: int = 1
-    gpus: float = 0.0
+    gpus: float | None = None
     budget: Budget = field(default_factory=Budget)
     selection: str = "last"
     scenes: Scenes | None = None

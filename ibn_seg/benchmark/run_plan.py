@@ -12,6 +12,7 @@ from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cell_progress import Board
 from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell, list_cells
+from ibn_seg.benchmark.devices import check_devices
 from ibn_seg.benchmark.index import write_index
 from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
 from ibn_seg.benchmark.needs import described, missing_needs
@@ -61,6 +62,7 @@ def run_plan(
 
     Raises:
         UserError: The plan or a config is wrong, none of its cells can run, or 'local' got options.
+            Or a cell needs more GPUs than there are here.
         EnvError: The folder cannot be written or has gone. Or the launcher's package or command is
             missing.
     """
@@ -72,6 +74,8 @@ def run_plan(
         if retry_failed:
             job.retries = {cell.id: len(store.failures(cell)) for cell in job.cells}
         left = [cell for cell in job.cells if job.unfinished(cell)]
+        if launcher == "local":
+            check_devices(plan, left)
         if launcher == "local" and len(left) == len(job.cells):
             _check_any_can_run(plan, left, store, say)
         if left and plan.scenes is not None:
