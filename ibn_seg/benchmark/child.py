@@ -15,7 +15,7 @@ import signal
 import sys
 
 # The process id of the nearest such command.
-_VARIABLE = "CHILD_OF_IBN_SEG"
+_VARIABLE = "IBN_SEG_CHILD"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h; kept over execve
 
 

@@ -17,6 +17,8 @@ from ibn_seg.command_options import (
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
 @amp_option
+@click.option("--compile", "compiled", is_flag=True,
+              help="Compile the network (torch.compile); its first steps are slow.")  # fmt: skip
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -28,7 +30,8 @@ def train(
     config: str,
     work_dir: str | None,
     resume: bool,
-    amp: bool,
+    amp: bool | str,
+    compiled: bool,
     seed: int | None,
     cfg_options: tuple[str, ...],
     launcher: str,
@@ -61,6 +64,7 @@ def train(
         work_dir=work_dir,
         resume=resume,
         amp=amp,
+        compiled=compiled,
         seed=seed,
         cfg_options=read_options(cfg_options),
         launcher=launcher,
