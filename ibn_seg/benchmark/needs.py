@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.all_analyses import part
+from ibn_seg.benchmark.cell_config import targets_of
 from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
 from ibn_seg.benchmark.devices import lacking_gpus, visible_devices
 from ibn_seg.benchmark.plan import Plan
@@ -55,6 +56,26 @@ def missing_needs(
         look = _Look(plan, here, trial, Path(folder))
         for cell in cells:
             yield cell, tuple(map(told, look.at(planned[cell.id])))
+
+
+def missing_targets(plan: Plan, scenes: Path) -> dict[str, str]:
+    """Return the evaluated targets whose data are not on this machine, each with the reason.
+
+    Args:
+        plan: The plan.
+        scenes: The future folder of the plan's scenes, which the reasons name.
+    """
+    register()
+    found: dict[str, str] = {}
+    with (
+        _announced(plan, scenes) as told,
+        tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder,
+    ):
+        look = _Look(plan, True, False, Path(folder))
+        for cell in list_cells(plan):
+            if cell.task == TRAINING:
+                found |= {name: told(line) for name, line in look.missing_targets(cell.config)}
+    return found
 
 
 def described(found: Iterable[tuple[Cell, tuple[str, ...]]]) -> list[str]:
@@ -128,6 +149,14 @@ class _Look:
             yield from self._training(config)
         else:
             yield from self._analysis(cell, config)
+
+    def missing_targets(self, config: "Config") -> Iterator[tuple[str, str]]:
+        """Yield name and reason of each target of a config whose data are missing."""
+        names = targets_of(self._plan, config)
+        datasets = list(_datasets(config.val_dataloader.dataset))
+        for name, dataset in zip(names, datasets[len(datasets) - len(names) :], strict=True):
+            for line in self._dataset(dataset, config)[1]:
+                yield name, line
 
     def _training(self, config: "Config") -> Iterator[str]:
         try:

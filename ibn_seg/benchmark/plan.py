@@ -1,7 +1,7 @@
 """A benchmark's plan: the networks to train, their data, seeds and rules.
 
-A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Plan` (without `file`
-and `blocks`), the fields of `Block`, and `also`.
+A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Plan` (without `file`,
+`blocks` and `left_out`), the fields of `Block`, and `also`.
 """
 
 import os
@@ -39,6 +39,8 @@ class Plan:
         oracles: The same networks, trained on the targets' own training sets (its `sources`).
         analyses: Measurements on the networks of `blocks`.
         transfer: Trainings on shares of the targets' training sets.
+        left_out: Names of targets that no cell is evaluated on. No key of a plan file: a call that
+            skips missing targets sets it.
     """
 
     file: Path
@@ -54,6 +56,7 @@ class Plan:
     oracles: Block | None = None
     analyses: tuple[PlannedAnalysis, ...] = ()
     transfer: Transfer | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
