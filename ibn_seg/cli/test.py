@@ -48,7 +48,7 @@ def test(
     tta: bool,
     protocol: str | None,
     fuse: bool,
-    amp: bool,
+    amp: bool | str,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,

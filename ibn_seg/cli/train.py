@@ -18,6 +18,8 @@ from ibn_seg.command_options import (
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
 @amp_option
+@click.option("--compile", "compiled", is_flag=True,
+              help="Compile the network (torch.compile); its first steps are slow.")  # fmt: skip
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -36,7 +38,8 @@ def train(
     config: str,
     work_dir: str | None,
     resume: bool,
-    amp: bool,
+    amp: bool | str,
+    compiled: bool,
     seed: int | None,
     loggers: tuple[str, ...],
     cfg_options: tuple[str, ...],
@@ -71,6 +74,7 @@ def train(
         work_dir=work_dir,
         resume=resume,
         amp=amp,
+        compiled=compiled,
         seed=seed,
         log=[name for text in loggers for name in split_words(text)],
         cfg_options=read_options(cfg_options),

@@ -12,6 +12,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
 from ibn_seg.run import earlier_run, setup
+from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
@@ -27,7 +28,8 @@ def train(
     *,
     work_dir: str | os.PathLike | None = None,
     resume: bool = False,
-    amp: bool = False,
+    amp: Precision = False,
+    compiled: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     seed: int | None = None,
@@ -55,7 +57,9 @@ def train(
             `work_dirs/CONFIG_NAME`.
         resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
             begin a new training.
-        amp: Train in mixed precision; needs a GPU.
+        amp: Train in mixed precision, 'bf16' or 'fp16'; needs a GPU. True is the config's, else
+            fp16.
+        compiled: Compile the network by `torch.compile`, for training alone.
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         seed: The seed. Default: the config's `randomness.seed`, else 0. A resumed run keeps the
@@ -82,7 +86,7 @@ def train(
         config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet, log=log
     )
     config_seed = (cfg.get("randomness") or {}).get("seed")
-    setup.set_training(cfg, seed=seed, amp=amp)
+    setup.set_training(cfg, seed=seed, amp=amp, compiled=compiled)
     setup.set_progress(cfg)
     with (
         distributed.kept_thread_settings(),
@@ -121,7 +125,7 @@ def test(
     launcher: str = "none",
     tta: bool = False,
     fuse: bool = False,
-    amp: bool = False,
+    amp: Precision = False,
     protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -147,7 +151,7 @@ def test(
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        amp: Test in mixed precision; needs a GPU.
+        amp: Test in mixed precision, 'bf16' or 'fp16', which is True too; needs a GPU.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
             and classes for each target. Default: the config's.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -211,7 +215,7 @@ def trained_runner(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     protocol: str | None = None,
-    amp: bool = False,
+    amp: Precision = False,
     quiet: bool = False,
 ) -> "Iterator[StrictRunner]":
     """Build the Runner that tests a trained network, with weights loaded; close it afterwards.
@@ -226,7 +230,7 @@ def trained_runner(
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
-        amp: Test in mixed precision; needs a GPU.
+        amp: Test in mixed precision, 'bf16' or 'fp16', which is True too; needs a GPU.
         quiet: Keep mmengine's log lines off the console.
 
     Raises:
@@ -256,6 +260,7 @@ def trained_runner(
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        testing_precision(amp),
         explained(cfg),
     ):
         runner = build_runner(cfg)
