@@ -3,9 +3,8 @@
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
@@ -16,6 +15,7 @@ from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+from ibn_seg.run.trained_images import trained_on
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -103,7 +103,7 @@ def train(
             return finish(
                 runner,
                 "train",
-                lambda: {**measured(runner), **_trained_on(runner)},
+                lambda: {**measured(runner), **trained_on(runner)},
                 command=command,
                 checkpoint=last_checkpoint(cfg.work_dir),
             )
@@ -329,34 +329,6 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
-
-
-def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
-    """Return which images a network was trained on, and its start if the config names it.
-
-    Returns:
-        'training_set': the number of 'images' and the SHA-256 of their sorted 'names'. Names do not
-        depend on the location of the data. It is None for data sets that name no files. 'share' is
-        the percentage of the training set. 'share' and 'start' are as the analysis `transfer` sets
-        them, or None.
-    """
-    from ibn_seg.engine.record import training_images
-
-    experiment = dict(runner.cfg.get("experiment") or {})
-    names = training_images(runner.train_loop.dataloader.dataset)
-    return {
-        "training_set": None if names is None else {
-            "images": len(names), "names": hash_of_names(names)
-        },
-        "share": experiment.get("share"),
-        "start": experiment.get("start"),
-    }  # fmt: skip
-
-
-def hash_of_names(names: Iterable[str]) -> str:
-    """Return the SHA-256 of names in sorted order, each on a line."""
-    text = "\n".join(sorted(names))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _of_evaluator(cfg: "Config", key: str, default: str) -> str:
