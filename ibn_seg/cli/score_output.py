@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.calibration.printing import print_trust
 from ibn_seg.provenance import source_domains
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def print_domains(result: dict) -> None:
             if scores.get("mapping"):
                 console.print(_map_table(domain, scores))
         if result.get("trust"):
-            console.print(_trust_table(result["trust"]))
-            for line in _undefined(result["trust"]):
-                console.print(line, highlight=False)
+            print_trust(result["trust"])
     else:
         for key, value in result["metrics"].items():
             console.print(f"{key}: {value}", highlight=False)
@@ -60,40 +59,6 @@ def _domain_table(result: dict) -> "Table":
     if result["gap"] is not None:
         table.caption = f"source minus targets: {result['gap']:.2f}"
     return table
-
-
-# Measures of trust in the table, with their titles.
-_TRUST = {
-    "ece": "ECE", "auroc": "AUROC", "fpr95": "FPR@95", "aupr_success": "AUPR-Success",
-    "aupr_error": "AUPR-Error", "aurc": "AURC",
-}  # fmt: skip
-
-
-def _trust_table(trust: Mapping[str, Mapping[str, Any]]) -> "Table":
-    """Return the pooled measures of trust of each domain, percent."""
-    from rich.table import Table
-
-    ece = next(iter(trust.values()))["ece"]
-    caption = f"ECE: {ece['kind']}, {ece['bins']} bins; all pixels of a domain pooled, percent"
-    table = Table(title="confidence", caption=caption)
-    table.add_column("domain")
-    for title in (*_TRUST.values(), "ECE, mean of images"):
-        table.add_column(title, justify="right")
-    for domain, found in trust.items():
-        values = [found["pooled"][name] for name in _TRUST]
-        values.append(found["mean_of_images"]["ece"])
-        table.add_row(domain, *("-" if v is None else f"{100 * v:.2f}" for v in values))
-    return table
-
-
-def _undefined(trust: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return why measures in the table are undefined."""
-    return [
-        f"{domain}: no {title}: {reason}"
-        for domain, found in trust.items()
-        for name, title in _TRUST.items()
-        if (reason := found["undefined"].get(f"pooled.{name}"))
-    ]
 
 
 def _class_count(scores: Mapping[str, Any]) -> int:

@@ -26,7 +26,7 @@ from ibn_seg.trust.ranking import (
     binning_bounds,
     false_positive_rate,
 )
-from ibn_seg.trust.rejection import aurc, prr
+from ibn_seg.trust.rejection import aurc, prr, risk_coverage
 
 ECE_KIND = "top label, equal width, closed on the left"
 NO_WRONG, NO_RIGHT = "no wrong pixel", "no right pixel"
@@ -34,6 +34,8 @@ NO_PIXEL, NO_UNKNOWN = "no labelled pixel", "no pixel of an unknown thing"
 NO_PROBABILITIES = "no probabilities, only confidence"
 # Measures that need both right and wrong pixels.
 DETECTION = ("auroc", "fpr95", "aupr_success", "aupr_error")
+# The points of risk over coverage.
+_STEPS = 20
 UNKNOWN_THINGS = ("unknown_auroc", "unknown_auprc", "unknown_fpr95")
 
 
@@ -50,7 +52,9 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         each measure by name, shares of 1, or None. `undefined`: for each None its reason, by
         `pooled.NAME` or `mean_of_images.NAME`. `images`: how many images each mean is over.
         `auroc_bound` and `fpr95_bound` say how far these can be from the values of unbinned
-        confidences.
+        confidences. `reliability`: pixels, right pixels and summed confidence of each ECE bin.
+        `risk_coverage`: pairs of a share of the pixels, the most confident first, and its error
+        rate. Pixels of equal confidence are kept together.
     """
     every = [_measures(_only(domain, at)) for at in range(len(domain.images))]
     pooled, reasons = _measures(domain, levels)
@@ -72,7 +76,20 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         "mean_of_images": means,
         "images": counted,
         "undefined": undefined,
+        "reliability": domain.diagrams.sum(axis=(0, 1)).tolist(),
+        "risk_coverage": _risks(domain, levels),
     }
+
+
+def _risks(domain: ImageConfidences, levels: np.ndarray | None) -> list[list[float]]:
+    """Return coverage and risk at every twentieth of the pixels, or the next that is a border."""
+    counts = domain.pooled_counts() if levels is None else counts_of(LEVELS, levels)
+    coverage, risk = risk_coverage(counts)
+    if not coverage.size:
+        return []
+    wanted = np.arange(1, _STEPS + 1) / _STEPS
+    places = np.minimum(np.searchsorted(coverage, wanted - 1e-12), len(coverage) - 1)
+    return [[step, float(risk[at])] for step, at in zip(wanted.tolist(), places, strict=True)]
 
 
 def detection_measures(wrong: np.ndarray, right: np.ndarray) -> dict[str, float | None]:

@@ -55,8 +55,8 @@ ROOMS: dict[str, set[str]] = {
     "export": {"models", "surgery", "run"},
     "downloads": {"datasets", "reid", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
-        "methods", "models", "datasets", "evaluation", "transforms", "statistics", "results",
-        "engine", "explain", "scenes", "report", "run", "command_options",
+        "methods", "models", "datasets", "evaluation", "trust", "transforms", "statistics",
+        "results", "engine", "explain", "scenes", "report", "run", "command_options",
     },
     "leaderboard": {
         "methods", "datasets", "evaluation", "statistics", "results", "report", "analyses",
@@ -178,6 +178,7 @@ PACKAGES: dict[str, Packages] = {
     "analyses": Packages({"numpy"}, MM | {"torch"}),
     "analyses.option_kinds": Packages(set(), {"click"}),
     "analyses.*.command": Packages({"click"}, {"rich"}),
+    "analyses.*.printing": Packages(inside={"rich"}),
     "analyses.*.drawing": Packages({"matplotlib"}),
     "analyses.*.features": Packages({"torch", "numpy"}),
     "analyses.*.measure": Packages({"torch", "numpy"}),
