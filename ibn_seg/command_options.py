@@ -69,10 +69,9 @@ def fold_pairs(args: Iterable[str]) -> list[str]:
 def name_precision(args: Iterable[str]) -> list[str]:
     """Return `--amp CONFIG` as `--amp=auto CONFIG`; a word such as bf16 stays its value."""
     args = list(args)
-    named = [_TYPE.fullmatch(word) is not None for word in [*args[1:], ""]]
     return [
-        f"{_AMP}={_AUTO}" if arg == _AMP and not value else arg
-        for arg, value in zip(args, named, strict=True)
+        f"{_AMP}={_AUTO}" if arg == _AMP and not _TYPE.fullmatch(after) else arg
+        for arg, after in zip(args, [*args[1:], ""], strict=False)
     ]
 
 

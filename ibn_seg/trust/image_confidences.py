@@ -2,7 +2,7 @@
 
 They add over images, so the measures of any set of images, such as a bootstrap sample, need no
 second run. ECE, MCE and RMS are exact. AUROC and FPR come with the bound of their error,
-`ibn_seg.trust.ranking.binning_bounds`. AUPR and the rest are those of the binned confidence.
+`ibn_seg.trust.detection.binning_bounds`. AUPR and the rest are those of the binned confidence.
 """
 
 from collections.abc import Sequence

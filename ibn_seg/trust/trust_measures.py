@@ -20,7 +20,7 @@ from ibn_seg.trust.calibration_error import (
 )
 from ibn_seg.trust.confidence_bins import LEVELS
 from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
-from ibn_seg.trust.ranking import (
+from ibn_seg.trust.detection import (
     auroc,
     average_precision,
     binning_bounds,

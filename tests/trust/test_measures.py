@@ -11,7 +11,7 @@ from ibn_seg.trust.calibration_error import count_pixels, reliability
 from ibn_seg.trust.confidence_bins import LEVELS, LOG_ODDS, ConfidenceBins
 from ibn_seg.trust.image_confidences import count_image, stack_images
 from ibn_seg.trust.probabilities import from_logits, from_probabilities
-from ibn_seg.trust.ranking import (
+from ibn_seg.trust.detection import (
     auroc,
     average_precision,
     binning_bounds,
