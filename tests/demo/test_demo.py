@@ -75,8 +75,9 @@ def test_scenes_need_a_checkpoint(finished, tmp_path, capsys):
         f"error: {moved / 'result.json'}: its checkpoint gone/iter_4.pth is gone: "
         "leave --scenes out\n"
     )
-    # Beside its result it is found.
-    shutil.copy(folder / results[0]["name"] / "iter_4.pth", moved)
+    # Beside its result it is found, as in a work dir that was moved.
+    for name in ("iter_4.pth", "confusions.npz"):
+        shutil.copy(folder / results[0]["name"] / name, moved)
     assert command_line(["report", str(moved), "--scenes", "1"]) == 0
 
 
