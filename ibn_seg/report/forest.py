@@ -62,7 +62,7 @@ def forest_chart(
     if not rows:
         raise UserError("no differences to draw", "give two methods and a common seed")
     domains = list(dict.fromkeys(row.domain for row in rows))
-    shown = {domain: _shortened(domain) for domain in domains}
+    shown = {domain: shortened(domain) for domain in domains}
     room = 16 + _LETTER * max(len(text) for text in shown.values())
     lines = len(rows) + _BETWEEN * len(domains)
     figure, axes = plots.empty_figure(height=_PER_ROW * lines + 50, left=room)
@@ -104,5 +104,6 @@ def _draw_row(axes: Axes, row: ForestRow, at: float) -> None:
     )
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return a name that fits beside a plot."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ibn_seg.datasets.known_classes import SPACES
 from ibn_seg.io import write_text
 from ibn_seg.report import plots, scores, tables, wording
+from ibn_seg.report.forest import shortened
 from ibn_seg.report.page import asset, environment, scenes
 from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import DomainScores, Run, order_methods, read_runs
@@ -80,12 +81,17 @@ def _content(
 def _overview(rows: Sequence[scores.SummaryRow]) -> Markup:
     """Return the score of each method on each domain as bars, for a page without scenes."""
     bars = [
-        scores.ClassRow(one.domain, {row.method: row.scores[k].stat for row in rows})
+        scores.ClassRow(_column(one), {row.method: row.scores[k].stat for row in rows})
         for k, one in enumerate(rows[0].scores)
     ]
     label = f"Bars of the mIoU on each domain for {', '.join(row.method for row in rows)}"
     top = plots.bars_top(bars)
-    return Markup(plots.class_bars(bars, "overview", label, top=top, quantity="mIoU (%)"))
+    drawn = plots.class_bars(bars, "overview", label, top=top, quantity="mIoU (%)", left=145)
+    return Markup(drawn)
+
+
+def _column(score: scores.Score) -> str:
+    return f"mean of {score.domain}" if score.role == "mean" else shortened(score.domain)
 
 
 def _class_charts(

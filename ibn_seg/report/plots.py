@@ -58,6 +58,7 @@ def class_bars(
     *,
     top: float = 100,
     quantity: str = "IoU (%)",
+    left: float = 102,
 ) -> str:
     """Return horizontal bars of per-class IoU, percent: one group per class, one bar per method.
 
@@ -70,10 +71,11 @@ def class_bars(
         label: Text alternative for readers who do not see the drawing.
         top: The longest bar with its spread, percent.
         quantity: Label of the axis.
+        left: Room for the names, in points.
     """
     methods = max((len(row.stats) for row in rows if row.stats), default=1)
     per_class = 8 + _BAR * methods
-    figure, axes = empty_figure(height=per_class * len(rows) + 42, left=102)
+    figure, axes = empty_figure(height=per_class * len(rows) + 42, left=left)
     thickness = 0.78 / methods
     for at, row in enumerate(rows):
         if row.stats is None:
@@ -87,7 +89,8 @@ def class_bars(
                 axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
             end = stat.mean + (stat.sd or 0.0) + 0.012 * top
             axes.text(end, centre, number(stat.mean), color=_INK, va="center", fontsize=_VALUE)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    # A name may hold dollar signs, which are no formula.
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     # The values behind the longest bars need room.
     axes.set_xlim(0, top * 1.12)

@@ -1,54 +1,55 @@
-"""Writes the report of any runs: finds their results in work dirs, or takes result files."""
+"""Finds the results of trainings and evaluations in work dirs, or takes their files."""
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json
-from ibn_seg.report.html import TITLE, write_report
 
 # The result of each kind of run, that with curves first.
 RESULT_FILES = {"train": "result.json", "test": "test.json"}
-PAGE = "report.html"
 _BENCHMARKS = ("benchmark.json", "kept.json")
 _RUNS = "work dirs or result files of `ibn-seg train`, `test` or `evaluate`"
 
 
-def report_runs(
-    runs: Sequence[str | os.PathLike],
-    out: str | os.PathLike | None = None,
-    *,
-    source: str | None = None,
-    title: str = TITLE,
-) -> Path:
-    """Write the report of runs, which may be of several methods and seeds.
+@dataclass(frozen=True)
+class RunFile:
+    """The result of a run.
+
+    Args:
+        path: Its file.
+        content: Its content, with what the report needs.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+
+def read_run_files(
+    runs: Sequence[str | os.PathLike], source: str | None = None
+) -> tuple[RunFile, ...]:
+    """Return the results of runs.
 
     Args:
         runs: Work dirs of trainings, tests or evaluations, or their result files.
-        out: The page; default `report.html` in the first work dir.
         source: The training domain, or several joined by '+', of runs that do not state it.
-        title: Heading of the page.
-
-    Returns:
-        The page.
 
     Raises:
-        UserError: A run has no result, its result is damaged, or runs cannot be compared.
-        EnvError: The page cannot be written.
+        UserError: A run has no result, or its result is damaged or incomplete.
     """
     if not runs:
         raise UserError("no runs given", f"name {_RUNS}")
-    files = [result_file(run) for run in runs]
-    results = [_read(file, source) for file in files]
-    counts = Counter(result["name"] for result in results)
-    for file, result in zip(files, results, strict=True):
+    found = [RunFile(path, _read(path, source)) for path in map(result_file, runs)]
+    counts = Counter(one.content["name"] for one in found)
+    for one in found:
         # Folders of `ibn-seg evaluate` all have one name; messages need to tell them apart.
-        if counts[result["name"]] > 1:
-            result["name"] = str(file.parent)
-    return write_report(results, [], out or files[0].parent / PAGE, title=title)
+        if counts[one.content["name"]] > 1:
+            one.content["name"] = str(one.path.parent)
+    return tuple(found)
 
 
 def result_file(run: str | os.PathLike) -> Path:

@@ -1,6 +1,7 @@
 """The embedded experiment in small: it reports what it measured and never does a thing twice."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -53,11 +54,31 @@ def test_any_of_its_trainings_can_be_reported_alone(finished, tmp_path, capsys):
     folder, results, _, _ = finished
     runs = [str(folder / result["name"]) for result in results[:2]]
     out = tmp_path / "two.html"
-    assert command_line(["report", *runs, "-o", str(out)]) == 0
+    assert command_line(["report", *runs, "-o", str(out), "--scenes", "2"]) == 0
     page = out.read_text(encoding="utf-8")
+    # Two scenes of each domain: image, truth and two predictions; the unseen domain comes first.
+    assert page.count("data:image/") == 2 * 2 * 4
+    assert page.index("dashcam, ") < page.index("game, ")
     assert "Training loss" in page
     for result in results[:2]:
         assert result["command"].split(" && ")[0] in page
+
+
+def test_scenes_need_a_checkpoint(finished, tmp_path, capsys):
+    folder, results, _, _ = finished
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    result = {**results[0], "checkpoint": "gone/iter_4.pth"}
+    (moved / "result.json").write_text(json.dumps(result))
+    assert command_line(["report", str(moved), "--scenes", "1"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {moved / 'result.json'}: its checkpoint gone/iter_4.pth is gone: "
+        "leave --scenes out\n"
+    )
+    # Beside its result it is found, as in a work dir that was moved.
+    for name in ("iter_4.pth", "confusions.npz"):
+        shutil.copy(folder / results[0]["name"] / name, moved)
+    assert command_line(["report", str(moved), "--scenes", "1"]) == 0
 
 
 def test_a_finished_demo_is_not_run_again_and_seeds_can_be_added(finished):

@@ -242,6 +242,10 @@ def test_strings_from_results_and_panels_are_escaped(tmp_path, results, panels):
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert evil in [row[0][0] for row in page.tables["mIoU (%) of each method on each domain"]]
+    # Without scenes, the names of domains stand in a drawing.
+    drawn = _page(tmp_path, results, [])
+    assert not drawn.all("script")
+    assert "<script>alert(1)</s\N{HORIZONTAL ELLIPSIS}" in drawn.text
 
 
 def test_one_method_and_a_loss_are_said_plainly(tmp_path, results, make_result):
