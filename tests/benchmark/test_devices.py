@@ -2,17 +2,20 @@
 
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from ibn_seg.benchmark import cell_run
+from ibn_seg.benchmark import cell_run, launchers
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.devices import Devices, check_devices, gpus_of, visible_devices
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.steps import Step
+from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
 from ibn_seg.results import lease
 from tests.benchmark.gpu_cells import run_cells, said, start
@@ -169,6 +172,32 @@ def test_gpus_0_hides_them():
         assert claim.variables == {"CUDA_VISIBLE_DEVICES": ""}
     with Devices(()).claimed(0) as claim:
         assert claim.variables == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "of_ray", "of_slurm"),
+    [("processes: 2\n", 0, 0), ("gpus: 0.5\n", 0.5, 1), ("processes: 2\ngpus: 2\n", 2, 2)],
+)
+def test_clusters_are_asked_for_the_gpus_of_the_plan(tmp_path, monkeypatch, more, of_ray, of_slurm):
+    """As before: what a cluster has is not known here."""
+    asked = []
+
+    class Executor:
+        def __init__(self, *args, **kwargs):
+            self.update_parameters = lambda **given: asked.append(given["gpus_per_node"])
+
+    def remote(**given):
+        asked.append(given["num_gpus"])
+        return lambda function: SimpleNamespace(remote=lambda cell: cell)
+
+    ray = SimpleNamespace(init=lambda **options: None, remote=remote)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=Executor))
+    plan = read_plan(write_plan(tmp_path, more))
+    job = cell_run.Job(plan, list_cells(plan), Store(tmp_path / "out"))
+    launchers.RayLauncher(job, None, 1, {}).start(job.cells)
+    launchers.SlurmLauncher(job, None, None, {}, "local")
+    assert asked == [of_ray, of_slurm]
 
 
 @pytest.mark.slow
