@@ -120,6 +120,7 @@ def check(
     from ibn_seg.run.config_loading import read_options
 
     failing((), allow)  # report a wrong kind before the work
+    _check_name(name)
     if name in PICTURE_SETS:
         _without_list(name, exclude, fix)
         _check_pictures(name, root, labels_only, complete, allow, report, show, options, workers)
@@ -148,6 +149,14 @@ def check(
             f"{root}: {count} finding{'s' * (count != 1)}",
             "see above and the report; --fix list writes an exclude list, --allow KIND accepts one",
         )
+
+
+def _check_name(name: str) -> None:
+    """Raise a `UserError` for a name that no table of data sets has."""
+    from ibn_seg.errors import unknown
+
+    if name not in DATA_SETS and name not in PICTURE_SETS:
+        raise unknown("data set", name, [*DATA_SETS, *PICTURE_SETS])
 
 
 def _without_list(name: str, exclude: str | None, fix: str | None = None) -> None:
@@ -270,6 +279,7 @@ def stats(
       ibn-seg data stats gta5 data/gta5 --option split=train --sheet gta5.png
       ibn-seg data stats acdc data/acdc --option condition=fog --count 6 --sheet fog.png
     """
+    _check_name(name)
     if name in PICTURE_SETS:
         _without_list(name, exclude)
         _measure_pictures(name, root, sheet, count, report, options, workers)

@@ -73,6 +73,7 @@ def _setting(name: str, help_text: str, **options: Any) -> Callable:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True,
               help="Data workers of each process.")  # fmt: skip
+@click.option("--amp", is_flag=True, help="Mixed precision: float16 with a GPU, else bfloat16.")
 @click.option("--pretrained", is_flag=True, help="Start from the published ImageNet weights.")
 @click.option("--size", type=Size(), default="128x256", show_default=True,
               help="Width and height of the network's input.")  # fmt: skip

@@ -121,7 +121,10 @@ def _neighbours(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarra
         largest[rows] = distances.max(axis=1)
         # Rounding may put a copy of an image before itself.
         distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = -1
-        nearest[rows] = np.argsort(distances, axis=1, kind="stable")[:, :count]
+        last = np.partition(distances, count - 1, axis=1)[:, count - 1]
+        for image, row, limit in zip(range(rows.start, rows.stop), distances, last, strict=True):
+            near = np.flatnonzero(row <= limit)
+            nearest[image] = near[np.argsort(row[near], kind="stable")[:count]]
     return nearest, np.maximum(largest, np.finfo(np.float32).tiny)
 
 

@@ -31,6 +31,7 @@ class BaselineRecipe:
         center_weight: Weight of the center loss; 0 for none.
         erasing: Share of pictures with a painted rectangle. It helps at home and hurts elsewhere.
         size: Width and height of the input.
+        amp: Mixed precision: float16 on a GPU, bfloat16 on a CPU. Losses stay float32.
         pretrained: Start from the published ImageNet weights.
     """
 
@@ -46,6 +47,7 @@ class BaselineRecipe:
     center_weight: float = 0.0005
     erasing: float = 0.5
     size: tuple[int, int] = (128, 256)
+    amp: bool = False
     pretrained: bool = False
 
     def check(self) -> None:
@@ -73,6 +75,7 @@ def baseline_config(
     workers: int,
     classes: int,
     epoch_length: int,
+    gpu: bool,
 ) -> dict[str, Any]:
     """Return mmengine's config of a training.
 
@@ -85,6 +88,7 @@ def baseline_config(
         workers: Data workers of one process.
         classes: Number of identities.
         epoch_length: Iterations of an epoch.
+        gpu: Whether there is a GPU.
     """
     # Lists, as they are read again from a result.
     settings = {**asdict(recipe), "size": list(recipe.size), "milestones": list(recipe.milestones)}
@@ -126,7 +130,7 @@ def baseline_config(
         },
         "train_cfg": {"type": "SeededIterLoop", "max_iters": recipe.epochs * epoch_length},
         "optim_wrapper": {
-            "type": "OptimWrapper",
+            **_wrapper(recipe.amp, gpu),
             "optimizer": {"type": "Adam", "lr": recipe.lr, "weight_decay": recipe.weight_decay},
         },
         "param_scheduler": by_iteration(
@@ -150,3 +154,12 @@ def baseline_config(
         "env_cfg": {"cudnn_benchmark": True, "dist_cfg": {"backend": "nccl"}},
         "log_processor": {"by_epoch": False},
     }
+
+
+def _wrapper(amp: bool, gpu: bool) -> dict[str, Any]:
+    """Return mmengine's wrapper of the optimiser."""
+    if not amp:
+        return {"type": "OptimWrapper"}
+    if gpu:
+        return {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}
+    return {"type": "Bfloat16OptimWrapper"}

@@ -114,6 +114,7 @@ def _config(
     workers: int,
 ) -> dict[str, Any]:
     """Return the config of a training, after a look at the pictures."""
+    import torch
     from mmengine.dist import get_world_size
 
     from ibn_seg.reid.identity_sampling import identity_batches
@@ -131,6 +132,7 @@ def _config(
         workers=workers,
         classes=len(pictures.metainfo["classes"]),
         epoch_length=max(1, len(first) // get_world_size()),
+        gpu=torch.cuda.is_available(),
     )
 
 

@@ -69,7 +69,14 @@ class StrongBaselineTrainer(BaseModel):
         if mode != "loss":
             return self.network(inputs)
         scores, features = self.network(inputs)
-        scores, features = scores.float(), features.float()
+        # Distances of half precision would be too coarse for a margin of 0.3.
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self._losses(scores.float(), features.float(), labels)
+
+    def _losses(
+        self, scores: torch.Tensor, features: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return the losses by name, and move the centres."""
         losses = {
             "loss_identity": smoothed_cross_entropy(scores, labels, self.smoothing),
             "loss_triplet": triplet_loss(features, labels, self.margin),

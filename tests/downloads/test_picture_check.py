@@ -156,6 +156,7 @@ def test_the_note_on_a_withdrawn_set_is_printed(tmp_path, capsys, monkeypatch):
         (("prepare", "market1501"), "market1501 is read as it is"),
         (("check", "market1501", ".", "--option", "x=1"), "unknown option of Market-1501 'x'"),
         (("check", "market1501", "."), "no folder of Market-1501"),
+        (("stats", "market", "."), "unknown data set 'market': did you mean 'market1501'?"),
     ],
 )
 def test_wrong_use_is_one_line(words, message, tmp_path, capsys, monkeypatch):

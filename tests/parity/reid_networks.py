@@ -17,9 +17,9 @@ from tests.parity.golden import filled_tensor
 from tests.parity.reid_outcome import Figure, distance, unknown, wrong_inputs
 
 Given = Mapping[str, Any]
+# Of a case that does not list its tensors.
 CLASSES = 751
 _RELU = " with ReLU in the stem"
-_IMAGES = 4
 # Where the files of the trees lie that the file gives without folders, and the name of each set.
 _SETS = {
     "Market-1501": "market1501",
@@ -33,7 +33,10 @@ _SETS = {
 def networks(seeds: Given, about: Given) -> Iterator[Figure]:
     """Compare features, scores and the size of every network."""
     for seed, cases in seeds.items():
-        images = reid_inputs.images(int(seed), _IMAGES)
+        # The map is a sixteenth of the picture in height and width.
+        shapes = [case["feature_map"] for name, case in cases.items() if name != "inputs"]
+        count, _, height, width = shapes[0]
+        images = reid_inputs.images(int(seed), count, 16 * height, 16 * width)
         if problem := wrong_inputs(cases.get("inputs", {}), {"images": images}):
             yield Figure(f"networks {seed}", np.inf, 0.0, problem)
             continue
@@ -50,7 +53,8 @@ def network(
     cadene = bare.startswith("se_")
     # BoT's plain ResNets lack the stem's ReLU; those with IBN or attention have it.
     relu = name.endswith(_RELU) or bare.endswith(("_ibn_a", "_ibn_b")) or cadene
-    model = strong_baseline(bare, CLASSES, stem_relu=relu, cadene=cadene, zero_init_residual=False)
+    shape = _listed_shapes(case).get("classifier.weight", (CLASSES,))
+    model = strong_baseline(bare, shape[0], stem_relu=relu, cadene=cadene, zero_init_residual=False)
     yield Figure(f"{title} tensors", _size_error(model, case), 0.0)
     weights = {key: filled_tensor(_bot_name(key, cadene), tuple(value.shape), seed)
                for key, value in model.state_dict().items()}  # fmt: skip
@@ -81,9 +85,7 @@ def _bot_name(key: str, cadene: bool) -> str:
 
 def _size_error(model: StrongBaseline, case: Given) -> float:
     """Return how many tensors and parameters are too many or lacking, but for the unused `fc`."""
-    listed = case.get("state_dict", [])
-    shapes = {key: tuple(map(int, filter(None, shape.split("x"))))
-              for key, _, shape in (line.partition(" ") for line in listed)}  # fmt: skip
+    shapes = _listed_shapes(case)
     theirs = from_bot_names({key: torch.zeros(shape) for key, shape in shapes.items()})
     unused = [shape for key, shape in shapes.items() if key.startswith("base.fc.")]
     ours = {key: tuple(value.shape) for key, value in model.state_dict().items()}
@@ -98,7 +100,13 @@ def _size_error(model: StrongBaseline, case: Given) -> float:
             "trainable_bias_tensors")  # fmt: skip
     wrong = sum(count != case[key] for count, key in zip(counted, keys, strict=True))
     different = {key for key in {*ours, *theirs} if ours.get(key) != _shape(theirs.get(key))}
-    return float(wrong + (len(different) if listed else 0))
+    return float(wrong + (len(different) if shapes else 0))
+
+
+def _listed_shapes(case: Given) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the file's list of tensors; empty where the case has no list."""
+    lines = (line.partition(" ") for line in case.get("state_dict", []))
+    return {key: tuple(map(int, filter(None, shape.split("x")))) for key, _, shape in lines}
 
 
 def _shape(value: torch.Tensor | None) -> tuple[int, ...] | None:

@@ -147,6 +147,13 @@ def test_without_classes_the_network_is_searched_with():
         model.train()(torch.zeros(2, 3, 64, 32))
 
 
+@pytest.mark.parametrize("name", ["densenet121_ibn_a", "mx_resnext50_ibn_b"])
+def test_other_families_have_last_stride_1_too(name):
+    model = strong_baseline(name, 3).eval()
+    with torch.no_grad():
+        assert model.base(torch.zeros(1, 3, 64, 32))[0].shape[2:] == (4, 2)
+
+
 def test_names_of_bot_are_ours():
     names = ["base.layer0.conv1.weight", "base.layer1.0.se_module.fc1.bias", "base.fc.weight"]
     found = from_bot_names(dict.fromkeys(names, torch.zeros(1)))

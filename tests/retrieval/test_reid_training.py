@@ -1,5 +1,6 @@
 """`ibn-seg reid train`: the record, exact resuming, two processes, bad input."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import torch
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.errors import UserError
-from ibn_seg.reid.retrieval_losses import CenterLoss
+from ibn_seg.reid.retrieval_losses import CenterLoss, triplet_loss
 from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
 from ibn_seg.retrieval.run_training import train
+from ibn_seg.retrieval.training_network import StrongBaselineTrainer
 from ibn_seg.retrieval.training_pictures import TrainingPictures
 from tests.imagenet.conftest import interrupted, without_time
 from tests.retrieval.people import write_people
@@ -117,6 +119,42 @@ def test_pictures_are_augmented_by_the_seed(people):
     assert not torch.equal(pictures[0]["inputs"], first)
     # Black around, and ImageNet's means as the paint of normalised pictures.
     assert (first == torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)).all(dim=0).any()
+
+
+class Linear(torch.nn.Module):
+    """A network of two layers, which autocast computes in half precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.scores = torch.nn.Linear(12, 512), torch.nn.Linear(512, 2)
+
+    def forward(self, images):
+        features = self.features(images.flatten(1))
+        return self.scores(features), features
+
+
+def test_losses_stay_float32_in_mixed_precision():
+    torch.manual_seed(0)
+    trainer = StrongBaselineTrainer("resnet18", 2)
+    trainer.network = Linear()
+    inputs, labels = torch.randn(4, 3, 2, 2), torch.tensor([0, 0, 1, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = trainer(inputs, labels, mode="loss")
+        scores, features = trainer.network(inputs)
+    assert scores.dtype == torch.bfloat16
+    assert features.dtype == torch.bfloat16
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    expected = triplet_loss(features.float(), labels)
+    torch.testing.assert_close(losses["loss_triplet"], expected)
+
+
+@pytest.mark.slow
+def test_mixed_precision_trains_other_weights(trained, people, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=1, milestones=(1,), amp=True)
+    result = train(MODEL, "market1501", people, recipe, work_dir=tmp_path / "run", quiet=True)
+    assert "Bfloat16OptimWrapper" in result["config"]
+    assert np.isfinite(result["curves"]["loss"]).all()
+    assert result["curves"]["loss"][0] != trained[1]["curves"]["loss"][0]
 
 
 def test_the_gradient_of_the_centers_in_closed_form():
