@@ -19,6 +19,7 @@ import ibn_seg.engine.two_stage_schedule
 import ibn_seg.evaluation.metric
 import ibn_seg.plugins.deeplab_head
 import ibn_seg.plugins.linear_head
+import ibn_seg.plugins.mask_transformer_head
 import ibn_seg.plugins.mmengine
 import ibn_seg.plugins.timm_backbone
 import ibn_seg.transforms.corrupt_image

@@ -108,7 +108,7 @@ PACKAGES: dict[str, Packages] = {
     "layers.triton_kernels": Packages({"triton"}),
     "layers.triton_passes": Packages({"torch", "triton"}),
     "models": Packages({"torch", "numpy"}),
-    "foundation": Packages({"torch"}, {"timm", "safetensors"}),
+    "foundation": Packages({"torch"}, {"timm", "safetensors", "scipy"}),
     "surgery": Packages({"torch", "numpy"}),
     "adaptation": Packages({"torch"}),
     "datasets": Packages(MM | PICTURES | {"torch"}),

@@ -24,9 +24,10 @@ from tests.parity import (
     foundation_counts,
     foundation_groups,
     foundation_layers,
+    foundation_masks,
     foundation_networks,
 )
-from tests.parity.methods import tensor_error
+from tests.parity.methods import tensor_errors
 from tests.parity.recipes import Case
 
 FILE = Path(__file__).with_name("golden_foundation.json")
@@ -34,6 +35,7 @@ RUNNERS: dict[str, Callable[[Case], Mapping[str, Any]]] = {
     **foundation_layers.RUNNERS,
     **foundation_networks.RUNNERS,
     **foundation_groups.RUNNERS,
+    **foundation_masks.RUNNERS,
 }
 # Largest errors by the begin of what a case is; positions are resampled in float32.
 TOLERANCE, _RESAMPLED = 1e-6, 3e-6
@@ -110,7 +112,7 @@ def error_of(case: Case, name: str, found: Any, expected: Any, allowed: float) -
     """Return the largest relative error of a number, a list, a mapping or a tensor."""
     if isinstance(expected, Mapping) and "shape" in expected:
         value = torch.as_tensor(found).detach().double()
-        return tensor_error(case, name, value, expected)
+        return max(tensor_errors(case, name, value, expected))
     if isinstance(expected, Mapping):
         if set(found) != set(expected):
             return math.inf
