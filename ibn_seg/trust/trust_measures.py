@@ -19,13 +19,13 @@ from ibn_seg.trust.calibration_error import (
     rms,
 )
 from ibn_seg.trust.confidence_bins import LEVELS
-from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
 from ibn_seg.trust.detection import (
     auroc,
     average_precision,
     binning_bounds,
     false_positive_rate,
 )
+from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
 from ibn_seg.trust.rejection import aurc, prr, risk_coverage
 
 ECE_KIND = "top label, equal width, closed on the left"

@@ -9,14 +9,14 @@ from ibn_seg.errors import UserError
 from ibn_seg.trust import calibration_error as calibration
 from ibn_seg.trust.calibration_error import count_pixels, reliability
 from ibn_seg.trust.confidence_bins import LEVELS, LOG_ODDS, ConfidenceBins
-from ibn_seg.trust.image_confidences import count_image, stack_images
-from ibn_seg.trust.probabilities import from_logits, from_probabilities
 from ibn_seg.trust.detection import (
     auroc,
     average_precision,
     binning_bounds,
     false_positive_rate,
 )
+from ibn_seg.trust.image_confidences import count_image, stack_images
+from ibn_seg.trust.probabilities import from_logits, from_probabilities
 from ibn_seg.trust.rejection import aurc, prr, risk_coverage
 from ibn_seg.trust.trust_measures import DETECTION, detection_measures, trust_measures
 from tests.trust.made_pixels import images, scores, softmax
