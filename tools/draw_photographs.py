@@ -3,8 +3,8 @@
     python tools/draw_photographs.py                # data/photographs.svg
 
 Left: scores of each seed at home and in the unseen domain. Right: differences to BN in the unseen
-domain of every source, with the 95 % t-interval over seeds. Frames of one video resemble each
-other, so the interval does not draw them.
+domain of every finished source, with the 95 % t-interval over seeds. Frames of one video resemble
+each other, so the interval does not draw them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from write_results_page import KEPT, place
+from write_results_page import KEPT, finished, place
 
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import Comparison, Row, compare
@@ -49,7 +49,7 @@ def draw(kept: Path, out: Path) -> None:
         figure = Figure(figsize=(9.2, 3.6), layout="constrained", facecolor="white")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
         _at_home_and_abroad(left, found[0])
-        _differences(right, found)
+        _differences(right, finished(found))
         figure.savefig(out, metadata={"Date": None})
 
 

@@ -124,12 +124,15 @@ def gaps(kept: Kept) -> Lines:
 
 
 def directions(kept: Kept) -> Lines:
-    """Return the unseen target of each source in `photographs`: scores, and differences to BN."""
+    """Return the unseen target of each source in `photographs`: scores, and differences to BN.
+
+    Sources whose trainings are not finished are left out.
+    """
     methods = [row.method for row in kept.comparison("photographs").groups[0].ranked
                if row.method in METHODS]  # fmt: skip
     others = [method for method in methods if method != BASELINE]
     lines = [["trained on → tested on", *methods, *(f"{one} over {BASELINE}" for one in others)]]
-    for found in kept.comparisons("photographs"):
+    for found in finished(kept.comparisons("photographs")):
         group = found.groups[0]
         rows = {row.method: row for row in group.ranked if row.method in METHODS}
         for target in found.targets:
@@ -149,7 +152,7 @@ def photographs(kept: Kept) -> Lines:
 def photographs_elsewhere(kept: Kept) -> Lines:
     """Return the networks of the other sources in `photographs`: their source and each target."""
     lines = [["", "source", "target", "over BN: source", "over BN: target"]]
-    for found in kept.comparisons("photographs")[1:]:
+    for found in finished(kept.comparisons("photographs"))[1:]:
         for group in found.groups:
             for row in group.ranked:
                 where = f"{place(found.source)} → {place(found.primary)}, {row.method}"
@@ -157,6 +160,17 @@ def photographs_elsewhere(kept: Kept) -> Lines:
                 over = [_over_seeds(row.differences.get(column)) for column in columns]
                 lines.append([where, *_scores(row, group, columns), *over])
     return lines
+
+
+def finished(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons that have every method and seed of the first."""
+
+    def seeds(found: Comparison) -> dict[str, int]:
+        rows = found.groups[0].ranked
+        return {row.method: len(row.networks) for row in rows if row.method in METHODS}
+
+    first, *others = comparisons
+    return [first, *(one for one in others if seeds(one) == seeds(first))]
 
 
 def place(name: str) -> str:
@@ -224,6 +238,9 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
     "divergence-content": functools.partial(divergence, "embedded", "content"),
     "divergence-appearance-rerun": functools.partial(divergence, "embedded_rerun", "appearance"),
     "robustness": functools.partial(robustness, "embedded_full"),
+    "photographs-short": directions,
+    "photographs": photographs,
+    "photographs-elsewhere": photographs_elsewhere,
 }
 
 
