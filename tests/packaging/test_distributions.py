@@ -86,7 +86,8 @@ def test_sdist_is_complete(built, root):
         modes = {m.name.partition("/")[2]: m.mode for m in archive.getmembers() if m.isfile()}
     assert {
         ".ci/run", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md",
-        "LICENSE", "Makefile", "README.md", "data/README.md", "data/effect.png", "hubconf.py",
+        "LICENSE", "Makefile", "README.md", "data/README.md", "data/effect.png",
+        "data/photographs.svg", "hubconf.py",
     } <= set(modes)  # fmt: skip
     for folder in (".github", "configs", "docs", "ibn_seg", "tests", "tools"):
         for path in (root / folder).rglob("*"):
