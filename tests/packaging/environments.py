@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 TOP = (
     ".ci", ".github", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md",
     "LICENSE", "MANIFEST.in", "Makefile", "README.md", "configs", "data/README.md",
-    "data/effect.png", "data/photographs.svg", "docs", "hubconf.py", "ibn_seg", "pyproject.toml", "setup.py", "tests",
+    "data/effect.png", "data/photographs.svg", "docs", "hubconf.py", "ibn_seg", "pyproject.toml",
+    "setup.py", "tests",
     "tools",
 )  # fmt: skip
 
