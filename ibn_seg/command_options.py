@@ -11,9 +11,15 @@ import click
 
 from ibn_seg.errors import UserError
 from ibn_seg.run.config_loading import PAIR
+from ibn_seg.run.gpu_settings import PRECISIONS
 from ibn_seg.run.setup import LAUNCHERS
 
 _FLAG = "--cfg-options"
+_AMP = "--amp"
+# The value of `--amp` that stands alone.
+_AUTO = "auto"
+# Words that are meant as a precision, so that a wrong one is not taken for a config.
+_TYPE = re.compile(r"[a-z]+\d+")
 
 
 class Size(click.ParamType):
@@ -34,11 +40,14 @@ class Size(click.ParamType):
 
 
 class ConfigCommand(click.Command):
-    """A command that takes several values after one `--cfg-options`, as mmseg's tools do."""
+    """A command that takes several values after one `--cfg-options`, as mmseg's tools do.
+
+    Its `--amp` may stand alone, also before an argument.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before every KEY=VALUE that follows it."""
-        return super().parse_args(ctx, fold_pairs(args))
+        return super().parse_args(ctx, name_precision(fold_pairs(args)))
 
 
 def fold_pairs(args: Iterable[str]) -> list[str]:
@@ -55,6 +64,15 @@ def fold_pairs(args: Iterable[str]) -> list[str]:
             folded.append(_FLAG)
         folded.append(arg)
     return folded
+
+
+def name_precision(args: Iterable[str]) -> list[str]:
+    """Return `--amp CONFIG` as `--amp=auto CONFIG`; a word such as bf16 stays its value."""
+    args = list(args)
+    return [
+        f"{_AMP}={_AUTO}" if arg == _AMP and not _TYPE.fullmatch(after) else arg
+        for arg, after in zip(args, [*args[1:], ""], strict=False)
+    ]
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -115,8 +133,15 @@ def fuse_option(function: Callable) -> Callable:
 
 
 def amp_option(function: Callable) -> Callable:
-    """Add `--amp`."""
-    return click.option("--amp", is_flag=True, help="Mixed precision; needs a GPU.")(function)
+    """Add `--amp`, which gives False, a precision, or True if it stands alone."""
+    return click.option(
+        _AMP,
+        type=click.Choice((*PRECISIONS, _AUTO)),
+        default=None,
+        metavar="[bf16|fp16]",
+        callback=lambda ctx, param, value: True if value == _AUTO else value or False,
+        help="Mixed precision; needs a GPU. Alone it means fp16.",
+    )(function)
 
 
 def launch_options(function: Callable) -> Callable:

@@ -36,6 +36,7 @@ _OTHER_PROCESS = (
     "see the lines of the other processes; env_cfg.dist_cfg.timeout sets how long to wait",
 )
 _NO_GPU = ("PyTorch cannot use the GPU", "check driver and PyTorch's build with nvidia-smi")
+_NO_COMPILER = ("torch.compile found no C++ compiler", "install g++, or train without compiling")
 # Messages of PyTorch, NumPy and Python, and what they mean; the first match counts.
 _SAYINGS = tuple(
     (re.compile(pattern), meaning)
@@ -52,6 +53,7 @@ _SAYINGS = tuple(
          _MEMORY),
         (r"Connection (closed|reset) by peer|Timed out waiting|Socket Timeout|NCCL error"
          r"|store->get|Broken pipe.*gloo|TCPStore|EADDRINUSE", _OTHER_PROCESS),
+        (r"No working C\+\+ compiler|Failed to find C compiler", _NO_COMPILER),
         (r"no kernel image is available|driver version is insufficient|no NVIDIA driver", _NO_GPU),
     )
 )  # fmt: skip

@@ -3,7 +3,8 @@
     python tools/draw_photographs.py                # data/photographs.svg
 
 Left: scores of each seed at home and in the unseen domain. Right: differences to BN in the unseen
-domain of every source, with the 95 % interval over seeds and images.
+domain of every source, with the 95 % t-interval over seeds. Frames of one video resemble each
+other, so the interval does not draw them.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import Comparison, Row, compare
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE, METHODS
+from ibn_seg.statistics import t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "photographs.svg"
@@ -92,18 +94,18 @@ def _differences(axes: Axes, found: list[Comparison]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"points of mIoU over {BASELINE}, unseen domain")
-    axes.set_title("Difference to BN, 95 % interval", fontsize=11)
+    axes.set_title("Difference to BN, 95 % interval over seeds", fontsize=11)
     _plain(axes, "x")
 
 
 def _difference(axes: Axes, row: Row, target: str, at: float) -> None:
     """Draw one difference; it is hollow without an interval, as with one seed."""
     colour, difference = COLOURS.get(row.method), row.differences[target]
-    interval = difference.interval
-    if not interval.images_only:
-        axes.plot((interval.low, interval.high), (at, at), color=colour, linewidth=2.2)
+    interval = t_interval(difference.per_seed.values)
+    if interval is not None:
+        axes.plot(interval, (at, at), color=colour, linewidth=2.2)
     axes.plot(difference.per_seed.mean, at, color=colour, marker=MARKERS.get(row.method),
-              markerfacecolor="none" if interval.images_only else colour)  # fmt: skip
+              markerfacecolor="none" if interval is None else colour)  # fmt: skip
 
 
 def _plain(axes: Axes, grid: str) -> None:

@@ -27,7 +27,7 @@ from ibn_seg.report.cell_text import interval_text, significant
 from ibn_seg.report.marked_tables import Lines, markdown, rewrite
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, signed, stat_text
-from ibn_seg.statistics import GapClosed, PairedDifference
+from ibn_seg.statistics import GapClosed, PairedDifference, t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
@@ -135,14 +135,15 @@ def directions(kept: Kept) -> Lines:
         for target in found.targets:
             stats = [row.scores[target] for row in rows.values()]
             scores = [_bold(stat_text(stat), is_best(stat, stats)) for stat in stats]
-            over = [_difference(rows[method].differences.get(target)) for method in others]
+            over = [_over_seeds(rows[method].differences.get(target)) for method in others]
             lines.append([f"{place(found.source)} → {place(target)}", *scores, *over])
     return lines
 
 
 def photographs(kept: Kept) -> Lines:
     """Return all networks of `photographs` that were trained on its first source."""
-    return _whole(kept.comparison("photographs"), lambda group, row: True)
+    found = kept.comparison("photographs")
+    return _whole(found, lambda group, row: True, difference=_over_seeds)
 
 
 def photographs_elsewhere(kept: Kept) -> Lines:
@@ -153,7 +154,7 @@ def photographs_elsewhere(kept: Kept) -> Lines:
             for row in group.ranked:
                 where = f"{place(found.source)} → {place(found.primary)}, {row.method}"
                 columns = [*found.sources, found.primary]
-                over = [_difference(row.differences.get(column)) for column in columns]
+                over = [_over_seeds(row.differences.get(column)) for column in columns]
                 lines.append([where, *_scores(row, group, columns), *over])
     return lines
 
@@ -249,22 +250,27 @@ def _one(tables: Iterable[Table], what: str, folder: str) -> Table:
     return found[0]
 
 
-def _whole(found: Comparison, wanted: Callable[[Group, Row], bool]) -> Lines:
+def _whole(
+    found: Comparison,
+    wanted: Callable[[Group, Row], bool],
+    difference: Callable[[PairedDifference | None], str] | None = None,
+) -> Lines:
     """Return the wanted rows of a comparison: all scores, and the differences to BN."""
     columns = list(found.columns)
-    lines = [["", *_heads(found, columns), "over BN: targets", "over BN: source"]]
+    over = "targets" if len(found.targets) > 1 else place(found.primary)
+    lines = [["", *_heads(found, columns), f"over BN: {over}", "over BN: source"]]
     for group in found.groups:
         for row in group.rows:
             if wanted(group, row):
-                cells = [*_scores(row, group, columns), *_over(row, found)]
+                cells = [*_scores(row, group, columns), *_over(row, found, difference)]
                 lines.append([_name(group, row), *cells])
     return lines
 
 
 def _heads(found: Comparison, columns: Sequence[str]) -> list[str]:
     names = {TARGETS: "mean of the targets"}
-    names |= {source: f"{source} (source)" for source in found.sources}
-    return [names.get(column, column) for column in columns]
+    names |= {source: f"{place(source)} (source)" for source in found.sources}
+    return [names.get(column, place(column)) for column in columns]
 
 
 def _name(group: Group, row: Row) -> str:
@@ -284,9 +290,12 @@ def _scores(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
     return cells
 
 
-def _over(row: Row, found: Comparison) -> list[str]:
-    """Return the differences to the baseline on the targets and on the source."""
-    return [_difference(row.differences.get(column)) for column in (TARGETS, *found.sources)]
+def _over(
+    row: Row, found: Comparison, text: Callable[[PairedDifference | None], str] | None = None
+) -> list[str]:
+    """Return the differences to the baseline on the targets, or the one, and on the source."""
+    columns = (found.primary, *found.sources)
+    return [(text or _difference)(row.differences.get(column)) for column in columns]
 
 
 def _difference(difference: PairedDifference | None) -> str:
@@ -294,6 +303,15 @@ def _difference(difference: PairedDifference | None) -> str:
         return ""
     text = signed(difference.per_seed.mean)
     return text if difference.interval.images_only else f"{text} {interval_text(difference)}"
+
+
+def _over_seeds(difference: PairedDifference | None) -> str:
+    """Return a difference with its t-interval: frames of one video are no sample of a domain."""
+    if difference is None:
+        return ""
+    interval = t_interval(difference.per_seed.values)
+    text = signed(difference.per_seed.mean)
+    return text if interval is None else f"{text} [{signed(interval[0])}, {signed(interval[1])}]"
 
 
 def _gap(gap: GapClosed | None) -> str:

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 # In the order of `ibn-seg --help` and of a leaderboard's sections.
-ANALYSES = ("divergence", "robustness", "adaptation", "speed", "transfer")
+ANALYSES = ("divergence", "robustness", "calibration", "adaptation", "speed", "transfer")
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def training_config(
         _set_source(plan, config, load_config(base(file, key)))
     if block.targets:
         _set_targets(plan, config, block.targets, base)
+    if plan.left_out:
+        _leave_out(plan, config)
     _set_schedule(plan, config, block.schedule)
     for key, options in (
         (f"backbones.{backbone.name}", backbone.options),
@@ -195,6 +197,19 @@ def _set_targets(
             raise UserError(f"{plan.file}: {key}: {target} has no list 'targets'", "add it")
         chosen += data.targets
     _evaluate_on(plan, config, chosen)
+
+
+def _leave_out(plan: Plan, config: "Config") -> None:
+    """Let a config evaluate its sources and those targets that the plan does not leave out."""
+    datasets = _val_datasets(plan, config)
+    count = _count_sources(config)
+    kept = [target for target in datasets[count:] if _domain(target) not in plan.left_out]
+    if not kept:
+        raise UserError(
+            f"{plan.file}: all targets are missing: {', '.join(plan.left_out)}",
+            "one is needed, see data/README.md",
+        )
+    config.val_dataloader.dataset.datasets = [*datasets[:count], *kept]
 
 
 def _val_datasets(plan: Plan, config: "Config") -> list:

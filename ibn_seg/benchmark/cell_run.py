@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO
 
 from ibn_seg.benchmark.cells import TRAINING, Cell
+from ibn_seg.benchmark.devices import Claim
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.steps import Step, cell_config, steps
 from ibn_seg.benchmark.store import OUTPUT, Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import drop_training_state, read_json, write_error, write_text
-from ibn_seg.results.lease import VARIABLE, Lease, is_superseded
+from ibn_seg.results.lease import VARIABLE, Lease, is_superseded, note
 from ibn_seg.run.result_file import last_checkpoint
 
 _POLL_S = 0.2
@@ -23,6 +24,7 @@ _POLL_S = 0.2
 _GRACE_S = 30.0
 # torchrun's table alone takes some thousand bytes, and each process adds its traceback.
 _TAIL_BYTES = 64_000
+_UNCHANGED = Claim()
 
 
 @dataclass
@@ -76,8 +78,13 @@ class Job:
         return state in ("to do", "interrupted")
 
 
-def run_cell(job: Job, cell: Cell) -> str | None:
+def run_cell(job: Job, cell: Cell, claim: Claim = _UNCHANGED) -> str | None:
     """Run a cell, or the rest of it, if no other process has it.
+
+    Args:
+        job: The job.
+        cell: The cell.
+        claim: The GPUs for its processes. Default: all that this process sees.
 
     Returns:
         'done', 'failed', 'lost' (another worker took over) or 'stopped' (the job was stopped). None
@@ -97,7 +104,7 @@ def run_cell(job: Job, cell: Cell) -> str | None:
             return None
         work_dir = job.store.work_dir(cell)
         try:
-            return _run_steps(job, cell, held)
+            return _run_steps(job, cell, held, claim)
         except EnvError:
             raise
         except UserError as error:
@@ -107,7 +114,7 @@ def run_cell(job: Job, cell: Cell) -> str | None:
             raise write_error(work_dir, error) from error
 
 
-def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
+def _run_steps(job: Job, cell: Cell, held: Lease, claim: Claim) -> str:
     """Run the commands of a cell that have no result yet, and record the outcome.
 
     Returns:
@@ -120,9 +127,11 @@ def _run_steps(job: Job, cell: Cell, held: Lease) -> str:
         job.store.config_file(cell),
         cell_config(job.plan, job.by_id, job.store, cell).pretty_text,
     )
+    if claim.devices:
+        note(held.path, "devices", devices=claim.devices)
     for step in steps(job.plan, job.by_id, job.store, cell):
         if not step.output.is_file():
-            code, output = _run(job, cell, held, step)
+            code, output = _run(job, cell, held, step, claim)
             if code is None:
                 return "lost" if held.lost else "stopped"
             if held.lost:
@@ -155,7 +164,7 @@ def _keep_network(work_dir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _run(job: Job, cell: Cell, held: Lease, step: Step) -> tuple[int | None, str]:
+def _run(job: Job, cell: Cell, held: Lease, step: Step, claim: Claim) -> tuple[int | None, str]:
     """Run a command of a cell.
 
     Returns:
@@ -165,30 +174,37 @@ def _run(job: Job, cell: Cell, held: Lease, step: Step) -> tuple[int | None, str
     log = job.store.work_dir(cell) / OUTPUT
     with log.open("ab") as output:
         start = output.tell()
-        child = _start(job, held, step, output)
+        child = _start(job, held, step, claim, output)
         code = _wait(job, child, held)
     return code, _tail(log, start)
 
 
-def _start(job: Job, held: Lease, step: Step, output: IO[bytes]) -> subprocess.Popen:
-    """Start a command of a cell, through torchrun if it has several processes."""
-    ranks, launcher = [], []
+def _command(step: Step) -> list[str]:
+    """Return the command line of a step: through torchrun if it has several processes.
+
+    All of its processes end with this one.
+    """
+    child = ["-m", "ibn_seg.benchmark.child"]
+    run = ["-m", "ibn_seg", *step.arguments]
     if step.processes > 1:
-        ranks = ["-m", "torch.distributed.run", "--standalone"]
-        ranks.append(f"--nproc-per-node={step.processes}")
-        launcher = ["--launcher", "pytorch"]
-    command = [
-        sys.executable, "-m", "ibn_seg.benchmark.child", str(os.getpid()),
-        sys.executable, *ranks, "-m", "ibn_seg", *step.arguments, *launcher,
-    ]  # fmt: skip
+        count = f"--nproc-per-node={step.processes}"
+        run = [
+            "-m", "torch.distributed.run", "--standalone", count,
+            *child, "-", sys.executable, "-u", *run, "--launcher", "pytorch",
+        ]  # fmt: skip
+    return [sys.executable, *child, str(os.getpid()), sys.executable, *run]
+
+
+def _start(job: Job, held: Lease, step: Step, claim: Claim, output: IO[bytes]) -> subprocess.Popen:
+    """Start a command of a cell."""
     threads = str(job.plan.threads)
     variables = {
         "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, VARIABLE: str(held.path)
     }  # fmt: skip
     # The child has its own session, so Ctrl-C reaches only this process, which then ends the child.
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        env={**os.environ, **variables}, start_new_session=True,
+        _command(step), stdin=claim.handle, stdout=output, stderr=output,
+        env={**os.environ, **claim.variables, **variables}, start_new_session=True,
     )  # fmt: skip
 
 

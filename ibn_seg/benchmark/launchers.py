@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell
+from ibn_seg.benchmark.devices import Devices, gpus_of, visible_devices
 from ibn_seg.errors import EnvError, UserError
 
 LAUNCHERS = ("local", "ray", "slurm")
@@ -77,9 +78,14 @@ class _Queue:
 class LocalLauncher:
     """Worker threads, each with one cell's processes at a time.
 
+    Each cell has its own GPUs. It waits for those of other cells if too few are free.
+
     Args:
         job: The job to run.
-        workers: Number of cells that run at once.
+        workers: The most cells that run at once.
+
+    Raises:
+        UserError: CUDA_VISIBLE_DEVICES names a device twice.
     """
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -91,6 +97,8 @@ class LocalLauncher:
         self._end = time.monotonic() + hours * 3600 if hours else math.inf
         self._left = job.limit or math.inf
         self._counting = threading.Lock()
+        self._visible = visible_devices()
+        self._devices = Devices(self._visible)
 
     def start(self, cells: Sequence[Cell]) -> None:
         """Start the workers, which look through the cells of the job themselves."""
@@ -120,14 +128,17 @@ class LocalLauncher:
             job.stop.wait(_POLL_S)
 
     def _try(self, cell: Cell) -> str | None:
-        """Run one cell if it is free and the budget allows."""
+        """Run one cell if it is free, its GPUs are, and the budget allows."""
         if self._job.stop.is_set() or not self._job.wanted(cell):
             return None
         with self._counting:
             if self._spent():
                 return None
             self._left -= 1
-        outcome = run_cell(self._job, cell)
+        gpus, outcome = gpus_of(self._job.plan, cell, self._visible), None
+        with self._devices.claimed(gpus) as claim:
+            if claim is not None:
+                outcome = run_cell(self._job, cell, claim)
         if outcome is None:
             with self._counting:
                 self._left += 1
@@ -175,7 +186,7 @@ class RayLauncher:
             task(cell)
 
         self._remote = self._ray.remote(
-            num_cpus=self._cpus, num_gpus=self._job.plan.gpus
+            num_cpus=self._cpus, num_gpus=self._job.plan.gpus or 0
         )(one_cell)  # fmt: skip
         self._queue.put(cells)
         self._submit()
@@ -234,7 +245,7 @@ class SlurmLauncher:
         hours = plan.budget.hours
         parameters = {
             "name": plan.name, "cpus_per_task": plan.threads * plan.processes, "tasks_per_node": 1,
-            "gpus_per_node": math.ceil(plan.gpus),
+            "gpus_per_node": math.ceil(plan.gpus or 0),
             "timeout_min": math.ceil(hours * 60) if hours else _WEEK_MIN,
         }  # fmt: skip
         if workers and cluster == "slurm":

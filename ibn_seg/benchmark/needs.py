@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.all_analyses import part
+from ibn_seg.benchmark.cell_config import targets_of
 from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
+from ibn_seg.benchmark.devices import lacking_gpus, visible_devices
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.errors import UserError
 from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at
@@ -54,6 +56,26 @@ def missing_needs(
         look = _Look(plan, here, trial, Path(folder))
         for cell in cells:
             yield cell, tuple(map(told, look.at(planned[cell.id])))
+
+
+def missing_targets(plan: Plan, scenes: Path) -> dict[str, str]:
+    """Return the evaluated targets whose data are not on this machine, each with the reason.
+
+    Args:
+        plan: The plan.
+        scenes: The future folder of the plan's scenes, which the reasons name.
+    """
+    register()
+    found: dict[str, str] = {}
+    with (
+        _announced(plan, scenes) as told,
+        tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder,
+    ):
+        look = _Look(plan, True, False, Path(folder))
+        for cell in list_cells(plan):
+            if cell.task == TRAINING:
+                found |= {name: told(line) for name, line in look.missing_targets(cell.config)}
+    return found
 
 
 def described(found: Iterable[tuple[Cell, tuple[str, ...]]]) -> list[str]:
@@ -110,6 +132,7 @@ class _Look:
     def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path) -> None:
         self._plan = plan
         self._here = here
+        self._gpus = visible_devices() if here else ()
         self._trial = trial
         self._folder = folder
         self._data_sets: dict[str, Dataset] = {}
@@ -119,11 +142,21 @@ class _Look:
         """Yield the things that a cell lacks."""
         from ibn_seg.config import load_config
 
+        if self._here and (line := lacking_gpus(self._plan, cell, self._gpus)):
+            yield line
         config = load_config(cell.config)
         if cell.task == TRAINING:
             yield from self._training(config)
         else:
             yield from self._analysis(cell, config)
+
+    def missing_targets(self, config: "Config") -> Iterator[tuple[str, str]]:
+        """Yield name and reason of each target of a config whose data are missing."""
+        names = targets_of(self._plan, config)
+        datasets = list(_datasets(config.val_dataloader.dataset))
+        for name, dataset in zip(names, datasets[len(datasets) - len(names) :], strict=True):
+            for line in self._dataset(dataset, config)[1]:
+                yield name, line
 
     def _training(self, config: "Config") -> Iterator[str]:
         try:
@@ -159,14 +192,9 @@ class _Look:
             return
         import torch
 
-        gpus = torch.cuda.device_count()
-        if is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper") and not gpus:
+        amp = is_named(config.optim_wrapper.get("type"), "AmpOptimWrapper")
+        if amp and not torch.cuda.device_count():
             yield "optim_wrapper: AmpOptimWrapper needs a GPU, but there is none: use OptimWrapper"
-        if 0 < gpus < self._plan.processes:
-            yield (
-                f"processes: a cell needs {self._plan.processes} GPUs, but there are {gpus}:"
-                " ask for fewer"
-            )
 
     def _dataset(self, dataset: Any, config: "Config") -> tuple[int, tuple[str, ...]]:
         """Return the length of a data set, and what is missing in it."""

@@ -1,7 +1,7 @@
 """A benchmark's plan: the networks to train, their data, seeds and rules.
 
-A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Plan` (without `file`
-and `blocks`), the fields of `Block`, and `also`.
+A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Plan` (without `file`,
+`blocks` and `left_out`), the fields of `Block`, and `also`.
 """
 
 import os
@@ -31,13 +31,16 @@ class Plan:
         protocol: The evaluation protocol (`ibn_seg.evaluation.protocols`).
         threads: Threads of each process; numbers depend on them.
         processes: Processes of a training cell (DDP through torchrun).
-        gpus: GPUs of a cell, or a share of one, to ask launchers for.
+        gpus: GPUs of a cell, or a share of one. None: here one for each process where there are
+            GPUs, on a cluster none.
         budget: The limits of one call.
         selection: The checkpoint that counts: 'last' or 'best-on-source-validation'.
         scenes: The embedded scenes to render first.
         oracles: The same networks, trained on the targets' own training sets (its `sources`).
         analyses: Measurements on the networks of `blocks`.
         transfer: Trainings on shares of the targets' training sets.
+        left_out: Names of targets that no cell is evaluated on. No key of a plan file: a call that
+            skips missing targets sets it.
     """
 
     file: Path
@@ -46,13 +49,14 @@ class Plan:
     protocol: str = "native"
     threads: int = 1
     processes: int = 1
-    gpus: float = 0.0
+    gpus: float | None = None
     budget: Budget = field(default_factory=Budget)
     selection: str = "last"
     scenes: Scenes | None = None
     oracles: Block | None = None
     analyses: tuple[PlannedAnalysis, ...] = ()
     transfer: Transfer | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:

@@ -18,12 +18,24 @@ def read_rules(read: Reader, given: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": lambda value: read.choice(value, "protocol", "protocol", PROTOCOLS),
         "threads": lambda value: read.whole(value, "threads", 1),
         "processes": lambda value: read.whole(value, "processes", 1),
-        "gpus": lambda value: read.number(value, "gpus") if value != 0 else 0.0,
+        "gpus": lambda value: _gpus(read, value, given.get("processes", 1)),
         "budget": lambda value: _budget(read, value),
         "selection": lambda value: read.choice(value, "selection", "rule", SELECTIONS),
         "scenes": lambda value: _scenes(read, value),
     }
     return {key: readers[key](given[key]) for key in readers if key in given}
+
+
+def _gpus(read: Reader, value: Any, processes: int) -> float:
+    """Return the GPUs of a cell: none, a share of one for one process, or one for each process."""
+    if value == 0:
+        return 0.0
+    gpus = read.number(value, "gpus")
+    if gpus > 1 and gpus != int(gpus):
+        read.fail("gpus", f"is {value}", "give a whole number, or a share of one such as 0.5")
+    if processes > 1 and gpus < processes:
+        read.fail("gpus", f"is {value} for {processes} processes", "each needs a GPU of its own")
+    return gpus
 
 
 def _budget(read: Reader, value: Any) -> Budget:

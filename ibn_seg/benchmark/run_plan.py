@@ -5,6 +5,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cell_progress import Board
 from ibn_seg.benchmark.cell_run import Job, run_cell
 from ibn_seg.benchmark.cells import Cell, list_cells
+from ibn_seg.benchmark.devices import check_devices
 from ibn_seg.benchmark.index import write_index
 from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
-from ibn_seg.benchmark.needs import described, missing_needs
+from ibn_seg.benchmark.needs import described, missing_needs, missing_targets
 from ibn_seg.benchmark.plan import Plan, read_plan
 from ibn_seg.benchmark.store import Store
 from ibn_seg.errors import EnvError, UserError
@@ -38,6 +40,7 @@ def run_plan(
     max_cells: int | None = None,
     launcher_options: Mapping[str, Any] | None = None,
     lease_s: float = lease.LEASE_S,
+    skip_missing_targets: bool = False,
     say: Say = print,
 ) -> list[dict[str, Any]]:
     """Run the cells of a plan that are not done, not failed and not another process's.
@@ -54,6 +57,8 @@ def run_plan(
         max_cells: The most cells to begin; default the plan's budget.
         launcher_options: For `ray.init`, or submitit's `update_parameters`.
         lease_s: Seconds after which a worker that shows no life loses its cell.
+        skip_missing_targets: Leave targets out whose data are not on this machine, and say so. The
+            cells have other ids then, because they are evaluated on less.
         say: Receives one line per step.
 
     Returns:
@@ -61,23 +66,28 @@ def run_plan(
 
     Raises:
         UserError: The plan or a config is wrong, none of its cells can run, or 'local' got options.
+            Or a cell needs more GPUs than there are here.
         EnvError: The folder cannot be written or has gone. Or the launcher's package or command is
             missing.
     """
-    plan = _checked_plan(plan_file)
-    check_writable(results)
     store = Store(results, lease_s)
+    plan = _checked_plan(plan_file)
+    if skip_missing_targets:
+        plan = _without_missing(plan, store, say)
+    check_writable(results)
     with _scenes_of(plan, store.folder):
         job = Job(plan, list_cells(plan), store, limit=max_cells or plan.budget.cells)
         if retry_failed:
             job.retries = {cell.id: len(store.failures(cell)) for cell in job.cells}
         left = [cell for cell in job.cells if job.unfinished(cell)]
+        if launcher == "local":
+            check_devices(plan, left)
         if launcher == "local" and len(left) == len(job.cells):
             _check_any_can_run(plan, left, store, say)
         if left and plan.scenes is not None:
             _render(plan, store, say)
         where = os.fspath(plan.file.resolve()), os.fspath(store.folder.resolve())
-        task = functools.partial(run_by_id, *where, lease_s, job.retries)
+        task = functools.partial(run_by_id, *where, lease_s, job.retries, left_out=plan.left_out)
         started = make_launcher(launcher, job, task, jobs, launcher_options or {})
         try:
             started.start(left)
@@ -113,6 +123,7 @@ def check_plan(
     *,
     launcher: str = "local",
     retry_failed: bool = False,
+    skip_missing_targets: bool = False,
 ) -> list[str]:
     """Return the reasons why cells that `run_plan` would begin must fail, one line each.
 
@@ -121,13 +132,14 @@ def check_plan(
         results: The folder of the results; nothing is written.
         launcher: The launcher. For a cluster, this machine's data stand for all machines'.
         retry_failed: Whether failed cells would be tried again.
+        skip_missing_targets: Whether missing targets would be left out.
 
     Raises:
         UserError: The plan or a config is wrong.
         EnvError: The launcher's package or command is missing.
     """
     check_launcher(launcher)
-    plan, cells, store = open_plan(plan_file, results)
+    plan, cells, store = open_plan(plan_file, results, skip_missing_targets)
     begun = ("to do", "interrupted", *(("failed",) if retry_failed else ()))
     waiting = [cell for cell in cells if store.state(cell) in begun]
     found = missing_needs(
@@ -142,16 +154,36 @@ def check_plan(
 
 
 def open_plan(
-    plan_file: str | os.PathLike, results: str | os.PathLike
+    plan_file: str | os.PathLike,
+    results: str | os.PathLike,
+    skip_missing_targets: bool = False,
+    say: Say = lambda line: None,
 ) -> tuple[Plan, list[Cell], Store]:
-    """Return a plan, its cells and the store of its results; nothing is run or written."""
+    """Return a plan, its cells and the store of its results; nothing is run or written.
+
+    Args:
+        plan_file: The plan.
+        results: The folder of the results.
+        skip_missing_targets: Leave targets out whose data are not on this machine.
+        say: Receives one line for each of them.
+
+    Raises:
+        UserError: The plan or a config is wrong.
+    """
     plan, store = _checked_plan(plan_file), Store(results)
+    if skip_missing_targets:
+        plan = _without_missing(plan, store, say)
     with _scenes_of(plan, store.folder):
         return plan, list_cells(plan), store
 
 
 def run_by_id(
-    plan_file: str, results: str, lease_s: float, retries: Mapping[str, int], cell: str
+    plan_file: str,
+    results: str,
+    lease_s: float,
+    retries: Mapping[str, int],
+    cell: str,
+    left_out: Sequence[str] = (),
 ) -> None:
     """Run one cell on the machine that a launcher has chosen, with that machine's data roots.
 
@@ -161,12 +193,13 @@ def run_by_id(
         lease_s: Seconds after which a worker that shows no life loses its cell.
         retries: Failed cells to try again, with their number of failures.
         cell: The cell's id.
+        left_out: Names of targets that were missing where the plan was started.
 
     Raises:
         UserError: The plan has no such cell.
         EnvError: The folder cannot be written.
     """
-    plan, store = read_plan(plan_file), Store(results, lease_s)
+    plan, store = replace(read_plan(plan_file), left_out=tuple(left_out)), Store(results, lease_s)
     with _scenes_of(plan, store.folder):
         job = Job(plan, list_cells(plan), store, retries=dict(retries))
         found = next((one for one in job.cells if one.id == cell), None)
@@ -208,6 +241,15 @@ def _checked_plan(plan_file: str | os.PathLike) -> Plan:
         except UserError as error:
             raise UserError(f"{plan.file}: analyses.{analysis.task}: {error.line}") from error
     return plan
+
+
+def _without_missing(plan: Plan, store: Store, say: Say) -> Plan:
+    """Return a plan without the targets whose data are missing here; say each of them."""
+    with _scenes_of(plan, store.folder):
+        missing = missing_targets(plan, store.folder / SCENES)
+    for name, line in missing.items():
+        say(f"skipped target {name}: {line}")
+    return replace(plan, left_out=tuple(missing))
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ COMMANDS = {
         "ibn_seg.cli.evaluate:evaluate",
         "Score any network, or predictions in files, on named domains.",
     ),
+    "report": ("ibn_seg.cli.report:report", "Write a page about trainings or evaluations."),
     **{
         name: (f"ibn_seg.analyses.{name}.command:{name}", analysis(name).summary)
         for name in ANALYSES
@@ -45,6 +46,7 @@ COMMANDS = {
         "ibn_seg.cli.imagenet:imagenet",
         "Train and test classifiers on ImageNet's layout.",
     ),
+    "reid": ("ibn_seg.cli.reid:reid", "Search people or vehicles across cameras."),
     "import-mxnet": (
         "ibn_seg.cli.import_mxnet:import_mxnet",
         "Turn a checkpoint of MXNet into one of ours.",

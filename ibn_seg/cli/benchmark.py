@@ -30,6 +30,8 @@ _LAUNCHERS = ("local", "ray", "slurm")
               help="Begin no more cells than this. Default: the plan's budget.")  # fmt: skip
 @click.option("--lease", type=click.FloatRange(1), default=60.0, show_default=True, metavar="S",
               help="Seconds until the cell of a worker that died is free for others.")  # fmt: skip
+@click.option("--skip-missing-targets", is_flag=True,
+              help="Evaluate on the targets whose data are here, and name the others.")  # fmt: skip
 def benchmark(
     plan: str,
     results: str | None,
@@ -40,6 +42,7 @@ def benchmark(
     retry: str | None,
     max_cells: int | None,
     lease: float,
+    skip_missing_targets: bool,
 ) -> None:
     """Run the matrix of PLAN, a YAML file: methods x backbones x segmentors x sources x seeds.
 
@@ -59,6 +62,7 @@ def benchmark(
       ibn-seg benchmark configs/benchmark/demo.yaml
       ibn-seg benchmark PLAN --results /shared/run1 --launcher ray
       ibn-seg benchmark PLAN --results /shared/run1 --retry failed
+      ibn-seg benchmark ibn_seg::benchmark/gta5 --skip-missing-targets --jobs 2
     """
     from rich.console import Console
 
@@ -68,8 +72,8 @@ def benchmark(
 
     folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
     if dry_run:
-        _show(plan, folder)
-        _check(plan, folder, launcher, retry == "failed")
+        _show(plan, folder, skip_missing_targets)
+        _check(plan, folder, launcher, retry == "failed", skip_missing_targets)
         return
     rows = run_plan(
         plan,
@@ -80,6 +84,7 @@ def benchmark(
         max_cells=max_cells,
         launcher_options=read_options(launcher_option, "--launcher-option"),
         lease_s=lease,
+        skip_missing_targets=skip_missing_targets,
         say=lambda line: click.echo(line, err=True),
     )
     Console().print(_table(rows, "state"))
@@ -87,7 +92,7 @@ def benchmark(
     check_finished(rows, folder)
 
 
-def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
+def _check(plan: str, folder: str, launcher: str, retry_failed: bool, skip: bool) -> None:
     """Report the cells that would fail.
 
     Raises:
@@ -96,21 +101,25 @@ def _check(plan: str, folder: str, launcher: str, retry_failed: bool) -> None:
     from ibn_seg.benchmark.run_plan import check_plan
     from ibn_seg.errors import UserError
 
-    lines = check_plan(plan, folder, launcher=launcher, retry_failed=retry_failed)
+    lines = check_plan(
+        plan, folder, launcher=launcher, retry_failed=retry_failed, skip_missing_targets=skip
+    )
     for line in lines:
         click.echo(f"error: {plan}: {line}", err=True)
     if lines:
         raise UserError(f"{plan}: not all cells can run", "mend what the lines above say")
 
 
-def _show(plan_file: str, folder: str) -> None:
+def _show(plan_file: str, folder: str, skip: bool) -> None:
     """Print the cells of a plan and the remaining work."""
     from rich.console import Console
 
     from ibn_seg.benchmark.index import estimate, rows
     from ibn_seg.benchmark.run_plan import open_plan
 
-    plan, cells, store = open_plan(plan_file, folder)
+    plan, cells, store = open_plan(
+        plan_file, folder, skip, say=lambda line: click.echo(line, err=True)
+    )
     found = rows(plan, cells, store)
     Console().print(_table(found, "id", "state"))
     left = estimate(cells, store)

@@ -1,17 +1,27 @@
 """`ibn-seg data`."""
 
+from collections.abc import Iterable
+
 import click
 
 from ibn_seg.command_options import command_line
 from ibn_seg.datasets.all_datasets import DATA_SETS
+from ibn_seg.reid.sets.all_sets import PICTURE_SETS
 
-*_FIRST, _LAST = DATA_SETS
-_NAMES = f"NAME is {', '.join(_FIRST)} or {_LAST}."
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
+
+
+_NAMES = f"NAME is {_listed(DATA_SETS)}."
+_PICTURE_NAMES = f"For re-identification, NAME is {_listed(PICTURE_SETS)}."
 
 
 def _named(function: object) -> object:
     """Put the names of the data sets into a command's help."""
-    function.__doc__ = function.__doc__.replace("NAMES.", _NAMES)
+    text = function.__doc__.replace("PICTURES.", _PICTURE_NAMES)
+    function.__doc__ = text.replace("NAMES.", _NAMES)
     return function
 
 
@@ -71,12 +81,15 @@ def check(
 ) -> None:
     """Look at every file of a data set and say what is wrong.
 
-    NAMES.
+    NAMES. PICTURES.
 
     It reports missing pairs; truncated, empty and damaged files; sizes that differ; and images that
     are in two splits. It reports labels in an unexpected format: colours, 16 bits, unknown ids, no
     class. It reports images of another kind, and those that EXIF turns and maybe not their label.
     The number of files is compared with the official one.
+
+    In re-identification data sets it reports names that do not parse, people in training and test,
+    and what cannot be searched. It counts identities, cameras, junk and distractors.
 
     Notes say where labels look like those of another table: a class that never occurs, or a road
     that lies in the upper half. They do not change the exit code.
@@ -107,6 +120,11 @@ def check(
     from ibn_seg.run.config_loading import read_options
 
     failing((), allow)  # report a wrong kind before the work
+    _check_name(name)
+    if name in PICTURE_SETS:
+        _without_list(name, exclude, fix)
+        _check_pictures(name, root, labels_only, complete, allow, report, show, options, workers)
+        return
     with progress_callback("check") as progress:
         result = run(
             name,
@@ -130,6 +148,62 @@ def check(
         raise UserError(
             f"{root}: {count} finding{'s' * (count != 1)}",
             "see above and the report; --fix list writes an exclude list, --allow KIND accepts one",
+        )
+
+
+def _check_name(name: str) -> None:
+    """Raise a `UserError` for a name that no table of data sets has."""
+    from ibn_seg.errors import unknown
+
+    if name not in DATA_SETS and name not in PICTURE_SETS:
+        raise unknown("data set", name, [*DATA_SETS, *PICTURE_SETS])
+
+
+def _without_list(name: str, exclude: str | None, fix: str | None = None) -> None:
+    """Refuse the options of exclude lists, which re-identification data sets do not have."""
+    if exclude or fix:
+        raise click.UsageError(f"{name} has no exclude list: leave out --exclude and --fix.")
+
+
+def _check_pictures(
+    name: str,
+    root: str,
+    headers_only: bool,
+    complete: bool,
+    allow: tuple[str, ...],
+    report: str | None,
+    show: int,
+    options: tuple[str, ...],
+    workers: int | None,
+) -> None:
+    """Check a re-identification data set."""
+    from ibn_seg.cli.picture_output import print_picture_check
+    from ibn_seg.downloads.findings import failing
+    from ibn_seg.downloads.picture_check import check_pictures
+    from ibn_seg.errors import UserError
+    from ibn_seg.io import write_json
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.run.config_loading import read_options
+
+    with progress_callback("check") as progress:
+        result = check_pictures(
+            name,
+            root,
+            options=read_options(options, "--option"),
+            decode=not headers_only,
+            complete=complete,
+            workers=workers,
+            progress=progress,
+        )
+    print_picture_check(result, show)
+    report = report or f"data_check_{name}.json"
+    write_json(report, {"command": command_line(), **result.report()})
+    click.echo(f"report: {report}")
+    count = failing(result.findings, allow)
+    if count:
+        raise UserError(
+            f"{root}: {count} finding{'s' * (count != 1)}",
+            "see above and the report; --allow KIND accepts one",
         )
 
 
@@ -162,6 +236,8 @@ def prepare(name: str, archives: tuple[str, ...], out: str | None, complete: boo
     from ibn_seg.errors import UserError
     from ibn_seg.progress import progress_steps
 
+    if name in PICTURE_SETS:
+        raise click.UsageError(f"{name} is read as it is: unpack it into a folder of any name.")
     if archives and not out:
         raise click.UsageError("Missing option '--out': the data root to unpack into.")
     with progress_steps() as progress:
@@ -192,15 +268,22 @@ def stats(
 ) -> None:
     """Measure class frequencies, the images' mean and deviation, and draw a contact sheet.
 
-    NAMES.
+    NAMES. PICTURES.
 
-    Mean and standard deviation are per channel, RGB, 0 to 255, over all pixels of all images.
+    Mean and standard deviation are per channel, RGB, 0 to 255, over all pixels of all images. For
+    re-identification, identities and cameras are counted instead of classes. The sheet has a row
+    for each of --count identities.
 
     \b
     Examples:
       ibn-seg data stats gta5 data/gta5 --option split=train --sheet gta5.png
       ibn-seg data stats acdc data/acdc --option condition=fog --count 6 --sheet fog.png
     """
+    _check_name(name)
+    if name in PICTURE_SETS:
+        _without_list(name, exclude)
+        _measure_pictures(name, root, sheet, count, report, options, workers)
+        return
     from ibn_seg.cli.data_output import print_stats
     from ibn_seg.downloads.sheet import write_sheet
     from ibn_seg.downloads.stats import measure
@@ -222,4 +305,36 @@ def stats(
     report = report or f"data_stats_{name}.json"
     write_json(report, {"command": command_line(), **result.report()})
     print_stats(result)
+    click.echo(f"report: {report}" + (f"; sheet: {sheet}" if sheet else ""))
+
+
+def _measure_pictures(
+    name: str,
+    root: str,
+    sheet: str | None,
+    count: int,
+    report: str | None,
+    options: tuple[str, ...],
+    workers: int | None,
+) -> None:
+    """Measure a re-identification data set."""
+    from ibn_seg.cli.picture_output import print_picture_stats
+    from ibn_seg.downloads.picture_stats import measure_pictures, write_picture_sheet
+    from ibn_seg.io import write_json
+    from ibn_seg.progress import progress_callback
+    from ibn_seg.run.config_loading import read_options
+
+    with progress_callback("measure") as progress:
+        result = measure_pictures(
+            name,
+            root,
+            options=read_options(options, "--option"),
+            workers=workers,
+            progress=progress,
+        )
+    if sheet:
+        write_picture_sheet(result.parts, sheet, count)
+    report = report or f"data_stats_{name}.json"
+    write_json(report, {"command": command_line(), **result.report()})
+    print_picture_stats(result)
     click.echo(f"report: {report}" + (f"; sheet: {sheet}" if sheet else ""))

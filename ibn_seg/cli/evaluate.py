@@ -105,7 +105,7 @@ def evaluate(
     out: str | None,
     workers: int | None,
     fuse: bool,
-    amp: bool,
+    amp: bool | str,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,

@@ -15,6 +15,9 @@ from ibn_seg.command_options import command_line, split_words
 @click.option("--tables", default="", metavar="NAMES",
               help="Tables for LaTeX and Markdown by the beginnings of their names: main, domain, "
               f"classes, {', '.join(ANALYSES)}, severities, published.")  # fmt: skip
+@click.option("--columns", default="", metavar="NAMES",
+              help="Columns of LaTeX tables by the beginnings of their names, such as "
+              "mean,vs,95. Default: what fits a paper's column.")  # fmt: skip
 @click.option("--baseline", metavar="METHOD", help="What methods are compared with. Default: BN.")
 @click.option("--published", type=click.Choice(("verified", "all", "none")), default="verified",
               show_default=True,
@@ -25,6 +28,7 @@ def leaderboard(
     out: str | None,
     exports: tuple[str, ...],
     tables: str,
+    columns: str,
     baseline: str | None,
     published: str,
     title: str,
@@ -40,6 +44,7 @@ def leaderboard(
       ibn-seg leaderboard work_dirs/benchmark/demo
       ibn-seg leaderboard work_dirs/benchmark/demo work_dirs/theirs/evaluate -o board.html
       ibn-seg leaderboard RESULTS --export csv,latex,markdown --tables main,transfer
+      ibn-seg leaderboard RESULTS --export latex --tables main --columns mean,vs,95
     """
     from ibn_seg.leaderboard import write_leaderboard
 
@@ -48,6 +53,7 @@ def leaderboard(
         out,
         exports=[name for text in exports for name in split_words(text)],
         only=split_words(tables),
+        columns=split_words(columns),
         baseline=baseline,
         published=published,
         title=title,

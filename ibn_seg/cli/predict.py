@@ -23,6 +23,11 @@ from ibn_seg.command_options import ConfigCommand, config_options, fuse_option
     is_flag=True,
     help="Predict every picture of a folder again, and replace results of other pictures.",
 )
+@click.option(
+    "--confidence",
+    is_flag=True,
+    help="Write how sure the network is, too: NAME_pred.png, NAME_conf.png and NAME_heat.png.",
+)
 @fuse_option
 @config_options
 def predict(
@@ -34,6 +39,7 @@ def predict(
     opacity: float,
     fuse: bool,
     overwrite: bool,
+    confidence: bool,
     cfg_options: tuple[str, ...],
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
@@ -43,6 +49,10 @@ def predict(
     of the network with their values and colours. A video gives a folder NAME_trainIds/ of frames
     and NAME_overlay.mp4. Pictures of more than 4096 x 2048 pixels are segmented in windows, which
     bounds the memory.
+
+    NAME_conf.png is 16-bit grey: level L stands for the probability (L + 0.5) / 65536 of the
+    predicted class. NAME_pred.png holds the classes. BRAVO reads such pairs, and so does
+    `ibn-seg evaluate --predictions`. NAME_heat.png is to look at: brighter is less sure.
 
     The content of a file decides whether it is a picture, not its name. Of several frames the
     first is predicted, and a line says so. An animated .gif, .apng or .mjpeg that is given by
@@ -56,6 +66,7 @@ def predict(
     Examples:
       ibn-seg predict CONFIG CHECKPOINT street.jpg --out predictions/
       ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/ --opacity 0.7
+      ibn-seg predict CONFIG CHECKPOINT my_photos/ --out predictions/ --confidence
       ibn-seg predict CONFIG CHECKPOINT drive.mp4 --out predictions/ --device cuda:0
     """
     from ibn_seg.predict.predict_pictures import BadPicturesError
@@ -74,6 +85,7 @@ def predict(
             opacity=opacity,
             fuse=fuse,
             overwrite=overwrite,
+            confidence=confidence,
         )
     except BadPicturesError as error:
         for problem in error.problems:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.calibration.printing import print_trust
 from ibn_seg.provenance import source_domains
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def print_domains(result: dict) -> None:
                 console.print(f"{domain}: absent, not in the mean: {classes}", highlight=False)
             if scores.get("mapping"):
                 console.print(_map_table(domain, scores))
+        if result.get("trust"):
+            print_trust(result["trust"])
     else:
         for key, value in result["metrics"].items():
             console.print(f"{key}: {value}", highlight=False)

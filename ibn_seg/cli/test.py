@@ -18,6 +18,11 @@ from ibn_seg.command_options import (
 @click.argument("checkpoint")
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/test.")
 @click.option("--out", metavar="DIR", help="Write the predictions as PNGs, and classes.yaml.")
+@click.option(
+    "--confidence",
+    is_flag=True,
+    help="With --out: write NAME_pred.png, NAME_conf.png and NAME_heat.png instead.",
+)
 @click.option("--show", is_flag=True, help="Show the predictions in a window.")
 @click.option("--show-dir", metavar="DIR", help="Write pictures of the predictions.")
 @click.option("--wait-time", type=float, default=2.0, show_default=True, help="Seconds per window.")
@@ -36,13 +41,14 @@ def test(
     checkpoint: str,
     work_dir: str | None,
     out: str | None,
+    confidence: bool,
     show: bool,
     show_dir: str | None,
     wait_time: float,
     tta: bool,
     protocol: str | None,
     fuse: bool,
-    amp: bool,
+    amp: bool | str,
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -56,6 +62,7 @@ def test(
     Examples:
       ibn-seg test CONFIG work_dirs/NAME/iter_40000.pth
       ibn-seg test CONFIG CHECKPOINT --out predictions/ --show-dir pictures/
+      ibn-seg test CONFIG CHECKPOINT --out predictions/ --confidence    # pairs as BRAVO reads them
       ibn-seg test CONFIG CHECKPOINT --protocol robustnet    # or rein, ibn_paper, synthia16, ...
       ibn-seg test CONFIG CHECKPOINT --cfg-options test_dataloader.num_workers=4
       torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
@@ -69,6 +76,7 @@ def test(
         checkpoint,
         work_dir=work_dir,
         out=out,
+        confidence=confidence,
         show=show,
         show_dir=show_dir,
         wait_time=wait_time,

@@ -9,6 +9,7 @@ from ibn_seg.command_options import (
     config_options,
     launch_options,
     set_local_rank,
+    split_words,
 )
 
 
@@ -17,10 +18,19 @@ from ibn_seg.command_options import (
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work dir.")
 @amp_option
+@click.option("--compile", "compiled", is_flag=True,
+              help="Compile the network (torch.compile); its first steps are slow.")  # fmt: skip
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     help="Default: the config's, else 0; with --resume that of the checkpoint.",
+)
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    help="Send the curves to tensorboard, wandb or mlflow too; several with commas.",
 )
 @config_options
 @launch_options
@@ -28,8 +38,10 @@ def train(
     config: str,
     work_dir: str | None,
     resume: bool,
-    amp: bool,
+    amp: bool | str,
+    compiled: bool,
     seed: int | None,
+    loggers: tuple[str, ...],
     cfg_options: tuple[str, ...],
     launcher: str,
     local_rank: int | None,
@@ -49,6 +61,7 @@ def train(
     Examples:
       ibn-seg train configs/demo/NAME.py --work-dir work_dirs/first --seed 1
       ibn-seg train CONFIG --resume
+      ibn-seg train CONFIG --log tensorboard
       ibn-seg train CONFIG --cfg-options train_cfg.max_iters=2000 train_dataloader.batch_size=4
       torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch
     """
@@ -61,7 +74,9 @@ def train(
         work_dir=work_dir,
         resume=resume,
         amp=amp,
+        compiled=compiled,
         seed=seed,
+        log=[name for text in loggers for name in split_words(text)],
         cfg_options=read_options(cfg_options),
         launcher=launcher,
         quiet=not verbose,

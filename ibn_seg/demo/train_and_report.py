@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ibn_seg.config import SCHEME, load_config
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_json
@@ -24,7 +22,6 @@ from ibn_seg.run.setup import register, scenes_at
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.panels.pictures import Sample
     from ibn_seg.report import Panel
 
 METHODS = {
@@ -199,17 +196,17 @@ def _panels(work_dir: Path, seed: int, plan: DemoPlan) -> list["Panel"]:
     Only their positions decide the choice, before any prediction is made.
     """
     from ibn_seg.engine import find_checkpoint
-    from ibn_seg.panels.pictures import make_panels, samples_of
+    from ibn_seg.panels.pictures import evenly_spaced, make_panels, samples_of
 
     configs = {method: _load(name, seed, plan) for method, name in METHODS.items()}
     source = configs["BN"].experiment.source
     # The unseen domain is the point of the report, so it comes first and gets more room.
     domains = sorted(samples_of(configs["BN"]).items(), key=lambda item: item[0] == source)
-    chosen: list[Sample] = []
-    for domain, samples in domains:
-        count = 2 if domain == source else 4
-        positions = np.linspace(0, len(samples) - 1, count + 2)[1:-1].round().astype(int)
-        chosen += [list(samples.values())[at] for at in positions]
+    chosen = [
+        sample
+        for domain, samples in domains
+        for sample in evenly_spaced(samples.values(), 2 if domain == source else 4)
+    ]
     networks = {
         method: (config, find_checkpoint(_run_dir(work_dir, method, seed)))
         for method, config in configs.items()

@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ibn_seg.datasets.class_colors import ClassColors, class_colors
 from ibn_seg.engine.class_checks import classes_of
+from ibn_seg.engine.pixel_confidence import check_gives_logits, confidence_levels
 from ibn_seg.engine.record import RunRecordHook
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.stored import image_names
 from ibn_seg.io import write_bytes
+from ibn_seg.trust.confidence_files import CONFIDENCE, HEAT, PREDICTION, heat_map, paired_name
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Return an 8-bit image (H x W grey, or H x W x 3 in BGR order) as a PNG file."""
+    """Return an image as a PNG file: H x W grey of 8 or 16 bits, or H x W x 3 in BGR order."""
     import cv2
 
     done, data = cv2.imencode(".png", image)
@@ -95,17 +98,24 @@ class SavePredictionsHook(Hook):
 
     Args:
         out_dir: The folder.
+        confidence: In place of NAME.png, write `NAME_pred.png`, `NAME_conf.png` and
+            `NAME_heat.png`; see `ibn_seg.trust.confidence_files`.
+
+    Raises:
+        UserError: (in a test) Confidence is wanted, and the network gives no logits.
     """
 
-    needs_logits = False
-
-    def __init__(self, out_dir: str) -> None:
+    def __init__(self, out_dir: str, confidence: bool = False) -> None:
         self.out_dir = Path(out_dir)
+        self.needs_logits = confidence
         self._names: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def before_test(self, runner: Runner) -> None:
         """Forget the names of an earlier test, which may have used other data."""
         self._names.clear()
+        if self.needs_logits:
+            model = runner.model
+            check_gives_logits(model.module if is_model_wrapper(model) else model)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
@@ -121,7 +131,16 @@ class SavePredictionsHook(Hook):
                 self._names[domain] = prediction_names(images)
             unknown = (f"{Path(sample.img_path).stem}.png",)
             name, *_ = self._names[domain].get(sample.img_path, unknown)
-            write_bytes(self.out_dir / domain / name, encode_png(labels))
+            for file, image in self._pictures(name, labels, sample).items():
+                write_bytes(self.out_dir / domain / file, encode_png(image))
+
+    def _pictures(self, name: str, labels: np.ndarray, sample: Any) -> dict[str, np.ndarray]:
+        """Return the pictures of a prediction by their names."""
+        if not self.needs_logits:
+            return {name: labels}
+        levels = confidence_levels(sample.seg_logits.data)
+        kinds = {PREDICTION: labels, CONFIDENCE: levels, HEAT: heat_map(levels)}
+        return {paired_name(name, kind): image for kind, image in kinds.items()}
 
 
 def _predicted_classes(runner: Runner) -> ClassColors | None:

@@ -5,6 +5,7 @@ import gc
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,13 +13,14 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import BaseDataPreprocessor, MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
+from ibn_seg.engine.compiling import compile_parts
 from ibn_seg.engine.deferred import check_deferred
 from ibn_seg.engine.fine_tuning import load_start
 from ibn_seg.engine.fit import load_strictly
@@ -41,9 +43,10 @@ _ENDLESS = (InfiniteSampler, PositionSampler)
 class StrictRunner(Runner):
     """A Runner that allows several runs in one process, and refuses weights that fit only partly.
 
-    `cfg.channels_last` keeps weights, and so activations, in that memory format. `cfg.quiet` keeps
-    mmengine's log lines off the console; the log file has them all. Without a GPU, replicas are
-    made without `device_ids`, and SyncBN becomes our own, which needs none.
+    `cfg.channels_last` keeps weights, and so activations, in that memory format. `cfg.compile` is
+    True, or arguments of `torch.compile`: the network's parts are compiled for training.
+    `cfg.quiet` keeps mmengine's log lines off the console; the log file has them all. Without a
+    GPU, replicas are made without `device_ids`, and SyncBN becomes our own, which needs none.
 
     Attributes:
         reads_samples: Whether samples for the validation are checked before it begins.
@@ -176,6 +179,10 @@ class StrictRunner(Runner):
         if self.cfg.get("channels_last", False):
             model = model.to(memory_format=torch.channels_last)
         if get_device() != "cpu":
+            for part in model.modules():
+                if isinstance(part, BaseDataPreprocessor):
+                    # mmseg's own class takes no such argument. Copies from pinned memory overlap.
+                    part._non_blocking = True
             return super().wrap_model(model_wrapper_cfg, model)
         if not self.distributed:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -184,6 +191,23 @@ class StrictRunner(Runner):
         return MMDistributedDataParallel(
             module=model, broadcast_buffers=False, find_unused_parameters=unused
         )
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the network's parts for training if `cfg.compile` is True or has options.
+
+        A model without such parts is compiled in mmengine's way.
+
+        Raises:
+            UserError: `cfg.compile` is something else.
+        """
+        options = self.cfg.get("compile")
+        if not options or target != "train_step":
+            return
+        if not isinstance(options, (bool, Mapping)):
+            raise UserError(f"compile={options!r}", "give True, or arguments of torch.compile")
+        network = self.model.module if is_model_wrapper(self.model) else self.model
+        if not compile_parts(network, {} if options is True else options):
+            super()._maybe_compile(target)
 
     def _synchronised(self, model: nn.Module) -> nn.Module:
         """Return the model with a SyncBN that runs on CPUs, if the config asks for SyncBN."""

@@ -131,7 +131,7 @@ def write_confusions(path: str | os.PathLike, stored: StoredConfusions) -> None:
         shape = (len(domain.images), rows, len(stored.classes))
         if domain.counts.shape != shape:
             raise ValueError(f"{name}: counts of shape {domain.counts.shape}, expected {shape}")
-        arrays[_member(index)] = _to_bytes(domain.counts)
+        arrays[_member(index)] = to_byte_planes(domain.counts)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -279,7 +279,7 @@ def _domain(header: dict, arrays: Mapping[str, np.ndarray], index: int) -> Image
     scored = entry["scored"]
     return ImageConfusions(
         images=tuple(entry["images"]),
-        counts=_from_bytes(planes),
+        counts=from_byte_planes(planes),
         scored=None if scored is None else tuple(scored),
         mapping=mapping,
     )
@@ -301,7 +301,7 @@ def _member(index: int) -> str:
     return f"counts_{index}"
 
 
-def _to_bytes(counts: np.ndarray) -> np.ndarray:
+def to_byte_planes(counts: np.ndarray) -> np.ndarray:
     """Return the (B, N, R, C) uint8 byte planes of counts, low bytes first."""
     whole = counts.dtype.kind in "iu"
     # Python's numbers: NumPy 1 compares an int64 with a uint64 as floats.
@@ -313,7 +313,7 @@ def _to_bytes(counts: np.ndarray) -> np.ndarray:
     return np.stack([(wide >> 8 * at & 255).astype(np.uint8) for at in planes])
 
 
-def _from_bytes(planes: np.ndarray) -> np.ndarray:
+def from_byte_planes(planes: np.ndarray) -> np.ndarray:
     """Return the (N, R, C) int64 counts of byte planes."""
     if not 1 <= len(planes) <= 8:
         raise ValueError(f"{len(planes)} bytes per count")

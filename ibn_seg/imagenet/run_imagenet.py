@@ -267,7 +267,6 @@ def _prepared(
     quiet: bool,
 ) -> "Config":
     """Return mmengine's config with the settings of every task."""
-    import torch
     from mmengine.config import Config
 
     _register()
@@ -278,9 +277,6 @@ def _prepared(
         launcher=launcher,
         quiet=quiet,
     )
-    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        if key in cfg:
-            cfg[key].pin_memory = torch.cuda.is_available()
     if not quiet:
         hooks = cfg.custom_hooks
         cfg.custom_hooks = [hook for hook in hooks if hook["type"] != "ProgressHook"]

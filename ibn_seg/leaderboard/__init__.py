@@ -5,6 +5,7 @@ It reads the results of `ibn-seg benchmark`, `evaluate` and `test`. It trains no
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from ibn_seg.io import write_text
 from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.latex_tables import check_columns, latex_text
 from ibn_seg.leaderboard.rank_tables import rank_table
+from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
@@ -35,6 +38,7 @@ def write_leaderboard(
     *,
     exports: Iterable[str] = (),
     only: Iterable[str] = (),
+    columns: Sequence[str] = (),
     baseline: str | None = None,
     published: str = "verified",
     title: str = TITLE,
@@ -49,6 +53,8 @@ def write_leaderboard(
         only: Beginnings of table names, such as 'main', to select the tables for LaTeX and
             Markdown. Default: all except published figures for training sets that no network here
             uses.
+        columns: Beginnings of names of columns, such as 'mean', for the tables of LaTeX. Default:
+            what fits a paper's column.
         baseline: The method to compare others with; default 'BN' if there is one.
         published: The published figures to show: 'verified', 'all' or 'none'.
         title: Heading of the page.
@@ -62,6 +68,7 @@ def write_leaderboard(
         EnvError: A file cannot be written.
     """
     exports = list(dict.fromkeys(exports))
+    check_columns(columns, exports)
     for name in exports:
         if name not in export_formats.FORMATS:
             raise unknown("export", name, export_formats.FORMATS)
@@ -81,9 +88,10 @@ def write_leaderboard(
         path = page.with_suffix(export_formats.FORMATS[name])
         if name == "csv":
             texts[path] = export_formats.csv_text(made.records())
+        elif name == "latex":
+            texts[path] = latex_text(made.narrow(chosen), lines, columns)
         else:
-            write = export_formats.latex_text if name == "latex" else export_formats.markdown_text
-            texts[path] = write(chosen, lines)
+            texts[path] = export_formats.markdown_text(chosen, lines)
     for path, text in texts.items():
         write_text(path, text)
     return list(texts)
@@ -114,6 +122,8 @@ class _Content:
         self.figures = [
             sections.published_table(name, rows) for name, rows in self.published.items()
         ]
+        axis = difference_axis(comparisons)
+        self.ranked = [ranked_table(board, found, links, axis) for found in comparisons]
         self.ranks = rank_table(comparisons)
         self.unfinished = sections.unfinished_table(board)
 
@@ -127,14 +137,15 @@ class _Content:
         )
         board = self.board
         return [
-            Section("methods", "Methods", tuple(self.main),
-                    legend=legend(board, board.methods),
+            Section("ranking", "Ranking", tuple(self.ranked)),
+            Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
+            Section("agreement", "Do comparisons agree?", ranks),
+            Section("methods", "Domains",
+                    (*self.main, *(t for some in self.conditions for t in some)),
+                    folded=True, legend=legend(board, board.methods),
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
-            Section("ranks", "Rankings", ranks),
-            Section("domains", "Domains", tuple(t for some in self.conditions for t in some)),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
-            Section("disagreement", "Where methods disagree most", scenes=self._scenes()),
             *(one.section for one in self.analyses),
             Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
@@ -166,6 +177,17 @@ class _Content:
             found += one.section.tables
         found += self.figures if published else []
         return [*found, *([self.unfinished] if self.unfinished else [])]
+
+    def narrow(self, tables: Iterable[Table]) -> list[Table]:
+        """Return tables with the main ones in the form that fits a paper's column."""
+        ranked = {
+            main.key: ranked_table(self.board, found, self.links, difference_axis([found]), False)
+            for main, found in zip(self.main, self.comparisons, strict=True)
+        }
+        return [
+            replace(ranked[table.key], key=table.key) if table.key in ranked else table
+            for table in tables
+        ]
 
     def records(self) -> list[Record]:
         """Return every number."""

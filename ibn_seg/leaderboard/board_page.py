@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Row
@@ -36,9 +37,9 @@ def page_text(
             style=asset("style.css"),
             script=script,
             script_hash=f"sha256-{digest}",
-            introduction=introduction(board),
-            headline=[one for found in comparisons for one in headlines(found)]
-            or ["Nothing to compare yet."],
+            introduction=introduction(),
+            claims=[one for found in comparisons for one in claims(found)]
+            or [Claim("Nothing to compare yet.", "")],
             warnings=warnings(board),
             sections=[s for s in sections if s.tables or s.charts or s.scenes],
             runs=_runs(links),
@@ -50,28 +51,40 @@ def page_text(
     )
 
 
-def introduction(board: Board) -> str:
+def introduction() -> str:
     """Return the page's introduction, for a reader without context."""
     return (
-        "Networks that label every pixel of a street scene, trained on one domain and evaluated, "
-        "without adaptation, on others. The score is mIoU in percent; higher is better. Means are "
-        "over training seeds; the best of each group is in bold. Numbers link to the runs behind "
-        f"them. Evaluation protocol: {board.protocol}."
+        "Networks that label every pixel of a street scene, trained on one domain and evaluated "
+        "on others without adaptation. The score is mIoU in percent; higher is better. Every "
+        "number links to its runs."
     )
 
 
-def headlines(found: Comparison) -> list[str]:
+@dataclass(frozen=True)
+class Claim:
+    """What a comparison has found.
+
+    Args:
+        text: The finding in one sentence.
+        detail: Which networks it holds for, with how many seeds and which interval.
+    """
+
+    text: str
+    detail: str
+
+
+def claims(found: Comparison) -> list[Claim]:
     """Return how each group's best method compares to the baseline, a loss as plainly as a gain."""
-    sentences = []
+    made = []
     for group in found.groups:
         compared = [row for row in group.ranked if found.primary in row.differences]
         if compared:
             top = max(compared, key=lambda row: row.differences[found.primary].per_seed.mean)
-            sentences.append(_sentence(top, found, group.title))
-    return sentences
+            made.append(_claim(top, found, group.title))
+    return made
 
 
-def _sentence(row: Row, found: Comparison, group: str) -> str:
+def _claim(row: Row, found: Comparison, group: str) -> Claim:
     difference = row.differences[found.primary]
     mean, n = difference.per_seed.mean, len(difference.seeds)
     several = f"the mean of {len(found.targets)} targets"
@@ -81,12 +94,13 @@ def _sentence(row: Row, found: Comparison, group: str) -> str:
         sign(mean), f"loses {points} against"
     )
     seeds = f"{n} seed{'s' * (n > 1)}"
-    text = f"{row.method} {verb} {found.baseline} ({group}, trained on {found.title}; {seeds})"
+    detail = f"{group}, trained on {found.title}; {seeds}"
+    text = f"{row.method} {verb} {found.baseline}."
     if difference.interval.images_only:
-        return f"{text}: one seed, no interval."
+        return Claim(text, f"{detail}, no interval.")
     certain = difference.interval.excludes_zero or sign(mean) == 0
     chance = "" if certain else ", which holds 0: it may be chance"
-    return f"{text}; 95 % interval {interval_text(difference)}{chance}."
+    return Claim(text, f"{detail}; 95 % interval {interval_text(difference)}{chance}.")
 
 
 def warnings(board: Board) -> list[str]:
@@ -100,7 +114,9 @@ def warnings(board: Board) -> list[str]:
         said.append(f"Not all cells are done ({listed}); they are listed below.")
     commits = commits_of(board)
     if len(commits) > 1:
-        said.append(f"Results of {len(commits)} commits are shown together: {', '.join(commits)}.")
+        said.append(
+            f"Results of {len(commits)} commits are shown together; see Provenance for their names."
+        )
     return said
 
 

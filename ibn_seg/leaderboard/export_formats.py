@@ -1,4 +1,4 @@
-"""Exports the leaderboard for programs and papers: tidy CSV, LaTeX and Markdown."""
+"""Exports the leaderboard for programs and pages: tidy CSV, and Markdown."""
 
 import csv
 import io
@@ -15,12 +15,6 @@ from ibn_seg.report.table import Table
 from ibn_seg.report.tables import Cell, markdown_lines
 
 FORMATS = {"csv": ".csv", "latex": ".tex", "markdown": ".md"}
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
 
 
 def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
@@ -93,51 +87,6 @@ def markdown_text(tables: Sequence[Table], facts: Sequence[str]) -> str:
         parts.append(markdown_lines(table.header, rows, table.names))
         parts += [f"{_line(note)}\n" for note in table.notes]
     return "\n".join([*parts, *(f"{fact}\n" for fact in facts)])
-
-
-def latex_text(tables: Sequence[Table], facts: Sequence[str]) -> str:
-    """Return tables for LaTeX with the package booktabs.
-
-    Args:
-        tables: The tables.
-        facts: Lines on how the results were made, as comments.
-    """
-    head = ["% \\usepackage{booktabs}", *(f"% {_line(fact)}" for fact in facts), ""]
-    return "\n".join([*head, *map(_latex_table, tables)])
-
-
-def latex_escaped(text: str) -> str:
-    """Return text for LaTeX, with every special character escaped."""
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
-
-
-def _latex_table(table: Table) -> str:
-    width = len(table.header)
-    caption = ". ".join([table.caption, *table.rules])
-    lines = [
-        "\\begin{table}",
-        f"\\caption{{{latex_escaped(caption)}}}",
-        f"\\label{{tab:{table.key}}}",
-        "\\centering",
-        f"\\begin{{tabular}}{{{'l' * table.names}{'r' * (width - table.names)}}}",
-        "\\toprule",
-        " & ".join(map(latex_escaped, table.header)) + r" \\",
-    ]
-    for part in table.parts:
-        lines.append("\\midrule")
-        if part.title is not None:
-            lines.append(f"\\multicolumn{{{width}}}{{l}}{{{latex_escaped(part.title)}}} \\\\")
-        lines += [" & ".join(map(_latex_cell, row)) + r" \\" for row in part.rows]
-    lines += ["\\bottomrule", "\\end{tabular}"]
-    lines += [f"\\par {latex_escaped(note)}" for note in table.notes]
-    return "\n".join([*lines, "\\end{table}", ""])
-
-
-def _latex_cell(cell: Cell) -> str:
-    # Without braces, LaTeX would read a row that begins with a bracket as an argument of \\.
-    text = latex_escaped(cell.text)
-    text = f"\\textbf{{{text}}}" if cell.best else f"{{{text}}}" if text[:1] in "[*" else text
-    return f"{text} {{\\scriptsize {latex_escaped(cell.small_print)}}}" if cell.detail else text
 
 
 def _prefixed(cell: Cell, title: str) -> Cell:

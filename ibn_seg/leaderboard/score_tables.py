@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ibn_seg.evaluation.confusion import scores
+from ibn_seg.leaderboard.charts import about
 from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.cell_text import (
@@ -57,6 +58,8 @@ def main_table(board: Board, found: Comparison, links: Links) -> Table:
         parts=tuple(parts),
         rules=rule_lines(board, [row.seeds for row in found.rows]),
         notes=main_notes(board, found, chosen=chosen, compared=compared),
+        short="All columns: ranges, seeds needed, gap closed, selection on the target",
+        about=about(found),
     )
 
 
@@ -133,6 +136,8 @@ def condition_tables(board: Board, found: Comparison, links: Links) -> list[Tabl
                 header=tuple(header),
                 parts=tuple(parts),
                 rules=rule_lines(board, [row.seeds for _, rows in rows_of for row in rows]),
+                short=f"{domain} ({role})",
+                about=about(found),
             )
         )
     return tables
@@ -188,6 +193,8 @@ def _class_table(
         header=("Class", *(_name(row) for row in rows)),
         parts=(Part(None, tuple(body)),),
         rules=rule_lines(board, [row.seeds for row in rows]),
+        short=domain,
+        about=f"{group.title}, trained on {found.title}",
     )
 
 

@@ -80,7 +80,7 @@ def panels(
             [(one.domain, one.image) for one in images],
             _captions(images),
             progress,
-            _maps(stored),
+            maps_of(stored),
         )
     return write_panels(results / FOLDER, made, _facts(chosen, images))
 
@@ -154,7 +154,7 @@ def _captions(images: Sequence[Disagreement]) -> list[str]:
     ]
 
 
-def _maps(stored: Mapping[str, StoredConfusions]) -> dict[tuple[str, str], ClassMap]:
+def maps_of(stored: Mapping[str, StoredConfusions]) -> dict[tuple[str, str], ClassMap]:
     """Return the maps that the matrices were scored by, by method and domain."""
     return {
         (method, domain): images.mapping

@@ -5,7 +5,7 @@ what was scored, at the same size.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,15 @@ def samples_of(cfg: "Config") -> dict[str, dict[str, Sample]]:
             for k, name in enumerate(image_names(paths, roots))
         }
     return found
+
+
+def evenly_spaced(samples: Iterable[Sample], count: int) -> list[Sample]:
+    """Return `count` samples at even distances, or all if there are fewer."""
+    listed = list(samples)
+    if len(listed) <= count:
+        return listed
+    positions = np.linspace(0, len(listed) - 1, count + 2)[1:-1].round().astype(int)
+    return [listed[at] for at in positions]
 
 
 def make_panels(

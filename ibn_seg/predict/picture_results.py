@@ -9,6 +9,7 @@ import numpy as np
 
 from ibn_seg.errors import UserError
 from ibn_seg.predict.read_picture import PictureError
+from ibn_seg.trust.confidence_files import heat_map
 
 # Networks halve a picture up to five or six times. Below this size, little may be left of it.
 _SMALL = 64  # pixels
@@ -52,9 +53,52 @@ def label_and_paint(
     Raises:
         PictureError: It needs more memory than there is, or is too small for the network.
     """
-    try:
+
+    def paint() -> tuple[np.ndarray, np.ndarray]:
         labels = segment(image)
         return labels, overlay(image, labels, palette, opacity)
+
+    return explained_size(paint, image, path)
+
+
+def label_and_measure(
+    segment: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    palette: np.ndarray,
+    image: np.ndarray,
+    opacity: float,
+    path: Path,
+) -> tuple[np.ndarray, ...]:
+    """Return what `label_and_paint` does, then labels, levels of confidence, and a heat map.
+
+    Args:
+        segment: The network, which returns labels and levels.
+        palette: (classes, 3) uint8, RGB.
+        image: H x W x 3 uint8, BGR.
+        opacity: The share of the colours.
+        path: The file of the picture, for messages.
+
+    Raises:
+        PictureError: It needs more memory than there is, or is too small for the network.
+    """
+
+    def measure() -> tuple[np.ndarray, ...]:
+        labels, levels = segment(image)
+        painted = overlay(image, labels, palette, opacity)
+        return labels, painted, labels, levels, heat_map(levels)
+
+    return explained_size(measure, image, path)
+
+
+def explained_size(
+    make: Callable[[], tuple[np.ndarray, ...]], image: np.ndarray, path: Path
+) -> tuple[np.ndarray, ...]:
+    """Return what `make` does; say in one line if the picture's size is why it cannot.
+
+    Raises:
+        PictureError: The picture needs more memory than there is, or is too small.
+    """
+    try:
+        return make()
     except UserError:
         raise
     except (MemoryError, RuntimeError, ValueError, cv2.error) as error:

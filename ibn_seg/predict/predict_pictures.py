@@ -13,7 +13,12 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import write_bytes
 from ibn_seg.predict.picture_folder import FolderContent, search_folder
 from ibn_seg.predict.picture_formats import HEAD, picture_format
-from ibn_seg.predict.picture_results import label_and_paint, overlay, too_large
+from ibn_seg.predict.picture_results import (
+    label_and_measure,
+    label_and_paint,
+    overlay,
+    too_large,
+)
 from ibn_seg.predict.predict_video import Painter, Video, has_two_frames, predict_video
 from ibn_seg.predict.prediction_log import LOG_NAME, PredictionLog, network_identity
 from ibn_seg.predict.read_picture import PictureError, decode_picture, read_bytes
@@ -21,6 +26,7 @@ from ibn_seg.predict.segmenter import Segmenter, array_pipeline
 from ibn_seg.progress import progress_bar
 from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.setup import check_writable
+from ibn_seg.trust.confidence_files import CONFIDENCE, HEAT, PREDICTION
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -67,6 +73,7 @@ def predict(
     opacity: float = 0.5,
     fuse: bool = False,
     overwrite: bool = False,
+    confidence: bool = False,
 ) -> list[Path]:
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
@@ -96,15 +103,17 @@ def predict(
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
         overwrite: Predict every picture of a folder again, and replace results of another picture
             with the same name.
+        confidence: Write `NAME_pred.png`, `NAME_conf.png` and `NAME_heat.png` for each picture,
+            too; see `ibn_seg.trust.confidence_files`.
 
     Returns:
         The files of the results, including existing ones, without `classes.yaml`.
 
     Raises:
         BadPicturesError: Some pictures of the folder cannot be predicted; all others were.
-        UserError: The source does not exist, is empty, or is neither picture nor video. Or the
-            config, the checkpoint, the device or the opacity is wrong. Or results of another
-            picture have the same name.
+        UserError: The source does not exist, is empty, or is neither picture nor video. Or it is a
+            video, and `confidence` is asked for. Or the config, the checkpoint, the device or the
+            opacity is wrong. Or results of another picture have the same name.
         EnvError: `out` cannot be written.
     """
     if not 0.0 <= opacity <= 1.0:
@@ -114,13 +123,16 @@ def predict(
     content = search_folder(source, out, log.results()) if source.is_dir() else None
     video = Video(source) if content is None and _is_video(source) else None
     try:
+        if confidence and video is not None:
+            raise UserError(f"{source}: a video", "--confidence is for pictures")
         check_writable(out)
         segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
         cfg = load_named(config, cfg_options)
         network = network_identity(
-            checkpoint, model=cfg.model, pipeline=array_pipeline(cfg), opacity=opacity, fuse=fuse
-        )
-        session = _Session(segment, log, out, network, opacity, overwrite)
+            checkpoint, model=cfg.model, pipeline=array_pipeline(cfg), opacity=opacity, fuse=fuse,
+            **({"confidence": True} if confidence else {}),
+        )  # fmt: skip
+        session = _Session(segment, log, out, network, opacity, overwrite, confidence)
         if video is not None:
             return session.predict_film(video)
         if content is not None:
@@ -161,6 +173,7 @@ class _Session:
     network: str
     opacity: float
     overwrite: bool
+    confidence: bool
 
     def predict_one(self, path: Path) -> list[Path]:
         """Predict a directly given picture, even if its results exist."""
@@ -243,10 +256,14 @@ class _Session:
 
     def _painter(self, path: Path) -> Painter:
         palette = self.segment.palette
+        if self.confidence:
+            measure = self.segment.labels_and_levels
+            return lambda image: label_and_measure(measure, palette, image, self.opacity, path)
         return lambda image: label_and_paint(self.segment, palette, image, self.opacity, path)
 
     def _files(self, name: str) -> list[Path]:
-        return [self.out / f"{name}_{kind}.png" for kind in ("trainIds", "overlay")]
+        pair = (PREDICTION, CONFIDENCE, HEAT) if self.confidence else ()
+        return [self.out / f"{name}_{kind}.png" for kind in ("trainIds", "overlay", *pair)]
 
     def _check_owner(self, name: str, path: Path, digest: str) -> None:
         """Refuse to replace the results of another picture."""

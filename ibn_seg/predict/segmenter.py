@@ -76,11 +76,41 @@ class Segmenter:
 
         with self._explained(), torch.inference_mode():
             data = self._pipeline({"img": image})
-            batch = {key: [value] for key, value in data.items()}
             if self._large.takes(data):
                 return self._large.labels(data)
-            sample = self._model.test_step(batch)[0]
-        return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
+            return _labels_of(self._sample(data))
+
+    def labels_and_levels(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the index of each pixel's class, and the level of its confidence.
+
+        Args:
+            image: H x W x 3 uint8 in BGR order, as OpenCV reads it.
+
+        Returns:
+            H x W uint8, and H x W uint16: level L stands for the probability (L + 0.5) / 65536.
+
+        Raises:
+            UserError: The network gives no logits, or one is NaN.
+        """
+        import torch
+
+        from ibn_seg.engine.pixel_confidence import check_gives_logits, confidence_levels
+
+        check_gives_logits(self._model)
+        with self._explained(), torch.inference_mode():
+            data = self._pipeline({"img": image})
+            if self._large.takes(data):
+                return self._large.labels_and_levels(data)
+            sample = self._sample(data)
+            return _labels_of(sample), confidence_levels(sample.seg_logits.data)
+
+    def _sample(self, data: Mapping[str, Any]) -> Any:
+        """Return mmseg's sample of a picture that the pipeline has prepared."""
+        return self._model.test_step({key: [value] for key, value in data.items()})[0]
+
+
+def _labels_of(sample: Any) -> np.ndarray:
+    return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
 
 
 def array_pipeline(cfg: "Config") -> list[dict]:

@@ -14,12 +14,15 @@ _RULES = {
 EMPTY = Cell(NOTHING)
 
 
-def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
+def rule_lines(
+    board: Board, rows: Iterable[Sequence[int]], *, ranges: bool = True
+) -> tuple[str, ...]:
     """Return the header of every table: selection, protocol, seeds and spread.
 
     Args:
         board: Everything that the leaderboard has read.
         rows: The seeds of each table row.
+        ranges: Whether the table has the range over few seeds.
     """
     seeds = [tuple(some) for some in rows]
     counts = sorted({len(some) for some in seeds})
@@ -29,7 +32,7 @@ def rule_lines(board: Board, rows: Iterable[Sequence[int]]) -> tuple[str, ...]:
     lines = [f"Selection: {rule}", f"protocol: {board.protocol}", f"seeds: {listed}"]
     if counts and counts[-1] > 1:
         lines.append("mean ± standard deviation (n - 1)")
-        if any(SeedSummary((0.0,) * n).few for n in counts if n > 1):
+        if ranges and any(SeedSummary((0.0,) * n).few for n in counts if n > 1):
             lines.append("few seeds: the range over seeds is given too")
     if 1 in counts:
         lines.append("n = 1: one seed has no spread and no interval")

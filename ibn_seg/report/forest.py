@@ -38,7 +38,12 @@ class ForestRow:
 
 
 def forest_chart(
-    rows: Sequence[ForestRow], name: str, label: str, *, quantity: str = "points"
+    rows: Sequence[ForestRow],
+    name: str,
+    label: str,
+    *,
+    quantity: str = "points",
+    limits: tuple[float, float] | None = None,
 ) -> str:
     """Return differences as points with intervals around a line at zero, as an <svg>.
 
@@ -49,6 +54,7 @@ def forest_chart(
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
         quantity: Label of the axis.
+        limits: Ends of the axis, for drawings that are compared. Default: what the rows need.
 
     Raises:
         UserError: `rows` is empty.
@@ -56,7 +62,7 @@ def forest_chart(
     if not rows:
         raise UserError("no differences to draw", "give two methods and a common seed")
     domains = list(dict.fromkeys(row.domain for row in rows))
-    shown = {domain: _shortened(domain) for domain in domains}
+    shown = {domain: shortened(domain) for domain in domains}
     room = 16 + _LETTER * max(len(text) for text in shown.values())
     lines = len(rows) + _BETWEEN * len(domains)
     figure, axes = plots.empty_figure(height=_PER_ROW * lines + 50, left=room)
@@ -72,6 +78,8 @@ def forest_chart(
     axes.set_ylim(at - 0.5 - _BETWEEN / 2, -0.5 - _BETWEEN / 2)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.margins(x=0.08)
+    if limits is not None:
+        axes.set_xlim(*limits)
     axes.set_xlabel(quantity)
     axes.grid(axis="x", color=plots.GRID, linewidth=0.8)
     svg = plots.as_svg(figure, name, label)
@@ -96,5 +104,6 @@ def _draw_row(axes: Axes, row: ForestRow, at: float) -> None:
     )
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return a name that fits beside a plot."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"

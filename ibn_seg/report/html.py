@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ibn_seg.datasets.known_classes import SPACES
 from ibn_seg.io import write_text
 from ibn_seg.report import plots, scores, tables, wording
+from ibn_seg.report.forest import shortened
 from ibn_seg.report.page import asset, environment, scenes
 from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import DomainScores, Run, order_methods, read_runs
@@ -64,7 +65,8 @@ def _content(
         "absent_notes": wording.absent_notes(runs),
         "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
         "scenes": scenes(panels, lambda domain: _role(domain, runs[0]), methods),
-        "charts": _class_charts(runs, methods),
+        "charts": _class_charts(runs, methods, rows),
+        "overview": None if panels else _overview(rows),
         "curves": _curve_charts(runs, methods),
         "several_seeds": any(len(row.seeds) > 1 for row in rows),
         "seeds": tables.seed_table(runs),
@@ -76,20 +78,45 @@ def _content(
     }
 
 
-def _class_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the bars per class of each domain, targets first, with the numbers behind them."""
+def _overview(rows: Sequence[scores.SummaryRow]) -> Markup:
+    """Return the score of each method on each domain as bars, for a page without scenes."""
+    bars = [
+        scores.ClassRow(_column(one), {row.method: row.scores[k].stat for row in rows})
+        for k, one in enumerate(rows[0].scores)
+    ]
+    label = f"Bars of the mIoU on each domain for {', '.join(row.method for row in rows)}"
+    top = plots.bars_top(bars)
+    drawn = plots.class_bars(bars, "overview", label, top=top, quantity="mIoU (%)", left=145)
+    return Markup(drawn)
+
+
+def _column(score: scores.Score) -> str:
+    return f"mean of {score.domain}" if score.role == "mean" else shortened(score.domain)
+
+
+def _class_charts(
+    runs: Sequence[Run], methods: Sequence[str], summary: Sequence[scores.SummaryRow]
+) -> list[dict[str, Any]]:
+    """Return the bars per class of each domain, targets first, with the numbers behind them.
+
+    Bars are sorted by the difference of the best method; the numbers have the order of the classes.
+    """
     charts = []
+    best = wording.best_row(summary)
+    compared = f"{best.method} minus {best.baseline}" if best.difference else best.method
     order = sorted(runs[0].domains, key=lambda domain: domain in runs[0].sources)
     classes_of = {domain: _class_order(runs[0].domains[domain]) for domain in order}
     rows_of = {domain: scores.class_rows(runs, domain, classes_of[domain]) for domain in order}
     top = plots.bars_top([row for rows in rows_of.values() for row in rows])
     for k, (domain, rows) in enumerate(rows_of.items()):
+        drawn = scores.by_difference(rows, best.method, best.baseline)
         label = f"Bars of the IoU of each class on {domain} for {', '.join(methods)}"
         charts.append(
             {
                 "domain": domain,
                 "role": _role(domain, runs[0]),
-                "svg": Markup(plots.class_bars(rows, f"classes{k}", label, top=top)),
+                "order": compared,
+                "svg": Markup(plots.class_bars(drawn, f"classes{k}", label, top=top)),
                 "table": tables.class_table(rows, methods),
             }
         )

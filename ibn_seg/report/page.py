@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from ibn_seg.report import panel_images as pictures
+from ibn_seg.report.aligned import aligned
 from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.tables import NOTHING, number
@@ -26,6 +27,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["figures"] = figures
+    made.filters["breakable"] = breakable
+    made.filters["aligned"] = lambda rows: aligned(rows, figures)
     return made
 
 
@@ -40,6 +43,11 @@ def figures(text: str) -> str:
         return "\N{EN DASH}"
     text = re.sub(r"(?<!\S)([(\[]?)-(?=\d)", "\\1\N{MINUS SIGN}", text)
     return re.sub(r"(?<=±) | (?=(?:%|s|min|h|GiB)(?:\s|$))", "\N{NO-BREAK SPACE}", text)
+
+
+def breakable(name: str) -> Markup:
+    """Let a long name break after underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def scenes(

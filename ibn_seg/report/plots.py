@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.report.runs import Curve
 from ibn_seg.report.scores import ClassRow
+from ibn_seg.report.tables import number
 
 # The text column of a phone. At this width, text stays readable there.
 WIDTH = 340
@@ -28,6 +29,8 @@ FONT_SIZE = 12.5
 SERIES_COLOURS = 8
 # At this size, a loss logged at every iteration looks like noise. Longer curves are averaged.
 LOSS_POINTS = 60
+# Points: the height of a bar with its gap, and its value, which a phone still shows with 9 pixels.
+_BAR, _VALUE = 11.0, 10.5
 
 # Placeholder colours that no drawing uses otherwise, and the variables that replace them.
 _INK, MUTED, GRID = "#010101", "#010102", "#010103"
@@ -48,21 +51,31 @@ class Series:
     curves: tuple[Curve, ...]
 
 
-def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 100) -> str:
+def class_bars(
+    rows: Sequence[ClassRow],
+    name: str,
+    label: str,
+    *,
+    top: float = 100,
+    quantity: str = "IoU (%)",
+    left: float = 102,
+) -> str:
     """Return horizontal bars of per-class IoU, percent: one group per class, one bar per method.
 
-    Thin lines show one standard deviation over seeds to either side. An absent class has the word
-    'absent' in place of bars.
+    Its value stands behind each bar. Thin lines show one standard deviation over seeds to either
+    side. An absent class has the word 'absent' in place of bars.
 
     Args:
         rows: Classes from top to bottom.
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
-        top: End of the axis, percent.
+        top: The longest bar with its spread, percent.
+        quantity: Label of the axis.
+        left: Room for the names, in points.
     """
     methods = max((len(row.stats) for row in rows if row.stats), default=1)
-    per_class = 10 + 7 * methods
-    figure, axes = empty_figure(height=per_class * len(rows) + 42, left=102)
+    per_class = 8 + _BAR * methods
+    figure, axes = empty_figure(height=per_class * len(rows) + 42, left=left)
     thickness = 0.78 / methods
     for at, row in enumerate(rows):
         if row.stats is None:
@@ -74,10 +87,14 @@ def class_bars(rows: Sequence[ClassRow], name: str, label: str, *, top: float = 
             if stat.sd:
                 spread = (stat.mean - stat.sd, stat.mean + stat.sd)
                 axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+            end = stat.mean + (stat.sd or 0.0) + 0.012 * top
+            axes.text(end, centre, number(stat.mean), color=_INK, va="center", fontsize=_VALUE)
+    # A name may hold dollar signs, which are no formula.
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.set_xlim(0, top)
-    axes.set_xlabel("IoU (%)")
+    # The values behind the longest bars need room.
+    axes.set_xlim(0, top * 1.12)
+    axes.set_xlabel(quantity)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     return as_svg(figure, name, label)
 

@@ -174,6 +174,23 @@ def class_rows(runs: Sequence[Run], domain: str, classes: Sequence[str]) -> list
     ]
 
 
+def by_difference(rows: Sequence[ClassRow], method: str, baseline: str | None) -> list[ClassRow]:
+    """Return classes by a method's IoU minus the baseline's, the largest first, absent ones last.
+
+    Args:
+        rows: The classes.
+        method: The method.
+        baseline: The baseline; None, or the method itself, sorts by the method's IoU.
+    """
+
+    def key(row: ClassRow) -> float:
+        base = 0.0 if baseline in (None, method) else row.stats[baseline].mean
+        return base - row.stats[method].mean
+
+    present = [row for row in rows if row.stats is not None]
+    return [*sorted(present, key=key), *(row for row in rows if row.stats is None)]
+
+
 def score_columns(group: Sequence[Run]) -> list[tuple[str, str, SeedSummary]]:
     """Return (domain, role, mIoU) of each score column of a method."""
     first = group[0]

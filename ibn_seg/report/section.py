@@ -26,7 +26,7 @@ class Section:
         lines: Notes before the tables.
         folded: Whether each table is collapsed at first.
         legend: Methods with their colour numbers, for its charts.
-        charts: Drawings, each with 'title' and 'svg'.
+        charts: Drawings, as `chart` returns them.
         scenes: Return value of `ibn_seg.report.page.scenes`.
     """
 
@@ -36,8 +36,48 @@ class Section:
     lines: tuple[str, ...] = ()
     folded: bool = False
     legend: tuple[tuple[str, int], ...] = ()
-    charts: tuple[dict[str, Any], ...] = field(default=())
+    charts: tuple[Chart, ...] = field(default=())
     scenes: tuple[dict[str, Any], ...] = field(default=())
+
+    @property
+    def blocks(self) -> list["Block"]:
+        """The drawings and tables by what they are about, in the order of the drawings."""
+        drawn = [one["about"] for one in self.charts]
+        about = dict.fromkeys(drawn + [table.about for table in self.tables])
+        return [
+            Block(
+                name,
+                tuple(one for one in self.charts if one["about"] == name),
+                tuple(table for table in self.tables if table.about == name),
+            )
+            for name in about
+        ]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Drawings and tables of a section that are about the same.
+
+    Args:
+        about: Their heading; an empty one for none.
+        charts: The drawings.
+        tables: The tables.
+    """
+
+    about: str
+    charts: tuple[Chart, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def open_charts(self) -> tuple[Chart, ...]:
+        """The drawings that are seen at once."""
+        return tuple(one for one in self.charts if not one["fold"])
+
+    @property
+    def folds(self) -> list[tuple[str, list[Chart]]]:
+        """The other drawings under the lines that unfold them."""
+        lines = dict.fromkeys(one["fold"] for one in self.charts if one["fold"])
+        return [(line, [one for one in self.charts if one["fold"] == line]) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -61,7 +101,6 @@ def analysis_section(
     charts: Iterable[Chart],
     *,
     title: str = "",
-    folded: bool = False,
 ) -> Section:
     """Return the section of an analysis, with a legend of the methods that it measured.
 
@@ -72,16 +111,17 @@ def analysis_section(
         tables: Its tables.
         charts: Its drawings.
         title: Its heading. Default: the name of the analysis, capitalised.
-        folded: Whether each table is collapsed at first.
     """
+    charts = tuple(charts)
     return Section(
         task,
         title or task.capitalize(),
         tuple(tables),
         (introduction,),
-        folded=folded,
+        # Where there are drawings, the numbers behind them are details.
+        folded=bool(charts),
         legend=legend(board, (run.method for run in board.analyses if run.task == task)),
-        charts=tuple(charts),
+        charts=charts,
     )
 
 
@@ -92,6 +132,13 @@ def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
     return tuple((name, colour) for name, colour in colours.items() if name in kept)
 
 
-def chart(title: str, svg: str) -> Chart:
-    """Return a drawing with its title."""
-    return {"title": title, "svg": Markup(svg)}
+def chart(title: str, svg: str, *, about: str = "", fold: str = "") -> Chart:
+    """Return a drawing for a page.
+
+    Args:
+        title: Its title.
+        svg: The drawing.
+        about: What it has in common with others of its section, such as the network.
+        fold: The line that unfolds it together with others; an empty one if it is seen at once.
+    """
+    return {"title": title, "svg": Markup(svg), "about": about, "fold": fold}

@@ -15,6 +15,8 @@ from ibn_seg.statistics.summary import SeedSummary
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from ibn_seg.report.interval_marks import Mark
+
 NOTHING = "-"
 
 
@@ -29,6 +31,9 @@ class Cell:
         value: The unrounded value that sorts a column; None for text or a missing value.
         href: Link to the number's origin.
         title: The command that measured it.
+        mark: A drawing in place of the text.
+        colour: Number of the colour before a method's name; None for none.
+        rank: The place of a method, before its name.
     """
 
     text: str
@@ -37,6 +42,9 @@ class Cell:
     value: float | None = None
     href: str | None = None
     title: str | None = None
+    mark: "Mark | None" = None
+    colour: int | None = None
+    rank: int | None = None
 
     @property
     def small_print(self) -> str:

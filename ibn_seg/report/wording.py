@@ -30,7 +30,7 @@ def headline(rows: Sequence[SummaryRow]) -> Headline:
     compared = [row for row in rows if row.difference]
     if not compared:
         return _headline_without_baseline(rows)
-    top = max(compared, key=lambda row: row.difference.stat.mean)
+    top = best_row(rows)
     difference, where = top.difference, _where(top)
     points, base = f"{number(abs(difference.stat.mean))} points of mIoU", difference.baseline
     direction = sign(difference.stat.mean)
@@ -46,6 +46,14 @@ def headline(rows: Sequence[SummaryRow]) -> Headline:
             f"{points} below{_how_often(difference)}."
         )
     return Headline(text, tuple(_change(row, rows) for row in compared))
+
+
+def best_row(rows: Sequence[SummaryRow]) -> SummaryRow:
+    """Return the row of the headline: the largest difference to the baseline, else the best."""
+    compared = [row for row in rows if row.difference]
+    if compared:
+        return max(compared, key=lambda row: row.difference.stat.mean)
+    return max(rows, key=lambda row: row.primary.stat.mean)
 
 
 def introduction(runs: Sequence[Run]) -> str:
@@ -178,7 +186,7 @@ def _change(row: SummaryRow, rows: Sequence[SummaryRow]) -> str:
 
 
 def _headline_without_baseline(rows: Sequence[SummaryRow]) -> Headline:
-    top = max(rows, key=lambda row: row.primary.stat.mean)
+    top = best_row(rows)
     score, where = number(top.primary.stat.mean), _where(top)
     if len(rows) > 1:
         details = tuple(

@@ -68,7 +68,7 @@ def note(path: Path, event: str, **more: Any) -> None:
 
     Args:
         path: The holder's file.
-        event: 'acquire', 'takeover', 'train', 'measure', 'release' or 'lost'.
+        event: 'acquire', 'takeover', 'devices', 'train', 'measure', 'release' or 'lost'.
         **more: Further entries of the line. Its `time` is in seconds, by the store's clock.
     """
     log = os.open(path.parent / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)

@@ -10,6 +10,7 @@ from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.run import setup
 from ibn_seg.run.config_loading import load_named
+from ibn_seg.run.gpu_settings import Precision
 from ibn_seg.run.preprocessing import check_one_normalisation
 from ibn_seg.type_names import short_name
 
@@ -47,7 +48,7 @@ def evaluate(
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     fuse: bool = False,
-    amp: bool = False,
+    amp: Precision = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     quiet: bool = False,
@@ -79,7 +80,7 @@ def evaluate(
             `OUT/classes.yaml` says what their values mean. They are the most probable classes,
             also with `merge='soft'`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        amp: Test in mixed precision; needs a GPU.
+        amp: Test in mixed precision, 'bf16' or 'fp16', which is True too; needs a GPU.
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or the launcher of the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.

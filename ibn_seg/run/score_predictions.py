@@ -16,10 +16,18 @@ from ibn_seg.datasets.targets import check_maps, check_source, target_configs
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_json
 from ibn_seg.run import setup
+from ibn_seg.run.confidence_scores import (
+    CountedImage,
+    DomainTrust,
+    count_confidence,
+    found_confidences,
+)
 from ibn_seg.run.evaluation import DEFAULT_FOLDER, RESULT_FILE
+from ibn_seg.trust.confidence_files import PREDICTION, paired_name
 
 if TYPE_CHECKING:
     from ibn_seg.datasets.base import UrbanSceneDataset
+    from ibn_seg.datasets.class_map import ClassMap
     from ibn_seg.evaluation.metric import MultiDomainIoU
 
 
@@ -48,6 +56,10 @@ def evaluate_predictions(
     `ibn-seg test --out` writes such files. With one domain, `FOLDER/NAME.png` works too. Where two
     images have one name, use `FOLDER/DOMAIN/D/NAME.png`, with D the image's path below the folder
     of the images. Files of other images are ignored.
+
+    With `NAME_conf.png` beside it, a prediction has a confidence, and may be `NAME_pred.png`; see
+    `ibn_seg.trust.confidence_files`. Then the result has `trust`, by domain: calibration, and how
+    well confidence finds wrong pixels. Histograms of each image go to `test_confidences.npz`.
 
     Args:
         folder: The predictions.
@@ -93,14 +105,17 @@ def evaluate_predictions(
     metric = _metric(datasets, source, protocol, _predicted_space(Path(folder), classes), maps)
     pairs = _pairs(Path(folder), datasets, metric)
     counted: list[tuple[str, str, np.ndarray]] = []
+    trust = DomainTrust()
     for batch in run_batches(_count, pairs, workers=workers or default_workers()):
-        counted += batch
+        counted += [(one.domain, one.image, one.confusion) for one in batch]
+        trust.add(batch)
         if progress:
             progress(len(counted), len(pairs))
     metric.roots = [config["data_root"] for config in configs]
     metrics = metric.score(counted)
     stored = StoredConfusions(metric.network_classes, metric.image_confusions)
     write_confusions(work_dir / CONFUSION_FILES["test"], stored)
+    measured = trust.finish(stored, work_dir)
     result = {
         "schema": SCHEMA,
         "kind": "test",
@@ -119,6 +134,7 @@ def evaluate_predictions(
         "gap": metrics.get("gap"),
         "metrics": metrics,
         "confusions": CONFUSION_FILES["test"],
+        **measured,
     }
     write_json(work_dir / RESULT_FILE, result)
     return result
@@ -131,11 +147,12 @@ class _Pair:
     domain: str
     image: str
     prediction: Path
+    confidence: Path | None
     label: str
     table: LabelTable
     segments: Mapping[int, int] | None
     classes: int
-    groups: int | None
+    mapping: "ClassMap | None"
 
 
 def _check_sizes(domains: Sequence[str], name: str) -> None:
@@ -212,10 +229,13 @@ def _pairs(
         if len(datasets) == 1 and not place.is_dir():
             place = folder
         mapping = metric.map_of(dataset.target)
-        sizes = len(metric.network_classes), None if mapping is None else len(mapping.groups)
+        sizes = len(metric.network_classes)
         found = _found_predictions(dataset, place)
-        infos = (dataset.get_data_info(index) for index in range(len(dataset)))
-        pairs += [_pair(info, found[info["img_path"]], *sizes) for info in infos]
+        confidences = found_confidences(dataset, place)
+        infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+        for info in infos:
+            file = info["img_path"]
+            pairs.append(_pair(info, found[file], confidences.get(file), mapping, sizes))
     return pairs
 
 
@@ -226,7 +246,11 @@ def _found_predictions(dataset: "UrbanSceneDataset", folder: Path) -> dict[str, 
     images = images_of(dataset)
     names = prediction_names(images)
     found = {
-        file: [folder / name for name in spellings if (folder / name).is_file()]
+        file: [
+            folder / name
+            for name in (*spellings, *(paired_name(one, PREDICTION) for one in spellings))
+            if (folder / name).is_file()
+        ]
         for file, spellings in names.items()
     }
     missing = [file for file, paths in found.items() if not paths]
@@ -258,15 +282,21 @@ def _refuse_shared(file: str, names: Mapping[str, Sequence[str]], folder: Path) 
         )
 
 
-def _pair(info: Mapping[str, Any], prediction: Path, classes: int, groups: int | None) -> _Pair:
+def _pair(
+    info: Mapping[str, Any],
+    prediction: Path,
+    confidence: Path | None,
+    mapping: "ClassMap | None",
+    classes: int,
+) -> _Pair:
     return _Pair(
-        info["target"], info["img_path"], prediction, info["seg_map_path"], info["label_table"],
-        info.get("segments"), classes, groups,
+        info["target"], info["img_path"], prediction, confidence, info["seg_map_path"],
+        info["label_table"], info.get("segments"), classes, mapping,
     )  # fmt: skip
 
 
-def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
-    """Return domain, image and confusion matrix of some predictions."""
+def _count(pairs: Sequence[_Pair]) -> list[CountedImage]:
+    """Return the counts of some predictions."""
     from ibn_seg.datasets.formats import map_ids, read_values
     from ibn_seg.evaluation.confusion import confusion_matrix, group_matrix
 
@@ -284,13 +314,18 @@ def _count(pairs: Sequence[_Pair]) -> list[tuple[str, str, np.ndarray]]:
         try:
             confusion = (
                 confusion_matrix(predicted, label, pair.classes)
-                if pair.groups is None
-                else group_matrix(predicted, label, pair.groups, pair.classes)
+                if pair.mapping is None
+                else group_matrix(predicted, label, len(pair.mapping.groups), pair.classes)
             )
         except UserError as error:
             raise UserError(
                 f"{pair.prediction}: {error.problem}",
                 f"predictions are class indices, 0..{pair.classes - 1}; see --classes",
             ) from error
-        counted.append((pair.domain, pair.image, confusion))
+        made = CountedImage(pair.domain, pair.image, confusion)
+        if pair.confidence is not None:
+            made = count_confidence(
+                made, pair.confidence, predicted, label, pair.classes, pair.mapping
+            )
+        counted.append(made)
     return counted

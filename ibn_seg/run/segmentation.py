@@ -3,18 +3,19 @@
 # ruff: noqa: PT028 - `test` is a task here, not a test
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
 from ibn_seg.run import earlier_run, setup
+from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+from ibn_seg.run.trained_images import trained_on
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -27,10 +28,12 @@ def train(
     *,
     work_dir: str | os.PathLike | None = None,
     resume: bool = False,
-    amp: bool = False,
+    amp: Precision = False,
+    compiled: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     seed: int | None = None,
+    log: Sequence[str] = (),
     quiet: bool = False,
     command: str | None = None,
 ) -> dict:
@@ -54,12 +57,15 @@ def train(
             `work_dirs/CONFIG_NAME`.
         resume: Resume from the newest complete checkpoint in the work dir. Without any checkpoint,
             begin a new training.
-        amp: Train in mixed precision; needs a GPU.
+        amp: Train in mixed precision, 'bf16' or 'fp16'; needs a GPU. True is the config's, else
+            fp16.
+        compiled: Compile the network by `torch.compile`, for training alone.
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         seed: The seed. Default: the config's `randomness.seed`, else 0. A resumed run keeps the
             checkpoint's seed. Asking for another one is then an error, and a different seed in the
             config is reported as without effect.
+        log: Where curves go beside the work dir: names of `ibn_seg.run.loggers.LOGGERS`.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
 
@@ -69,17 +75,18 @@ def train(
     Raises:
         UserError: The config, the data or a checkpoint is wrong. Or the work dir is in use or holds
             a run of another network.
-        EnvError: The work dir cannot be written, the disk is full, or there is no GPU for `amp`.
+        EnvError: The work dir cannot be written, the disk is full, a logger's package is missing,
+            or there is no GPU for `amp`.
     """
     from ibn_seg.engine import distributed
     from ibn_seg.explain.explain import explained
 
     setup.register()
     cfg = setup.prepare(
-        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet
+        config, work_dir=work_dir, cfg_options=cfg_options, launcher=launcher, quiet=quiet, log=log
     )
     config_seed = (cfg.get("randomness") or {}).get("seed")
-    setup.set_training(cfg, seed=seed, amp=amp)
+    setup.set_training(cfg, seed=seed, amp=amp, compiled=compiled)
     setup.set_progress(cfg)
     with (
         distributed.kept_thread_settings(),
@@ -96,7 +103,7 @@ def train(
             return finish(
                 runner,
                 "train",
-                lambda: {**measured(runner), **_trained_on(runner)},
+                lambda: {**measured(runner), **trained_on(runner)},
                 command=command,
                 checkpoint=last_checkpoint(cfg.work_dir),
             )
@@ -110,6 +117,7 @@ def test(
     *,
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
+    confidence: bool = False,
     show: bool = False,
     show_dir: str | os.PathLike | None = None,
     wait_time: float = 2.0,
@@ -117,7 +125,7 @@ def test(
     launcher: str = "none",
     tta: bool = False,
     fuse: bool = False,
-    amp: bool = False,
+    amp: Precision = False,
     protocol: str | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -134,6 +142,8 @@ def test(
         out: A folder for the predictions as trainId PNGs, `OUT/DOMAIN/NAME.png`, or
             `OUT/DOMAIN/D/NAME.png` for images in folders D whose name the domain has twice.
             `OUT/classes.yaml` says what their values mean.
+        confidence: In place of `NAME.png`, write `NAME_pred.png`, `NAME_conf.png` and
+            `NAME_heat.png` to `out`; see `ibn_seg.trust.confidence_files`.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
@@ -141,7 +151,7 @@ def test(
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         tta: Test with the augmentation of the config's `tta_pipeline`.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
-        amp: Test in mixed precision; needs a GPU.
+        amp: Test in mixed precision, 'bf16' or 'fp16', which is True too; needs a GPU.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`): sizes, windows
             and classes for each target. Default: the config's.
         quiet: Show progress bars in place of mmengine's log lines.
@@ -154,11 +164,16 @@ def test(
         UserError: The config, the data or the checkpoint is wrong.
         EnvError: Something cannot be written or shown, or there is no GPU for `amp`.
     """
+    if confidence and (out is None or tta):
+        # mmseg keeps the logits of the last augmented image alone.
+        problem = "--confidence: no --out" if out is None else "--confidence with --tta"
+        raise UserError(problem, "give --out and no --tta")
 
     def adapt(cfg: "Config") -> None:
         if out is not None:
             setup.check_writable(out)
-            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out)})
+            more = {"confidence": True} if confidence else {}
+            setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out), **more})
         if show or show_dir:
             _draw(cfg, show, show_dir, wait_time)
         if tta:
@@ -200,7 +215,7 @@ def trained_runner(
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     protocol: str | None = None,
-    amp: bool = False,
+    amp: Precision = False,
     quiet: bool = False,
 ) -> "Iterator[StrictRunner]":
     """Build the Runner that tests a trained network, with weights loaded; close it afterwards.
@@ -215,7 +230,7 @@ def trained_runner(
         cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
-        amp: Test in mixed precision; needs a GPU.
+        amp: Test in mixed precision, 'bf16' or 'fp16', which is True too; needs a GPU.
         quiet: Keep mmengine's log lines off the console.
 
     Raises:
@@ -245,6 +260,7 @@ def trained_runner(
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
+        testing_precision(amp),
         explained(cfg),
     ):
         runner = build_runner(cfg)
@@ -313,34 +329,6 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "gap": last["metrics"].get("gap"),
         "metrics": last["metrics"],
     }
-
-
-def _trained_on(runner: "StrictRunner") -> dict[str, Any]:
-    """Return which images a network was trained on, and its start if the config names it.
-
-    Returns:
-        'training_set': the number of 'images' and the SHA-256 of their sorted 'names'. Names do not
-        depend on the location of the data. It is None for data sets that name no files. 'share' is
-        the percentage of the training set. 'share' and 'start' are as the analysis `transfer` sets
-        them, or None.
-    """
-    from ibn_seg.engine.record import training_images
-
-    experiment = dict(runner.cfg.get("experiment") or {})
-    names = training_images(runner.train_loop.dataloader.dataset)
-    return {
-        "training_set": None if names is None else {
-            "images": len(names), "names": hash_of_names(names)
-        },
-        "share": experiment.get("share"),
-        "start": experiment.get("start"),
-    }  # fmt: skip
-
-
-def hash_of_names(names: Iterable[str]) -> str:
-    """Return the SHA-256 of names in sorted order, each on a line."""
-    text = "\n".join(sorted(names))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _of_evaluator(cfg: "Config", key: str, default: str) -> str:

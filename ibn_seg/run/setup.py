@@ -5,14 +5,14 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import scope_of
 from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
 from ibn_seg.datasets.all_datasets import load_mmseg
-from ibn_seg.errors import EnvError, UserError, unknown
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.config_parts import (
@@ -25,8 +25,15 @@ from ibn_seg.run.config_parts import (
     check_shape,
     check_whole_splits,
 )
+from ibn_seg.run.gpu_settings import (
+    Precision,
+    set_gpu_defaults,
+    set_testing_precision,
+    set_training_precision,
+)
+from ibn_seg.run.loggers import set_loggers
 from ibn_seg.run.preprocessing import check_preprocessor, check_segmentor
-from ibn_seg.type_names import is_named, short_name
+from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -68,6 +75,7 @@ def prepare(
     launcher: str,
     quiet: bool,
     default_folder: str = "",
+    log: Sequence[str] = (),
 ) -> "Config":
     """Load a config and set what a run needs: work dir, launcher, names, our hooks.
 
@@ -79,11 +87,12 @@ def prepare(
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         quiet: Keep mmengine's log lines off the console.
         default_folder: A folder appended to the default work dir.
+        log: Where curves go: names of `ibn_seg.run.loggers.LOGGERS`.
 
     Raises:
-        UserError: The config or the launcher is wrong. Or torchrun started the process, and
-            `launcher` is 'none'.
-        EnvError: The work dir cannot be written.
+        UserError: The config, the launcher or a logger is wrong. Or torchrun started the process,
+            and `launcher` is 'none'.
+        EnvError: The work dir cannot be written, or a logger's package is missing.
     """
     from ibn_seg.engine.distributed import check_launched
 
@@ -102,6 +111,7 @@ def prepare(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{os.getpid()}_{next(_run_numbers)}"
     if cfg.get("visualizer"):
         cfg.visualizer.pop("name", None)
+    set_loggers(cfg, log, cfg_options)
     check_whole_splits(cfg)
     check_writable_values(cfg)
     check_writable(cfg.work_dir)
@@ -136,13 +146,15 @@ def add_hooks(cfg: "Config", *hooks: Mapping[str, Any]) -> None:
     cfg.custom_hooks = present + [dict(hook) for hook in missing]
 
 
-def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
-    """Set the seed and mixed precision, and make the checkpoints safe and resumable.
+def set_training(
+    cfg: "Config", *, seed: int | None, amp: Precision, compiled: bool = False
+) -> None:
+    """Set the seed and what makes steps fast, and make the checkpoints safe and resumable.
 
     Raises:
         UserError: The config has no training part, has a setting without effect, or its optimiser
             wrapper cannot do `amp`.
-        EnvError: `amp` without a GPU.
+        EnvError: `amp` without a GPU that can do it.
     """
     from ibn_seg.engine.paramwise import check_paramwise
 
@@ -156,8 +168,10 @@ def set_training(cfg: "Config", *, seed: int | None, amp: bool) -> None:
     check_paramwise(cfg.optim_wrapper)
     check_loss_names(cfg.model)
     set_seed(cfg, seed)
-    if amp:
-        _set_amp(cfg)
+    set_training_precision(cfg, amp)
+    set_gpu_defaults(cfg)
+    if compiled and not cfg.get("compile"):
+        cfg.compile = True
     hooks = dict(cfg.get("default_hooks") or {})
     # Drawing is for tests. In training, the hook only warns that it does nothing.
     hooks.pop("visualization", None)
@@ -219,6 +233,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     cfg.test_cfg = cfg.get("test_cfg") or {"type": "TestLoop"}
     # As in training. Results are grouped by seed, so a random seed would match no group.
     set_seed(cfg, seed)
+    set_gpu_defaults(cfg)
     cfg.load_from, cfg.resume = None, False
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):
@@ -229,7 +244,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     add_hooks(cfg, {"type": "RunRecordHook"})
 
 
-def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
+def speed_up_testing(cfg: "Config", amp: Precision = False) -> None:
     """Let a segmentor return labels alone in tests if nothing needs logits.
 
     Args:
@@ -237,11 +252,9 @@ def speed_up_testing(cfg: "Config", amp: bool = False) -> None:
         amp: Test in mixed precision.
 
     Raises:
-        EnvError: `amp` without a GPU.
+        EnvError: `amp` without a GPU that can do it.
     """
-    if amp:
-        _check_amp()
-        cfg.test_cfg["fp16"] = True
+    set_testing_precision(cfg, amp)
     add_hooks(cfg, {"type": "LabelsOnlyHook"})
 
 
@@ -328,20 +341,3 @@ def replace_sync_bn(part: Any) -> None:
     elif isinstance(part, (list, tuple)):
         for value in part:
             replace_sync_bn(value)
-
-
-def _set_amp(cfg: "Config") -> None:
-    wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
-    if not is_named(wrapper, "OptimWrapper", "AmpOptimWrapper"):
-        raise UserError(f"--amp: optim_wrapper is {short_name(wrapper)}", "it needs OptimWrapper")
-    _check_amp()
-    cfg.optim_wrapper.type = "AmpOptimWrapper"
-    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
-
-
-def _check_amp() -> None:
-    """Raise `EnvError` if there is no GPU for mixed precision."""
-    import torch
-
-    if not torch.cuda.is_available():
-        raise EnvError("--amp needs a GPU, and PyTorch sees none", "leave --amp out")

@@ -19,7 +19,14 @@ _MODULES = {
         "paired_difference",
     ),
     "rank_agreement": ("LEAST_METHODS", "RankCorrelation", "rank_correlation"),
-    "t_test": ("SeedsNeeded", "TTest", "paired_t_test", "power", "seeds_needed"),
+    "t_test": (
+        "SeedsNeeded",
+        "TTest",
+        "paired_t_test",
+        "power",
+        "seeds_needed",
+        "t_interval",
+    ),
     "summary": ("FEW_SEEDS", "SeedSummary", "summarise"),
 }
 _PUBLIC = {

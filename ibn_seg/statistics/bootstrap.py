@@ -85,7 +85,7 @@ def drawn_scores(
     """
     generator = np.random.default_rng(generator_seed)
     seeds = domains[0].shape[1]
-    chosen = _times_drawn(generator, draws, seeds)
+    chosen = times_drawn(generator, draws, seeds)
     scores = np.mean([_over_images(counts, draws, generator) for counts in domains], axis=0)
     return (scores * chosen[:, None]).sum(axis=-1) / seeds
 
@@ -124,7 +124,7 @@ def _over_images(counts: np.ndarray, draws: int, generator: np.random.Generator)
     scores = np.empty((draws, methods, seeds))
     for start in range(0, draws, _BLOCK):
         part = scores[start : start + _BLOCK]
-        sums = _times_drawn(generator, len(part), images) @ table
+        sums = times_drawn(generator, len(part), images) @ table
         part[:] = _miou(sums.reshape(len(part), methods, seeds, 2, classes))
     return scores
 
@@ -134,7 +134,7 @@ def _miou(sums: np.ndarray) -> np.ndarray:
     return mean_present(percent(sums[..., 0, :], sums[..., 1, :]))
 
 
-def _times_drawn(generator: np.random.Generator, draws: int, size: int) -> np.ndarray:
+def times_drawn(generator: np.random.Generator, draws: int, size: int) -> np.ndarray:
     """Return how often each of `size` items is drawn in `size` draws, (draws, size) float64."""
     drawn = generator.integers(size, size=(draws, size))
     drawn += np.arange(draws)[:, None] * size

@@ -69,6 +69,29 @@ def paired_t_test(differences: Sequence[float]) -> TTest | None:
     return TTest(t, n - 1, float(2 * _scipy_stats().t.sf(abs(t), n - 1)))
 
 
+def t_interval(values: Sequence[float], alpha: float = ALPHA) -> tuple[float, float] | None:
+    """Return the confidence interval of a mean by Student's t distribution.
+
+    It says what other seeds would give, on the same images.
+
+    Args:
+        values: One value per seed, such as paired differences.
+        alpha: 1 - confidence.
+
+    Returns:
+        Its ends, or None for fewer than two values.
+
+    Raises:
+        EnvError: SciPy is missing.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    half = float(_scipy_stats().t.isf(alpha / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
+    mean = statistics.fmean(values)
+    return mean - half, mean + half
+
+
 def power(effect: float, n: int, alpha: float = ALPHA) -> float:
     """Return the power of the two-sided paired t-test.
 

@@ -7,7 +7,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from ibn_seg.errors import UserError
-from ibn_seg.transforms.corruptions import check_names, check_severities, corrupt, generator
+from ibn_seg.transforms.corruption_sets import FROST, corrupted, planned_conditions
+from ibn_seg.transforms.imagenet_c.weathers import frost_folder
 
 
 @TRANSFORMS.register_module()
@@ -21,18 +22,26 @@ class CorruptImage(BaseTransform):
     `img`, of the same shape and type.
 
     Args:
-        corruption: A name in `ibn_seg.transforms.corruptions.CORRUPTIONS`.
+        corruption: A name in `ibn_seg.transforms.corruption_sets.NAMES`, such as `haze` or
+            `imagenet_c.fog`.
         severity: 1 to 5.
         seed: Chooses noise and directions.
+        frost: The folder of the pictures of frost, for `imagenet_c.frost`. Default: that of the
+            environment variable IBN_SEG_FROST.
 
     Raises:
         UserError: There is no such corruption or severity, or a key is missing.
     """
 
-    def __init__(self, corruption: str, severity: int, seed: int = 0) -> None:
-        (self.corruption,) = check_names([corruption])
-        (self.severity,) = check_severities([severity])
+    def __init__(
+        self, corruption: str, severity: int, seed: int = 0, frost: str | None = None
+    ) -> None:
+        found = planned_conditions([corruption], [severity], frost)
+        if len(found) > 1:
+            raise UserError(f"CorruptImage: {corruption!r} is a set", "name one corruption")
+        ((self.corruption, self.severity),) = found
         self.seed = seed
+        self.frost = frost_folder(frost) if corruption == FROST else None
 
     def transform(self, results: dict) -> dict:
         """Change `results['img']`."""
@@ -44,8 +53,8 @@ class CorruptImage(BaseTransform):
         image = results["img"]
         picture = f"{results.get('target', '')}/{Path(results['img_path']).name}"
         rgb = np.ascontiguousarray(np.rint(image[..., ::-1]).astype(np.uint8))
-        changed = corrupt(
-            rgb, self.corruption, self.severity, generator(self.seed, self.corruption, picture)
+        changed = corrupted(
+            rgb, self.corruption, self.severity, seed=self.seed, picture=picture, frost=self.frost
         )
         results["img"] = np.ascontiguousarray(changed[..., ::-1]).astype(image.dtype)
         return results

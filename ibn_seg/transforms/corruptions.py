@@ -1,17 +1,17 @@
-"""Twelve image corruptions in five severities, for measuring robustness.
+"""Our twelve image corruptions in five severities, the set `ours`, for measuring robustness.
 
 The method is from Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261, ImageNet-C). Kamann and
 Rother (CVPR 2020, arXiv:1908.05005) brought it to Cityscapes. Each corruption has five severities,
 and the network is trained on none of them.
 
-Strengths marked ImageNet-C are its published constants, in its units. Noise and brightness are
+Results hang on these twelve, so their levels never change. Strengths marked ImageNet-C are its
+published constants, in its units. Noise and brightness are
 shares of the range; blurs are in pixels for any picture size. The other strengths are ours; their
 middle one is the paper's if the paper has one.
 
-Not every picture of ImageNet-C can be reproduced bit for bit. The corruptions are rewritten here
-for 8-bit pictures, with OpenCV's filters and JPEG. Haze has one depth for the whole picture,
-because a single photograph has no depth. No corruption moves objects within the picture, so labels
-stay valid.
+These are not ImageNet-C's own algorithms: values are rounded, and blurs are centred. Those are in
+`ibn_seg.transforms.imagenet_c`. Haze has one depth for the whole picture, because a single
+photograph has no depth. No corruption moves objects within the picture, so labels stay valid.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import torch
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError
 from ibn_seg.transforms.pixel_shifts import brighter, redder, scaled_deviation
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -78,23 +78,14 @@ def generator(seed: int, name: str, picture: str) -> np.random.Generator:
         name: The corruption.
         picture: The picture's name.
     """
+    return np.random.default_rng(picture_seed(seed, name, picture))
+
+
+def picture_seed(seed: int, name: str, picture: str) -> int:
+    """Return the seed of one picture's corruption, 0..2**128-1; see `generator`."""
     # Names of files need not be valid Unicode.
     words = f"{seed}/{name}/{picture}".encode("utf-8", "surrogateescape")
-    digest = hashlib.sha256(words).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
-
-
-def check_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the given names of corruptions, or all if there are none.
-
-    Raises:
-        UserError: One is not in the table, or is given twice.
-    """
-    names = tuple(names) or tuple(CORRUPTIONS)
-    for name in names:
-        if name not in CORRUPTIONS:
-            raise unknown("corruption", name, CORRUPTIONS)
-    return _each_once("corruptions", names)
+    return int.from_bytes(hashlib.sha256(words).digest()[:16], "little")
 
 
 def check_severities(severities: Iterable[int]) -> tuple[int, ...]:
@@ -107,10 +98,11 @@ def check_severities(severities: Iterable[int]) -> tuple[int, ...]:
     for severity in severities:
         if severity not in SEVERITIES:
             raise UserError(f"severity {severity!r} is out of range", "allowed: 1, 2, 3, 4, 5")
-    return tuple(sorted(_each_once("severities", severities)))
+    return tuple(sorted(each_once("severities", severities)))
 
 
-def _each_once(what: str, values: tuple) -> tuple:
+def each_once(what: str, values: tuple) -> tuple:
+    """Return values; raise `UserError` if one is given twice."""
     if len(set(values)) < len(values):
         given = ", ".join(map(str, values))
         raise UserError(f"{what} {given}: one is given twice", "name each once")

@@ -142,3 +142,34 @@ def test_a_plan_of_failing_cells_alone_is_not_begun(tmp_path):
     assert len(said) == 1
     assert "RawCityscapesDataset" in said[0]
     assert not (tmp_path / "out" / "cells").exists()
+
+
+def test_missing_targets_are_skipped_only_when_asked(tmp_path, dry):
+    """One target's data are enough: an analysis and the index know of no other."""
+    plan = write_plan(tmp_path)
+    more = tmp_path / "more.py"
+    more.write_text(f"""targets = [
+        dict(type='RawCityscapesDataset', data_root='{tmp_path}/cityscapes', split='val'),
+        dict(type='IDDDataset', data_root='{tmp_path}/idd', split='val')]
+""")
+    plan.write_text(plan.read_text() + f"targets: [{more}]\n")
+    code, said = dry(plan)
+    assert code == 2
+    assert "and 1 more: IDDDataset: data root" in said
+    code, said = dry(plan, "--skip-missing-targets")
+    assert code == 0
+    assert re.fullmatch(r"skipped target idd: IDDDataset: data root \S+.*\n", said)
+    _, cells, _ = task.open_plan(plan, tmp_path / "out", True)
+    assert [cell.targets for cell in cells] == [("cityscapes",)] * 2
+    _, whole, _ = task.open_plan(plan, tmp_path / "out")
+    assert {cell.id for cell in cells}.isdisjoint(cell.id for cell in whole)
+
+
+def test_without_any_target_there_is_nothing_to_skip(tmp_path, dry):
+    plan = write_plan(tmp_path)
+    shutil.rmtree(tmp_path / "cityscapes")
+    code, said = dry(plan, "--skip-missing-targets")
+    assert code == 2
+    assert said.splitlines()[-1] == (
+        f"error: {plan}: all targets are missing: cityscapes: one is needed, see data/README.md"
+    )

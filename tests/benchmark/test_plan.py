@@ -30,7 +30,7 @@ def test_every_key(tmp_path):
         "segmentors": {"DeepLabV3+": "x_{backbone}.py"},
         "sources": ["gta5"], "targets": ["world", {"type": "IDDDataset", "data_root": "x"}],
         "schedule": {"iterations": 5, "options": {"optim_wrapper.optimizer.lr": 0.1}},
-        "protocol": "rein", "threads": 2, "processes": 3, "gpus": 0.5,
+        "protocol": "rein", "threads": 2, "processes": 3, "gpus": 4,
         "budget": {"hours": 1.5, "cells": 4}, "selection": "best-on-source-validation",
         "scenes": {"source": 5, "target_train": 0, "target_val": 2, "size": [64, 32]},
         "also": [{"seeds": [7], "methods": {"BN": None}}],
@@ -49,7 +49,7 @@ def test_every_key(tmp_path):
     assert first.schedule.iterations == 5
     assert (second.seeds, second.methods) == ((7,), (Choice("BN"),))
     assert second.sources == first.sources
-    assert (plan.threads, plan.processes, plan.gpus) == (2, 3, 0.5)
+    assert (plan.threads, plan.processes, plan.gpus) == (2, 3, 4)
     assert plan.budget == Budget(1.5, 4)
     assert plan.selection == "best-on-source-validation"
     assert plan.scenes == Scenes(5, 0, 2, size=(64, 32))
@@ -101,6 +101,9 @@ BAD = [
     ({"protocol": "riens"}, "protocol: unknown protocol 'riens': did you mean 'rein'?"),
     ({"threads": "2"}, "threads: is '2': expected a whole number of 1 or more"),
     ({"gpus": -1}, "gpus: is -1: expected a number above 0"),
+    ({"gpus": 1.5}, "gpus: is 1.5: give a whole number, or a share of one such as 0.5"),
+    ({"gpus": 0.5, "processes": 2},
+     "gpus: is 0.5 for 2 processes: each needs a GPU of its own"),
     ({"budget": {"hours": float("inf")}}, "budget.hours: is inf: expected a number above 0"),
     ({"budget": {"days": 1}}, "budget.days: unknown key 'days'"),
     ({"selection": "best-on-target"}, "selection: unknown rule 'best-on-target': did you mean "

@@ -1,6 +1,7 @@
 """The embedded experiment in small: it reports what it measured and never does a thing twice."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 pytest.importorskip("mmseg")
 
+from ibn_seg.cli import run as command_line
 from ibn_seg.demo.train_and_report import METHODS, QUICK, DemoPlan, demo
 from ibn_seg.errors import UserError
 from tests.memory import run_measured
@@ -46,6 +48,37 @@ def test_report_and_picture_are_there(finished):
     for result in results:
         assert f"{result['domains']['dashcam']['mIoU']:.1f}" in page
     assert (folder / "effect.png").stat().st_size > 1000
+
+
+def test_any_of_its_trainings_can_be_reported_alone(finished, tmp_path, capsys):
+    folder, results, _, _ = finished
+    runs = [str(folder / result["name"]) for result in results[:2]]
+    out = tmp_path / "two.html"
+    assert command_line(["report", *runs, "-o", str(out), "--scenes", "2"]) == 0
+    page = out.read_text(encoding="utf-8")
+    # Two scenes of each domain: image, truth and two predictions; the unseen domain comes first.
+    assert page.count("data:image/") == 2 * 2 * 4
+    assert page.index("dashcam, ") < page.index("game, ")
+    assert "Training loss" in page
+    for result in results[:2]:
+        assert result["command"].split(" && ")[0] in page
+
+
+def test_scenes_need_a_checkpoint(finished, tmp_path, capsys):
+    folder, results, _, _ = finished
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    result = {**results[0], "checkpoint": "gone/iter_4.pth"}
+    (moved / "result.json").write_text(json.dumps(result))
+    assert command_line(["report", str(moved), "--scenes", "1"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {moved / 'result.json'}: its checkpoint gone/iter_4.pth is gone: "
+        "leave --scenes out\n"
+    )
+    # Beside its result it is found, as in a work dir that was moved.
+    for name in ("iter_4.pth", "confusions.npz"):
+        shutil.copy(folder / results[0]["name"] / name, moved)
+    assert command_line(["report", str(moved), "--scenes", "1"]) == 0
 
 
 def test_a_finished_demo_is_not_run_again_and_seeds_can_be_added(finished):

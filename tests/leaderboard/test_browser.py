@@ -1,7 +1,11 @@
 """The page in headless Chromium: tables sort by mouse and keyboard, links open what they name."""
 
+from pathlib import Path
+
 import pytest
 
+from ibn_seg.leaderboard import write_leaderboard
+from tests.leaderboard.made import Folder
 from tests.report.test_browser import (
     OPEN_ALL,
     PHONE,
@@ -39,6 +43,7 @@ def _check_order(driver, column, falling):  # noqa: F811
 
 def test_a_click_sorts_within_groups(driver, url):  # noqa: F811
     _load(driver, url)
+    driver.execute_script(OPEN_ALL)
     before = driver.execute_script(COLUMN, "main-game", 4)
     assert len(before) == 3
     driver.execute_script(BUTTON, 4).click()
@@ -60,6 +65,7 @@ def test_the_keyboard_sorts_too(driver, url):  # noqa: F811
     from selenium.webdriver.common.keys import Keys
 
     _load(driver, url)
+    driver.execute_script(OPEN_ALL)
     names = "return [...document.querySelectorAll('#main-game tbody th[scope=row]')]" + (
         ".slice(0, 4).map(h => h.textContent)"
     )
@@ -71,12 +77,105 @@ def test_the_keyboard_sorts_too(driver, url):  # noqa: F811
 
 def test_a_number_s_link_opens_its_runs(driver, url):  # noqa: F811
     _load(driver, url)
+    driver.execute_script(OPEN_ALL)
     driver.execute_script("document.querySelector('#main-game td a[href^=\"#\"]').click()")
     hidden = """
     const target = document.getElementById(location.hash.slice(1));
     return [target.closest('details').open, target.getBoundingClientRect().height > 0];
     """
     assert driver.execute_script(hidden) == [True, True]
+
+
+def test_the_ranking_sorts_by_keyboard_and_keeps_the_oracle_last(driver, url):  # noqa: F811
+    from selenium.webdriver.common.keys import Keys
+
+    _load(driver, url)
+    names = (
+        "return [...document.querySelector('#ranked-game tbody').rows]"
+        ".map(row => row.querySelector('.term')?.textContent ?? 'GROUP')"
+    )
+    assert driver.execute_script(names) == ["GROUP", "IBN-b", "IBN-a", "BN", "BN, oracle"]
+    sort = "return [...document.querySelectorAll('#ranked-game th')].map(h => h.ariaSort)"
+    assert driver.execute_script(sort)[1] == "descending"
+    button = driver.execute_script("return document.querySelector('#ranked-game thead button')")
+    cue = "return getComputedStyle(arguments[0], '::after').content"
+    before = driver.execute_script(cue, button)
+    button.send_keys(Keys.ENTER)
+    assert driver.execute_script(names) == ["GROUP", "BN", "IBN-a", "IBN-b", "BN, oracle"]
+    assert driver.execute_script(sort)[:2] == ["ascending", None]
+    assert driver.execute_script(cue, button) != before
+    # Intervals and their drawing are not sorted by themselves.
+    assert len(driver.find_elements("css selector", "#ranked-game thead button")) == 6
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_has_one_left_edge_and_its_table_fits(driver, url, width):  # noqa: F811
+    _load(driver, url, width=width)
+    edges = driver.execute_script("""
+    return [...document.querySelectorAll('h1, h2:not(.unseen-title), .headline, .scroll, .chart')]
+      .filter(e => e.getClientRects().length && !e.matches('.chart ~ .chart'))
+      .map(e => Math.round(e.getBoundingClientRect().left));
+    """)
+    assert len(set(edges)) == 1
+    box = "const b = document.getElementById('ranked-game').parentElement;"
+    wide, room, top = driver.execute_script(
+        f"{box} return [b.scrollWidth, b.clientWidth, b.getBoundingClientRect().top]"
+    )
+    if width == 1280:
+        assert wide <= room
+        # The table begins above the fold.
+        assert top < 400
+    assert driver.get_log("browser") == []
+
+
+def test_the_page_of_a_whole_plan_is_short_before_it_is_unfolded(driver, tmp_path):  # noqa: F811
+    kept = Path(__file__).resolve().parents[2] / "data/benchmark/embedded_full"
+    (page,) = write_leaderboard([kept], tmp_path / "b.html")
+    _load(driver, page.as_uri())
+    assert driver.execute_script("return document.scrollingElement.scrollHeight") < 6000
+    box = "const b = document.getElementById('ranked-game').parentElement;"
+    wide, room = driver.execute_script(f"{box} return [b.scrollWidth, b.clientWidth]")
+    assert wide <= room
+
+
+def test_many_long_names_still_fit(driver, tmp_path):  # noqa: F811
+    folder = Folder(tmp_path)
+    skill = {"game": 0.8} | {f"a_long_domain_{k}": 0.5 for k in range(8)}
+    for entropy, method in enumerate(("BN", "IBN-a with a rather long name")):
+        for seed in (0, 1):
+            folder.train(method, seed, skill, entropy=entropy)
+    (page,) = write_leaderboard([folder.write()])
+    _load(driver, page.as_uri())
+    box = "const b = document.getElementById('ranked-game').parentElement;"
+    wide, room = driver.execute_script(f"{box} return [b.scrollWidth, b.clientWidth]")
+    assert wide <= room
+    assert "In the table of all columns: a_long_domain_7, game." in driver.page_source
+
+
+def test_numbers_stand_point_below_point(driver, url):  # noqa: F811
+    _load(driver, url)
+    driver.execute_script(OPEN_ALL)
+    spread = driver.execute_script("""
+    const worst = [];
+    for (const table of document.querySelectorAll('table')) {
+      const columns = {};
+      for (const row of table.querySelectorAll('tbody tr')) {
+        for (const cell of row.cells) {
+          const text = cell.querySelector('span')?.firstChild;
+          const at = text?.nodeType === 3 ? text.data.search(/\\./) : -1;
+          if (cell.tagName !== 'TD' || cell.matches('.name, .text') || at < 0) continue;
+          const range = document.createRange();
+          range.setStart(text, at); range.setEnd(text, at + 1);
+          (columns[cell.cellIndex] ??= []).push(range.getBoundingClientRect().right);
+        }
+      }
+      for (const xs of Object.values(columns)) worst.push(Math.max(...xs) - Math.min(...xs));
+    }
+    return worst;
+    """)
+    assert len(spread) > 50
+    # Bold digits are a little wider.
+    assert max(spread) < 2.5
 
 
 def test_a_phone_does_not_scroll_sideways(driver, url):  # noqa: F811

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ibn_seg.analyses.divergence.numbers import divergence_tables
-from ibn_seg.analyses.robustness.numbers import retention_tables
+from ibn_seg.analyses.robustness.numbers import performance_tables, retention_tables
 from ibn_seg.analyses.transfer.numbers import transfer_tables
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import TARGETS, check_baseline, compare
@@ -205,6 +205,19 @@ def test_retention_is_in_percent_by_corruption_and_severity(board):
     assert base.values["haze"].values == pytest.approx([70, 69, 68])
     assert base.values["mean"].values == pytest.approx([70, 69, 68])
     assert table.rows[2].values["haze 5"].values == pytest.approx([75, 74, 73])
+
+
+def test_scores_of_corruption_benchmarks_are_beside_the_baseline(board):
+    (table,) = performance_tables(board, "BN")
+    assert table.columns == ("clean", "mPC", "rPC", "mCD", "relative mCD")
+    (retention,) = retention_tables(board)
+    for row, kept in zip(table.rows, retention.rows, strict=True):
+        # Every corruption has all severities here, so rPC is the mean retention.
+        assert row.values["rPC"].values == pytest.approx(kept.values["mean"].values)
+    base = table.rows[0].values
+    assert base["mCD"].mean == pytest.approx(100)
+    assert base["relative mCD"].mean == pytest.approx(100)
+    assert "mCD" not in performance_tables(board, None)[0].columns
 
 
 def test_transfer_compares_starts_and_methods_at_each_share(board):

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ibn_seg.cli import run
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
-from ibn_seg.leaderboard.export_formats import latex_escaped
+from ibn_seg.leaderboard.latex_tables import COLUMN_WIDTH, latex_escaped
+from ibn_seg.report.latex_width import text_width
 from tests.leaderboard.made import COMMIT, Folder, evaluated, skill_of
 
 
@@ -51,7 +53,8 @@ def test_csv_has_every_seed_s_unrounded_number_with_file_and_command(lines, resu
 def test_csv_s_means_are_those_of_its_seeds(lines):
     means = [one for one in lines if one["seed"] == "" and one["sd"] and one["low"] == ""]
     assert {one["quantity"] for one in means} == {
-        "miou", "miou_target_selected", "class_iou", "divergence", "retention", "transfer_miou",
+        "miou", "miou_target_selected", "class_iou", "divergence", "corruption", "retention",
+        "transfer_miou",
     }  # fmt: skip
     names = ("quantity", "source", "backbone", "segmentor", "method", "role", "domain", "condition")
     for mean in means:
@@ -94,7 +97,7 @@ def test_csv_says_how_numbers_were_selected(lines):
 
 
 def _tables(text: str) -> list[str]:
-    return re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, flags=re.DOTALL)
+    return re.findall(r"\\begin\{table\*?\}.*?\\end\{table\*?\}", text, flags=re.DOTALL)
 
 
 def test_latex_tables_are_whole(written):
@@ -127,6 +130,53 @@ def test_latex_leaves_no_special_character_bare(text):
     )
     rest = rest.replace(r"$\pm$", "")
     assert not set(rest) & set("\\&%$#_{}~^<>±")
+
+
+def test_latex_widths_are_those_of_computer_modern():
+    # cmr8.tfm: digits are 0.53125 em, 'W' is 1.0764 em, of 8 points.
+    assert text_width("0123456789") == pytest.approx(10 * 0.53125 * 8, abs=0.2)
+    assert text_width("WW") == pytest.approx(2 * 1.0764 * 8, abs=1.2)
+
+
+def _rows(table: str) -> list[list[str]]:
+    """Return the plain cells of a LaTeX table."""
+    body = re.search(r"\\toprule(.*)\\bottomrule", table, flags=re.DOTALL)[1]
+    lines = [line[:-3] for line in body.splitlines() if line.endswith(r" \\")]
+    cells = [re.split(r" (?<!\\)& ", line) for line in lines if "multicolumn" not in line]
+    plain = re.compile(r"\\(?:textbf|shortstack\[.\])\{(.*?)\}$")
+    return [[plain.sub(r"\1", cell).replace(r"$\pm$", "±") for cell in row] for row in cells]
+
+
+def test_the_main_latex_table_fits_a_paper_s_column(results, tmp_path):
+    _, tex = write_leaderboard(results[:1], tmp_path / "b.html", exports=["latex"], only=["main"])
+    (main,) = _tables(tex.read_text())
+    assert main.startswith("\\begin{table}")
+    header, *rows = _rows(main)
+    assert header == ["Method", r"mean of 2\\targets", "vs BN", "dashcam", "night"]
+    assert rows[0][0] == "IBN-b"
+    columns = list(zip(header, *rows, strict=True))
+    widths = [
+        max(text_width(line) for cell in column for line in cell.split(r"\\")) for column in columns
+    ]
+    assert sum(widths) + 4 * len(widths) <= COLUMN_WIDTH
+
+
+def test_columns_of_latex_tables_can_be_chosen(results, tmp_path, capsys):
+    out = tmp_path / "b.html"
+    args = ["leaderboard", str(results[0]), "-o", str(out), "--export", "latex"]
+    chosen = ["--tables", "main", "--columns", "95,VS"]
+    assert run([*args, *chosen]) == 0
+    (table,) = _tables(out.with_suffix(".tex").read_text())
+    header, first, *_ = _rows(table)
+    assert header == ["Method", "vs BN", r"95 \%\\interval"]
+    assert re.fullmatch(r"\{\[\+\d+\.\d, \+\d+\.\d\]\}", first[2])
+    capsys.readouterr()
+    assert run([*args, "--columns", "naight"]) == 2
+    assert "error: unknown column 'naight': did you mean 'night'?" in capsys.readouterr().err
+    assert run([*args[:-2], "--columns", "night"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --columns chooses columns of LaTeX tables: add --export latex\n"
+    )
 
 
 def test_markdown_has_commands_commit_and_rules(written):

@@ -1,6 +1,7 @@
 """The page: self-contained, every number linked, every table under its rule."""
 
 import base64
+import csv
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ from ibn_seg.cli import run
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.report.stored_panels import FOLDER, write_panels
-from tests.leaderboard.made import Folder, evaluated, skill_of
+from tests.leaderboard.made import COMMIT, Folder, evaluated, skill_of
 from tests.report.conftest import four_scenes
 
 
@@ -118,12 +119,47 @@ def test_what_is_not_done_is_listed_and_escaped(text):
 
 
 def test_the_headline_names_method_baseline_seeds_and_interval(text):
-    assert re.search(
-        r'class="headline">IBN-b gains \d+\.\d points of mIoU on the mean of 2 targets over BN '
-        r"\(ResNet-18, FCN, trained on game; 3 seeds\); 95\s%\sinterval \[\+\d",
+    found = re.search(
+        r'class="headline">IBN-b gains \d+\.\d points of mIoU on the mean of 2 targets over BN\.'
+        r"</p>\s*"
+        r'<p class="claim">ResNet-18, FCN, trained on game; 3 seeds; 95\s%\sinterval \[\+\d',
         text,
     )
-    assert "(ResNet-50, FCN, trained on game; 1 seed): one seed, no interval." in text
+    assert found
+    assert "ResNet-50, FCN, trained on game; 1 seed, no interval." in text
+
+
+def test_the_first_table_ranks_methods_and_draws_their_intervals(text, written):
+    table = re.search(r'<table [^>]*id="ranked-game".*?</table>', text, re.DOTALL)[0]
+    (first, *_) = re.findall(r"<tbody>.*?</tbody>", table, re.DOTALL)
+    names = re.findall(r'<span class="term">([^<]+)</span></th>', first)
+    assert names[0] == "IBN-b"
+    assert names[-1] == "BN, oracle"
+    means = [
+        float(row["value"]) for row in csv.DictReader(written[".csv"].open())
+        if row["quantity"] == "miou" and row["domain"] == "mean of targets" and not row["seed"]
+        and row["backbone"] == "ResNet-18" and row["segmentor"] == "FCN"
+    ]  # fmt: skip
+    shown = [
+        float(re.search(r'<td data-value="([\d.]+)"', row)[1])
+        for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL)
+    ]
+    assert shown == pytest.approx(sorted(means, reverse=True))
+    # Spans begin and end where the values of the intervals are, on the ticks' axis.
+    ticks = dict(
+        (float(label.replace("\N{MINUS SIGN}", "-")), float(place))
+        for place, label in re.findall(r'<i style="left:([\d.]+)%">([^<]+)</i>', table)
+    )
+    per_point = (ticks[max(ticks)] - ticks[0]) / max(ticks)
+    low, high = map(float, re.search(r"\[\+([\d.]+), \+([\d.]+)\]", first).groups())
+    left, width = map(float, re.search(r"left:([\d.]+)%;width:([\d.]+)%", first).groups())
+    assert left == pytest.approx(ticks[0] + low * per_point, abs=0.06 * per_point)
+    assert width == pytest.approx((high - low) * per_point, abs=0.11 * per_point)
+
+
+def test_commits_stand_at_the_end_alone(text):
+    assert COMMIT not in text[: text.index('<section id="runs"')]
+    assert COMMIT in text[text.index('<section id="provenance"') :]
 
 
 def test_the_page_needs_nothing_and_runs_its_own_script_alone(text):
@@ -262,4 +298,7 @@ def test_a_legend_names_what_its_charts_draw(written):
 
 def test_a_divergence_s_chart_has_a_title_that_can_break_between_words(written):
     text = written[".html"].read_text(encoding="utf-8")
-    assert "appearance, scenes/source and scenes/target: ResNet-18" in text
+    assert "<figcaption>appearance, scenes/source and scenes/target</figcaption>" in text
+    # The network stands once above its drawings, not in each title.
+    section = re.search(r'<section id="divergence".*?</section>', text, re.DOTALL)[0]
+    assert section.count("ResNet-18, FCN, trained on game</h3>") == 1

@@ -142,6 +142,12 @@ def test_class_charts_have_tables_with_the_same_numbers(page):
         assert absent == ({"train", "bus"} if domain == "cityscapes" else set())
 
 
+def test_a_picture_stands_before_the_table(report_file):
+    text = report_file.read_text(encoding="utf-8")
+    assert text.index("<img ") < text.index("<table>") < text.index("<svg ")
+    assert text.index('class="headline"') < text.index("<img ")
+
+
 @pytest.mark.parametrize(
     ("scored", "absent", "order"),
     [
@@ -236,6 +242,10 @@ def test_strings_from_results_and_panels_are_escaped(tmp_path, results, panels):
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert evil in [row[0][0] for row in page.tables["mIoU (%) of each method on each domain"]]
+    # Without scenes, the names of domains stand in a drawing.
+    drawn = _page(tmp_path, results, [])
+    assert not drawn.all("script")
+    assert "<script>alert(1)</s\N{HORIZONTAL ELLIPSIS}" in drawn.text
 
 
 def test_one_method_and_a_loss_are_said_plainly(tmp_path, results, make_result):
@@ -255,12 +265,13 @@ def test_test_runs_without_curves_make_a_report_without_that_section(tmp_path, r
         del result["curves"], result["iterations"]
     page = _page(tmp_path, results)
     assert {"href": "#curves"} not in page.all("a")
-    assert len(page.all("svg")) == 2
+    # Without scenes, a drawing of the scores stands above the fold.
+    assert len(page.all("svg")) == 3
 
 
 def test_diverged_training_is_still_reported(tmp_path, results):
     results[0]["curves"]["loss"] = [None] * len(results[0]["curves"]["loss"])
-    assert len(_page(tmp_path, results).all("svg")) == 5
+    assert len(_page(tmp_path, results).all("svg")) == 6
 
 
 def test_same_results_make_the_same_bytes(tmp_path, report_file, results, panels):

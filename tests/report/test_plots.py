@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ibn_seg.report import plots
 from ibn_seg.report.runs import Curve
-from ibn_seg.report.scores import ClassRow
+from ibn_seg.report.scores import ClassRow, by_difference
 from ibn_seg.statistics import SeedSummary
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -59,6 +59,19 @@ def test_bars_are_as_long_as_the_values_and_absent_classes_have_none():
     (spread,) = _paths(svg, "--ink")
     assert np.ptp(spread[:, 0]) == pytest.approx(2 * math.sqrt(200) * scale, abs=0.01)
     assert {"road", "train", "sky", "absent"} <= set(_words(svg))
+    # The value of each bar stands behind it.
+    assert {"80.0", "40.0", "20.0", "0.0"} <= set(_words(svg))
+
+
+def test_classes_are_sorted_by_the_difference_and_absent_ones_are_last():
+    rows = [
+        ClassRow(name, {"BN": SeedSummary((base,)), "IBN-a": SeedSummary((value,))})
+        for name, base, value in (("road", 80.0, 70.0), ("sky", 10.0, 60.0), ("car", 30.0, 31.0))
+    ]
+    rows.insert(1, ClassRow("train", None))
+    names = [row.name for row in by_difference(rows, "IBN-a", "BN")]
+    assert names == ["sky", "car", "road", "train"]
+    assert next(row.name for row in by_difference(rows, "IBN-a", None)) == "road"
 
 
 def test_curves_draw_each_seed_and_their_mean():

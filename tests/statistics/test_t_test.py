@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ibn_seg.errors import EnvError
-from ibn_seg.statistics import paired_t_test, power, seeds_needed
+from ibn_seg.statistics import paired_t_test, power, seeds_needed, t_interval
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -81,3 +81,16 @@ def test_without_scipy(monkeypatch):
         seeds_needed(1.0, 1.0)
     with pytest.raises(EnvError, match="scipy is missing"):
         paired_t_test([1.0, 2.0])
+
+
+def test_the_interval_excludes_zero_exactly_where_the_test_rejects():
+    generator = np.random.default_rng(3)
+    for _ in range(50):
+        values = list(generator.normal(0.8, 1.0, size=5))
+        low, high = t_interval(values)
+        assert (low > 0 or high < 0) == (paired_t_test(values).p_value < 0.05)
+        assert (low + high) / 2 == pytest.approx(np.mean(values))
+    # Student's table: 2.776 for 4 degrees of freedom.
+    low, high = t_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert high - 3 == pytest.approx(2.776 * np.sqrt(2.5 / 5), rel=1e-3)
+    assert t_interval([1.0]) is None

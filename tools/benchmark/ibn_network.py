@@ -2,13 +2,14 @@
 
     python tools/benchmark/ibn_network.py train [--repeats 15] [--threads 2] [--batch 4]
     python tools/benchmark/ibn_network.py infer [--size 224]
-    python tools/benchmark/ibn_network.py train --device cuda --batch 16 --size 768
+    python tools/benchmark/ibn_network.py train --device cuda --batch 16 --size 768 [--compiled]
 
 The networks take turns, so that what else the machine does meets them alike; a ratio is the median
 of the ratios within the turns. A step is forward, loss, backward and SGD; its memory on the CPU is
 what the forward pass keeps for the backward pass (the distinct storages that `saved_tensors_hooks`
 sees), on a GPU the peak. Inference compares networks after `ibn_seg.fuse` with a ResNet-50 of which
-the same has folded the batch norms. On a GPU all run in bfloat16 by autocast.
+the same has folded the batch norms. On a GPU all run in bfloat16 by autocast. With --compiled all
+train inside `torch.compile`.
 """
 
 import argparse
@@ -35,12 +36,19 @@ class Trainer:
         images: Shape (N, 3, H, W).
         layout: The memory format of network and images.
         value: The switch of the single passes during its steps.
+        compiled: Whether the network is compiled.
     """
 
     def __init__(
-        self, network: nn.Module, images: torch.Tensor, layout: torch.memory_format, value: str
+        self,
+        network: nn.Module,
+        images: torch.Tensor,
+        layout: torch.memory_format,
+        value: str,
+        compiled: bool,
     ) -> None:
-        self.network = network.to(images.device, memory_format=layout).train()
+        network = network.to(images.device, memory_format=layout).train()
+        self.network = torch.compile(network) if compiled else network
         self.images = images.contiguous(memory_format=layout)
         self.labels = torch.arange(len(images), device=images.device) % 10
         self.optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
@@ -97,8 +105,11 @@ def networks(device: str) -> Iterator[tuple[str, nn.Module, str]]:
 
 def train(images: torch.Tensor, layout: torch.memory_format, args, stopwatch: Callable) -> list:
     """Return the rows of the training step: name, two cells of ratio, seconds, memory."""
-    rows = networks(args.device)
-    trainers = {name: Trainer(net, images, layout, value) for name, net, value in rows}
+    # The compiler takes the plain layers in any case.
+    rows = (row for row in networks(args.device) if not args.compiled or row[2] != "plain")
+    trainers = {
+        name: Trainer(net, images, layout, value, args.compiled) for name, net, value in rows
+    }
     memory = {name: trainer.memory() for name, trainer in trainers.items()}
     steps = {name: lambda t=trainer: stopwatch(t.step) for name, trainer in trainers.items()}
     seconds = turns(steps, args.repeats)
@@ -134,6 +145,7 @@ def main() -> None:
     parser.add_argument("what", choices=("train", "infer"))
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--compiled", action="store_true")
     args: argparse.Namespace = parser.parse_args()
     stopwatch = start(args)
     images = torch.randn(args.batch, 3, args.size, args.size, device=args.device)

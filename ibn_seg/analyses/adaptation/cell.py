@@ -1,7 +1,11 @@
 """Adaptation as a cell of a benchmark."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from ibn_seg.analyses.evaluated_domains import lacking
+
+__all__ = ["check", "lacking", "summary"]
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -9,16 +13,6 @@ def check(options: Mapping[str, Any]) -> None:
     from ibn_seg.analyses.adaptation.conditions import check_methods
 
     check_methods(options["adaptations"])
-
-
-def lacking(
-    options: Mapping[str, Any],
-    domains: Mapping[str, Any],
-    length: Callable[[Any], tuple[int, tuple[str, ...]]],
-) -> Iterator[str]:
-    """See `ibn_seg.analyses.all_analyses.Cell`; yields the missing data sets."""
-    for name in options["domains"] or domains:
-        yield from length(domains[name])[1]
 
 
 def summary(result: Mapping[str, Any]) -> str:

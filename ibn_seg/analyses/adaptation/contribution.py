@@ -4,7 +4,7 @@ from ibn_seg.analyses.adaptation.numbers import adaptation_tables
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
-from ibn_seg.report.measured import AnalysisTable, Measured, analysis_records, seeds_of
+from ibn_seg.report.measured import AnalysisTable, Measured, analysis_records, seeds_of, shape_words
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Contribution, analysis_section
 from ibn_seg.report.table import Part, Table, slug
@@ -43,6 +43,8 @@ def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
         parts=(Part(None, rows),),
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=_NOTES,
+        short=f"mIoU (%) on {found.of}",
+        about=shape_words(found.shape),
     )
 
 

@@ -1,16 +1,10 @@
 """The options that change the numbers of adaptation."""
 
+from ibn_seg.analyses.evaluated_domains import DOMAINS
 from ibn_seg.analyses.option_kinds import Grades, Names, Whole
 
 OPTIONS = (
-    Names(
-        name="domains",
-        flag="--domain",
-        metavar="NAME",
-        help="A domain of the config; repeat for several. Default: all.",
-        default=[],
-        example="[cityscapes]",
-    ),
+    DOMAINS,
     Names(
         name="adaptations",
         metavar="A,B,...",

@@ -72,6 +72,8 @@ def divergence_table(board: Board, found: AnalysisTable, links: Links) -> Table:
         parts=parts,
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=tuple(notes),
+        short=f"{_words(found.of)}{meaning}",
+        about=shape_words(found.shape),
     )
 
 
@@ -84,9 +86,8 @@ def divergence_charts(board: Board) -> list[Chart]:
             f"depth{k}",
             methods=order_methods(board.methods),
         )
-        charts += [
-            chart(f"{_words(pair)}: {shape_words(shape)}", svg) for pair, svg in drawn.items()
-        ]
+        about = shape_words(shape)
+        charts += [chart(_words(pair), svg, about=about) for pair, svg in drawn.items()]
     return charts
 
 

@@ -1,24 +1,18 @@
 """Robustness as a cell of a benchmark."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from ibn_seg.analyses.evaluated_domains import lacking
+
+__all__ = ["check", "lacking", "summary"]
 
 
 def check(options: Mapping[str, Any]) -> None:
     """See `ibn_seg.analyses.all_analyses.Cell`."""
-    from ibn_seg.transforms.corruptions import check_names
+    from ibn_seg.transforms.corruption_sets import planned_conditions
 
-    check_names(options["corruptions"])
-
-
-def lacking(
-    options: Mapping[str, Any],
-    domains: Mapping[str, Any],
-    length: Callable[[Any], tuple[int, tuple[str, ...]]],
-) -> Iterator[str]:
-    """See `ibn_seg.analyses.all_analyses.Cell`; yields the missing data sets."""
-    for name in options["domains"] or domains:
-        yield from length(domains[name])[1]
+    planned_conditions(options["corruptions"], options["severities"])
 
 
 def summary(result: Mapping[str, Any]) -> str:

@@ -21,6 +21,12 @@ from ibn_seg.command_options import (
 @click.argument("config")
 @click.argument("checkpoint")
 @add_options(OPTIONS, "corruptions", "severities", "domains", "seed")
+@click.option(
+    "--frost",
+    metavar="DIR",
+    envvar="IBN_SEG_FROST",
+    help="Folder of the pictures for imagenet_c.frost. Default: that of IBN_SEG_FROST.",
+)
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/robustness.")
 @click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
 @config_options
@@ -32,6 +38,7 @@ def robustness(
     severities: tuple[int, ...],
     domains: tuple[str, ...],
     seed: int,
+    frost: str | None,
     work_dir: str | None,
     protocol: str | None,
     cfg_options: tuple[str, ...],
@@ -41,14 +48,26 @@ def robustness(
 ) -> None:
     """Evaluate CHECKPOINT on clean pictures and on pictures of changed appearance.
 
-    Offsets, contrast, gamma, haze, noise, blur and JPEG in up to five severities change what the
-    network sees, never the labels. Prints retention, the corrupted mIoU divided by the clean one,
-    and writes robustness.json with all scores.
+    Corruptions in up to five severities change what the network sees, never the labels. Prints
+    retention, the corrupted mIoU divided by the clean one, with mPC and rPC. Writes
+    robustness.json with all scores.
+
+    \b
+    Sets for --corruptions:
+      ours              twelve of ours; the default
+      imagenet_c        ImageNet-C's fifteen, such as imagenet_c.fog
+      imagenet_c_extra  its extra four
+    Protocols of published tables, which have their own severities:
+      michaelis         the fifteen in five severities
+      segformer         sixteen, the noises in three severities
+      hgformer          the same sixteen at severity 5
+      semsegbench       the fifteen at severity 3
 
     \b
     Examples:
       ibn-seg robustness CONFIG CHECKPOINT --severities 1,3,5
       ibn-seg robustness CONFIG CHECKPOINT --corruptions rgb_offset,haze --domain cityscapes
+      ibn-seg robustness CONFIG CHECKPOINT --corruptions michaelis --frost imagecorruptions/frost
     """
     from ibn_seg.analyses.robustness.run import robustness as run
     from ibn_seg.progress import progress_by_step
@@ -63,6 +82,7 @@ def robustness(
             severities=severities,
             domains=domains,
             seed=seed,
+            frost=frost,
             work_dir=work_dir,
             cfg_options=read_options(cfg_options),
             launcher=launcher,
@@ -87,22 +107,29 @@ def _print(result: Mapping) -> None:
         name = result["method"] or result["name"]
         table = Table(
             title=f"{name}, {domain}: mIoU {clean:.2f} on clean pictures",
-            caption="retention: percent of it that is kept",
+            caption=_caption(result, domain),
         )
         table.add_column("corruption")
         for severity in result["severities"]:
             table.add_column(str(severity), justify="right")
         table.add_column("mean", justify="right")
+        shares = {
+            (one["corruption"], one["severity"]): one["retention"][domain]
+            for one in result["corrupted"]
+        }
         for corruption, mean in kept["corruptions"].items():
-            cells = [
-                one["retention"][domain]
-                for one in result["corrupted"]
-                if one["corruption"] == corruption
-            ]
-            table.add_row(corruption, *map(_percent, cells), _percent(mean))
+            cells = [_percent(shares.get((corruption, grade))) for grade in result["severities"]]
+            table.add_row(corruption, *cells, _percent(mean))
         blanks = [""] * len(result["severities"])
         table.add_row("mean", *blanks, _percent(kept["mean"]), style="bold")
         console.print(table)
+
+
+def _caption(result: Mapping, domain: str) -> str:
+    """Return what the table shows, and the scores of corruption benchmarks."""
+    found, sets = result["performance"][domain], "+".join(result["corruption_sets"])
+    relative = "-" if found["rPC"] is None else f"{found['rPC']:.1f} %"
+    return f"retention: percent of it that is kept; {sets}: mPC {found['mPC']:.2f}, rPC {relative}"
 
 
 def _percent(share: float | None) -> str:

@@ -1,7 +1,7 @@
 """The contribution of robustness to a leaderboard."""
 
-from ibn_seg.analyses.robustness.drawing import robustness_charts
-from ibn_seg.analyses.robustness.numbers import retention_tables
+from ibn_seg.analyses.robustness.drawing import MEAN, robustness_charts
+from ibn_seg.analyses.robustness.numbers import performance_tables, retention_tables
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
@@ -22,23 +22,49 @@ from ibn_seg.report.tables import Cell
 
 _INTRODUCTION = (
     "Retention is the mIoU on corrupted pictures over that on clean ones. Lines are means over "
-    "seeds, areas their range."
+    "seeds, areas their range. mPC is the mean mIoU over corruptions, and rPC its share of the "
+    "clean one."
 )
 
 
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
     """Return the section and the numbers of robustness; see `Contribution`."""
-    found = retention_tables(board)
+    found, scored = retention_tables(board), performance_tables(board, baseline)
     section = analysis_section(
         board,
         "robustness",
         _INTRODUCTION,
-        (text for table in found for text in retention_texts(board, table, links)),
+        [
+            *(performance_text(board, table, baseline, links) for table in scored),
+            *(text for table in found for text in retention_texts(board, table, links)),
+        ],
         retention_charts(board),
-        folded=True,
     )
     records = [r for table in found for r in analysis_records(board, table, "retention", "percent")]
+    records += [r for one in scored for r in analysis_records(board, one, "corruption", "percent")]
     return Contribution(section, tuple(records))
+
+
+def performance_text(
+    board: Board, found: AnalysisTable, baseline: str | None, links: Links
+) -> Table:
+    """Return methods x scores of corruption benchmarks, for one domain and shape."""
+    rows = tuple(
+        (Cell(row.method), *(_performance(row, name, found, links) for name in found.columns))
+        for row in found.rows
+    )
+    beside = f"; mCD beside {baseline}, less is better" if "mCD" in found.columns else ""
+    sets = dict.fromkeys(
+        name for row in found.rows for run in row.runs
+        for name in run.content.get("corruption_sets") or ("corruptions by name",)
+    )  # fmt: skip
+    return Table(
+        f"corruption-{slug(found.of)}-{slug(' '.join(found.shape))}",
+        f"mIoU (%) under {' + '.join(sets)} on {found.of} ({', '.join(found.shape)}){beside}",
+        ("Method", *found.columns),
+        (Part(None, rows),),
+        rule_lines(board, [seeds_of(row) for row in found.rows]),
+    )
 
 
 def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Table]:
@@ -64,6 +90,8 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
             ("Method", *header),
             (Part(None, rows),),
             rules,
+            short=f"Mean over severities, on {found.of}",
+            about=shape_words(found.shape),
         ),
         Table(
             f"severities-{key}",
@@ -71,6 +99,8 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
             ("Corruption", *(row.method for row in found.rows)),
             (Part(None, details),),
             rules,
+            short=f"Each corruption and severity, on {found.of}",
+            about=shape_words(found.shape),
         ),
     ]
 
@@ -86,7 +116,12 @@ def retention_charts(board: Board) -> list[Chart]:
                 contents, domain, f"robust{k}-{at}", methods=order_methods(board.methods)
             )
             charts += [
-                chart(f"{title.replace('_', ' ')}, on {domain}: {shape_words(shape)}", svg)
+                chart(
+                    f"{title.replace('_', ' ')}, on {domain}",
+                    svg,
+                    about=shape_words(shape),
+                    fold="" if title == MEAN else "Each corruption by itself",
+                )
                 for title, svg in drawn.items()
             ]
     return charts
@@ -100,4 +135,12 @@ def _retention(row: Measured, column: str, found: AnalysisTable, links: Links) -
     stat = row.values[column]
     others = [other.values[column] for other in found.rows if other.values[column] is not None]
     best = stat is not None and is_best(stat, others)
+    return score_cell(stat, links, row.runs, best)
+
+
+def _performance(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
+    stat = row.values[column]
+    others = [other.values[column] for other in found.rows if other.values[column] is not None]
+    # is_best looks for the highest; of degradations the lowest is best, so none is marked.
+    best = stat is not None and not column.endswith("mCD") and is_best(stat, others)
     return score_cell(stat, links, row.runs, best)

@@ -136,8 +136,9 @@ def _value(run: _Run, corruption: str, severity: int, quantity: str) -> float | 
         return kept if quantity == "retention" else run.clean
     table = run.retention if quantity == "retention" else run.miou
     names = run.corruptions if corruption == MEAN else (corruption,)
-    values = [table[name, severity] for name in names]
-    return None if None in values else sum(values) / len(values)
+    # A protocol may have fewer severities of some corruptions.
+    values = [table[name, severity] for name in names if (name, severity) in table]
+    return None if None in values or not values else sum(values) / len(values)
 
 
 def _read(result: Mapping[str, Any], domain: str) -> _Run:
@@ -147,7 +148,8 @@ def _read(result: Mapping[str, Any], domain: str) -> _Run:
             raise unknown(f"domain of {owner.run}", domain, result["domains"])
         corruptions, severities = tuple(result["corruptions"]), tuple(result["severities"])
         measured = {(one["corruption"], one["severity"]): one for one in result["corrupted"]}
-        cells = [(name, severity) for name in corruptions for severity in severities]
+        grid = [(name, severity) for name in corruptions for severity in severities]
+        cells = [(name, severity) for name, severity in result.get("conditions") or grid]
         kept = {cell: measured[cell]["retention"][domain] for cell in cells}
         return _Run(
             owner,

@@ -1,5 +1,12 @@
-"""Retention over seeds, by corruption and severity."""
+"""Retention and the scores of corruption benchmarks over seeds."""
 
+from collections.abc import Sequence
+
+from ibn_seg.analyses.robustness.degradation import (
+    corruption_degradation,
+    performance,
+    scores_of,
+)
 from ibn_seg.report.board import Board, Measurement
 from ibn_seg.report.measured import (
     AnalysisTable,
@@ -23,6 +30,54 @@ def retention_tables(board: Board) -> list[AnalysisTable]:
             values = {id(run): checked(run, _retentions, domain) for run in having}
             tables.append(analysis_table("robustness", domain, shape, having, values))
     return tables
+
+
+def performance_tables(board: Board, baseline: str | None) -> list[AnalysisTable]:
+    """Return, per domain, clean mIoU, mPC, rPC, and mCD beside the baseline; percent.
+
+    The baseline's mean over its seeds is the reference of mCD and relative mCD. Both are missing
+    where it was not measured under the same conditions.
+    """
+    tables = []
+    for shape, runs in runs_by_shape(board, "robustness").items():
+        domains = dict.fromkeys(domain for run in runs for domain in part_of(run, "retention"))
+        for domain in domains:
+            having = [run for run in runs if domain in run.content["retention"]]
+            references = [run for run in having if run.method == baseline]
+
+            def read(run: Measurement, of: str, others: Sequence[Measurement] = references) -> dict:
+                return _performance(run, of, others)
+
+            values = {id(run): checked(run, read, domain) for run in having}
+            tables.append(analysis_table("robustness", domain, shape, having, values))
+    return tables
+
+
+def _performance(
+    run: Measurement, domain: str, references: Sequence[Measurement]
+) -> dict[str, float | None]:
+    """Return the scores of one result on a domain."""
+    clean, scores = _scores(run, domain)
+    found = performance(clean, scores)
+    values = {name: found[name] for name in ("clean", "mPC", "rPC")}
+    theirs = [_scores(one, domain) for one in references]
+    same = [one for one in theirs if {n: len(v) for n, v in one[1].items()}
+            == {n: len(v) for n, v in scores.items()}]  # fmt: skip
+    if not same or len(same) < len(theirs):
+        return values
+    count = len(same)
+    mean = {
+        name: [sum(one[1][name][at] for one in same) / count for at in range(len(scores[name]))]
+        for name in scores
+    }
+    clean_mean = sum(one[0] for one in same) / count
+    return {**values, **corruption_degradation(clean, scores, clean_mean, mean)}
+
+
+def _scores(run: Measurement, domain: str) -> tuple[float, dict[str, list[float]]]:
+    """Return the clean mIoU and those by corruption."""
+    clean = float(run.content["domains"][domain]["mIoU"])
+    return clean, scores_of(run.content["corrupted"], domain)
 
 
 def _retentions(run: Measurement, domain: str) -> dict[str, float | None]:

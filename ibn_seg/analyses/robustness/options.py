@@ -1,20 +1,14 @@
 """The options that change the numbers of robustness."""
 
+from ibn_seg.analyses.evaluated_domains import DOMAINS
 from ibn_seg.analyses.option_kinds import Grades, Names, Whole
 
 OPTIONS = (
-    Names(
-        name="domains",
-        flag="--domain",
-        metavar="NAME",
-        help="A domain of the config; repeat for several. Default: all.",
-        default=[],
-        example="[cityscapes]",
-    ),
+    DOMAINS,
     Names(
         name="corruptions",
         metavar="A,B,...",
-        help="Corruptions by name. Default: all twelve.",
+        help="Corruptions and sets of them by name. Default: the set ours.",
         default=[],
         example="[haze, jpeg]",
         repeated=False,
@@ -22,7 +16,7 @@ OPTIONS = (
     Grades(
         name="severities",
         metavar="1,3,5",
-        help="Severities from 1 to 5. Default: all.",
+        help="Severities from 1 to 5. Default: all. A protocol has its own.",
         default=[],
         kind="severity",
         allowed=range(1, 6),

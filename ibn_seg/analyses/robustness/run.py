@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ibn_seg.analyses.robustness.degradation import performance, scores_of
 from ibn_seg.errors import UserError
 from ibn_seg.run.domains import keep_domains
 from ibn_seg.run.protocol import insert_step, is_metric_of_ours
@@ -27,6 +28,7 @@ def robustness(
     severities: Iterable[int] = (),
     domains: Iterable[str] = (),
     seed: int = 0,
+    frost: str | os.PathLike | None = None,
     work_dir: str | os.PathLike | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
@@ -43,10 +45,13 @@ def robustness(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
-        corruptions: Names in `ibn_seg.transforms.corruptions.CORRUPTIONS`; default all.
-        severities: From 1 to 5; default all.
+        corruptions: Corruptions and sets of them, or one protocol, see
+            `ibn_seg.transforms.corruption_sets`; default the set `ours`.
+        severities: From 1 to 5; default all. A protocol has its own.
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
+        frost: The folder of the pictures of frost, see
+            `ibn_seg.transforms.imagenet_c.weathers.frost_folder`.
         work_dir: The folder for log and result. Default: `robustness` in the config's `work_dir`,
             else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
@@ -63,9 +68,10 @@ def robustness(
         UserError: The config, the data, the checkpoint, a name or a severity is wrong.
         EnvError: Something cannot be written.
     """
-    from ibn_seg.transforms.corruptions import check_names, check_severities
+    from ibn_seg.transforms.corruption_sets import planned_conditions
 
-    names, grades = check_names(corruptions), check_severities(severities)
+    named = tuple(corruptions) or ("ours",)
+    conditions = planned_conditions(named, severities, frost)
 
     def adapt(cfg: "Config") -> None:
         _check_metric(cfg)
@@ -83,19 +89,22 @@ def robustness(
         protocol=protocol,
         quiet=quiet,
     ) as runner:
-        conditions = [(name, severity) for name in names for severity in grades]
         _count_batches(runner, len(conditions) + 1, progress)
         runner.test()
         # Keep the clean scores before the next test replaces them in the record.
         clean = measured(runner)
         corrupted = [
-            {"corruption": name, "severity": severity, **_score(runner, name, severity, seed)}
+            {
+                "corruption": name,
+                "severity": severity,
+                **_score(runner, name, severity, seed, frost),
+            }
             for name, severity in conditions
         ]
         return finish(
             runner,
             "robustness",
-            lambda: _summary(clean, corrupted, seed, names, grades),
+            lambda: _summary(clean, corrupted, seed, named),
             command=command,
             checkpoint=str(checkpoint),
         )
@@ -135,11 +144,15 @@ def _count_batches(
         runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
 
 
-def _score(runner: "StrictRunner", name: str, severity: int, seed: int) -> dict[str, Any]:
+def _score(
+    runner: "StrictRunner", name: str, severity: int, seed: int, frost: str | os.PathLike | None
+) -> dict[str, Any]:
     """Evaluate the runner's network under one corruption; return the scores by domain."""
     import copy
 
     step = {"type": "CorruptImage", "corruption": name, "severity": severity, "seed": seed}
+    if frost is not None:
+        step["frost"] = str(frost)
     loader = copy.deepcopy(runner.cfg.test_dataloader)
     insert_step(loader.dataset, step, after=(LOADER,))
     runner.test_loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
@@ -151,8 +164,7 @@ def _summary(
     clean: Mapping[str, Any],
     corrupted: Sequence[Mapping[str, Any]],
     seed: int,
-    names: Sequence[str],
-    severities: Sequence[int],
+    named: Sequence[str],
 ) -> dict[str, Any]:
     """Return this task's own entries in the result."""
     reference = {domain: scores["mIoU"] for domain, scores in clean["domains"].items()}
@@ -161,13 +173,20 @@ def _summary(
                               for d in reference}}
         for one in corrupted
     ]  # fmt: skip
+    names = list(dict.fromkeys(one["corruption"] for one in graded))
     return {
         **clean,
         "noise_seed": seed,
-        "corruptions": list(names),
-        "severities": list(severities),
+        "corruption_sets": list(named),
+        "corruptions": names,
+        "severities": sorted({one["severity"] for one in graded}),
+        "conditions": [[one["corruption"], one["severity"]] for one in graded],
         "corrupted": graded,
         "retention": {domain: _means(graded, domain, names) for domain in reference},
+        "performance": {
+            domain: performance(score, scores_of(graded, domain))
+            for domain, score in reference.items()
+        },
     }
 
 

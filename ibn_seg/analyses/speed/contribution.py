@@ -56,6 +56,8 @@ def speed_table(board: Board, found: AnalysisTable, links: Links) -> Table:
         parts=(Part(None, rows),),
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=(*_NOTES, *_measured_on(found)),
+        short=f"Cost of one picture of {found.of}",
+        about=shape_words(found.shape),
     )
 
 
@@ -65,9 +67,10 @@ def speed_charts(board: Board, found: list[AnalysisTable]) -> list[Chart]:
     for k, table in enumerate(found):
         scored, marks = trade_offs(board, table)
         if marks:
-            title = f"mIoU ({scored}) over time, {table.of}: {shape_words(table.shape)}"
-            svg = trade_off_chart(marks, f"speed{k}", title, methods=order_methods(board.methods))
-            charts.append(chart(title, svg))
+            title, about = f"mIoU ({scored}) over time, {table.of}", shape_words(table.shape)
+            label, methods = f"{title}: {about}", order_methods(board.methods)
+            svg = trade_off_chart(marks, f"speed{k}", label, methods=methods)
+            charts.append(chart(title, svg, about=about))
     return charts
 
 

@@ -23,6 +23,7 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
         "Transfer",
         tuple(text for one in found for text in transfer_table_texts(board, one, baseline, links)),
         (TRANSFER_NOTE,),
+        folded=True,
         legend=legend(board, (row.method for one in found for row in one.rows)),
         charts=tuple(transfer_charts(board, found)),
     )
@@ -48,6 +49,8 @@ def transfer_table_texts(
             (Part(None, tuple(_transfer_scores(row, found, links) for row in found.rows)),),
             rules,
             names=2,
+            short=f"mIoU (%) on {found.domain}",
+            about=shape,
         )
     ]
     kinds = {
@@ -69,6 +72,8 @@ def transfer_table_texts(
                     rules,
                     names=2,
                     notes=("In brackets the 95 % interval, paired by seed.",),
+                    short=f"{caption}, on {found.domain}",
+                    about=shape,
                 )
             )
     return tables
@@ -86,11 +91,10 @@ def transfer_charts(board: Board, tables: Sequence[TransferTable]) -> list[Chart
             for row in table.rows for share, some in row.networks.items() for one in some
         ]  # fmt: skip
         for at, domain in enumerate(table.domain.split("+")):
-            title = f"mIoU on {domain} by share: {table.backbone}, {table.segmentor}"
-            svg = transfer_chart(
-                cells, domain, f"transfer{k}-{at}", title, methods=order_methods(board.methods)
-            )
-            charts.append(chart(title, svg))
+            title, shape = f"mIoU on {domain} by share", f"{table.backbone}, {table.segmentor}"
+            label, methods = f"{title}: {shape}", order_methods(board.methods)
+            svg = transfer_chart(cells, domain, f"transfer{k}-{at}", label, methods=methods)
+            charts.append(chart(title, svg, about=shape))
     return charts
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ibn_seg.engine.pixel_confidence import confidence_levels
 from ibn_seg.predict.windows.part_resize import AxisResize, resize_part, source_positions
 
 # The most logits of a block: 64 MiB in float32.
@@ -56,14 +57,16 @@ class LabelRows:
 
     Args:
         target: The picture that the labels are for.
+        confidence: Whether to keep the confidence, too.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, confidence: bool = False) -> None:
         left, right, top, bottom = target.padding
         self._target = target
         self._top, self._left = top, left
         self._size = (target.size[0] - top - bottom, target.size[1] - left - right)
         self._labels = np.zeros(target.picture, dtype=np.uint8)
+        self._levels = np.zeros(target.picture, dtype=np.uint16) if confidence else None
         self._row = 0  # next row of the map with padding
         self._first = 0  # row without padding where `_kept` begins
         self._kept: torch.Tensor | None = None
@@ -88,9 +91,16 @@ class LabelRows:
 
     def labels(self) -> np.ndarray:
         """Return the labels, shape (H, W) uint8, when all rows have arrived."""
+        return self._upright(self._labels)
+
+    def levels(self) -> np.ndarray:
+        """Return the levels of confidence, shape (H, W) uint16, when all rows have arrived."""
+        return self._upright(self._levels)
+
+    def _upright(self, values: np.ndarray) -> np.ndarray:
         # Mirror at the end, because the picture's first rows arrive last.
         vertical = self._target.flip == "vertical"
-        return np.ascontiguousarray(self._labels[::-1]) if vertical else self._labels
+        return np.ascontiguousarray(values[::-1]) if vertical else values
 
     def _finish(self, rows: torch.Tensor) -> None:
         """Fill the rows of labels that `rows` decide, and keep the rows that later ones need."""
@@ -106,6 +116,9 @@ class LabelRows:
             horizontal = AxisResize(self._size[1], width, 0, 0, width)
             part = resize_part(rows, vertical, horizontal, self._target.align_corners)
             self._labels[self._done : stop] = self._classes(part)
+            if self._levels is not None:
+                one = part[0].sigmoid() if part.shape[1] == 1 else part[0]
+                self._levels[self._done : stop] = confidence_levels(one)
             self._done = stop
         if self._done < height:
             first = min(self._low[self._done], known)

@@ -66,6 +66,19 @@ class LargeImages:
         Args:
             data: The test pipeline's output.
         """
+        return self._rows(data, confidence=False).labels()
+
+    def labels_and_levels(self, data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels, and the levels of confidence, shape (H, W) uint16.
+
+        Args:
+            data: The test pipeline's output.
+        """
+        rows = self._rows(data, confidence=True)
+        return rows.labels(), rows.levels()
+
+    def _rows(self, data: Mapping[str, Any], confidence: bool) -> LabelRows:
+        """Return the finished rows of a picture."""
         model, head = self._model, _last_head(self._model)
         canvas = PictureInput(model.data_preprocessor, data["inputs"])
         meta = {**data["data_samples"].metainfo, **canvas.padding}
@@ -75,11 +88,11 @@ class LargeImages:
             size = tuple(meta.get("pad_shape", meta["img_shape"])[:2])
             blocks = resized_rows(self._logits(canvas, meta), size, model.align_corners)
         threshold = head.threshold if model.out_channels == 1 else None
-        rows = LabelRows(read_target(meta, size, model.align_corners, threshold))
+        rows = LabelRows(read_target(meta, size, model.align_corners, threshold), confidence)
         return_freed_memory()
         for block in blocks:
             rows.add(block)
-        return rows.labels()
+        return rows
 
     def _logits(self, canvas: PictureInput, meta: Mapping[str, Any]) -> torch.Tensor:
         """Return the head's own logits of the whole picture, shape (1, classes, h, w)."""

@@ -2,6 +2,7 @@
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
+    if (!head.dataset.kind) return;
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
@@ -16,13 +17,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", order);
       const sign = order === "ascending" ? 1 : -1;
       for (const body of table.tBodies) {
-        const rows = [...body.rows].filter(row => !row.classList.contains("group"));
+        const kept = name => row => row.classList.contains(name);
+        const rows = [...body.rows].filter(row => !kept("group")(row));
         const key = row => {
           const cell = row.cells[column];
-          if (!numbers) return cell.textContent.trim().toLowerCase();
+          if (!numbers) return cell.querySelector(".term").textContent.trim().toLowerCase();
           return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
         };
         rows.sort((a, b) => {
+          // What is for reference only stays behind what competes.
+          const behind = kept("reference")(a) - kept("reference")(b);
+          if (behind) return behind;
           const [x, y] = [key(a), key(b)];
           // What has no value stays last either way.
           if (x === null || y === null) return (x === null) - (y === null);

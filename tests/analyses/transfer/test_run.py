@@ -16,7 +16,7 @@ from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.io import sha256
-from ibn_seg.run import segmentation
+from ibn_seg.run.trained_images import hash_of_names
 from ibn_seg.statistics import mean_score, paired_difference
 from tests.helpers import write_cityscapes
 from tests.tiny import environment, run
@@ -77,7 +77,7 @@ def test_both_starts_train_on_the_same_images(transferred, target):
         paths = [part.get_data_info(index)["img_path"] for index in range(len(part))]
         files = ["/".join(path.split("/")[-4:]) for path in paths]
         assert row["training_set"] == {
-            "images": 2, "names": segmentation.hash_of_names(files)
+            "images": 2, "names": hash_of_names(files)
         }  # fmt: skip
         own = json.loads((folder / row["result"]).read_text())
         assert (own["share"], own["start"], own["seed"]) == (

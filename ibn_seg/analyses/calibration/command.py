@@ -1,0 +1,57 @@
+"""`ibn-seg calibration`."""
+
+import click
+
+from ibn_seg.analyses.calibration.options import OPTIONS
+from ibn_seg.analyses.option_kinds import add_options
+from ibn_seg.command_options import ConfigCommand, command_line, config_options
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@add_options(OPTIONS, "domains")
+@click.option(
+    "--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/calibration."
+)
+@click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
+@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
+@config_options
+def calibration(
+    config: str,
+    checkpoint: str,
+    domains: tuple[str, ...],
+    work_dir: str | None,
+    protocol: str | None,
+    cfg_options: tuple[str, ...],
+    verbose: bool,
+) -> None:
+    """Measure on each domain whether CHECKPOINT knows where it is wrong.
+
+    Confidence is the probability of the predicted class. ECE says how far it is from the share of
+    right pixels. AUROC and FPR@95 say how well it tells wrong pixels from right ones. Writes
+    calibration.json, and small histograms of each image in calibration_confidences.npz.
+
+    \b
+    Examples:
+      ibn-seg calibration CONFIG CHECKPOINT
+      ibn-seg calibration CONFIG CHECKPOINT --domain gta5 --domain cityscapes
+    """
+    from ibn_seg.analyses.calibration.printing import print_trust
+    from ibn_seg.analyses.calibration.run import calibration as run
+    from ibn_seg.progress import progress_by_step
+    from ibn_seg.run.config_loading import read_options
+
+    with progress_by_step() as move:
+        result = run(
+            config,
+            checkpoint,
+            domains=domains,
+            work_dir=work_dir,
+            cfg_options=read_options(cfg_options),
+            protocol=protocol,
+            quiet=not verbose,
+            command=command_line(),
+            progress=lambda done, total: move("calibration", done, total),
+        )
+    print_trust(result["trust"])

@@ -1,0 +1,33 @@
+"""Prints measures of trust on the terminal."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ibn_seg.analyses.calibration.numbers import OF_IMAGES, SHARES
+
+
+def print_trust(trust: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the pooled measures of each domain in percent, and why some are undefined.
+
+    Args:
+        trust: By domain, as `ibn_seg.trust.trust_measures.trust_measures` returns it.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout)
+    ece = next(iter(trust.values()))["ece"]
+    caption = f"ECE: {ece['kind']}, {ece['bins']} bins; all pixels of a domain pooled, percent"
+    table = Table(title="confidence", caption=caption)
+    table.add_column("domain")
+    for title in (*SHARES.values(), OF_IMAGES):
+        table.add_column(title, justify="right")
+    for domain, found in trust.items():
+        values = [*(found["pooled"][name] for name in SHARES), found["mean_of_images"]["ece"]]
+        table.add_row(domain, *("-" if v is None else f"{100 * v:.2f}" for v in values))
+    console.print(table)
+    for domain, found in trust.items():
+        for name, title in SHARES.items():
+            if reason := found["undefined"].get(f"pooled.{name}"):
+                console.print(f"{domain}: no {title}: {reason}", highlight=False)

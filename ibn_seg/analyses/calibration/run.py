@@ -1,0 +1,113 @@
+"""Measures the confidence of a trained network on each domain."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.run.domains import keep_domains
+from ibn_seg.run.protocol import is_metric_of_ours
+from ibn_seg.run.result_file import finish
+from ibn_seg.run.segmentation import measured, trained_runner
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ibn_seg.engine import StrictRunner
+
+CONFIDENCE_FILE = "calibration_confidences.npz"
+
+
+def calibration(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    *,
+    domains: Iterable[str] = (),
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    protocol: str | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Test a checkpoint and measure its confidence; write `WORK_DIR/calibration.json`.
+
+    Data, metric and protocol are as in `ibn_seg.run.segmentation.test`. Beside the result, the
+    histograms of each image go to `calibration_confidences.npz`.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed.
+        checkpoint: A .pth file; every weight must fit.
+        domains: Names of domains of the config's test data; default all.
+        work_dir: The folder for log and result. Default: `calibration` in the config's `work_dir`,
+            else in `work_dirs/CONFIG_NAME`.
+        cfg_options: Values that override the config's, by dotted key.
+        protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
+        quiet: Keep mmengine's log lines off the console.
+        command: The command line, for the record.
+        progress: Called with (batches done, batches in all).
+
+    Returns:
+        The content of the result file. `trust` has, by domain, what
+        `ibn_seg.trust.trust_measures.trust_measures` returns.
+
+    Raises:
+        UserError: The config, the data, the checkpoint or a name is wrong. Or the network gives no
+            logits, or one is NaN.
+        EnvError: Something cannot be written.
+    """
+
+    def adapt(cfg: "Config") -> None:
+        if not is_metric_of_ours(cfg.test_evaluator):
+            raise UserError("calibration: test_evaluator is not MultiDomainIoU", "use that metric")
+        keep_domains(cfg, domains)
+
+    with trained_runner(
+        config,
+        checkpoint,
+        default_folder="calibration",
+        adapt=adapt,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        protocol=protocol,
+        quiet=quiet,
+    ) as runner:
+        return _measured(runner, checkpoint, command, progress)
+
+
+def _measured(
+    runner: "StrictRunner",
+    checkpoint: str | os.PathLike,
+    command: str | None,
+    progress: Callable[[int, int], None] | None,
+) -> dict:
+    """Test the runner's network, and write result and histograms."""
+    from ibn_seg.engine.confidence_hook import ConfidenceHook
+    from ibn_seg.engine.progress_hook import BatchCallbackHook
+    from ibn_seg.trust.confidence_bins import LOG_ODDS
+    from ibn_seg.trust.image_confidences import stack_images
+    from ibn_seg.trust.stored_confidences import StoredConfidences, write_confidences
+    from ibn_seg.trust.trust_measures import trust_measures
+
+    (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
+    hook = ConfidenceHook(metric.map_of, metric.ignore_index, metric.domain)
+    runner.register_hook(hook)
+    if progress is not None:
+        total = len(runner.test_dataloader)
+        runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
+    runner.test()
+    found = {
+        name: stack_images(metric.image_confusions[name].images, LOG_ODDS, histograms)
+        for name, histograms in hook.histograms.items()
+    }
+    stored = StoredConfidences(metric.network_classes, found)
+    write_confidences(Path(runner.work_dir) / CONFIDENCE_FILE, stored)
+    trust = {name: trust_measures(one) for name, one in found.items()}
+    return finish(
+        runner,
+        "calibration",
+        lambda: {**measured(runner), "trust": trust, "confidences": CONFIDENCE_FILE},
+        command=command,
+        checkpoint=str(checkpoint),
+    )

@@ -1,0 +1,1 @@
+"""Runs of re-identification: test a checkpoint on a data set, search one's own pictures."""

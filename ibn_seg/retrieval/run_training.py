@@ -1,0 +1,216 @@
+"""Trains the strong baseline on a re-identification data set, and tests it where it is asked to."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError, unknown
+from ibn_seg.models.specs import MODELS
+from ibn_seg.retrieval.baseline_recipe import FREE, TASK, BaselineRecipe, baseline_config
+from ibn_seg.retrieval.run_retrieval import WORK_DIR, Searcher, searched
+from ibn_seg.run import earlier_run, setup
+from ibn_seg.run.result_file import finish, last_checkpoint
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# Name and root of a data set.
+Data = tuple[str, str]
+
+
+def train(
+    model: str,
+    name: str,
+    root: str | os.PathLike,
+    recipe: BaselineRecipe | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    targets: Sequence[Data] = (),
+    work_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    seed: int = setup.DEFAULT_SEED,
+    workers: int = 0,
+    launcher: str = "none",
+    quiet: bool = False,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train on the training part of a data set; write `WORK_DIR/result.json`.
+
+    The last checkpoint is searched with in the data set's own gallery, if it has one, and in those
+    of the targets, of which training sees nothing. A resumed run continues as if it had never been
+    interrupted. On CPU, with the same threads and processes, weights are bit-identical.
+
+    Args:
+        model: The name of a network, see `ibn-seg models`.
+        name: A key of `PICTURE_SETS`.
+        root: Its root.
+        recipe: The settings; default those of the strong baseline.
+        options: Choices of the data set, such as boxes='labeled'.
+        targets: Name and root of other data sets to search in.
+        work_dir: The folder for checkpoints, log and result; default `work_dirs/reid/MODEL_NAME`.
+        resume: Resume from the newest complete checkpoint in the work dir, if there is one.
+        seed: The seed of initial weights, batches and augmentation.
+        workers: Data workers of each process.
+        launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
+        quiet: Show progress bars in place of mmengine's log lines.
+        command: The command line, for the record.
+
+    Returns:
+        The content of the result file; "searches" has the scores by data set, percent.
+
+    Raises:
+        UserError: A name, a setting, the data or a checkpoint is wrong.
+        EnvError: The work dir cannot be written.
+    """
+    from ibn_seg.engine import StrictRunner, distributed
+
+    recipe = recipe or BaselineRecipe()
+    recipe.check()
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    for other, place in targets:
+        _check_target(other, place)
+    with distributed.kept_thread_settings(), distributed.process_group(launcher):
+        config = _config(model, name, root, recipe, options, seed, workers)
+        cfg = _prepared(config, f"{model}_{name}", work_dir, launcher, quiet)
+        setup.set_training(cfg, seed=seed, amp=False)
+        with earlier_run.occupied(cfg, resume=resume, seed=None) as beginning:
+            if cfg.resume:
+                _check_same_run(cfg)
+            runner = StrictRunner.from_cfg(cfg)
+            try:
+                beginning.note(runner)
+                runner.train()
+                checkpoint = last_checkpoint(cfg.work_dir)
+                data = [(name, root, options or {}), *((*one, {}) for one in targets)]
+                return finish(
+                    runner,
+                    "train",
+                    lambda: _measured(cfg, model, checkpoint, recipe, data),
+                    command=command,
+                    checkpoint=checkpoint,
+                )
+            finally:
+                runner.close()
+
+
+def _check_target(name: str, root: str) -> None:
+    """Raise a `UserError` if a target cannot be searched; better now than after the training."""
+    from ibn_seg.reid.set_numbers import check_search
+    from ibn_seg.reid.sets.all_sets import picture_set
+
+    found = picture_set(name, root)
+    check_search(found.pictures("query"), found.pictures("gallery"))
+
+
+def _config(
+    model: str,
+    name: str,
+    root: str | os.PathLike,
+    recipe: BaselineRecipe,
+    options: Mapping[str, Any] | None,
+    seed: int,
+    workers: int,
+) -> dict[str, Any]:
+    """Return the config of a training, after a look at the pictures."""
+    import torch
+    from mmengine.dist import get_world_size
+
+    from ibn_seg.reid.identity_sampling import identity_batches
+    from ibn_seg.retrieval.training_pictures import TrainingPictures
+
+    data = {"name": name, "root": str(root), "options": dict(options or {})}
+    pictures = TrainingPictures(**data)
+    first = identity_batches(pictures.labels, recipe.identities, recipe.images, seed, 0)
+    return baseline_config(
+        model,
+        data,
+        recipe,
+        title=MODELS[model].title,
+        seed=seed,
+        workers=workers,
+        classes=len(pictures.metainfo["classes"]),
+        epoch_length=max(1, len(first) // get_world_size()),
+        gpu=torch.cuda.is_available(),
+    )
+
+
+def _prepared(
+    config: Mapping[str, Any],
+    folder: str,
+    work_dir: str | os.PathLike | None,
+    launcher: str,
+    quiet: bool,
+) -> "Config":
+    """Return mmengine's config with the settings of every task."""
+    import torch
+    from mmengine.config import Config
+
+    _register()
+    cfg = setup.prepare(
+        Config({**config, "work_dir": str(WORK_DIR / folder)}),
+        work_dir=work_dir,
+        cfg_options=None,
+        launcher=launcher,
+        quiet=quiet,
+    )
+    cfg.train_dataloader.pin_memory = torch.cuda.is_available()
+    if not quiet:
+        cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook["type"] != "ProgressHook"]
+    return cfg
+
+
+def _register() -> None:
+    """Register engine, sampler, pictures and network with mmengine."""
+    import ibn_seg.engine
+    import ibn_seg.reid.identity_sampling
+    import ibn_seg.retrieval.training_network
+    import ibn_seg.retrieval.training_pictures  # noqa: F401
+
+
+def _check_same_run(cfg: "Config") -> None:
+    """Check that the checkpoint is of this run; its weights replace the published ones.
+
+    Raises:
+        UserError: The network, the data or a setting differs.
+    """
+    from ibn_seg.models.sources import read_checkpoint
+
+    before = read_checkpoint(cfg.load_from).get("meta", {}).get("experiment") or {}
+    if before.get("task") != TASK:
+        raise UserError(f"{cfg.load_from}: not of this training", "give another --work-dir")
+    for key, value in cfg.to_dict()["experiment"].items():
+        kept = before.get(key)
+        if key not in FREE and kept != value:
+            flag = key.replace("_", "-")
+            raise UserError(
+                f"{cfg.load_from}: began with {flag} {kept}, now it is {value}",
+                "resume with what it began with, or begin elsewhere",
+            )
+    cfg.model.pretrained = False
+
+
+def _measured(
+    cfg: "Config",
+    model: str,
+    checkpoint: str,
+    recipe: BaselineRecipe,
+    data: Sequence[tuple[str, Any, Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """Return the scores in each data set that has queries, and what was trained on."""
+    from ibn_seg.reid.sets.all_sets import picture_set
+
+    searcher = Searcher(model, checkpoint, size=tuple(recipe.size))
+    searches = {}
+    for name, root, options in data:
+        found = picture_set(name, root, **options)
+        if found.has("query") and found.has("gallery"):
+            ranks = Path(cfg.work_dir) / f"ranks_{name}.npz"
+            searches[name] = searched(searcher, found, ranks)
+    return {
+        "experiment": cfg.to_dict()["experiment"],
+        "task": TASK,
+        "model": model,
+        "searches": searches,
+    }

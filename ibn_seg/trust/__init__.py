@@ -1,0 +1,1 @@
+"""Measures of how far a network's confidence can be trusted, in NumPy alone."""

@@ -1,0 +1,106 @@
+"""A real network, and the confidence of its pixels."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mmseg")
+
+import torch
+
+from ibn_seg import cli
+from ibn_seg.analyses.calibration.cell import summary
+from ibn_seg.analyses.calibration.run import calibration
+from ibn_seg.datasets.class_map import ClassMap
+from ibn_seg.engine import confidence_hook
+from ibn_seg.engine.confidence_hook import image_histogram
+from ibn_seg.errors import UserError
+from ibn_seg.trust.confidence_bins import LOG_ODDS
+from ibn_seg.trust.image_confidences import RIGHT, WRONG, stack_images
+from ibn_seg.trust.stored_confidences import read_confidences
+from ibn_seg.trust.trust_measures import trust_measures
+from tests.trust.made_pixels import scores, softmax
+
+
+@pytest.fixture(scope="module")
+def result(tiny, trained, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp("calibration")
+    moved = []
+    found = calibration(
+        tiny, trained[0] / "iter_6.pth", work_dir=work_dir, quiet=True,
+        progress=lambda *counts: moved.append(counts),
+    )  # fmt: skip
+    assert moved[-1] == (4, 4)
+    assert json.loads((work_dir / "calibration.json").read_text()) == found
+    return found, work_dir
+
+
+def test_the_scores_are_those_of_the_test_and_errors_those_of_its_matrices(result, trained):
+    found, work_dir = result
+    assert found["domains"] == trained[1]["domains"]
+    stored = read_confidences(work_dir / found["confidences"])
+    for domain, trust in found["trust"].items():
+        confusion = np.array(found["domains"][domain]["confusion"])
+        pooled = trust["pooled"]
+        assert pooled["pixels"] == confusion.sum()
+        assert pooled["error_rate"] == pytest.approx(1 - np.trace(confusion) / confusion.sum())
+        images = stored.domains[domain]
+        assert len(images.images) == found["domains"][domain]["images"]
+        assert trust_measures(images) == trust
+        assert images.counts[:, [WRONG, RIGHT]].sum() == confusion.sum()
+        assert 0 < pooled["nll"] < 20
+        assert len(trust["risk_coverage"]) == 20
+        assert trust["risk_coverage"][-1] == [1.0, pytest.approx(pooled["error_rate"])]
+
+
+@pytest.mark.parametrize("block", [1, 1 << 22])
+def test_a_histogram_is_that_of_the_formulae(block, monkeypatch):
+    monkeypatch.setattr(confidence_hook, "_BLOCK", block)
+    logits, labels = scores(600, classes=7, sharpness=1.3)
+    maps = torch.from_numpy(logits.T.reshape(7, 20, 30).astype(np.float32))
+    label = torch.from_numpy(labels.reshape(20, 30))
+    image = image_histogram(maps, label, None)
+    known, p = labels != 255, softmax(logits)
+    truth = labels[known].astype(int)
+    assert image.nll == pytest.approx(-np.log(p[known, truth]).sum(), rel=1e-5)
+    squares = ((p[known] - np.eye(7)[truth]) ** 2).sum()
+    assert image.brier == pytest.approx(squares, rel=1e-5)
+    trust = trust_measures(stack_images(["a"], LOG_ODDS, [image]))["pooled"]
+    assert trust["mean_confidence"] == pytest.approx(p[known].max(axis=1).mean(), rel=1e-5)
+    assert trust["error_rate"] == pytest.approx((p.argmax(axis=1)[known] != truth).mean())
+
+
+def test_labels_of_other_classes_are_right_by_their_group():
+    mapping = ClassMap(("a", "b", "c"), ("ab",), (0, 0, None))
+    logits = 3 * torch.eye(3)[:, None]  # three pixels, predicted a, b and c
+    image = image_histogram(logits, torch.zeros(1, 3, dtype=torch.uint8), mapping)
+    assert (image.counts[RIGHT].sum(), image.counts[WRONG].sum()) == (2, 1)
+    assert image.nll is None
+    assert image.brier is None
+
+
+@pytest.mark.parametrize(
+    ("logits", "line"),
+    [
+        (torch.full((3, 2, 2), float("nan")), "NaN or infinite"),
+        (torch.zeros(1, 2, 2), "the network has one output"),
+    ],
+)
+def test_outputs_without_confidence_are_one_line(logits, line):
+    with pytest.raises(UserError, match=line):
+        image_histogram(logits, torch.zeros(2, 2, dtype=torch.uint8), None)
+
+
+def test_the_command_prints_the_measures(tiny, trained, tmp_path, capsys):
+    checkpoint = str(trained[0] / "iter_6.pth")
+    options = ("--domain", "cityscapes", "--work-dir", str(tmp_path))
+    assert cli.run(["calibration", str(tiny), checkpoint, *options]) == 0
+    said = capsys.readouterr().out
+    found = json.loads((tmp_path / "calibration.json").read_text())
+    assert list(found["trust"]) == ["cityscapes"]
+    ece = 100 * found["trust"]["cityscapes"]["pooled"]["ece"]
+    assert f"{ece:.2f}" in said
+    assert summary(found) == f"ECE cityscapes {ece:.1f} %"
+    with pytest.raises(UserError, match="unknown domain 'cityscape'"):
+        calibration(tiny, checkpoint, domains=["cityscape"], work_dir=tmp_path, quiet=True)

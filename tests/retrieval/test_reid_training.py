@@ -1,0 +1,207 @@
+"""`ibn-seg reid train`: the record, exact resuming, two processes, bad input."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ibn_seg.cli import run as run_cli
+from ibn_seg.errors import UserError
+from ibn_seg.reid.retrieval_losses import CenterLoss, triplet_loss
+from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
+from ibn_seg.retrieval.run_training import train
+from ibn_seg.retrieval.training_network import StrongBaselineTrainer
+from ibn_seg.retrieval.training_pictures import TrainingPictures
+from tests.imagenet.conftest import interrupted, without_time
+from tests.retrieval.people import write_people
+from tests.tiny import environment
+
+MODEL = "resnet18_ibn_a"
+# Batches of 2 people with 2 pictures, two epochs of three or four.
+RECIPE = BaselineRecipe(
+    epochs=2, identities=2, images=2, milestones=(2,), warmup_epochs=1, size=(32, 64)
+)
+OPTIONS = ("--epochs", "2", "--identities", "2", "--images", "2", "--milestones", "2",
+           "--warmup-epochs", "1", "--size", "32x64")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return write_people(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def trained(people, tmp_path_factory):
+    """The work dir and the result of an undisturbed training."""
+    work_dir = tmp_path_factory.mktemp("trained") / "run"
+    result = train(MODEL, "market1501", people, RECIPE, targets=[("reid_folder", _folder(people))],
+                   work_dir=work_dir, quiet=True, command="train")  # fmt: skip
+    return work_dir, result
+
+
+def _folder(people):
+    """Return the same search as a folder of one's own."""
+    root = people.parent / "own"
+    root.mkdir(exist_ok=True)
+    for name, folder in (("query", "query"), ("gallery", "bounding_box_test")):
+        if not (root / name).exists():
+            (root / name).symlink_to(people / folder)
+    return str(root)
+
+
+def test_the_record(trained):
+    work_dir, result = trained
+    assert json.loads((work_dir / "result.json").read_text()) == result
+    iterations = result["iterations"]
+    assert iterations % 2 == 0
+    assert result["experiment"]["classes"] == 4
+    assert result["experiment"]["erasing"] == 0.5
+    assert len(result["curves"]["loss"]) == iterations
+    home, target = result["searches"]["market1501"], result["searches"]["reid_folder"]
+    assert home["scores"] == target["scores"]
+    assert (home["scores"]["queries"], home["scores"]["dropped"]) == (3, 1)
+    assert home["tool"] == "ibn_seg"
+    assert (work_dir / home["ranks"]).is_file()
+    rates = result["curves"]["lr"]
+    assert rates[0] == pytest.approx(3.5e-4)
+    assert rates[-1] == pytest.approx(3.5e-5)
+
+
+def test_resumed_equals_undisturbed_bit_for_bit(trained, people, tmp_path):
+    """Weights, centres, losses and scores."""
+    work_dir, result = trained
+    steps = result["iterations"]
+    copy = interrupted(work_dir, tmp_path / "run", last=steps // 2)
+    again = train(MODEL, "market1501", people, RECIPE, targets=[("reid_folder", _folder(people))],
+                  work_dir=copy, resume=True, quiet=True, command="train")  # fmt: skip
+    assert again["resumed_at"] == [steps // 2]
+    first, second = (
+        torch.load(run / f"iter_{steps}.pth", weights_only=True)["state_dict"]
+        for run in (work_dir, copy)
+    )
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+    assert without_time(again) == without_time(result)
+    for name, found in result["searches"].items():
+        assert again["searches"][name]["scores"] == found["scores"]
+    torch.manual_seed(0)
+    assert not torch.equal(first["center.centers"], CenterLoss(4, 512).centers)
+
+
+def test_a_checkpoint_is_tested_and_other_settings_are_refused(trained, people, tmp_path, capsys):
+    work_dir, result = trained
+    checkpoint = work_dir / f"iter_{result['iterations']}.pth"
+    call = ("test", "market1501", people, "--model", MODEL, "--size", "32x64", "--work-dir",
+            tmp_path / "test", "--checkpoint", checkpoint)  # fmt: skip
+    assert run_cli(["reid", *map(str, call)]) == 0
+    again = json.loads((tmp_path / "test" / "test.json").read_text())
+    assert again["scores"] == result["searches"]["market1501"]["scores"]
+    other = ("train", "market1501", people, "--model", MODEL, *OPTIONS, "--erasing", "0",
+             "--work-dir", work_dir, "--resume")  # fmt: skip
+    assert run_cli(["reid", *map(str, other)]) == 2
+    assert "began with erasing 0.5, now it is 0.0" in capsys.readouterr().err
+
+
+def test_pictures_are_augmented_by_the_seed(people):
+    pictures = TrainingPictures("market1501", people, size=(32, 64), erasing=1.0)
+    assert len(pictures) == 20
+    assert pictures.metainfo["classes"] == ("11", "12", "13", "14")
+    np.random.seed(3)
+    first = pictures[0]["inputs"]
+    np.random.seed(3)
+    assert torch.equal(pictures[0]["inputs"], first)
+    assert first.shape == (3, 64, 32)
+    assert not torch.equal(pictures[0]["inputs"], first)
+    # Black around, and ImageNet's means as the paint of normalised pictures.
+    assert (first == torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)).all(dim=0).any()
+
+
+class Linear(torch.nn.Module):
+    """A network of two layers, which autocast computes in half precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.scores = torch.nn.Linear(12, 512), torch.nn.Linear(512, 2)
+
+    def forward(self, images):
+        features = self.features(images.flatten(1))
+        return self.scores(features), features
+
+
+def test_losses_stay_float32_in_mixed_precision():
+    torch.manual_seed(0)
+    trainer = StrongBaselineTrainer("resnet18", 2)
+    trainer.network = Linear()
+    inputs, labels = torch.randn(4, 3, 2, 2), torch.tensor([0, 0, 1, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = trainer(inputs, labels, mode="loss")
+        scores, features = trainer.network(inputs)
+    assert scores.dtype == torch.bfloat16
+    assert features.dtype == torch.bfloat16
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    expected = triplet_loss(features.float(), labels)
+    torch.testing.assert_close(losses["loss_triplet"], expected)
+
+
+@pytest.mark.slow
+def test_mixed_precision_trains_other_weights(trained, people, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=1, milestones=(1,), amp=True)
+    result = train(MODEL, "market1501", people, recipe, work_dir=tmp_path / "run", quiet=True)
+    assert "Bfloat16OptimWrapper" in result["config"]
+    assert np.isfinite(result["curves"]["loss"]).all()
+    assert result["curves"]["loss"][0] != trained[1]["curves"]["loss"][0]
+
+
+def test_the_gradient_of_the_centers_in_closed_form():
+    torch.manual_seed(0)
+    layer, labels = CenterLoss(4, 5), torch.tensor([0, 2, 2, 3])
+    features = torch.randn(4, 5)
+    layer(features, labels).backward()
+    torch.testing.assert_close(layer.center_gradient(features, labels), layer.centers.grad)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--identities", "5"), "a batch of 5 identities, but only 4 are in the training"),
+        (("--identities", "1"), "--identities 1: it must be at least 2"),
+        (("--erasing", "2"), "--erasing 2.0: allowed: 0 to 1"),
+        (("--lr", "0"), "--lr 0.0: it must be positive"),
+        (("--target", "market1501"), "is not NAME=ROOT"),
+        (("--target", "market1501=nowhere"), "nowhere: no such folder"),
+        (("--option", "boxes=x"), "unknown option of Market-1501 'boxes'"),
+        (("--model", "resnet19"), "unknown model 'resnet19'"),
+    ],
+)
+def test_wrong_use_is_one_line(options, message, people, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call = ("train", "market1501", people, "--model", MODEL, *options)
+    assert run_cli(["reid", *map(str, call)]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_elsewhere_is_one_line(people, tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        train(MODEL, "market1501", tmp_path / "none", RECIPE, work_dir=tmp_path, quiet=True)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(people, tmp_path):
+    """Each has whole batches; the first one searches and prints."""
+    line = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m",
+        "ibn_seg", "reid", "train", "market1501", people, "--launcher", "pytorch", "--model", MODEL,
+        *OPTIONS, "--work-dir", tmp_path / "run",
+    ]  # fmt: skip
+    done = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False,
+                          env=environment(), timeout=300, cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["processes"] == 2
+    assert done.stdout.count("queries without a match were left out") == 1
