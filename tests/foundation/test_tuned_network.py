@@ -7,6 +7,7 @@ from ibn_seg.errors import EnvError, UserError
 from ibn_seg.foundation.timm_models import build_timm, preprocessing
 from ibn_seg.plugins.timm_backbone import TimmBackbone
 from tests.foundation.made import FAMILIES, PLAIN, SIZES, picture, tiny
+from tests.models.local_server import serve
 
 # The names of the reference with their channels.
 REAL = {
@@ -176,6 +177,21 @@ def test_patches_and_positions_are_converted(tmp_path):
     before = torch.load(file, weights_only=True)["patch_embed.proj.weight"].sum()
     torch.testing.assert_close(sums["timm"], before, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(sums["bicubic"], before * (16 / 14) ** 2, rtol=2e-2, atol=2e-2)
+
+
+def test_weights_come_from_the_hub(tmp_path, monkeypatch):
+    """A local server stands in for it."""
+    made = tiny("clip", norm=True).network
+    torch.save(made.state_dict(), tmp_path / "clip.pth")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    with serve(tmp_path) as address:
+        hub = {"url": f"{address}/clip.pth", "hf_hub_id": None}
+        args = {**SIZES, "pretrained_cfg_overlay": hub}
+        model = tiny("clip", pretrained=True, timm_args=args)
+        model.init_weights()
+    for key, value in model.network.state_dict().items():
+        assert torch.equal(value, made.state_dict()[key]), key
+    assert model.base_hash is not None
 
 
 def test_a_missing_hub_is_one_line(monkeypatch):

@@ -1,5 +1,6 @@
 """The cases of optimisers: layer-wise decay, Rein's groups, and schedules."""
 
+import logging
 from collections.abc import Mapping
 
 import torch
@@ -79,7 +80,12 @@ def rein_groups(case: Case) -> Found:
         "decode_head": nn.ModuleDict(head),
     })  # fmt: skip
     optimizer = {"type": "AdamW", **case.params}
-    wrapper = DefaultOptimWrapperConstructor({"optimizer": optimizer}, dict(REIN_PARAMWISE))(model)
+    construct = DefaultOptimWrapperConstructor({"optimizer": optimizer}, dict(REIN_PARAMWISE))
+    logging.disable(logging.INFO)  # mmengine logs every parameter
+    try:
+        wrapper = construct(model)
+    finally:
+        logging.disable(logging.NOTSET)
     names = {id(value): name for name, value in model.named_parameters()}
     return {"groups": {
         names[id(value)]: [group["lr"], group["weight_decay"]]
