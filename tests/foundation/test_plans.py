@@ -11,7 +11,9 @@ from ibn_seg.plugins.timm_backbone import TimmBackbone
 PLANS = {"foundation_embedded": 6, "foundation_gta5": 3 * (5 * 4 + 3)}
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize(
+    "name", ["foundation_embedded", pytest.param("foundation_gta5", marks=pytest.mark.slow)]
+)
 def test_the_networks_of_a_plan_fit_their_heads(name):
     """Built at their real size, without data; nothing is downloaded."""
     cells = list_cells(read_plan(f"ibn_seg::benchmark/{name}"))

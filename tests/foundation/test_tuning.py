@@ -82,8 +82,11 @@ def test_norms_of_convolutional_networks_stay_put(mode):
 
 def test_head_keeps_drop_path_and_frozen_does_not():
     for mode, differs in (("head", True), ("frozen", False)):
+        torch.manual_seed(0)
         model = tiny("dinov2", tuning=mode, drop_path_rate=0.5).train()
-        assert (not torch.equal(model(picture())[2], model(picture())[2])) == differs
+        # Eight pictures: the blocks that are dropped of one may be the same twice.
+        images = picture().expand(8, -1, -1, -1)
+        assert (not torch.equal(model(images)[2], model(images)[2])) == differs
 
 
 @pytest.mark.parametrize("family", ["dinov2", "dinov3", "eva02", "sam", "swin"])
