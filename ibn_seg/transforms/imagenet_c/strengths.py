@@ -110,5 +110,5 @@ def corrupt_as_published(
     one = PUBLISHED[name]
     strength = one.strengths[severity - 1]
     if name == "frost":
-        return one.change(image, strength, draws, weathers.frost_folder(frost))
+        return one.change(image, strength, draws, frost or weathers.frost_folder())
     return one.change(image, strength, draws)
