@@ -125,6 +125,7 @@ def _check_packages(types: Iterable[Any]) -> None:
         for backend, package in _PACKAGES.items():
             if is_named(kind, backend) and importlib.util.find_spec(package) is None:
                 raise EnvError(
-                    f"{short_name(kind)} needs the package {package}, which is not installed",
+                    f"{BACKENDS}: {short_name(kind)} needs the package {package}, "
+                    "which is not installed",
                     f"pip install {package}",
                 )

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 import ibn_seg.plugins.mmseg  # noqa: F401
@@ -12,6 +13,12 @@ from ibn_seg.errors import UserError
 from ibn_seg.run import segmentation
 
 NORM = {"type": "BN", "requires_grad": True}
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 def head(kind="FCNHead", classes=5, **settings):

@@ -242,7 +242,7 @@ def test_a_missing_package_is_the_environments(package, train):
         pytest.skip("it is installed")
     code, line, _ = train(backends(MISSING[package]))
     assert code == 3
-    assert line.startswith(f"error: visualizer.vis_backends[0]: {MISSING[package]} needs a package")
+    assert line.startswith(f"error: vis_backends: {MISSING[package]} needs the package ")
     assert package in line.partition("pip install")[2]
 
 

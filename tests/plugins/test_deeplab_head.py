@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 from torch.nn import functional
 
@@ -10,6 +11,12 @@ from ibn_seg.config import load_config
 
 CONFIG = "ibn_seg::deeplabv3plus/deeplabv3plus_r50-d16_4xb4-40k_gta5-768x768"
 SMALL = {"in_channels": 24, "channels": 16, "c1_in_channels": 8, "c1_channels": 4}
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@
 import numpy as np
 import pytest
 import torch
-from ibn_seg.trust.ranking import auroc, average_precision
 
 from ibn_seg.trust.calibration_error import count_pixels, ece, mce, reliability, rms
+from ibn_seg.trust.detection import auroc, average_precision
 from ibn_seg.trust.probabilities import from_logits
 from ibn_seg.trust.trust_measures import unknown_measures
 from tests.trust.made_pixels import scores
