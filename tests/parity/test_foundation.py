@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from mmengine.registry import DefaultScope
 
 from tests.parity.foundation import FILE, compare, main
 from tests.parity.foundation_counts import differences
@@ -15,6 +16,12 @@ CASES = CONTENT["cases"]
 COUNTED = ("vit_small_patch14_dinov2", "eva02_small_patch14_224", "convnext_tiny")
 # Cases whose figures depend little on the seed, or not at all.
 WITHOUT_SEED = ("layer_decay.", "optim.", "schedule.", "soma.niter")
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 @pytest.mark.parametrize("name", CASES)

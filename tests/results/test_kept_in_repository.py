@@ -22,6 +22,11 @@ def run(request):
     return name, table.runs[name], [path.parent / file for file in table.matrices]
 
 
+def finished(part):
+    """The rows of a run whose cells are done; others have nothing to compare."""
+    return [row for row in part.rows if row["state"] == "done"]
+
+
 def test_files_are_few_and_small():
     files = [path for path in KEPT.rglob("*") if path.is_file()]
     kept = [path for path in files if path.suffix in (".json", ".jsonl", ".npz")]
@@ -35,15 +40,15 @@ def test_files_are_few_and_small():
 
 def test_every_id_is_the_hash_of_its_identity(run):
     _, part, _ = run
-    assert len(part.rows) >= 25
-    for row in part.rows:
+    assert len(finished(part)) >= 25
+    for row in finished(part):
         assert cell_id(part.identity(row["id"])) == row["id"]
 
 
 def test_scores_are_those_of_the_matrices(run):
     name, part, files = run
     found, configs = read_matrices(files), read_configs(files)
-    for row in part.rows:
+    for row in finished(part):
         key = f"{name}/{row['id']}"
         assert "model = dict(" in configs[key]
         if row["task"] == "divergence":

@@ -13,8 +13,9 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.report import marked_tables
 from ibn_seg.results.keep_folder import keep
-from tests.leaderboard.made import whole
+from tests.leaderboard.made import SKILL, whole
 from tests.tiny import ROOT
+from tests.tools.test_draw_photographs import write as write_photographs
 
 TOOL = ROOT / "tools" / "write_results_page.py"
 _SPEC = importlib.util.spec_from_file_location("write_results_page", TOOL)
@@ -32,6 +33,7 @@ def folder(tmp_path_factory):
         ("embedded_full", (0, 1, 2)),
     ):
         keep(whole(base / "old" / name, seeds).write(), base / name)
+    write_photographs(base, SKILL)
     return base
 
 
