@@ -60,7 +60,7 @@ def test_steps_of_a_compiled_network_are_those_of_an_eager_one(backend):
 def trained(tiny, folder, **how):
     options = {**STEPS, **how.pop("cfg_options", {})}
     result = segmentation.train(tiny, work_dir=folder, quiet=True, cfg_options=options, **how)
-    return torch.load(folder / "iter_2.pth", weights_only=False)["state_dict"], result
+    return torch.load(folder / "iter_2.pth", weights_only=True)["state_dict"], result
 
 
 def test_the_switch_compiles_backbone_and_head(tiny, tmp_path, monkeypatch):
