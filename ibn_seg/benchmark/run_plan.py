@@ -20,7 +20,7 @@ from ibn_seg.benchmark.needs import described, missing_needs, missing_targets
 from ibn_seg.benchmark.plan import Plan, read_plan
 from ibn_seg.benchmark.plan_parts import Scenes
 from ibn_seg.benchmark.planned_cell import Cell
-from ibn_seg.benchmark.search_cells import draw_cameras
+from ibn_seg.benchmark.search_cells import draw_cameras, missing_searches
 from ibn_seg.benchmark.store import Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.progress import progress_callback
@@ -248,8 +248,11 @@ def _checked_plan(plan_file: str | os.PathLike) -> Plan:
 
 def _without_missing(plan: Plan, store: Store, say: Say) -> Plan:
     """Return a plan without the targets whose data are missing here; say each of them."""
-    with _scenes_of(plan, store.folder):
-        missing = missing_targets(plan, store.folder / SCENES)
+    if plan.searches is not None:
+        missing = missing_searches(plan, store.folder)
+    else:
+        with _scenes_of(plan, store.folder):
+            missing = missing_targets(plan, store.folder / SCENES)
     for name, line in missing.items():
         say(f"skipped target {name}: {line}")
     return replace(plan, left_out=tuple(missing))

@@ -33,7 +33,9 @@ def search_cells(plan: Plan) -> Iterator[Cell]:
     for seed, variant, backbone, (source, method) in itertools.product(
         matrix.seeds, matrix.variants, matrix.backbones, trained
     ):
-        targets = tuple(name for name in matrix.targets if name not in source)
+        targets = tuple(
+            name for name in matrix.targets if name not in source and name not in plan.left_out
+        )
         recipe = matrix.variants[variant]
         model = f"{backbone}{METHODS[method]}"
         identity = {
@@ -85,7 +87,6 @@ def draw_cameras(plan: Plan, results: Path) -> None:
 
 def search_needs(plan: Plan, cell: Cell, results: Path) -> Iterator[str]:
     """Yield what a cell lacks on this machine: data sets, or people for a batch."""
-    from ibn_seg.reid.set_numbers import check_search
     from ibn_seg.reid.sets.all_sets import picture_set
 
     matrix = _matrix(plan)
@@ -93,13 +94,33 @@ def search_needs(plan: Plan, cell: Cell, results: Path) -> Iterator[str]:
         if name in EMBEDDED:
             continue
         try:
-            data = picture_set(name, root_of(matrix, name, results))
             if name in cell.identity["source"]:
-                data.pictures("train")
-            if name in cell.identity["targets"]:
-                check_search(data.pictures("query"), data.pictures("gallery"))
+                picture_set(name, root_of(matrix, name, results)).pictures("train")
+            else:
+                _check_target(matrix, name, results)
         except UserError as error:
             yield error.line
+
+
+def missing_searches(plan: Plan, results: Path) -> dict[str, str]:
+    """Return the targets that cannot be searched on this machine, each with the reason."""
+    matrix, found = _matrix(plan), {}
+    for name in matrix.targets:
+        try:
+            if name not in EMBEDDED:
+                _check_target(matrix, name, results)
+        except UserError as error:
+            found[name] = error.line
+    return found
+
+
+def _check_target(matrix: SearchMatrix, name: str, results: Path) -> None:
+    """Raise a `UserError` if a data set is missing or cannot be searched."""
+    from ibn_seg.reid.set_numbers import check_search
+    from ibn_seg.reid.sets.all_sets import picture_set
+
+    data = picture_set(name, root_of(matrix, name, results))
+    check_search(data.pictures("query"), data.pictures("gallery"))
 
 
 def search_scores(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ import pytest
 
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
+from ibn_seg.benchmark.run_plan import open_plan
 from ibn_seg.benchmark.search_cells import search_arguments, search_needs
 from ibn_seg.cli import run as run_cli
 from ibn_seg.cli.reid import train as train_command
@@ -119,6 +120,15 @@ def test_a_dry_run_names_what_is_missing(tmp_path):
         assert list(search_needs(plan, cell, tmp_path)) == [f"{missing}: no such folder"]
     embedded = read_plan(plan_of(tmp_path))
     assert list(search_needs(embedded, list_cells(embedded)[0], tmp_path)) == []
+
+
+def test_missing_targets_can_be_skipped(tmp_path):
+    missing = tmp_path / "none"
+    file = plan_of(tmp_path, targets=["msmt17", "cameras_target"], roots={"msmt17": str(missing)})
+    said = []
+    _, cells, _ = open_plan(file, tmp_path / "results", skip_missing_targets=True, say=said.append)
+    assert said == [f"skipped target msmt17: {missing}: no such folder"]
+    assert {cell.targets for cell in cells} == {("cameras_target",)}
 
 
 @pytest.mark.slow
