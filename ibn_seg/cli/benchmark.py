@@ -128,6 +128,9 @@ def _show(plan_file: str, folder: str, skip: bool) -> None:
         what = f"{left.unknown} cells, unknown until one of each kind is done"
         needed = f"{needed}, and {what}" if left.seconds else what
     click.echo(f"{_counts(found)}; left: {needed}; results: {folder}")
+    if plan.searches is not None:
+        click.echo(f"{plan.threads} thread(s) x {plan.processes} process(es) per cell")
+        return
     click.echo(
         f"protocol {plan.protocol}; checkpoint: {plan.selection}; {plan.threads} thread(s) x "
         f"{plan.processes} process(es) per cell"
@@ -157,7 +160,9 @@ def cells_table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
 
 
 def _work(row: Mapping[str, Any]) -> str:
-    """Return a description of a cell's task."""
+    """Return a description of a cell's task; for re-identification with its recipe."""
+    if row["task"] == "reid":
+        return f"reid {row['segmentor']}"
     share = "" if row["share"] is None else f" {row['share']:g} % from {row['start']}"
     return f"{row['task']}{share}"
 

@@ -25,6 +25,7 @@ def reid() -> None:
 
     \b
     Examples:
+      ibn-seg reid demo
       ibn-seg reid train market1501 data/market1501 --model resnet50_ibn_a --pretrained
       ibn-seg reid test market1501 data/market1501 --model resnet50_ibn_a --checkpoint market.pth
       ibn-seg reid search person.jpg --gallery my_crops --model resnet50 --checkpoint market.pth

@@ -122,6 +122,16 @@ def test_a_dry_run_names_what_is_missing(tmp_path):
     assert list(search_needs(embedded, list_cells(embedded)[0], tmp_path)) == []
 
 
+def test_a_dry_run_lists_the_recipes(tmp_path, capsys):
+    file = plan_of(tmp_path, variants={"plain": {}, "erasing": {"erasing": 0.5}})
+    assert run_cli(["benchmark", str(file), "--dry-run", "--results", str(tmp_path / "none")]) == 0
+    printed = capsys.readouterr().out
+    assert "4 cells: 4 to do" in printed
+    # A narrow terminal wraps the words of a column.
+    assert printed.count("plain") == printed.count("erasing") == 2
+    assert not (tmp_path / "none").exists()
+
+
 def test_missing_targets_can_be_skipped(tmp_path):
     missing = tmp_path / "none"
     file = plan_of(tmp_path, targets=["msmt17", "cameras_target"], roots={"msmt17": str(missing)})
