@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Row
+from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links
@@ -80,11 +80,11 @@ def claims(found: Comparison) -> list[Claim]:
         compared = [row for row in group.ranked if found.primary in row.differences]
         if compared:
             top = max(compared, key=lambda row: row.differences[found.primary].per_seed.mean)
-            made.append(_claim(top, found, group.title))
+            made.append(_claim(top, found, group))
     return made
 
 
-def _claim(row: Row, found: Comparison, group: str) -> Claim:
+def _claim(row: Row, found: Comparison, group: Group) -> Claim:
     difference = row.differences[found.primary]
     mean, n = difference.per_seed.mean, len(difference.seeds)
     several = f"the mean of {len(found.targets)} targets"
@@ -94,8 +94,9 @@ def _claim(row: Row, found: Comparison, group: str) -> Claim:
         sign(mean), f"loses {points} against"
     )
     seeds = f"{n} seed{'s' * (n > 1)}"
-    detail = f"{group}, trained on {found.title}; {seeds}"
-    text = f"{row.method} {verb} {found.baseline}."
+    detail = f"{group.title}, trained on {found.title}; {seeds}"
+    name = f"With images of the target, {row.method}" if group.sees_target else row.method
+    text = f"{name} {verb} {found.baseline}."
     if difference.interval.images_only:
         return Claim(text, f"{detail}, no interval.")
     certain = difference.interval.excludes_zero or sign(mean) == 0
