@@ -33,6 +33,7 @@ from ibn_seg.methods import (
     padain,
     pasta,
     randconv,
+    randconv_consistency,
     san,
     san_saw,
     san_saw_released,
@@ -50,7 +51,7 @@ _FILES = (
     bn, ibn_a, ibn_b, in_plain, iw, irw, isw, sw, sw_3, sw_5, iternorm, san, san_saw,
     san_saw_released, selfnorm,
     mixstyle, efdmix, dsu, padain, crossnorm, np_plus,
-    randconv, pasta, fact, fda, jitter, strong_colour,
+    randconv, randconv_consistency, pasta, fact, fda, jitter, strong_colour,
     batch_statistics, adabn, tent,
 )  # fmt: skip
 METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}

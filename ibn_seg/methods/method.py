@@ -23,7 +23,9 @@ KINDS = ("layers", "features", "images", "test time")
 # What methods add and no config has of its own: the next method takes it away.
 _ADDED_KEYS = tuple(f"{_BACKBONE}.{key}" for key in ("randomise", "self_norm", "semantic"))
 _TEST_TIME_HOOK = "TargetAdaptationHook"
-_ADDED_HOOKS = ("MethodHook", "SensitiveCovarianceHook", _TEST_TIME_HOOK)
+_ADDED_HOOKS = (
+    "MethodHook", "SensitiveCovarianceHook", "ViewConsistencyHook", _TEST_TIME_HOOK,
+)  # fmt: skip
 _ADDED_STEPS = frozenset(("PASTA", "AmplitudeMix", "FourierStyle"))
 
 
