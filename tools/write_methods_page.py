@@ -224,7 +224,7 @@ What methods of domain generalisation gain over batch norm, in one network under
 ibn-seg leaderboard data/benchmark/{plan} -o work_dirs/{plan}.html
 ```
 
-The network is a ResNet-18 with an all-MLP head. All methods begin from the same weights and see the
+The network is a ResNet-18 with an all-MLP head. All methods learn from scratch and see the
 same crops. Hyper-parameters are the published ones, and nothing is tuned on a target. [Use
 methods](use-methods.md) says what each name means.
 
