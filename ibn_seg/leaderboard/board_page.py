@@ -90,12 +90,14 @@ def _claim(row: Row, found: Comparison, group: Group) -> Claim:
     several = f"the mean of {len(found.targets)} targets"
     where = several if found.primary == TARGETS else found.primary
     points = f"{number(abs(mean))} points of mIoU on {where}"
-    verb = {1: f"gains {points} over", 0: f"is level on {where} with"}.get(
-        sign(mean), f"loses {points} against"
-    )
+    verbs = {1: f"gains {points} over", -1: f"loses {points} against"}
+    if n == 1:  # which shows neither a gain nor a loss
+        verbs = {1: f"reads {points} above", -1: f"reads {points} below"}
+    verb = verbs.get(sign(mean), f"is level on {where} with")
     seeds = f"{n} seed{'s' * (n > 1)}"
     detail = f"{group.title}, trained on {found.title}; {seeds}"
-    name = f"With images of the target, {row.method}" if group.sees_target else row.method
+    given = ["one seed"] * (n == 1) + ["images of the target"] * group.sees_target
+    name = f"With {' and '.join(given)}, {row.method}" if given else row.method
     text = f"{name} {verb} {found.baseline}."
     if difference.interval.images_only:
         return Claim(text, f"{detail}, no interval.")

@@ -12,7 +12,7 @@ from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.report.links import Links
-from tests.leaderboard.made import Folder, evaluated
+from tests.leaderboard.made import Folder, evaluated, skill_of
 
 # The share of right pixels on the targets: those that see the target are the best, and the worst.
 SHARES = {"BN": 0.5, "IBN-b": 0.6, "TENT": 0.8, "IBN-b + AdaBN": 0.7, "Mine": 0.3}
@@ -105,3 +105,14 @@ def test_a_board_without_them_has_no_such_column(results, tmp_path):
     page, *others = write_leaderboard(results, tmp_path / "b.html", exports=("csv", "markdown"))
     for path in (page, *others):
         assert not re.search(r"sees target|images of the target|test time", path.read_text())
+
+
+def test_one_seed_claims_no_gain(tmp_path):
+    folder = Folder(tmp_path / "one seed")
+    for method in ("BN", "IBN-b", "TENT"):
+        folder.train(method, 0, skill_of("BN" if method == "BN" else "IBN-b"))
+    (found,) = compare(read_board([folder.write()]), "BN")
+    texts = [claim.text for claim in claims(found)]
+    assert texts[0].startswith("With one seed, IBN-b reads ")
+    assert texts[1].startswith("With one seed and images of the target, TENT reads ")
+    assert all(" above BN." in text and "gain" not in text for text in texts)
