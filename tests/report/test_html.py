@@ -269,6 +269,13 @@ def test_test_runs_without_curves_make_a_report_without_that_section(tmp_path, r
     assert len(page.all("svg")) == 3
 
 
+def test_a_single_validation_is_no_curve(tmp_path, results):
+    for result in results:
+        result["curves"]["val"] = result["curves"]["val"][-1:]
+    # The drawing of the scores, two domains' classes, and the loss.
+    assert len(_page(tmp_path, results).all("svg")) == 4
+
+
 def test_diverged_training_is_still_reported(tmp_path, results):
     results[0]["curves"]["loss"] = [None] * len(results[0]["curves"]["loss"])
     assert len(_page(tmp_path, results).all("svg")) == 6
