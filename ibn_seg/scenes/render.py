@@ -81,8 +81,8 @@ def render(
         kinds = kinds_of(domain)
         return _render_varied(varied_scene(scene, kinds), seed, index, size, kinds)
     look = look_of(STYLES[domain], random.Random(f"look/{domain}/{seed}/{index}"))
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look)
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look)
     grain = np.random.default_rng([seed % 2**63, index, len(domain)])
     return develop(canvas, look, grain), canvas.label
 
@@ -96,8 +96,8 @@ def _render_varied(
     look = varied_look(rng)
     if "weather" not in kinds:
         look = look_of(STYLES["source"], random.Random(f"look/{VARIED}/{seed}/{index}"))
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look, varied="clutter" in kinds)
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look, varied="clutter" in kinds)
     seen = exposed(look, canvas, rng)
     look = seen if "weather" in kinds else look
     grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
@@ -121,7 +121,7 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
+def scene_camera(scene: Scene, size: tuple[int, int]) -> Camera:
     """Return the scene's camera for a frame size."""
     width, height = size
     # The geometric mean keeps the view balanced for frames that are not of shape 2:1.
@@ -138,7 +138,7 @@ def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     )
 
 
-def _draw(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
+def draw_scene(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
     """Draw the whole scene, from far to near.
 
     Args:
