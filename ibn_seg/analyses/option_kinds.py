@@ -83,6 +83,31 @@ class Whole(Option):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice(Option):
+    """One of a few texts, or none.
+
+    Attributes:
+        allowed: The texts.
+    """
+
+    allowed: Sequence[str]
+
+    def read(self, read: Reader, value: Any, key: str) -> str:
+        """See `Option`."""
+        return read.choice(value, key, self.name, self.allowed)
+
+    def words(self, value: str | None) -> list[str]:
+        """See `Option`."""
+        return [] if value is None else [self.flag_name, value]
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        import click
+
+        return self._click(type=click.Choice(self.allowed), default=self.default)(function)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PictureSize(Option):
     """Width and height in pixels: [256, 128] in a plan, 256x128 on the command line."""
 

@@ -25,7 +25,14 @@ from ibn_seg.trust.detection import (
     binning_bounds,
     false_positive_rate,
 )
-from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
+from ibn_seg.trust.image_confidences import (
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    ImageConfidences,
+    counts_of,
+    some_images,
+)
 from ibn_seg.trust.rejection import aurc, prr, risk_coverage
 
 ECE_KIND = "top label, equal width, closed on the left"
@@ -56,7 +63,7 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         `risk_coverage`: pairs of a share of the pixels, the most confident first, and its error
         rate. Pixels of equal confidence are kept together.
     """
-    every = [_measures(_only(domain, at)) for at in range(len(domain.images))]
+    every = [_measures(some_images(domain, [at])) for at in range(len(domain.images))]
     pooled, reasons = _measures(domain, levels)
     used = domain.bins if levels is None else LEVELS
     undefined = {f"pooled.{name}": reason for name, reason in reasons.items()}
@@ -122,19 +129,6 @@ def unknown_measures(known: np.ndarray, unknown: np.ndarray) -> dict[str, float 
     low, high = known[::-1], unknown[::-1]
     found = (auroc(low, high), average_precision(low, high), false_positive_rate(low, high))
     return {name: _plain(value) for name, value in zip(UNKNOWN_THINGS, found, strict=True)}
-
-
-def _only(domain: ImageConfidences, at: int) -> ImageConfidences:
-    """Return a domain of one of its images."""
-    part = slice(at, at + 1)
-    return ImageConfidences(
-        domain.images[part],
-        domain.bins,
-        domain.counts[part],
-        domain.diagrams[part],
-        None if domain.nll is None else domain.nll[part],
-        None if domain.brier is None else domain.brier[part],
-    )
 
 
 def _measures(
