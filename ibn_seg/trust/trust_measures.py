@@ -5,6 +5,7 @@ images' own measures is another number, and has another name. Example: ECE 0.069
 the mean of images, of the same pixels.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,29 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         "reliability": domain.diagrams.sum(axis=(0, 1)).tolist(),
         "risk_coverage": _risks(domain, levels),
     }
+
+
+def class_measures(domain: ImageConfidences, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the calibration of the pixels of each predicted class, all images pooled.
+
+    Args:
+        domain: The histograms of its images.
+        classes: The names of the classes.
+
+    Returns:
+        By class `pixels`, `accuracy`, `mean_confidence` and `ece`, shares of 1; None for a class
+        that is never predicted.
+    """
+    found = {}
+    for name, diagram in zip(classes, domain.diagrams.sum(axis=0), strict=True):
+        pixels, right, confidence = (float(row.sum()) for row in diagram)
+        found[name] = {
+            "pixels": int(pixels),
+            "accuracy": right / pixels if pixels else None,
+            "mean_confidence": confidence / pixels if pixels else None,
+            "ece": _plain(ece(diagram)),
+        }
+    return found
 
 
 def _risks(domain: ImageConfidences, levels: np.ndarray | None) -> list[list[float]]:

@@ -70,7 +70,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
         "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
-        "panels", "demo", "reid", "retrieval",
+        "panels", "demo", "reid", "retrieval", "trust",
     },
     "__main__": {"cli"},
 }  # fmt: skip

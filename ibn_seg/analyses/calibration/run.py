@@ -58,7 +58,8 @@ def calibration(
     Returns:
         The content of the result file. `trust` has, by domain, what
         `ibn_seg.trust.trust_measures.trust_measures` returns. `tempered` has, by domain, what
-        `tempered_measures` returns, if there is a temperature.
+        `tempered_measures` returns, if there is a temperature. `trust_classes` and
+        `trust_intervals` have what `class_measures` and `image_intervals` return.
 
     Raises:
         UserError: The config, the data, the checkpoint or a name is wrong. Or the network gives no
@@ -102,9 +103,10 @@ def _measured(
     from ibn_seg.engine.progress_hook import BatchCallbackHook
     from ibn_seg.trust.confidence_bins import LOG_ODDS
     from ibn_seg.trust.image_confidences import stack_images
+    from ibn_seg.trust.image_intervals import image_intervals
     from ibn_seg.trust.stored_confidences import StoredConfidences, write_confidences
     from ibn_seg.trust.tempered_measures import tempered_measures
-    from ibn_seg.trust.trust_measures import trust_measures
+    from ibn_seg.trust.trust_measures import class_measures, trust_measures
 
     (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
     values = None if temperature is None else temperature.values
@@ -127,6 +129,10 @@ def _measured(
             write_confidences(Path(runner.work_dir) / file, stored)
     entries: dict[str, Any] = {
         "trust": {name: trust_measures(one) for name, one in found.items()},
+        "trust_classes": {
+            name: class_measures(one, metric.network_classes) for name, one in found.items()
+        },
+        "trust_intervals": {name: image_intervals(one) for name, one in found.items()},
         "confidences": CONFIDENCE_FILE,
     }
     if temperature is not None:

@@ -52,6 +52,12 @@ def test_the_scores_are_those_of_the_test_and_errors_those_of_its_matrices(resul
         assert trust_measures(images) == trust
         assert images.counts[:, [WRONG, RIGHT]].sum() == confusion.sum()
         assert 0 < pooled["nll"] < 20
+        low, high = found["trust_intervals"][domain]["ece"]["interval"]
+        assert low <= pooled["ece"] <= high
+        classes = found["trust_classes"][domain].values()
+        assert sum(one["pixels"] for one in classes) == pooled["pixels"]
+        errors = sum(one["pixels"] * one["ece"] for one in classes if one["pixels"])
+        assert errors / pooled["pixels"] == pytest.approx(pooled["ece_predicted_class_by_pixels"])
         assert len(trust["risk_coverage"]) == 20
         assert trust["risk_coverage"][-1] == [1.0, pytest.approx(pooled["error_rate"])]
 
