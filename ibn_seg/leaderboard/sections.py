@@ -49,7 +49,10 @@ def unfinished_table(board: Board) -> Table | None:
         return None
     header = ("Cell", "Task", "Of", "Seed", "State", "Error")
     caption = "Cells that are not done, and so are missing above"
-    return Table("unfinished", caption, header, (Part(None, rows),), names=6)
+    return Table(
+        "unfinished", caption, header, (Part(None, rows),), names=6,
+        short=f"{caption}: {len(rows)}",
+    )  # fmt: skip
 
 
 def _published(row: PublishedRow, test_set: str) -> Cell:

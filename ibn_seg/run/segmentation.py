@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
+from ibn_seg.methods.method import sees_target
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
@@ -118,6 +119,7 @@ def test(
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     confidence: bool = False,
+    temperature: str | None = None,
     show: bool = False,
     show_dir: str | os.PathLike | None = None,
     wait_time: float = 2.0,
@@ -144,6 +146,8 @@ def test(
             `OUT/classes.yaml` says what their values mean.
         confidence: In place of `NAME.png`, write `NAME_pred.png`, `NAME_conf.png` and
             `NAME_heat.png` to `out`; see `ibn_seg.trust.confidence_files`.
+        temperature: 'global' or 'class': divide logits by the temperatures beside the checkpoint
+            (`ibn_seg.trust.stored_temperature`), for the confidence alone.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
@@ -168,11 +172,17 @@ def test(
         # mmseg keeps the logits of the last augmented image alone.
         problem = "--confidence: no --out" if out is None else "--confidence with --tta"
         raise UserError(problem, "give --out and no --tta")
+    if temperature is not None and not confidence:
+        raise UserError("--temperature without --confidence", "it changes the confidence alone")
 
     def adapt(cfg: "Config") -> None:
         if out is not None:
             setup.check_writable(out)
             more = {"confidence": True} if confidence else {}
+            if temperature is not None:
+                from ibn_seg.trust.stored_temperature import read_temperature
+
+                more["temperatures"] = read_temperature(checkpoint, temperature).values
             setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out), **more})
         if show or show_dir:
             _draw(cfg, show, show_dir, wait_time)
@@ -323,6 +333,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "source": experiment.get("source"),
         "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
         **_merge(runner.cfg),
+        **({"sees_target": True} if sees_target(runner.cfg) else {}),
         "domains": last["domains"],
         "confusions": last.get("confusions"),
         "targets_mIoU": last["metrics"].get("targets/mIoU"),

@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "imagenet": {"models", "transforms", "engine", "run"},
     "retrieval": {"datasets", "models", "engine", "reid", "run"},
     "predict": {"datasets", "trust", "engine", "explain", "run"},
-    "export": {"models", "surgery", "run"},
+    "export": {"models", "surgery", "trust", "run"},
     "downloads": {"datasets", "reid", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
         "methods", "models", "datasets", "evaluation", "trust", "transforms", "statistics",
@@ -74,7 +74,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
         "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
-        "panels", "demo", "reid", "retrieval",
+        "panels", "demo", "reid", "retrieval", "trust",
     },
     "__main__": {"cli"},
 }  # fmt: skip
