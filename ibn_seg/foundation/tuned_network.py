@@ -119,6 +119,16 @@ class TunedNetwork(nn.Module):
         return f"timm's {self.model}" if self.pretrained is True else str(self.pretrained)
 
     @property
+    def tag(self) -> str:
+        """The tag of the weights that timm publishes for it, such as 'lvd142m'; '' without."""
+        return (self.network.pretrained_cfg or {}).get("tag") or ""
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights that timm publishes for it; '' if timm gives none."""
+        return (self.network.pretrained_cfg or {}).get("license") or ""
+
+    @property
     def prefix(self) -> int:
         """Number of tokens before the patches: class token and registers."""
         return int(getattr(self.network, "num_prefix_tokens", 0))

@@ -1,7 +1,7 @@
 """Computes the leaderboard: methods over seeds, differences to the baseline, gap closed.
 
 Values stay unrounded here. A method is compared only with the baseline of the same backbone,
-segmentor and source, over common seeds.
+segmentor, pretraining and source, over common seeds.
 """
 
 import itertools
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
+from ibn_seg.pretraining import NONE
 from ibn_seg.provenance import source_domains
-from ibn_seg.report.board import Board, Network
+from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.table import slug
 from ibn_seg.statistics import (
@@ -27,6 +28,10 @@ from ibn_seg.statistics import (
     summarise,
 )
 
+ACROSS = (
+    "Groups differ in pretraining. Ranks, best values and differences hold within a group; across "
+    "groups the data of the first weights count too."
+)
 # The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
 
@@ -63,16 +68,28 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The methods with one backbone and segmentor."""
+    """The methods with one backbone and segmentor, and with weights from the same data.
+
+    Args:
+        backbone: The backbone.
+        segmentor: The segmentor.
+        rows: The methods.
+        pretraining: The data of the first weights; 'none' without.
+        apart: Whether its comparison has groups of other pretraining too.
+    """
 
     backbone: str
     segmentor: str
     rows: tuple[Row, ...]
+    pretraining: str = UNKNOWN
+    apart: bool = False
 
     @property
     def title(self) -> str:
-        """Backbone and segmentor."""
-        return f"{self.backbone}, {self.segmentor}"
+        """Backbone and segmentor, and the pretraining where it matters."""
+        start = pretraining_words(self.pretraining)
+        told = self.apart or self.pretraining not in (NONE, UNKNOWN)
+        return f"{self.backbone}, {self.segmentor}" + (f", {start}" if told else "")
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -125,9 +142,20 @@ class Comparison:
         return (*self.sources, *self.targets, *([TARGETS] if len(self.targets) > 1 else []))
 
     @property
+    def pretrainings(self) -> tuple[str, ...]:
+        """The data of the first weights of all groups."""
+        return tuple(dict.fromkeys(group.pretraining for group in self.groups))
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """The rows of all groups."""
         return tuple(row for group in self.groups for row in group.rows)
+
+
+def pretraining_words(pretraining: str) -> str:
+    """Return where first weights come from, in words."""
+    known = {NONE: "from scratch", UNKNOWN: "pretraining not stated"}
+    return known.get(pretraining) or f"pretrained on {pretraining}"
 
 
 def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
@@ -215,16 +243,22 @@ def _comparison(
     domains = tuple(dict.fromkeys(domain for one in members for domain in one.scores))
     sources = tuple(domain for domain in source_domains(source) if domain in domains)
     targets = tuple(domain for domain in domains if domain not in source_domains(source))
-    shapes = dict.fromkeys((one.backbone, one.segmentor) for one in members)
+    starts = list(dict.fromkeys(one.pretraining for one in members))
+    # Groups of one pretraining stand together.
+    shapes = sorted(dict.fromkeys(map(_shape, members)), key=lambda shape: starts.index(shape[2]))
     groups = []
-    for backbone, segmentor in shapes:
-        alike = [n for n in networks if (n.backbone, n.segmentor) == (backbone, segmentor)]
+    for shape in shapes:
+        alike = [one for one in networks if _shape(one) == shape]
         here = [one for one in members if one in alike]
-        groups.append(
-            Group(backbone, segmentor, _rows(here, _oracles(alike, targets), targets, baseline))
-        )
+        rows = _rows(here, _oracles(alike, targets), targets, baseline)
+        groups.append(Group(*shape[:2], rows, shape[2], apart=len(starts) > 1))
     has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
     return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
+
+
+def _shape(network: Network) -> tuple[str, str, str]:
+    """Return what the methods of a group have in common."""
+    return network.backbone, network.segmentor, network.pretraining
 
 
 def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.compare import ACROSS, TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -200,6 +200,8 @@ def _notes(found: Comparison, columns: _Columns) -> tuple[str, ...]:
         notes.append("No row is the baseline, so there are no differences.")
     if any(row.oracle_of for row in found.rows):
         notes.append("Oracle: trained on the training set of each target itself, and not ranked.")
+    if len(found.pretrainings) > 1:
+        notes.append(ACROSS)
     if columns.left_out:
         notes.append(f"In the table of all columns: {', '.join(columns.left_out)}.")
     return tuple(notes)

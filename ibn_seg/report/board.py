@@ -34,6 +34,7 @@ class Network:
         selected: Whether the benchmark's rule selected the checkpoint. If not, it was given.
         validation: mIoU over iterations by domain, percent.
         file: Where the numbers are, if not in `result`, which is then only a name.
+        pretraining: The data of the weights that its training began from; 'none' without.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Network:
     selected: bool = True
     validation: Mapping[str, Curve] = field(default_factory=dict)
     file: Path | None = None
+    pretraining: str = UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ class Record:
         source: Training domains.
         backbone: The backbone.
         segmentor: The segmentor.
+        pretraining: The data of the first weights; 'none' without.
         method: The method.
         role: 'method', 'oracle' or 'published'.
         baseline: The method that a difference is measured from.
@@ -43,6 +44,7 @@ class Record:
     source: str = ""
     backbone: str = ""
     segmentor: str = ""
+    pretraining: str = ""
     method: str = ""
     role: str = "method"
     baseline: str = ""

@@ -26,6 +26,7 @@ class PublishedRow:
         verified: Whether they were read there. If not, they are from memory and unchecked.
         note: A caveat about the figures.
         values: mIoU by test set, percent.
+        pretraining: The data of the backbone's first weights.
     """
 
     paper: str
@@ -38,6 +39,7 @@ class PublishedRow:
     verified: bool
     note: str
     values: dict[str, float]
+    pretraining: str
 
 
 def published_rows(which: str = "verified") -> list[PublishedRow]:
@@ -52,15 +54,17 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
         return []
     # PyYAML's C parser, where there is one, takes a tenth of the time.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    records = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)["records"]
+    content = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
+    data = {name: data for data, names in content["pretraining"].items() for name in names}
     rows: dict[tuple, PublishedRow] = {}
     names = ("paper", "year", "method", "backbone", "segmentor", "train_set", "source", "verified")
-    for record in records:
+    for record in content["records"]:
         if which == "verified" and not record["verified"]:
             continue
         facts = {**{name: record[name] for name in names}, "note": record.get("note", "")}
+        start = {"pretraining": record.get("pretraining") or data[record["backbone"]]}
         key, test_set = tuple(facts.values()), record["test_set"]
-        while test_set in rows.setdefault(key, PublishedRow(**facts, values={})).values:
+        while test_set in rows.setdefault(key, PublishedRow(**facts, values={}, **start)).values:
             # The same paper gives the figure twice, for two runs.
             key = (*key, "again")
         rows[key].values[test_set] = record["value"]

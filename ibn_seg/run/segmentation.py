@@ -12,6 +12,7 @@ from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision, testing_precision
+from ibn_seg.run.network_facts import network_facts
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
@@ -321,6 +322,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "backbone": experiment.get("backbone"),
         "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
+        **network_facts(network_of(runner.model), runner.cfg),
         "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
         **_merge(runner.cfg),
         "domains": last["domains"],
