@@ -16,6 +16,7 @@ from ibn_seg.run.network_facts import network_facts
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+from ibn_seg.run.timm_statistics import tell_statistics
 from ibn_seg.run.trained_images import trained_on
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def train(
         runner = build_runner(cfg)
         try:
             beginning.note(runner)
+            tell_statistics(network_of(runner.model), runner.cfg, runner.logger)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
                 runner.val()
