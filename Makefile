@@ -31,7 +31,8 @@ ONEDL_EXTRAS := mmseg,timm,smp,tests
 
 # Files stay together, for what their tests share, and in the order of tests/conftest.py.
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
-PARALLEL := OMP_NUM_THREADS=1
+# One thread per process, and none that spins while it waits: the processes share the cores.
+PARALLEL := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -58,7 +58,8 @@ def run_plan(
         launcher_options: For `ray.init`, or submitit's `update_parameters`.
         lease_s: Seconds after which a worker that shows no life loses its cell.
         skip_missing_targets: Leave targets out whose data are not on this machine, and say so. The
-            cells have other ids then, because they are evaluated on less.
+            cells have other ids then, because they are evaluated on less. Cells with more targets
+            take their networks over.
         say: Receives one line per step.
 
     Returns:

@@ -31,6 +31,8 @@ from ibn_seg.report.stored_panels import FOLDER, read_panels
 from ibn_seg.report.table import Table
 
 NAME = "leaderboard.html"
+# A longer list of unfinished cells is folded.
+_MOST_UNFOLDED = 10
 
 
 def write_leaderboard(
@@ -152,7 +154,8 @@ class _Content:
             *(one.section for one in self.analyses),
             Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
-            Section("unfinished-cells", "Not finished", missing),
+            Section("unfinished-cells", "Not finished", missing,
+                    folded=len(board.unfinished) > _MOST_UNFOLDED),
         ]  # fmt: skip
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:

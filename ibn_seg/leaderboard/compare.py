@@ -7,14 +7,14 @@ segmentor, pretraining and source, over common seeds.
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
-from ibn_seg.pretraining import NONE
+from ibn_seg.leaderboard.pretraining_groups import title_end
 from ibn_seg.provenance import source_domains
-from ibn_seg.report.board import UNKNOWN, Board, Network
+from ibn_seg.report.board import Board, Network
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.table import slug
 from ibn_seg.statistics import (
@@ -28,12 +28,10 @@ from ibn_seg.statistics import (
     summarise,
 )
 
-ACROSS = (
-    "Groups differ in pretraining. Ranks, best values and differences hold within a group; across "
-    "groups the data of the first weights count too."
-)
 # The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
+# The column that keeps methods at test time apart, where there are any.
+SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,28 +66,30 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The methods with one backbone and segmentor, and with weights from the same data.
+    """The methods with one backbone, segmentor and pretraining that compete with each other.
 
     Args:
         backbone: The backbone.
         segmentor: The segmentor.
-        rows: The methods.
         pretraining: The data of the first weights; 'none' without.
+        rows: The methods.
+        sees_target: Whether they adapt to images of the target at test time. Such methods have a
+            group of their own, and never rank among others.
         apart: Whether its comparison has groups of other pretraining too.
     """
 
     backbone: str
     segmentor: str
+    pretraining: str
     rows: tuple[Row, ...]
-    pretraining: str = UNKNOWN
+    sees_target: bool = False
     apart: bool = False
 
     @property
     def title(self) -> str:
-        """Backbone and segmentor, and the pretraining where it matters."""
-        start = pretraining_words(self.pretraining)
-        told = self.apart or self.pretraining not in (NONE, UNKNOWN)
-        return f"{self.backbone}, {self.segmentor}" + (f", {start}" if told else "")
+        """Backbone and segmentor, and what sets the methods apart from others."""
+        title = f"{self.backbone}, {self.segmentor}{title_end(self.pretraining, self.apart)}"
+        return f"{title}, adapted to images of the target" if self.sees_target else title
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -147,15 +147,14 @@ class Comparison:
         return tuple(dict.fromkeys(group.pretraining for group in self.groups))
 
     @property
+    def some_see_target(self) -> bool:
+        """Whether some methods adapt to images of the target."""
+        return any(group.sees_target for group in self.groups)
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """The rows of all groups."""
         return tuple(row for group in self.groups for row in group.rows)
-
-
-def pretraining_words(pretraining: str) -> str:
-    """Return where first weights come from, in words."""
-    known = {NONE: "from scratch", UNKNOWN: "pretraining not stated"}
-    return known.get(pretraining) or f"pretrained on {pretraining}"
 
 
 def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
@@ -250,8 +249,8 @@ def _comparison(
     for shape in shapes:
         alike = [one for one in networks if _shape(one) == shape]
         here = [one for one in members if one in alike]
-        rows = _rows(here, _oracles(alike, targets), targets, baseline)
-        groups.append(Group(*shape[:2], rows, shape[2], apart=len(starts) > 1))
+        rivals = _groups(here, _oracles(alike, targets), targets, baseline)
+        groups += [replace(group, apart=len(starts) > 1) for group in rivals]
     has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
     return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
 
@@ -259,6 +258,23 @@ def _comparison(
 def _shape(network: Network) -> tuple[str, str, str]:
     """Return what the methods of a group have in common."""
     return network.backbone, network.segmentor, network.pretraining
+
+
+def _groups(
+    here: Sequence[Network],
+    oracles: dict[str, list[Network]],
+    targets: Sequence[str],
+    baseline: str | None,
+) -> Iterator[Group]:
+    """Yield the methods that see no target, with the oracles; then those that do."""
+    base = _by_seed(one for one in here if one.method == baseline)
+    for sees_target in (False, True):
+        some = [one for one in here if one.sees_target == sees_target]
+        shown = {} if sees_target else oracles
+        if some or shown:
+            rows = _rows(some, base, oracles, targets, baseline)
+            rows += tuple(_oracle_rows(shown, targets))
+            yield Group(*_shape(here[0]), rows, sees_target)
 
 
 def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:
@@ -269,26 +285,32 @@ def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list
 
 def _rows(
     here: Sequence[Network],
+    base: tuple[Network, ...],
     oracles: dict[str, list[Network]],
     targets: Sequence[str],
     baseline: str | None,
 ) -> tuple[Row, ...]:
+    """Return one row per method, compared with the networks of the baseline."""
     by_method = {
         method: _by_seed(one for one in here if one.method == method)
         for method in order_methods([one.method for one in here])
     }
-    base = by_method.get(baseline, ()) if baseline else ()
     rows = [_row(method, some, targets, base) for method, some in by_method.items()]
     best = {t: _by_seed(n for n in some if n.method == baseline) for t, some in oracles.items()}
     for row in rows:
         for target, oracle in best.items():
             if base and oracle and row.method != baseline and target in row.scores:
-                row.gaps[target] = _gap(row.networks, base, oracle, target)
+                row.gaps[target] = gap_closed(
+                    _runs(row.networks), _runs(base), _runs(oracle), target
+                )
+    return tuple(rows)
+
+
+def _oracle_rows(oracles: dict[str, list[Network]], targets: Sequence[str]) -> Iterator[Row]:
     for target, some in oracles.items():
         for method in order_methods([one.method for one in some]):
             mine = _by_seed(one for one in some if one.method == method)
-            rows.append(_row(method, mine, targets, (), oracle_of=target))
-    return tuple(rows)
+            yield _row(method, mine, targets, (), oracle_of=target)
 
 
 def _row(
@@ -317,7 +339,7 @@ def _row(
         {column: summarise(best) for column, best in peeks.items() if None not in best},
         oracle_of=oracle_of,
     )
-    if not base or networks is base or method == base[0].method:
+    if not base or method == base[0].method:
         return row
     common = {one.seed for one in networks} & {one.seed for one in base}
     for column, domains in _columns((*networks, *base), targets).items():
@@ -347,12 +369,6 @@ def _columns(networks: Sequence[Network], targets: Sequence[str]) -> dict[str, t
     if len(targets) > 1 and all(target in shared for target in targets):
         columns[TARGETS] = tuple(targets)
     return columns
-
-
-def _gap(
-    networks: Sequence[Network], base: Sequence[Network], oracle: Sequence[Network], target: str
-) -> GapClosed:
-    return gap_closed(_runs(networks), _runs(base), _runs(oracle), target)
 
 
 def _runs(networks: Iterable[Network]) -> dict[int, object]:

@@ -52,8 +52,8 @@ def _correlations(one: Comparison, other: Comparison) -> Iterator[tuple[Group, R
             yield group, rank_correlation(*sides)
 
 
-def _network(group: Group) -> tuple[str, str, str]:
-    return group.backbone, group.segmentor, group.pretraining
+def _network(group: Group) -> tuple[str, str, str, bool]:
+    return group.backbone, group.segmentor, group.pretraining, group.sees_target
 
 
 def _scores(group: Group, found: Comparison) -> dict[str, tuple[float, ...]]:

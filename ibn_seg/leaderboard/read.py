@@ -15,6 +15,7 @@ from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
+from ibn_seg.methods.all_methods import is_test_time
 from ibn_seg.pretraining import pretraining_of
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
@@ -128,6 +129,7 @@ def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: 
         command=row["command"],
         record=record,
         validation=read_curves(record.get("curves"), str(result))[1],
+        sees_target=_sees_target(row["method"], record),
         file=opened.file,
         pretraining=_pretraining(opened, row, record),
         **_part(row, where),
@@ -140,6 +142,11 @@ def _pretraining(opened: ResultFolder, row: Mapping[str, Any], record: Mapping[s
         return str(record["pretraining"])
     config = opened.identity(row).get("config")
     return pretraining_of(config) if isinstance(config, Mapping) else UNKNOWN
+
+
+def _sees_target(method: str, record: Mapping[str, Any]) -> bool:
+    """Tell whether a network adapts to its target, by its result or by its method's name."""
+    return record.get("sees_target") is True or is_test_time(method)
 
 
 def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -198,6 +205,7 @@ def _read_evaluated(folder: Path) -> tuple[Network, str]:
         record=record,
         selected=False,
         pretraining=record.get("pretraining") or UNKNOWN,
+        sees_target=_sees_target(record["method"], record),
     )
     return network, record.get("protocol") or "native"
 

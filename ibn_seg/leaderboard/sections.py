@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ibn_seg.leaderboard.compare import pretraining_words
+from ibn_seg.leaderboard.pretraining_groups import pretraining_words
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -50,7 +50,10 @@ def unfinished_table(board: Board) -> Table | None:
         return None
     header = ("Cell", "Task", "Of", "Seed", "State", "Error")
     caption = "Cells that are not done, and so are missing above"
-    return Table("unfinished", caption, header, (Part(None, rows),), names=6)
+    return Table(
+        "unfinished", caption, header, (Part(None, rows),), names=6,
+        short=f"{caption}: {len(rows)}",
+    )  # fmt: skip
 
 
 def _title(pretraining: str) -> str:

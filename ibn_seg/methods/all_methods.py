@@ -33,6 +33,7 @@ from ibn_seg.methods import (
     padain,
     pasta,
     randconv,
+    randconv_consistency,
     san,
     san_saw,
     san_saw_released,
@@ -43,14 +44,14 @@ from ibn_seg.methods import (
     sw_5,
     tent,
 )
-from ibn_seg.methods.method import Method, combined
+from ibn_seg.methods.method import KINDS, Method, combined
 
 # The baseline, then in the order of tables: layers, features, images, test time.
 _FILES = (
     bn, ibn_a, ibn_b, in_plain, iw, irw, isw, sw, sw_3, sw_5, iternorm, san, san_saw,
     san_saw_released, selfnorm,
     mixstyle, efdmix, dsu, padain, crossnorm, np_plus,
-    randconv, pasta, fact, fda, jitter, strong_colour,
+    randconv, randconv_consistency, pasta, fact, fda, jitter, strong_colour,
     batch_statistics, adabn, tent,
 )  # fmt: skip
 METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}
@@ -81,6 +82,12 @@ def find_method(name: str) -> Method:
 def is_method(name: object) -> bool:
     """Tell whether a name is in the table, or joins such names; others are the users' own."""
     return isinstance(name, str) and all(part in METHODS for part in name.split(PLUS))
+
+
+def is_test_time(name: object) -> bool:
+    """Tell whether a name has a method of the table that sees images of the target."""
+    parts = name.split(PLUS) if isinstance(name, str) else []
+    return any(part in METHODS and METHODS[part].kind == KINDS[-1] for part in parts)
 
 
 def complete_named(config: MutableMapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ibn_seg.engine import RunRecordHook, StrictRunner
 
 SCHEMA = 1
+# mmengine's file in a work dir that names the newest checkpoint.
+LAST_CHECKPOINT = "last_checkpoint"
 
 
 def result_name(kind: str) -> str:
@@ -47,7 +49,7 @@ def validated(runner: "StrictRunner") -> bool:
 
 def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
     """Return the newest checkpoint that a work dir records, even if the work dir has moved."""
-    note = Path(work_dir) / "last_checkpoint"
+    note = Path(work_dir) / LAST_CHECKPOINT
     if not note.is_file():
         return None
     named = note.read_text(encoding="utf-8").strip()

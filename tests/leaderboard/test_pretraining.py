@@ -3,8 +3,9 @@
 import pytest
 
 from ibn_seg.leaderboard import write_leaderboard
-from ibn_seg.leaderboard.compare import ACROSS, compare
+from ibn_seg.leaderboard.compare import compare
 from ibn_seg.leaderboard.network_table import network_table
+from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.leaderboard.sections import published_table
 from ibn_seg.pretraining import data_of_tag, pretraining_of

@@ -6,8 +6,15 @@ import re
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.methods.all_methods import BASELINE, METHODS, PLUS, complete_named, find_method
-from ibn_seg.methods.method import KINDS
+from ibn_seg.methods.all_methods import (
+    BASELINE,
+    METHODS,
+    PLUS,
+    complete_named,
+    find_method,
+    is_test_time,
+)
+from ibn_seg.methods.method import KINDS, sees_target
 
 
 def config(**backbone):
@@ -230,3 +237,16 @@ def test_a_network_of_others_takes_methods_that_change_no_layer():
         assert other["model"] == before
     with pytest.raises(UserError, match=r"MixStyle needs a backbone .*ibn-seg swap"):
         METHODS["MixStyle"].apply(other)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "IBN-b + TENT"])
+def test_a_config_and_a_name_tell_whether_images_of_the_target_are_seen(name):
+    changed = whole()
+    find_method(name).apply(changed)
+    expected = find_method(name).kind == "test time"
+    assert sees_target(changed) == is_test_time(name) == expected
+
+
+@pytest.mark.parametrize("name", ["my own", "my TENT", None, "IBN-a + IBN-b"])
+def test_other_names_see_no_target(name):
+    assert not is_test_time(name)

@@ -67,10 +67,12 @@ class Comparison:
 def compare(name: str, model: nn.Module | None = None) -> Comparison:
     """Build a model, or take the given one, fill it as the reference was, and compare."""
     golden = GOLDEN[name]
-    model = create_model(name) if model is None else model
+    if model is None:
+        with torch.device("meta"):  # all values come from `filled_tensor`: random ones cost time
+            model = create_model(name)
     listed = [[key, list(value.shape)] for key, value in model.state_dict().items()]
     weights = {key: filled_tensor(key, tuple(shape)) for key, shape in listed}
-    model.load_state_dict(weights, strict=True)
+    model.load_state_dict(weights, strict=True, assign=True)
     outputs, rounding = {}, None
     for mode in ("eval", "train"):
         model.train(mode == "train")
