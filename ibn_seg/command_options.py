@@ -132,6 +132,16 @@ def fuse_option(function: Callable) -> Callable:
     )(function)
 
 
+def temperature_option(function: Callable) -> Callable:
+    """Add `--temperature`."""
+    return click.option(
+        "--temperature",
+        type=click.Choice(("global", "class")),
+        default=None,
+        help="With --confidence: use what `ibn-seg temperature` wrote beside CHECKPOINT.",
+    )(function)
+
+
 def amp_option(function: Callable) -> Callable:
     """Add `--amp`, which gives False, a precision, or True if it stands alone."""
     return click.option(

@@ -10,6 +10,7 @@ names are those of `TABLES`.
 import argparse
 import functools
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from ibn_seg.report.cell_text import interval_text, significant
 from ibn_seg.report.marked_tables import Lines, markdown, rewrite
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, signed, stat_text
-from ibn_seg.statistics import GapClosed, PairedDifference, t_interval
+from ibn_seg.statistics import GapClosed, PairedDifference, rank_correlation, t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
@@ -165,6 +166,27 @@ def photographs_elsewhere(kept: Kept) -> Lines:
     return lines
 
 
+def photographs_ranks(kept: Kept) -> Lines:
+    """Return whether each direction of `photographs` orders the methods as `embedded` does."""
+
+    def scores(found: Comparison) -> dict[str, Sequence[float]]:
+        rows = [row for row in found.groups[0].ranked if row.method in METHODS]
+        return {row.method: row.scores[found.primary].values for row in rows}
+
+    def order(methods: Mapping[str, Sequence[float]]) -> str:
+        return ", ".join(sorted(methods, key=lambda name: -statistics.fmean(methods[name])))
+
+    rendered = scores(kept.comparison("embedded"))
+    lines = [["", "best first", "tau", "by chance"], ["rendered scenes", order(rendered), "", ""]]
+    for found in finished(kept.comparisons("photographs")):
+        real = scores(found)
+        agreed = rank_correlation(rendered, real)
+        interval = f"[{agreed.interval.low:.2f}, {agreed.interval.high:.2f}]"
+        cells = [order(real), f"{agreed.tau:.2f} {interval}", f"{number(100 * agreed.chance)} %"]
+        lines.append([f"{place(found.source)} → {place(found.primary)}", *cells])
+    return lines
+
+
 def finished(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons that have every method and seed of the first."""
 
@@ -244,6 +266,7 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
     "photographs-short": directions,
     "photographs": photographs,
     "photographs-elsewhere": photographs_elsewhere,
+    "photographs-ranks": photographs_ranks,
 }
 
 

@@ -22,7 +22,9 @@ from types import ModuleType
 from typing import Any, Protocol
 
 # In the order of `ibn-seg --help` and of a leaderboard's sections.
-ANALYSES = ("divergence", "robustness", "calibration", "adaptation", "speed", "transfer")
+ANALYSES = (
+    "divergence", "robustness", "calibration", "scales", "adaptation", "speed", "transfer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

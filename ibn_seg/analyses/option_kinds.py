@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ibn_seg.errors import UserError
 from ibn_seg.yaml_values import Reader
 
 
@@ -80,6 +81,31 @@ class Whole(Option):
 
         shown = {} if self.default is None else {"default": self.default, "show_default": True}
         return self._click(type=click.IntRange(self.least), **shown)(function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Option):
+    """One of a few texts, or none.
+
+    Attributes:
+        allowed: The texts.
+    """
+
+    allowed: Sequence[str]
+
+    def read(self, read: Reader, value: Any, key: str) -> str:
+        """See `Option`."""
+        return read.choice(value, key, self.name, self.allowed)
+
+    def words(self, value: str | None) -> list[str]:
+        """See `Option`."""
+        return [] if value is None else [self.flag_name, value]
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        import click
+
+        return self._click(type=click.Choice(self.allowed), default=self.default)(function)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +196,53 @@ class Grades(Option):
         return self._click(default="", callback=lambda _, __, text: split_numbers(text, flag))(
             function
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decimals(Option):
+    """A list of distinct numbers from `low` to `high`; empty for the command's default.
+
+    Attributes:
+        low: The smallest number.
+        high: The largest number.
+        example: A list as in a plan.
+    """
+
+    low: float
+    high: float
+    example: str
+
+    def read(self, read: Reader, value: Any, key: str) -> list[float]:
+        """See `Option`."""
+        found = read.unique(value, key, self.example)
+        for at, one in enumerate(found):
+            if isinstance(one, bool) or not isinstance(one, int | float) or not self._allows(one):
+                read.fail(f"{key}.{at}", f"is {one!r}", f"allowed: {self.low:g} to {self.high:g}")
+        return [float(one) for one in found]
+
+    def words(self, value: Sequence[float]) -> list[str]:
+        """See `Option`."""
+        return [self.flag_name, ",".join(f"{one:g}" for one in value)] if value else []
+
+    def decorate(self, function: Callable) -> Callable:
+        """See `Option`."""
+        from ibn_seg.command_options import split_decimals
+
+        def split(_: Any, __: Any, text: str) -> tuple[float, ...]:
+            found = split_decimals(text, self.flag_name)
+            for one in found:
+                if not self._allows(one):
+                    raise UserError(
+                        f"{self.flag_name}: {one:g}", f"allowed: {self.low:g} to {self.high:g}"
+                    )
+            if len(set(found)) < len(found):
+                raise UserError(f"{self.flag_name} {text!r}: a number twice", "give it once")
+            return found
+
+        return self._click(default="", callback=split)(function)
+
+    def _allows(self, number: float) -> bool:
+        return self.low <= number <= self.high
 
 
 def read_options(

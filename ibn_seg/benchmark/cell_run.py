@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.devices import Claim
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import TRAINED, Cell
 from ibn_seg.benchmark.steps import Step, cell_config, steps
 from ibn_seg.benchmark.store import OUTPUT, Store
 from ibn_seg.benchmark.trained_before import evaluation, take_over, trained_before
@@ -142,7 +142,7 @@ def _run_steps(job: Job, cell: Cell, held: Lease, claim: Claim) -> str:
             return ended
     if held.lost:
         return "lost"
-    if cell.task == TRAINING:
+    if cell.task in TRAINED:
         _keep_network(job.store.work_dir(cell))
     job.store.record_done(cell)
     return "done"

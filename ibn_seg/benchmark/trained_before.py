@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.benchmark.cells import TRAINING, Cell
+from ibn_seg.benchmark.planned_cell import TRAINING, Cell
 from ibn_seg.benchmark.selection import LAST, selected_checkpoint
 from ibn_seg.benchmark.steps import Step
 from ibn_seg.benchmark.store import CELL, TEST, Store

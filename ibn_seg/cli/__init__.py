@@ -30,6 +30,15 @@ COMMANDS = {
         name: (f"ibn_seg.analyses.{name}.command:{name}", analysis(name).summary)
         for name in ANALYSES
     },
+    "temperature": (
+        "ibn_seg.cli.temperature:temperature",
+        "Fit temperatures that make confidence honest.",
+    ),
+    "unknown": (
+        "ibn_seg.cli.unknown:unknown",
+        "Measure whether low confidence finds unknown things.",
+    ),
+    "bravo": ("ibn_seg.cli.bravo:bravo", "Compute the index of the BRAVO challenge."),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),
     "benchmark": ("ibn_seg.cli.benchmark:benchmark", "Train and compare a matrix of networks."),

@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ibn_seg.command_options import ConfigCommand, Size, config_options, fuse_option
+from ibn_seg.command_options import (
+    ConfigCommand,
+    Size,
+    config_options,
+    fuse_option,
+    temperature_option,
+)
 
 if TYPE_CHECKING:
     from ibn_seg.export.export_network import Exported
@@ -18,6 +24,10 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", metavar="OUT.onnx", required=True, help="The file to write.")
 @click.option("--normalise", is_flag=True, help="Take RGB values 0..255, normalise them inside.")
 @click.option("--labels", is_flag=True, help="A segmentor returns classes (uint8), not logits.")
+@click.option(
+    "--confidence", is_flag=True, help="A segmentor returns classes, and their probabilities."
+)
+@temperature_option
 @click.option("--fixed-size", is_flag=True, help="Take one size of images alone, in any batch.")
 @click.option(
     "--size", type=Size(), help="The example's size. Default: 224x224, segmentor 256x256."
@@ -33,6 +43,8 @@ def export(
     out: str,
     normalise: bool,
     labels: bool,
+    confidence: bool,
+    temperature: str | None,
     fixed_size: bool,
     size: tuple[int, int] | None,
     opset: int,
@@ -46,7 +58,8 @@ def export(
     --normalise it takes RGB values as they are.
 
     A classifier returns logits, N x classes. A segmentor returns logits of the image's size,
-    N x classes x height x width.
+    N x classes x height x width. With --confidence it returns two maps of N x height x width: the
+    classes (uint8), and the probability of each pixel's class (float32).
 
     The file is kept if onnxruntime agrees with PyTorch, within 1e-4 of the largest value. This is
     tried in three batches and sizes. It needs the packages of ibn_seg[onnx].
@@ -57,6 +70,7 @@ def export(
       ibn-seg export --model resnet50_ibn_b --checkpoint mine.pth -o mine.onnx --normalise
       ibn-seg export --config CONFIG --checkpoint iter_40000.pth -o segmentor.onnx
       ibn-seg export --config CONFIG --checkpoint FILE -o labels.onnx --labels --normalise
+      ibn-seg export --config CONFIG --checkpoint FILE -o sure.onnx --confidence
     """
     from ibn_seg.export.export_network import export as run
     from ibn_seg.run.config_loading import read_options
@@ -73,6 +87,8 @@ def export(
         fixed_size=fixed_size,
         normalise=normalise,
         labels=labels,
+        confidence=confidence,
+        temperature=temperature,
         fuse=fuse,
     )
     for line in _lines(result):
@@ -87,7 +103,9 @@ def _lines(result: "Exported") -> list[str]:
             takes = f"  {result.takes}" if kind == "input" else ""
             lines.append(f"{kind:<7}{name:<7} {' x '.join(map(str, axes))}{takes}")
     measure = "largest difference over largest value"
-    if "labels" in result.outputs:
+    if "confidence" in result.outputs:
+        measure = "largest difference in probability, ties left out"
+    elif "labels" in result.outputs:
         measure = "share of pixels with another class, ties left out"
     lines.append(f"onnxruntime against PyTorch, {measure}:")
     for shape, difference in result.differences.items():

@@ -2,7 +2,12 @@
 
 import click
 
-from ibn_seg.command_options import ConfigCommand, config_options, fuse_option
+from ibn_seg.command_options import (
+    ConfigCommand,
+    config_options,
+    fuse_option,
+    temperature_option,
+)
 
 
 @click.command(cls=ConfigCommand)
@@ -28,6 +33,7 @@ from ibn_seg.command_options import ConfigCommand, config_options, fuse_option
     is_flag=True,
     help="Write how sure the network is, too: NAME_pred.png, NAME_conf.png and NAME_heat.png.",
 )
+@temperature_option
 @fuse_option
 @config_options
 def predict(
@@ -40,6 +46,7 @@ def predict(
     fuse: bool,
     overwrite: bool,
     confidence: bool,
+    temperature: str | None,
     cfg_options: tuple[str, ...],
 ) -> None:
     """Segment a picture, every picture of a folder and its subfolders, or a video.
@@ -86,6 +93,7 @@ def predict(
             fuse=fuse,
             overwrite=overwrite,
             confidence=confidence,
+            temperature=temperature,
         )
     except BadPicturesError as error:
         for problem in error.problems:

@@ -24,6 +24,8 @@ from ibn_seg.command_options import Size, split_words
               callback=lambda _, __, text: split_words(text),
               help="Render it also without one kind of variation, for each kind named: weather, "
               "materials, cameras, clutter, optics.")  # fmt: skip
+@click.option("--oddities", type=click.IntRange(0), default=0, show_default=True,
+              help="Frames with things of no class on the road, and their masks.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes; the files are the same for any number.")  # fmt: skip
@@ -37,6 +39,7 @@ def scenes(
     adverse_val: int,
     varied: int,
     varied_without: tuple[str, ...],
+    oddities: int,
     seed: int,
     workers: int,
 ) -> None:
@@ -44,14 +47,16 @@ def scenes(
 
     With --adverse-val (or --adverse-train) night and fog are rendered too, into OUT_DIR/acdc. With
     --varied a second source goes to OUT_DIR/varied: its light, surfaces, cameras and clutter vary
-    from frame to frame. The layouts are those of the real downloads, so every config reads them:
-    set the data_root. After an interruption the same command goes on.
+    from frame to frame. With --oddities frames like those of the source go to OUT_DIR/oddities:
+    things of no class lie on the road. The layouts are those of the real downloads, so every config
+    reads them: set the data_root. After an interruption the same command goes on.
 
     \b
     Examples:
       ibn-seg scenes data/scenes
       ibn-seg scenes data/four --adverse-val 60
       ibn-seg scenes data/varied --source 1 --target-train 0 --target-val 0 --varied 1000
+      ibn-seg scenes data/odd --target-val 0 --target-train 0 --oddities 100
       ibn-seg scenes data/large --size 2048x1024 --source 8 --target-train 4 --target-val 4
     """
     from ibn_seg.progress import progress_callback
@@ -68,6 +73,7 @@ def scenes(
             adverse_val=adverse_val,
             varied=varied,
             varied_without=varied_without,
+            oddities=oddities,
             seed=seed,
             workers=workers,
             progress=progress,

@@ -10,6 +10,7 @@ from ibn_seg.command_options import (
     fuse_option,
     launch_options,
     set_local_rank,
+    temperature_option,
 )
 
 
@@ -23,6 +24,7 @@ from ibn_seg.command_options import (
     is_flag=True,
     help="With --out: write NAME_pred.png, NAME_conf.png and NAME_heat.png instead.",
 )
+@temperature_option
 @click.option("--show", is_flag=True, help="Show the predictions in a window.")
 @click.option("--show-dir", metavar="DIR", help="Write pictures of the predictions.")
 @click.option("--wait-time", type=float, default=2.0, show_default=True, help="Seconds per window.")
@@ -42,6 +44,7 @@ def test(
     work_dir: str | None,
     out: str | None,
     confidence: bool,
+    temperature: str | None,
     show: bool,
     show_dir: str | None,
     wait_time: float,
@@ -77,6 +80,7 @@ def test(
         work_dir=work_dir,
         out=out,
         confidence=confidence,
+        temperature=temperature,
         show=show,
         show_dir=show_dir,
         wait_time=wait_time,

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ibn_seg.engine.pixel_stream import PixelStream, fill, mark_higher
 
 # Labels are 8-bit numbers.
 _MOST_CLASSES = 256
@@ -49,6 +51,8 @@ class LabelsOnlyHook(Hook):
     test-time augmentation, sliding windows, and heads with one channel or their own
     `predict_by_feat`. The same holds for metrics and hooks that do not say `needs_logits = False`,
     and for hooks that say `reads_logits = True`.
+
+    A hook with `new_stream` gets the logits of each class, one after another: see `labels_only`.
     """
 
     def __init__(self) -> None:
@@ -80,8 +84,9 @@ class LabelsOnlyHook(Hook):
         wanted = any(getattr(reader, "needs_logits", True) for reader in readers)
         wanted |= any(getattr(hook, "reads_logits", False) for hook in runner.hooks)
         wanted |= any(getattr(metric, "needs_logits", True) for metric in evaluator.metrics)
-        if not wanted and can_skip_logits(network):
-            self._active.enter_context(labels_only(network))
+        streams = [hook.new_stream for hook in runner.hooks if hasattr(hook, "new_stream")]
+        if not wanted and can_skip_logits(network) and len(streams) < 2:
+            self._active.enter_context(labels_only(network, *streams))
 
 
 def _looks_at_outputs(hook: Hook, stage: str) -> bool:
@@ -124,13 +129,17 @@ def _defined_in(module: nn.Module, methods: Sequence[str], modules: Sequence[str
 
 
 @contextlib.contextmanager
-def labels_only(network: nn.Module) -> Iterator[None]:
+def labels_only(
+    network: nn.Module, new_stream: Callable[[Any, float], PixelStream] | None = None
+) -> Iterator[None]:
     """Let a segmentor of mmseg predict only labels in the block.
 
     Args:
         network: One for which `can_skip_logits` holds. Samples of a prediction get `pred_sem_seg`,
             (1, H, W) uint8, with the usual values, and no `seg_logits`. Logits in channels_last are
             upsampled as contiguous ones, which rounds differently.
+        new_stream: Takes a sample and the largest size of its logits. Returns what takes its logits
+            class by class. The sample then has it as `pixel_stream`.
     """
     head = _last_head(network)
     upsample, postprocess = head.predict_by_feat, network.postprocess_result
@@ -143,12 +152,17 @@ def labels_only(network: nn.Module) -> Iterator[None]:
             return postprocess(small.planes(), samples)
         for index, sample in enumerate(samples):
             one = slice(index, index + 1)
+            stream = None if new_stream is None else new_stream(sample, small.largest(one))
             if small.by_class(one):
-                labels = small.labels(one, sample.metainfo, network.align_corners)
+                labels = small.labels(one, sample.metainfo, network.align_corners, stream)
             else:
                 postprocess(small.planes(one), [sample])
                 labels = sample.pred_sem_seg.data.to(torch.uint8)
+                if stream is not None:
+                    fill(stream, sample.seg_logits.data)
                 del sample.seg_logits
+            if stream is not None:
+                sample.pixel_stream = stream
             sample.set_data({"pred_sem_seg": PixelData(data=labels)})
         return samples
 
@@ -175,6 +189,10 @@ class _SmallLogits:
         """Return logits at the size of the input, (N, C, H, W)."""
         return self.upsample(self.logits[samples, classes], self.metas)
 
+    def largest(self, sample: slice) -> float:
+        """Return the largest size of a sample's logits, which resizing does not exceed."""
+        return float(self.logits[sample].abs().max())
+
     def by_class(self, sample: slice) -> bool:
         """Tell whether the labels of a sample can be found class by class, with the same result."""
         # A GPU has enough memory, and many small steps would slow it down.
@@ -183,14 +201,23 @@ class _SmallLogits:
         # The argmax of NaN and infinity follows other rules.
         return bool(self.logits[sample].isfinite().all())
 
-    def labels(self, sample: slice, meta: Mapping, align_corners: bool) -> Tensor:
+    def labels(
+        self, sample: slice, meta: Mapping, align_corners: bool, stream: PixelStream | None = None
+    ) -> Tensor:
         """Return the labels of a sample at its original size, (1, H, W) uint8."""
         planes = self._class_planes(sample, meta, align_corners)
+        if stream is not None:
+            for values in planes:
+                stream.add(values[0, 0])
+            if (later := stream.later()) is not None:
+                for values in self._class_planes(sample, meta, align_corners):
+                    later.add(values[0, 0])
+            return stream.prediction[None]
         best = next(planes)
         labels = torch.zeros_like(best, dtype=torch.uint8)
         for label, values in enumerate(planes, start=1):
             # For equal logits the first class counts, as in argmax, which is slower over channels.
-            labels.masked_fill_(values > best, label)
+            mark_higher(labels, values > best, label)
             best = torch.maximum(best, values)
         return labels[0]
 

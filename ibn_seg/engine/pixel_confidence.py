@@ -1,5 +1,6 @@
 """The confidence of a segmentor's pixels as 16-bit levels, in blocks that bound the memory."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from ibn_seg.trust.confidence_files import LEVEL_COUNT
 _BLOCK = 1 << 21
 
 
-def confidence_levels(logits: torch.Tensor) -> np.ndarray:
+def confidence_levels(
+    logits: torch.Tensor, temperatures: Sequence[float] | None = None
+) -> np.ndarray:
     """Return the level of the largest probability of each pixel.
 
     The probability is softmax's, of logits at the picture's size, in float64.
@@ -21,14 +24,20 @@ def confidence_levels(logits: torch.Tensor) -> np.ndarray:
     Args:
         logits: (C, H, W), any float type. With one channel, mmseg's probability of the second of
             two classes.
+        temperatures: For each predicted class the number by which a pixel's logits are divided.
 
     Returns:
         (H, W) uint16: min(floor(65536 c), 65535), BRAVO's levels.
 
     Raises:
-        UserError: A value is NaN or infinite.
+        UserError: A value is NaN or infinite, or temperatures are of other classes.
     """
     channels, height, width = logits.shape
+    if temperatures is not None and len(temperatures) != channels:
+        raise UserError(
+            f"temperature: for {len(temperatures)} classes, the network gives {channels}",
+            "fit it for this network",
+        )
     levels = np.empty((height, width), np.uint16)
     step = max(1, _BLOCK // (channels * width))
     for start in range(0, height, step):
@@ -38,10 +47,38 @@ def confidence_levels(logits: torch.Tensor) -> np.ndarray:
         if channels == 1:
             confidence = torch.maximum(block[0], 1 - block[0])
         else:
+            if temperatures is not None:
+                block = block / block.new_tensor(temperatures)[block.argmax(0)]
             confidence = 1 / (block - block.amax(0)).exp_().sum(0)
         level = (confidence * LEVEL_COUNT).floor_().clamp_(max=LEVEL_COUNT - 1)
         levels[start : start + step] = level.cpu().numpy().astype(np.uint16)
     return levels
+
+
+def log_odds_blocks(logits: torch.Tensor) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows, and ln(c / (1 - c)) of the largest probability c of their pixels.
+
+    Args:
+        logits: (C, H, W), C >= 2.
+
+    Yields:
+        Rows, and (rows, W) float32; nothing is lost where c rounds to 1.
+
+    Raises:
+        UserError: A logit is NaN or infinite, or there is one channel.
+    """
+    channels, height, width = logits.shape
+    if channels < 2:
+        raise UserError("confidence: the network has one output", "two or more are needed")
+    step = max(1, _BLOCK // (channels * width))
+    for start in range(0, height, step):
+        rows = slice(start, start + step)
+        block = logits[:, rows].float()
+        if not block.isfinite().all():
+            raise UserError("an output of the network is NaN or infinite", "check the weights")
+        best, predicted = block.max(0)
+        others = (block - best).exp_().scatter_(0, predicted[None], 0).sum(0)
+        yield rows, others.log_().neg_().cpu().numpy()
 
 
 def check_gives_logits(network: Any) -> None:

@@ -100,12 +100,16 @@ class SavePredictionsHook(Hook):
         out_dir: The folder.
         confidence: In place of NAME.png, write `NAME_pred.png`, `NAME_conf.png` and
             `NAME_heat.png`; see `ibn_seg.trust.confidence_files`.
+        temperatures: For each predicted class the number by which a pixel's logits are divided.
 
     Raises:
         UserError: (in a test) Confidence is wanted, and the network gives no logits.
     """
 
-    def __init__(self, out_dir: str, confidence: bool = False) -> None:
+    def __init__(
+        self, out_dir: str, confidence: bool = False, temperatures: Sequence[float] | None = None
+    ) -> None:
+        self._temperatures = temperatures
         self.out_dir = Path(out_dir)
         self.needs_logits = confidence
         self._names: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -138,7 +142,7 @@ class SavePredictionsHook(Hook):
         """Return the pictures of a prediction by their names."""
         if not self.needs_logits:
             return {name: labels}
-        levels = confidence_levels(sample.seg_logits.data)
+        levels = confidence_levels(sample.seg_logits.data, self._temperatures)
         kinds = {PREDICTION: labels, CONFIDENCE: levels, HEAT: heat_map(levels)}
         return {paired_name(name, kind): image for kind, image in kinds.items()}
 

@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import nn
 
-from ibn_seg.engine.method_hook import bare_model
+from ibn_seg.engine.method_hook import bare_model, check_weight
 from ibn_seg.errors import UserError
 from ibn_seg.layers.style.consistency import view_divergence
 from ibn_seg.layers.style.random_convolution import RandConv
@@ -38,16 +38,15 @@ class ViewConsistencyHook(Hook):
             with their convolution, and 5 where it replaces them.
 
     Raises:
-        UserError: The weight is negative, the network has no RandConv, or its main head does not
-            give one score map per class.
+        UserError: The weight is negative or NaN, the network has no RandConv, or its main head does
+            not give one score map per class.
     """
 
     # After `MethodHook`, whose losses are those of the first view.
     priority = "LOW"
 
     def __init__(self, weight: float | None = None) -> None:
-        if weight is not None and weight < 0:
-            raise UserError(f"ViewConsistencyHook: {weight=}", "give at least 0")
+        check_weight("ViewConsistencyHook", "weight", weight)
         self.weight = weight
         self._handle: Any = None
         self._scores: torch.Tensor | None = None

@@ -10,36 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ibn_seg.errors import EnvError, UserError
+from ibn_seg.export.compare_outputs import INPUT, compare, interface, noise_images
 from ibn_seg.io import atomic_path
 from ibn_seg.progress import progress_bar
 from ibn_seg.provenance import record
 from ibn_seg.run.setup import check_writable
+from ibn_seg.trust.stored_temperature import read_temperature
 
 if TYPE_CHECKING:
-    import torch
     from mmengine.config import Config
-    from rich.progress import Progress
 
+    from ibn_seg.export.compare_outputs import Axes
     from ibn_seg.export.exportable import Exportable, Subject
-
-    Axes = tuple[int | str, ...]
 
 # PyTorch's exporter writes opset 18 and newer; 23 is the newest that it documents.
 OPSETS = range(18, 24)
 # The oldest of these, which most runtimes read.
 DEFAULT_OPSET = 18
-# Largest difference, divided by the largest value.
-TOLERANCE = 1e-4
 # Below this size, the last feature maps have one pixel or none.
 MIN_SIDE = 64
 _DEFAULT_SIDE = {"classifier": 224, "segmentor": 256}
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 # Since this version, the exporter used here is PyTorch's default.
 _TORCH = (2, 9)
-_INPUT = "image"
 
 
 @dataclass(frozen=True)
@@ -54,8 +48,7 @@ class Exported:
         outputs: The same for the outputs.
         takes: The input in words.
         differences: For each tested shape, the largest difference between onnxruntime and PyTorch,
-            divided by PyTorch's largest value. For labels, the share of pixels that differ without
-            a tie. In a tie, PyTorch's best two logits differ by at most 1e-4 of the largest.
+            as `ibn_seg.export.compare_outputs.compare` measures it.
         notes: Further facts for the user.
     """
 
@@ -82,6 +75,8 @@ def export(
     fixed_size: bool = False,
     normalise: bool = False,
     labels: bool = False,
+    confidence: bool = False,
+    temperature: str | None = None,
     fuse: bool = False,
 ) -> Exported:
     """Write a classifier or a segmentor as an ONNX file that takes any batch and any size.
@@ -106,6 +101,10 @@ def export(
         normalise: Take RGB values from 0 to 255 and normalise them inside the file. Default: take
             normalised images, as the PyTorch network does.
         labels: For a segmentor, return the class of each pixel, uint8 of shape (N, H, W).
+        confidence: Return the class of each pixel and its probability, a second output of float32
+            in the same shape. It is what `predict` writes as confidence.
+        temperature: 'global' or 'class': divide logits by the temperatures beside the checkpoint,
+            for the confidence alone.
         fuse: Fold the network's norms into its convolutions first (`ibn_seg.fuse`).
 
     Returns:
@@ -117,7 +116,11 @@ def export(
         EnvError: A package is missing, or the file cannot be written.
     """
     out = Path(out)
-    _check_arguments(out, model, pretrained, config, checkpoint, cfg_options, labels)
+    for_segmentors = {"cfg-options": cfg_options, "labels": labels, "confidence": confidence}
+    _check_arguments(out, model, pretrained, config, checkpoint, for_segmentors)
+    if temperature is not None and not confidence:
+        raise UserError("--temperature without --confidence", "it changes the confidence alone")
+    values = None if temperature is None else read_temperature(checkpoint, temperature).values
     _check_numbers(opset, size)
     _check_packages()
     check_writable(out.parent)
@@ -129,7 +132,8 @@ def export(
         subject = exportable.segmentor(config, checkpoint, cfg_options, fuse)
     if not fixed_size:
         _check_pooling(subject)
-    network = exportable.Exportable(subject, normalise, labels).eval().requires_grad_(False)
+    network = exportable.Exportable(subject, normalise, labels, confidence, values)
+    network = network.eval().requires_grad_(False)
     shapes = _shapes(*(size or (_DEFAULT_SIDE[subject.kind],) * 2), fixed_size)
     # Only now, because a download has its own progress bar.
     with progress_bar() as progress, _quiet():
@@ -137,8 +141,8 @@ def export(
         with atomic_path(out) as temporary:
             _write(temporary, network, subject, shapes[0], opset, fixed_size)
             progress.advance(task)
-            differences = _compare(temporary, network, subject, shapes, progress)
-            inputs, outputs = _interface(temporary)
+            differences = compare(temporary, network, subject, shapes, progress)
+            inputs, outputs = interface(temporary)
             megabytes = temporary.stat().st_size / 1e6
     return Exported(
         out,
@@ -158,8 +162,7 @@ def _check_arguments(
     pretrained: bool,
     config: Any,
     checkpoint: str | os.PathLike | None,
-    cfg_options: Mapping[str, Any] | None,
-    labels: bool,
+    for_segmentors: Mapping[str, Any],
 ) -> None:
     """Check that the arguments name one network, one source of weights and a file."""
     if (model is None) == (config is None):
@@ -179,9 +182,9 @@ def _check_arguments(
             f"export of {model}: published weights and a checkpoint are {given}",
             "give --pretrained or --checkpoint FILE",
         )
-    if cfg_options or labels:
-        what = "labels" if labels else "cfg-options"
-        raise UserError(f"--{what} is given for a classifier", "it goes with --config")
+    for what, given in for_segmentors.items():
+        if given:
+            raise UserError(f"--{what} is given for a classifier", "it goes with --config")
 
 
 def _check_numbers(opset: int, size: tuple[int, int] | None) -> None:
@@ -265,9 +268,9 @@ def _write(
     try:
         program = torch.onnx.export(
             network,
-            (_images(shape, network.normalise),),
-            input_names=[_INPUT],
-            output_names=["labels" if network.labels else "logits"],
+            (noise_images(shape, network.normalise),),
+            input_names=[INPUT],
+            output_names=list(network.output_names),
             opset_version=opset,
             dynamic_shapes=(axes,),
             dynamo=True,
@@ -293,104 +296,3 @@ def _write(
         date=about["date"],
     )
     program.save(path, external_data=False)
-
-
-def _images(shape: tuple[int, ...], raw: bool) -> "torch.Tensor":
-    """Return noise like a network's input, the same for the same shape."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    if raw:
-        return torch.rand(shape, generator=generator) * 255
-    return torch.randn(shape, generator=generator)
-
-
-def _compare(
-    path: Path,
-    network: "Exportable",
-    subject: "Subject",
-    shapes: list[tuple[int, int, int, int]],
-    progress: "Progress",
-) -> dict[tuple[int, int, int, int], float]:
-    """Return the difference between onnxruntime and PyTorch at each shape.
-
-    Raises:
-        UserError: A difference is too large, or the file does not run.
-    """
-    import torch
-
-    session = _session(path)
-    (task,) = progress.task_ids
-    found = {}
-    for shape in shapes:
-        title = "x".join(map(str, shape))
-        progress.update(task, detail=f"checking {title}")
-        images = _images(shape, network.normalise)
-        with torch.inference_mode():
-            logits = network.logits(images)
-            expected = network(images)
-        with _explained(f"{subject.name} at {title}"):
-            (got,) = session.run(None, {_INPUT: images.numpy()})
-        difference = _difference(got, expected.numpy(), logits.numpy())
-        limit = 0.0 if network.labels else TOLERANCE
-        if not difference <= limit:
-            raise UserError(
-                f"{subject.name}: onnxruntime differs from PyTorch by {difference:.1e} at {title},"
-                f" allowed is {limit:.0e}",
-                "not written; try --fixed-size",
-            )
-        found[shape] = difference
-        progress.advance(task)
-    return found
-
-
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    with _explained(path.name):
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn any error of onnxruntime into one line; its errors share no base class."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as raised
-
-    problems = (
-        raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.NotImplemented,
-        raised.RuntimeException,
-    )  # fmt: skip
-    try:
-        yield
-    except problems as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"{what}: onnxruntime does not run it ({reason})",
-            "not written; try another --opset, or --fixed-size",
-        ) from error
-
-
-def _difference(got: np.ndarray, expected: np.ndarray, logits: np.ndarray) -> float:
-    """Return the relative difference; for labels, the share of differences without a tie."""
-    if got.shape != expected.shape or got.dtype != expected.dtype:
-        return float("inf")
-    if got.dtype != np.uint8:
-        return float(np.abs(got - expected).max() / np.abs(expected).max())
-    if logits.shape[1] == 1:
-        return float((got != expected).mean())
-    first, second = np.partition(logits, -2, axis=1)[:, -2:].transpose(1, 0, 2, 3)[::-1]
-    clear = first - second > TOLERANCE * np.abs(logits).max()
-    return float((clear & (got != expected)).mean())
-
-
-def _interface(path: Path) -> "tuple[dict[str, Axes], dict[str, Axes]]":
-    """Return the axes of each input and output, as the file has them."""
-    session = _session(path)
-    return tuple(
-        {value.name: tuple(value.shape) for value in values}
-        for values in (session.get_inputs(), session.get_outputs())
-    )

@@ -101,18 +101,37 @@ class Exportable(nn.Module):
         subject: The network to export.
         normalise: Take RGB values from 0 to 255 and normalise them inside.
         labels: Return the class of each pixel, uint8, instead of logits.
+        confidence: Return the class of each pixel, and its probability as float32.
+        temperatures: For each predicted class the number by which a pixel's logits are divided, for
+            the confidence alone.
     """
 
-    def __init__(self, subject: Subject, normalise: bool = False, labels: bool = False) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        normalise: bool = False,
+        labels: bool = False,
+        confidence: bool = False,
+        temperatures: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.network = subject.network
         self.normalise = normalise
         self.reverse = subject.images.order == "BGR"
-        self.labels = labels
+        self.labels, self.confidence = labels or confidence, confidence
         self.threshold = subject.threshold
         for name in ("mean", "std"):
             values = torch.tensor(getattr(subject.images, name)).view(1, -1, 1, 1)
             self.register_buffer(name, values)
+        given = None if temperatures is None else torch.tensor(temperatures, dtype=torch.float32)
+        self.register_buffer("temperatures", given)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs in the file."""
+        if self.confidence:
+            return ("labels", "confidence")
+        return ("labels",) if self.labels else ("logits",)
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return the logits of images, shape (N, 3, H, W)."""
@@ -121,14 +140,26 @@ class Exportable(nn.Module):
             image = (image - self.mean) / self.std
         return self.network(image)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits, or labels of shape (N, H, W), of images, shape (N, 3, H, W)."""
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return logits, or labels (and their probability) of shape (N, H, W).
+
+        Args:
+            image: Shape (N, 3, H, W).
+        """
         logits = self.logits(image)
         if not self.labels:
             return logits
-        if self.threshold is None:
-            return logits.argmax(1).to(torch.uint8)
-        return (logits.squeeze(1).sigmoid() > self.threshold).to(torch.uint8)
+        if self.threshold is not None:
+            chance = logits.squeeze(1).sigmoid()
+            labels = (chance > self.threshold).to(torch.uint8)
+            return (labels, torch.maximum(chance, 1 - chance)) if self.confidence else labels
+        labels = logits.argmax(1)
+        if not self.confidence:
+            return labels.to(torch.uint8)
+        if self.temperatures is not None:
+            logits = logits / self.temperatures[labels].unsqueeze(1)
+        others = (logits - logits.amax(1, keepdim=True)).exp().sum(1)
+        return labels.to(torch.uint8), 1 / others
 
 
 class WholeImage(nn.Module):

@@ -20,6 +20,8 @@ from ibn_seg.leaderboard.network_table import network_table
 from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board
+from ibn_seg.leaderboard.search_board import holds_searches, read_searches
+from ibn_seg.leaderboard.search_page import write_search_page
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links
@@ -77,6 +79,13 @@ def write_leaderboard(
             raise unknown("export", name, export_formats.FORMATS)
     if published not in WHICH:
         raise unknown("choice of published figures", published, WHICH)
+    if holds_searches(folders):
+        return write_search_page(
+            read_searches(folders, baseline, BASELINE),
+            Path(out) if out is not None else Path(folders[0]) / NAME,
+            exports=exports, only=list(only), columns=columns, published=published, title=title,
+            command=command,
+        )  # fmt: skip
     board = read_board(folders)
     compared_with = check_baseline(board, baseline, BASELINE)
     comparisons = compare(board, compared_with)

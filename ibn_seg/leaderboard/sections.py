@@ -13,7 +13,7 @@ from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell, number
 
 
-def published_table(train_set: str, rows: Sequence[PublishedRow]) -> Table:
+def published_table(train_set: str, rows: Sequence[PublishedRow], what: str = "mIoU") -> Table:
     """Return the papers' figures for one training set, which are never ranked."""
     tests = list(dict.fromkeys(name for row in rows for name in row.values))
     body: dict[str, list[tuple[Cell, ...]]] = {}
@@ -25,7 +25,7 @@ def published_table(train_set: str, rows: Sequence[PublishedRow]) -> Table:
         body.setdefault(row.pretraining, []).append(tuple(cells))
     return Table(
         key=f"published-{slug(train_set)}",
-        caption=f"Published mIoU (%), trained on {train_set}: not measured here, not ranked",
+        caption=f"Published {what} (%), trained on {train_set}: not measured here, not ranked",
         header=("Method", "Backbone", "Segmentor", "Paper", "Read in", *tests),
         parts=tuple(Part(_title(name), tuple(some)) for name, some in body.items()),
         rules=("Selection, protocol and seeds are the papers' own, and differ between them.",),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError, nearest, unknown
 from ibn_seg.methods import (
     adabn,
     batch_statistics,
@@ -90,21 +90,41 @@ def is_test_time(name: object) -> bool:
     return any(part in METHODS and METHODS[part].kind == KINDS[-1] for part in parts)
 
 
+def _meant(name: str) -> str | None:
+    """Return the name of the table that a name misspells; None if it is a name of its own."""
+    parts = []
+    for part in name.split(PLUS):
+        guess = part if part in METHODS else nearest(part, METHODS, cutoff=0.8)
+        # What has more words than a method, such as 'IBN-a 1500', is a name of its own.
+        if guess is None or abs(len(guess) - len(part)) > 1:
+            return None
+        parts.append(guess)
+    return PLUS.join(parts)
+
+
 def complete_named(config: MutableMapping[str, Any]) -> None:
     """Add settings that the method of `experiment.method` has and the config lacks.
 
-    Names outside the table are the user's own methods and change nothing. Settings of the config
-    that differ from the method's are listed in one line on stderr.
+    Names outside the table are the user's own methods and change nothing; one that looks like a
+    misspelt name of the table is told on stderr. So is each setting of the config that differs from
+    the method's.
 
     Raises:
         UserError: The name joins methods that exclude each other, or the config lacks a part.
     """
     name = (config.get("experiment") or {}).get("method")
+    told = os.environ.get("RANK", "0") == "0"  # one process of several says it
     if not is_method(name):
+        if told and isinstance(name, str) and (guess := _meant(name)) is not None:
+            print(
+                f"experiment.method: {name!r} is no method of ibn_seg, so it changes nothing; did "
+                f"you mean {guess!r}?",
+                file=sys.stderr,
+            )
         return
     method = find_method(name)
     method.complete(config)
-    if os.environ.get("RANK", "0") != "0":  # one process of several says it
+    if not told:
         return
     for key, value in method.conflicts(config).items():
         print(

@@ -27,6 +27,7 @@ from ibn_seg.progress import progress_bar
 from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.setup import check_writable
 from ibn_seg.trust.confidence_files import CONFIDENCE, HEAT, PREDICTION
+from ibn_seg.trust.stored_temperature import read_temperature
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -74,6 +75,7 @@ def predict(
     fuse: bool = False,
     overwrite: bool = False,
     confidence: bool = False,
+    temperature: str | None = None,
 ) -> list[Path]:
     """Segment a picture, all pictures of a folder and its subfolders, or a video.
 
@@ -105,6 +107,8 @@ def predict(
             with the same name.
         confidence: Write `NAME_pred.png`, `NAME_conf.png` and `NAME_heat.png` for each picture,
             too; see `ibn_seg.trust.confidence_files`.
+        temperature: 'global' or 'class': divide logits by the temperatures beside the checkpoint,
+            for the confidence alone.
 
     Returns:
         The files of the results, including existing ones, without `classes.yaml`.
@@ -118,6 +122,9 @@ def predict(
     """
     if not 0.0 <= opacity <= 1.0:
         raise UserError(f"opacity {opacity} is not between 0 and 1")
+    if temperature is not None and not confidence:
+        raise UserError("--temperature without --confidence", "it changes the confidence alone")
+    values = None if temperature is None else read_temperature(checkpoint, temperature).values
     source, out = Path(source), Path(out)
     log = PredictionLog(out)
     content = search_folder(source, out, log.results()) if source.is_dir() else None
@@ -126,11 +133,15 @@ def predict(
         if confidence and video is not None:
             raise UserError(f"{source}: a video", "--confidence is for pictures")
         check_writable(out)
-        segment = Segmenter(config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse)
+        segment = Segmenter(
+            config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse,
+            temperatures=values,
+        )  # fmt: skip
         cfg = load_named(config, cfg_options)
         network = network_identity(
             checkpoint, model=cfg.model, pipeline=array_pipeline(cfg), opacity=opacity, fuse=fuse,
             **({"confidence": True} if confidence else {}),
+            **({} if values is None else {"temperatures": values}),
         )  # fmt: skip
         session = _Session(segment, log, out, network, opacity, overwrite, confidence)
         if video is not None:

@@ -1,7 +1,7 @@
 """A trained network that segments pictures in memory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Segmenter:
         most_pixels: The most pixels that the network sees at once. Default: 4096 x 2048. A larger
             picture is processed window by window, and its labels are equal up to rounding. If a
             network does not allow windows, it sees the whole picture, and a warning says why.
+        temperatures: For each predicted class the number by which a pixel's logits are divided, for
+            the confidence alone.
 
     Attributes:
         classes: The names and colours of its classes.
@@ -47,7 +49,9 @@ class Segmenter:
         cfg_options: Mapping[str, Any] | None = None,
         fuse: bool = False,
         most_pixels: int | None = None,
+        temperatures: Sequence[float] | None = None,
     ) -> None:
+        self._temperatures = temperatures
         model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
         from mmengine.dataset import Compose
 
@@ -100,9 +104,10 @@ class Segmenter:
         with self._explained(), torch.inference_mode():
             data = self._pipeline({"img": image})
             if self._large.takes(data):
-                return self._large.labels_and_levels(data)
+                return self._large.labels_and_levels(data, self._temperatures)
             sample = self._sample(data)
-            return _labels_of(sample), confidence_levels(sample.seg_logits.data)
+            levels = confidence_levels(sample.seg_logits.data, self._temperatures)
+            return _labels_of(sample), levels
 
     def _sample(self, data: Mapping[str, Any]) -> Any:
         """Return mmseg's sample of a picture that the pipeline has prepared."""

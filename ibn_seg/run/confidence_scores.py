@@ -134,8 +134,9 @@ class DomainTrust:
         """
         from ibn_seg.trust.confidence_bins import LOG_ODDS
         from ibn_seg.trust.image_confidences import stack_images
+        from ibn_seg.trust.image_intervals import image_intervals
         from ibn_seg.trust.stored_confidences import StoredConfidences, write_confidences
-        from ibn_seg.trust.trust_measures import trust_measures
+        from ibn_seg.trust.trust_measures import class_measures, trust_measures
 
         if not self.histograms:
             return {}
@@ -148,5 +149,9 @@ class DomainTrust:
             "trust": {
                 name: trust_measures(one, self.levels[name]) for name, one in domains.items()
             },
+            "trust_classes": {
+                name: class_measures(one, stored.classes) for name, one in domains.items()
+            },
+            "trust_intervals": {name: image_intervals(one) for name, one in domains.items()},
             "confidences": CONFIDENCE_FILE,
         }

@@ -17,11 +17,11 @@ LAST_CHECKPOINT = "last_checkpoint"
 
 
 def result_name(kind: str) -> str:
-    """Return the name of the result file of 'train', 'test' or an analysis.
+    """Return the name of the result file of 'train', 'reid' (which trains), 'test' or an analysis.
 
     A test never overwrites the record of a training in the same folder.
     """
-    return "result.json" if kind == "train" else f"{kind}.json"
+    return "result.json" if kind in ("train", "reid") else f"{kind}.json"
 
 
 def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:

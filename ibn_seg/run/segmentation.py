@@ -122,6 +122,7 @@ def test(
     work_dir: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
     confidence: bool = False,
+    temperature: str | None = None,
     show: bool = False,
     show_dir: str | os.PathLike | None = None,
     wait_time: float = 2.0,
@@ -148,6 +149,8 @@ def test(
             `OUT/classes.yaml` says what their values mean.
         confidence: In place of `NAME.png`, write `NAME_pred.png`, `NAME_conf.png` and
             `NAME_heat.png` to `out`; see `ibn_seg.trust.confidence_files`.
+        temperature: 'global' or 'class': divide logits by the temperatures beside the checkpoint
+            (`ibn_seg.trust.stored_temperature`), for the confidence alone.
         show: Show each prediction in a window.
         show_dir: A folder for pictures of the predictions.
         wait_time: Seconds for which each prediction is shown.
@@ -172,11 +175,17 @@ def test(
         # mmseg keeps the logits of the last augmented image alone.
         problem = "--confidence: no --out" if out is None else "--confidence with --tta"
         raise UserError(problem, "give --out and no --tta")
+    if temperature is not None and not confidence:
+        raise UserError("--temperature without --confidence", "it changes the confidence alone")
 
     def adapt(cfg: "Config") -> None:
         if out is not None:
             setup.check_writable(out)
             more = {"confidence": True} if confidence else {}
+            if temperature is not None:
+                from ibn_seg.trust.stored_temperature import read_temperature
+
+                more["temperatures"] = read_temperature(checkpoint, temperature).values
             setup.add_hooks(cfg, {"type": "SavePredictionsHook", "out_dir": str(out), **more})
         if show or show_dir:
             _draw(cfg, show, show_dir, wait_time)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.scenes.oddities import ODDITIES
 from ibn_seg.scenes.styles import STYLES
 from ibn_seg.scenes.variation import KINDS, VARIED, without
 
@@ -18,6 +19,8 @@ TARGET_VAL_START = 2_000_000
 COMPARED_START = 7_000_000
 # Scenes of the source `varied`, and the folder that it gets.
 VARIED_START = 8_000_000
+# Scenes with unknown things on the road.
+ODDITIES_START = 9_000_000
 CITIES = {"train": "ibnstadt", "val": "normheim"}
 # The other targets, in the ACDC layout under its conditions of the same names.
 CONDITION_STARTS = {
@@ -35,7 +38,8 @@ class Frame:
         index: The scene's index.
         image: Path of the RGB image.
         labels: Paths of the labels by format: 'palette' and 'labelIds' hold raw ids,
-            'labelTrainIds' holds trainIds.
+            'labelTrainIds' holds trainIds. 'unknown' is the mask of unknown things: 1 on them, 0 on
+            the classes, and 255 on other void.
     """
 
     domain: str
@@ -133,6 +137,29 @@ def acdc_frames(root: str | os.PathLike, condition: str, split: str, count: int)
     return frames
 
 
+def oddity_frames(root: str | os.PathLike, count: int) -> list[Frame]:
+    """Return the frames with unknown things.
+
+    Args:
+        root: Folder that gets `images/`, `labels/` and `masks/`.
+        count: Number of frames.
+    """
+    root = Path(root)
+    _check_count(ODDITIES, count)
+    return [
+        Frame(
+            ODDITIES,
+            ODDITIES_START + number,
+            root / "images" / f"{number:06}.png",
+            {
+                "labelTrainIds": root / "labels" / f"{number:06}.png",
+                "unknown": root / "masks" / f"{number:06}.png",
+            },
+        )
+        for number in range(count)
+    ]
+
+
 def pair_frames(
     out_dir: str | os.PathLike,
     source_frames: int,
@@ -142,6 +169,7 @@ def pair_frames(
     adverse_val: int = 0,
     varied: int = 0,
     varied_without: Sequence[str] = (),
+    oddities: int = 0,
 ) -> list[Frame]:
     """Return the frames that `write_pair` writes for these numbers.
 
@@ -165,7 +193,7 @@ def pair_frames(
             frames += acdc_frames(out / "acdc", condition, "val", adverse_val)
     for domain in (VARIED, *map(without, varied_without)):
         frames += varied_frames(out / domain, varied, domain)
-    return frames
+    return frames + oddity_frames(out / ODDITIES, oddities)
 
 
 def styled_frames(root: str | os.PathLike, style: str, count: int) -> list[Frame]:

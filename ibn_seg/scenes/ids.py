@@ -4,6 +4,7 @@ from ibn_seg.datasets.labels import LABELS
 
 _RAW_IDS = {label.name: label.raw_id for label in LABELS}
 
+DYNAMIC = _RAW_IDS["dynamic"]
 STATIC = _RAW_IDS["static"]
 EGO_VEHICLE = _RAW_IDS["ego vehicle"]
 ROAD = _RAW_IDS["road"]

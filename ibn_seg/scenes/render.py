@@ -1,5 +1,6 @@
 """Puts a scene together: sky, ground, buildings, everything in the street, and the style."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from ibn_seg.scenes.canvas import DEPTH_HALF, Camera, Canvas, Light
 from ibn_seg.scenes.clutter import draw_bare_tree, draw_road_paint, draw_wires
 from ibn_seg.scenes.facades import draw_facade, draw_street_end
 from ibn_seg.scenes.hiding import boundary_in_view, in_drawing_order, item_in_view, unhidden
-from ibn_seg.scenes.ids import EGO_VEHICLE, SKY
+from ibn_seg.scenes.ids import DYNAMIC, EGO_VEHICLE, SKY
 from ibn_seg.scenes.layout import lay_out
 from ibn_seg.scenes.looks import Look, develop, look_of, paint_sky
 from ibn_seg.scenes.materials import varied_relief
+from ibn_seg.scenes.oddities import LEAST, MOST, ODDITIES, draw_oddity, with_oddities
 from ibn_seg.scenes.optics import through_lens
 from ibn_seg.scenes.scene import Item, Plot, Scene
 from ibn_seg.scenes.styles import STYLES
@@ -40,6 +42,7 @@ _ITEMS: dict[str, Callable[[Canvas, Item], None]] = {
     "bin": furniture.draw_clutter,
     "box": furniture.draw_clutter,
     "bollards": furniture.draw_clutter,
+    "oddity": draw_oddity,
 }
 _BOUNDARIES: dict[str, Callable[[Canvas, Plot], None]] = {
     "wall": furniture.draw_wall,
@@ -60,7 +63,8 @@ def render(
     Args:
         domain: 'source' (looks like a video game), 'target' (looks like a dull dash-cam), 'night',
             'fog', 'varied' (no two frames look alike), or 'varied_without_KIND', which leaves out
-            one of `variation.KINDS`.
+            one of `variation.KINDS`. 'oddities' looks like 'source', and unknown things lie on its
+            road: they are labelled 'dynamic', which is void.
         index: Which scene of the series.
         seed: Which series of scenes.
         size: Width and height in pixels, each from 32 to 8192.
@@ -71,8 +75,9 @@ def render(
     Raises:
         UserError: Unknown domain, negative index, or a size out of range.
     """
-    if domain not in (*STYLES, *VARIED_DOMAINS):
-        raise unknown("domain", domain, (*STYLES, *VARIED_DOMAINS))
+    known = (*STYLES, *VARIED_DOMAINS, ODDITIES)
+    if domain not in known:
+        raise unknown("domain", domain, known)
     check_size(size)
     if index < 0:
         raise UserError(f"scene index {index}: negative", "give 0 or more")
@@ -80,11 +85,27 @@ def render(
     if domain in VARIED_DOMAINS:
         kinds = kinds_of(domain)
         return _render_varied(varied_scene(scene, kinds), seed, index, size, kinds)
-    look = look_of(STYLES[domain], random.Random(f"look/{domain}/{seed}/{index}"))
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look)
+    style = STYLES["source" if domain == ODDITIES else domain]
+    look = look_of(style, random.Random(f"look/{domain}/{seed}/{index}"))
+    canvas = _odd_canvas(scene, size, look) if domain == ODDITIES else _drawn(scene, size, look)
     grain = np.random.default_rng([seed % 2**63, index, len(domain)])
     return develop(canvas, look, grain), canvas.label
+
+
+def _drawn(scene: Scene, size: tuple[int, int], look: Look) -> Canvas:
+    """Return the whole scene on a canvas."""
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look)
+    return canvas
+
+
+def _odd_canvas(scene: Scene, size: tuple[int, int], look: Look) -> Canvas:
+    """Return the scene with unknown things of an allowed share of its pixels."""
+    for attempt in itertools.count():
+        canvas = _drawn(with_oddities(scene, attempt), size, look)
+        if LEAST <= (canvas.label == DYNAMIC).mean() <= MOST:
+            return canvas
+    raise AssertionError("unreachable")
 
 
 def _render_varied(
@@ -96,8 +117,8 @@ def _render_varied(
     look = varied_look(rng)
     if "weather" not in kinds:
         look = look_of(STYLES["source"], random.Random(f"look/{VARIED}/{seed}/{index}"))
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look, varied="clutter" in kinds)
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look, varied="clutter" in kinds)
     seen = exposed(look, canvas, rng)
     look = seen if "weather" in kinds else look
     grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
@@ -121,7 +142,7 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
+def scene_camera(scene: Scene, size: tuple[int, int]) -> Camera:
     """Return the scene's camera for a frame size."""
     width, height = size
     # The geometric mean keeps the view balanced for frames that are not of shape 2:1.
@@ -138,7 +159,7 @@ def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     )
 
 
-def _draw(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
+def draw_scene(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
     """Draw the whole scene, from far to near.
 
     Args:

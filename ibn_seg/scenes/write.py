@@ -10,10 +10,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ibn_seg.datasets.class_space import IGNORE_INDEX
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS, raw_id_palette
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path, read_json, write_bytes, write_json
 from ibn_seg.scenes.frames import COMPARED_START, Frame, pair_frames, styled_frames
+from ibn_seg.scenes.ids import DYNAMIC
+from ibn_seg.scenes.oddities import ODDITIES
 from ibn_seg.scenes.render import check_size, render
 from ibn_seg.scenes.variation import VARIED, without
 
@@ -93,6 +96,7 @@ def write_pair(
     adverse_val: int = 0,
     varied: int = 0,
     varied_without: Sequence[str] = (),
+    oddities: int = 0,
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
@@ -115,6 +119,7 @@ def write_pair(
         adverse_val: Number of validation frames of night, and the same number of fog.
         varied: Number of frames of the source `varied`.
         varied_without: Kinds of variation, of `variation.KINDS`; for each a source without it.
+        oddities: Number of frames with unknown things on the road, in `out_dir/oddities`.
         seed: Chooses the series of scenes.
         workers: Number of processes (see `write_frames`).
         progress: Called with (frames done, frames in all) after each frame.
@@ -122,7 +127,8 @@ def write_pair(
     Returns:
         Numbers of frames: 'source', 'target_train' and 'target_val', and 'written' by this call.
         With night and fog also 'adverse_train' and 'adverse_val', the number for each. With the
-        second source also 'varied', and 'varied_without_KIND' for each kind.
+        second source also 'varied', and 'varied_without_KIND' for each kind. With unknown things
+        also 'oddities'.
 
     Raises:
         UserError: An argument out of range, or `out_dir` holds frames of other parameters.
@@ -132,13 +138,15 @@ def write_pair(
     _check(size, workers)
     frames = pair_frames(
         out, source_frames, target_train, target_val, adverse_train, adverse_val, varied,
-        varied_without,
+        varied_without, oddities,
     )  # fmt: skip
     counts = {"source": source_frames, "target_train": target_train, "target_val": target_val}
     if adverse_train or adverse_val:
         counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
     if varied:
         counts |= dict.fromkeys((VARIED, *map(without, varied_without)), varied)
+    if oddities:
+        counts[ODDITIES] = oddities
     written = _write_claimed(out, frames, counts, seed, size, workers, progress)
     return {**counts, "written": written}
 
@@ -190,13 +198,13 @@ def _write_claimed(
     progress: Progress | None,
 ) -> int:
     """Write missing frames into a folder of these parameters; return how many were missing."""
-    _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters})
+    parameters = {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters}
+    claim_folder(out, out / "scenes.json", parameters)
     return write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
 
 
-def _claim(out: Path, parameters: dict) -> None:
-    """Record the parameters of a folder, or raise UserError if it has other ones."""
-    manifest = out / "scenes.json"
+def claim_folder(out: Path, manifest: Path, parameters: dict) -> None:
+    """Record the parameters of a folder in a file, or raise UserError if it has other ones."""
     if manifest.is_file():
         known = read_json(manifest)
         if not isinstance(known, dict):
@@ -208,7 +216,7 @@ def _claim(out: Path, parameters: dict) -> None:
                 for key in differing
             )
             raise UserError(
-                f"{out}: holds scenes of other parameters ({change})",
+                f"{out}: holds pictures of other parameters ({change})",
                 "choose another folder or delete this one",
             )
         return
@@ -248,11 +256,13 @@ def _check(size: tuple[int, int], workers: int) -> None:
 
 
 def _label_image(label: np.ndarray, form: str) -> Image.Image:
-    """Return a label of raw ids as a palette image, as raw ids in grey, or as trainIds in grey."""
+    """Return a label of raw ids as a picture of a form, see `Frame`."""
     if form == "palette":
         picture = Image.frombytes("P", label.shape[::-1], label.tobytes())
         picture.putpalette(raw_id_palette().tobytes())
         return picture
-    return Image.fromarray(
-        CITYSCAPES_RAW_IDS.train_ids[label] if form == "labelTrainIds" else label
-    )
+    train_ids = CITYSCAPES_RAW_IDS.train_ids[label]
+    if form == "unknown":
+        void = np.where(train_ids == IGNORE_INDEX, np.uint8(IGNORE_INDEX), np.uint8(0))
+        return Image.fromarray(np.where(label == DYNAMIC, np.uint8(1), void))
+    return Image.fromarray(train_ids if form == "labelTrainIds" else label)

@@ -1,6 +1,7 @@
 """BRAVO's index: harmonic means over its subsets (valeoai/bravo_challenge@d54005d)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ibn_seg.errors import UserError
 
@@ -8,6 +9,11 @@ SEMANTIC = ("miou", "ece", "auroc", "auprc_success", "auprc_error", "fpr95")
 UNKNOWN = ("auroc", "auprc", "fpr95")
 # Measures that are better when lower enter as 1 - x.
 _LOWER = {"ece", "fpr95"}
+# Our names of its measures.
+_OURS = {
+    "ece": "ece", "auroc": "auroc", "auprc_success": "aupr_success",
+    "auprc_error": "aupr_error", "fpr95": "fpr95",
+}  # fmt: skip
 SEMANTIC_SUBSETS = (
     "ACDCfog", "ACDCrain", "ACDCnight", "ACDCsnow", "synrain", "synobjs", "synflare",
     "outofcontext",
@@ -51,6 +57,34 @@ def bravo_index(values: Mapping[str, float | None]) -> dict[str, float]:
         parts = [value for name, value in good.items() if name.endswith(suffix)]
         found[f"{kind}_hmean"] = harmonic_mean(parts)
     found["bravo_index"] = harmonic_mean([found["semantic_hmean"], found["ood_hmean"]])
+    return found
+
+
+def values_of(results: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return the values of the subsets that result files hold.
+
+    A domain counts if it has the name of a subset, such as ACDCfog. All pixels count, not BRAVO's
+    sample of 100,000 of each picture.
+
+    Args:
+        results: Contents of `test.json` of predictions with pictures of confidence, of
+            `calibration.json`, and of `unknown.json`.
+
+    Returns:
+        By name, as for `bravo_index`; those that no result holds are left out.
+    """
+    found: dict[str, float | None] = {}
+    for result in results:
+        for subset in SEMANTIC_SUBSETS:
+            if subset in (result.get("trust") or {}):
+                pooled = result["trust"][subset]["pooled"]
+                shares = {"miou": result["domains"][subset]["mIoU"] / 100}
+                shares |= {name: pooled[ours] for name, ours in _OURS.items()}
+                found |= {f"{subset}_{name}_valid": value for name, value in shares.items()}
+        for subset in UNKNOWN_SUBSETS:
+            if subset in (result.get("unknown_things") or {}):
+                pooled = result["unknown_things"][subset]["pooled"]
+                found |= {f"{subset}_{m}_ood": pooled[f"unknown_{m}"] for m in UNKNOWN}
     return found
 
 

@@ -68,8 +68,9 @@ def reliability(counts: ConfidenceCounts, bins: int = ECE_BINS) -> np.ndarray:
 
 
 def ece_bin(confidence: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
-    """Return the bin of equal width of each confidence, int64."""
-    return np.minimum(np.floor(confidence * bins), bins - 1).astype(np.int64)
+    """Return the bin of equal width of each confidence, int32; confidences are 0..1."""
+    place = np.multiply(confidence, bins, dtype=np.float64)
+    return np.minimum(place, bins - 1).astype(np.int32)
 
 
 def ece(diagram: np.ndarray) -> np.ndarray:

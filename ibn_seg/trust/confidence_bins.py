@@ -47,7 +47,7 @@ class ConfidenceBins:
             confidence: Shares from 0 to 1, any shape.
 
         Returns:
-            int64 of the same shape.
+            int32 of the same shape.
 
         Raises:
             UserError: A confidence is NaN, or not from 0 to 1.
@@ -55,7 +55,7 @@ class ConfidenceBins:
         given = np.asarray(confidence, np.float64)
         check_confidence(given)
         if self.kind == LEVEL_KIND:
-            return np.minimum(np.floor(given * self.count), self.count - 1).astype(np.int64)
+            return np.minimum(given * self.count, self.count - 1).astype(np.int32)
         with np.errstate(divide="ignore"):
             return self.of_log_odds(np.log(given) - np.log1p(-given))
 
@@ -68,7 +68,7 @@ class ConfidenceBins:
         if np.isnan(log_odds).any():
             raise UserError("a confidence is NaN", "check the network's outputs")
         place = (log_odds - LOWEST) * (self.count / (HIGHEST - LOWEST))
-        return np.clip(np.floor(place), 0, self.count - 1).astype(np.int64)
+        return np.clip(place, 0, self.count - 1).astype(np.int32)
 
 
 # The default: AUROC differs from that of the unbinned confidences by about 1e-8.

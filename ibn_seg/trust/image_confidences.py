@@ -16,6 +16,8 @@ from ibn_seg.trust.confidence_bins import ConfidenceBins, check_confidence
 
 # The rows of a histogram. Unknown pixels show something that is none of the classes.
 WRONG, RIGHT, UNKNOWN = range(3)
+# The row, not kept, of pixels that do not count.
+_NOTHING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,28 +100,66 @@ def count_image(
             )
     unknown = np.zeros(label.shape, bool) if unknown is None else unknown.astype(bool)
     known = (label != ignore_index) & ~unknown
-    check_confidence(confidence[known | unknown])
-    place = bins.of_confidence(np.nan_to_num(confidence)) if log_odds is None else None
-    place = bins.of_log_odds(log_odds) if place is None else place
-    right = known & (prediction == label if right is None else right)
-    counts = [np.bincount(place[m], minlength=bins.count) for m in (known & ~right, right, unknown)]
-    diagrams = _diagrams(prediction[known], confidence[known], right[known], num_classes)
-    return ImageHistogram(np.stack(counts).astype(np.int64), diagrams)
+    if num_classes <= np.max(prediction, where=known, initial=0):
+        worst = prediction[known].max()
+        raise UserError(f"prediction {worst} is not a class", f"allowed: 0..{num_classes - 1}")
+    # Pixels that do not count may hold any value.
+    confidence = np.where(known | unknown, confidence, 0)
+    check_confidence(confidence)
+    place = bins.of_confidence(confidence) if log_odds is None else bins.of_log_odds(log_odds)
+    right = prediction == label if right is None else right
+    # Small numbers, because this is done for every pixel of a test.
+    row = np.where(unknown, np.uint8(UNKNOWN), np.uint8(_NOTHING))
+    row = np.where(known, np.where(right, np.uint8(RIGHT), np.uint8(WRONG)), row)
+    cell = place.astype(np.int32) * 4 + row
+    counts = np.bincount(cell.ravel(), minlength=4 * bins.count).reshape(-1, 4)
+    return ImageHistogram(
+        np.ascontiguousarray(counts.T[:_NOTHING], np.int64),
+        _diagrams(prediction, confidence, row, num_classes),
+    )
 
 
 def _diagrams(
-    predicted: np.ndarray, confidence: np.ndarray, right: np.ndarray, num_classes: int
+    predicted: np.ndarray, confidence: np.ndarray, row: np.ndarray, num_classes: int
 ) -> np.ndarray:
     """Return (K, 3, 15): pixels, right pixels, sum of confidence, by predicted class and bin."""
-    if predicted.size and predicted.max() >= num_classes:
-        raise UserError(
-            f"prediction {predicted.max()} is not a class", f"allowed: 0..{num_classes - 1}"
-        )
-    exact = confidence.astype(np.float64)
-    cell = predicted.astype(np.int64) * ECE_BINS + ece_bin(exact)
-    size = num_classes * ECE_BINS
-    parts = [np.bincount(cell, weights=w, minlength=size) for w in (None, right, exact)]
-    return np.stack(parts).reshape(3, num_classes, ECE_BINS).swapaxes(0, 1).astype(np.float64)
+    cell = (predicted.astype(np.int32) * ECE_BINS + ece_bin(confidence)) * 4 + row
+    cell, size = cell.ravel(), 4 * ECE_BINS * max(num_classes, int(predicted.max(initial=0)) + 1)
+    pixels, sums = (
+        np.bincount(cell, weights=weights, minlength=size).reshape(-1, ECE_BINS, 4)[:num_classes]
+        for weights in (None, confidence.ravel())
+    )
+    known = [WRONG, RIGHT]
+    parts = (pixels[..., known].sum(axis=-1), pixels[..., RIGHT], sums[..., known].sum(axis=-1))
+    return np.stack(parts, axis=1).astype(np.float64)
+
+
+def add_histograms(parts: Sequence[ImageHistogram]) -> ImageHistogram:
+    """Return the histogram of an image from those of its parts, at least one."""
+    sums = [
+        None if getattr(parts[0], name) is None else sum(getattr(one, name) for one in parts)
+        for name in ("nll", "brier")
+    ]
+    counts, diagrams = (sum(getattr(one, name) for one in parts) for name in ("counts", "diagrams"))
+    return ImageHistogram(counts, diagrams, *sums)
+
+
+def some_images(domain: ImageConfidences, places: Sequence[int]) -> ImageConfidences:
+    """Return a domain of some of its images.
+
+    Args:
+        domain: All images.
+        places: Their places.
+    """
+    at = np.asarray(places, np.int64)
+    return ImageConfidences(
+        tuple(domain.images[place] for place in places),
+        domain.bins,
+        domain.counts[at],
+        domain.diagrams[at],
+        None if domain.nll is None else domain.nll[at],
+        None if domain.brier is None else domain.brier[at],
+    )
 
 
 def stack_images(

@@ -71,7 +71,7 @@ def from_logits(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> Pi
 
     Args:
         logits: (P, K), K >= 2.
-        temperature: Above 0: one number, or (K,) one for each class.
+        temperature: Above 0: one number, or (P, 1) one for each pixel.
 
     Raises:
         UserError: A logit is NaN or infinite.

@@ -1,7 +1,8 @@
-"""Temperature scaling: one number that divides all logits, fitted by NLL.
+"""Temperature scaling: a number that divides a pixel's logits, fitted by NLL.
 
-Guo et al. (ICML 2017). The prediction stays the same; confidence, and so AUROC, does not. The
-smallest NLL is not the smallest ECE: it can raise ECE.
+Guo et al. (ICML 2017) have one number for all pixels. Here there may also be one for the pixels of
+each predicted class. Either way the prediction stays the same; confidence, and so AUROC, does not.
+The smallest NLL is not the smallest ECE: it can raise ECE.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ibn_seg.errors import UserError
 
 # Beyond these bounds a fit has run away, such as where every pixel is right.
 COLDEST, HOTTEST = 0.02, 50.0
+# Fewer pixels do not give a temperature of their own.
+FEWEST = 1000
 _STEP, _ROUNDS, _ENOUGH = 0.3, 200, 1e-10
 # Pixels that are looked at together: 40 MB of float64 for 19 classes.
 _PIECE = 2**18
@@ -72,6 +75,29 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, ignore_index: int = 
         nll=nll_sums(kept, wanted, float(np.exp(place)))[0] / count,
         at_bound=bool(np.isclose(place, (low, high), rtol=0, atol=1e-6).any()),
     )
+
+
+def fit_by_class(
+    logits: np.ndarray, labels: np.ndarray, ignore_index: int = 255
+) -> list[Temperature | None]:
+    """Return the temperature of the pixels of each predicted class.
+
+    Args:
+        logits: (P, K), as for `fit_temperature`.
+        labels: (P,) classes or `ignore_index`.
+        ignore_index: The label of pixels that do not count.
+
+    Returns:
+        K fits; None for a class with fewer than 1000 labelled pixels, too few for a number of its
+        own.
+    """
+    predicted, used = logits.argmax(axis=1), labels != ignore_index
+    found: list[Temperature | None] = []
+    for label in range(logits.shape[1]):
+        mine = used & (predicted == label)
+        enough = mine.sum() >= FEWEST
+        found.append(fit_temperature(logits[mine], labels[mine]) if enough else None)
+    return found
 
 
 def nll_sums(

@@ -5,6 +5,7 @@ images' own measures is another number, and has another name. Example: ECE 0.069
 the mean of images, of the same pixels.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,14 @@ from ibn_seg.trust.detection import (
     binning_bounds,
     false_positive_rate,
 )
-from ibn_seg.trust.image_confidences import RIGHT, UNKNOWN, WRONG, ImageConfidences, counts_of
+from ibn_seg.trust.image_confidences import (
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    ImageConfidences,
+    counts_of,
+    some_images,
+)
 from ibn_seg.trust.rejection import aurc, prr, risk_coverage
 
 ECE_KIND = "top label, equal width, closed on the left"
@@ -56,7 +64,7 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         `risk_coverage`: pairs of a share of the pixels, the most confident first, and its error
         rate. Pixels of equal confidence are kept together.
     """
-    every = [_measures(_only(domain, at)) for at in range(len(domain.images))]
+    every = [_measures(some_images(domain, [at])) for at in range(len(domain.images))]
     pooled, reasons = _measures(domain, levels)
     used = domain.bins if levels is None else LEVELS
     undefined = {f"pooled.{name}": reason for name, reason in reasons.items()}
@@ -79,6 +87,29 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         "reliability": domain.diagrams.sum(axis=(0, 1)).tolist(),
         "risk_coverage": _risks(domain, levels),
     }
+
+
+def class_measures(domain: ImageConfidences, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the calibration of the pixels of each predicted class, all images pooled.
+
+    Args:
+        domain: The histograms of its images.
+        classes: The names of the classes.
+
+    Returns:
+        By class `pixels`, `accuracy`, `mean_confidence` and `ece`, shares of 1; None for a class
+        that is never predicted.
+    """
+    found = {}
+    for name, diagram in zip(classes, domain.diagrams.sum(axis=0), strict=True):
+        pixels, right, confidence = (float(row.sum()) for row in diagram)
+        found[name] = {
+            "pixels": int(pixels),
+            "accuracy": right / pixels if pixels else None,
+            "mean_confidence": confidence / pixels if pixels else None,
+            "ece": _plain(ece(diagram)),
+        }
+    return found
 
 
 def _risks(domain: ImageConfidences, levels: np.ndarray | None) -> list[list[float]]:
@@ -122,19 +153,6 @@ def unknown_measures(known: np.ndarray, unknown: np.ndarray) -> dict[str, float 
     low, high = known[::-1], unknown[::-1]
     found = (auroc(low, high), average_precision(low, high), false_positive_rate(low, high))
     return {name: _plain(value) for name, value in zip(UNKNOWN_THINGS, found, strict=True)}
-
-
-def _only(domain: ImageConfidences, at: int) -> ImageConfidences:
-    """Return a domain of one of its images."""
-    part = slice(at, at + 1)
-    return ImageConfidences(
-        domain.images[part],
-        domain.bins,
-        domain.counts[part],
-        domain.diagrams[part],
-        None if domain.nll is None else domain.nll[part],
-        None if domain.brier is None else domain.brier[part],
-    )
 
 
 def _measures(

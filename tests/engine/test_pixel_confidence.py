@@ -22,6 +22,17 @@ def test_levels_are_those_of_the_largest_probability(block, kind, monkeypatch):
     assert found.max() == 65535
 
 
+def test_each_predicted_class_has_its_temperature(monkeypatch):
+    monkeypatch.setattr(pixel_confidence, "_BLOCK", 100)
+    logits = 6 * torch.randn(5, 13, 17, generator=torch.Generator().manual_seed(0)).double()
+    values = [0.5, 1.0, 2.0, 4.0, 8.0]
+    scaled = logits / torch.tensor(values).double()[logits.argmax(0)]
+    expected = levels(softmax(scaled.permute(1, 2, 0).numpy()).max(-1))
+    assert np.array_equal(confidence_levels(logits, values), expected)
+    with pytest.raises(UserError, match="for 2 classes, the network gives 5"):
+        confidence_levels(logits, values[:2])
+
+
 def test_one_channel_is_the_probability_of_the_second_class():
     found = confidence_levels(torch.tensor([[[0.25, 0.5, 0.875]]]))
     assert found.tolist() == [[49152, 32768, 57344]]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ibn_seg.engine import ViewConsistencyHook
+from ibn_seg.engine import MethodHook, ViewConsistencyHook
 from ibn_seg.errors import UserError
 from ibn_seg.layers.style.mix_style import MixStyle
 from ibn_seg.layers.style.random_convolution import RandConv
@@ -117,8 +117,11 @@ def test_what_does_not_fit_is_refused():
         hooked(Segmentor(MixStyle))
     with pytest.raises(UserError, match="a Cascade has no single decode_head"):
         hooked(Cascade())
-    with pytest.raises(UserError, match="weight=-1"):
-        ViewConsistencyHook(-1)
+    for weight in (-1, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=f"weight={weight}"):
+            ViewConsistencyHook(weight)
+        with pytest.raises(UserError, match=f"semantic={weight}"):
+            MethodHook(semantic=weight)
     model = Segmentor()
     model.decode_head = Masks(16, 5, 1)
     hooked(model)

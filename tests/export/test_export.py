@@ -10,6 +10,7 @@ import ibn_seg
 from ibn_seg import cli
 from ibn_seg.errors import UserError
 from ibn_seg.export.export_network import export
+from ibn_seg.trust.stored_temperature import write_temperature
 from tests.networks import scrambled, segmentor
 from tests.tiny import write_experiment
 
@@ -28,9 +29,13 @@ def saved(network, path):
     return path
 
 
-def run(path, images):
+def run_all(path, images):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, {"image": images.numpy()})
+    return session.run(None, {"image": images.numpy()})
+
+
+def run(path, images):
+    (result,) = run_all(path, images)
     return result
 
 
@@ -82,7 +87,8 @@ def test_classifier(tmp_path, capsys):
 
 
 @torch.no_grad()
-def test_segmentor_that_takes_pictures_and_returns_labels(tmp_path):
+@pytest.mark.parametrize("confidence", [False, True])
+def test_segmentor_that_takes_pictures_and_returns_labels(confidence, tmp_path):
     """The whole way from pixels to classes is mmseg's own."""
     from ibn_seg.predict.predict_pictures import Segmenter
 
@@ -92,16 +98,30 @@ def test_segmentor_that_takes_pictures_and_returns_labels(tmp_path):
     network.decode_head.conv_seg.bias.zero_()
     checkpoint = saved(network, tmp_path / "s.pth")
     path = tmp_path / "s.onnx"
+    temperatures = np.linspace(0.5, 4, 19).tolist() if confidence else None
+    given = {"confidence": True, "temperature": "class"} if confidence else {}
+    if confidence:
+        kinds = {kind: {"values": temperatures} for kind in ("global", "class")}
+        write_temperature(checkpoint, {"domain": "home", "fit": {"images": []}, **kinds})
     result = export(
         path, config=config, checkpoint=checkpoint, labels=True, normalise=True, opset=20,
-        size=(96, 128),
+        size=(96, 128), **given,
     )  # fmt: skip
-    assert (result.opset, result.outputs) == (20, {"labels": ("batch", "height", "width")})
+    axes = ("batch", "height", "width")
+    outputs = {"labels": axes, "confidence": axes} if confidence else {"labels": axes}
+    assert (result.opset, result.outputs) == (20, outputs)
     picture = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     picture = picture.repeat(45, axis=0).repeat(45, axis=1)
-    expected = Segmenter(config, checkpoint, device="cpu")(picture)
+    segment = Segmenter(config, checkpoint, device="cpu", temperatures=temperatures)
+    expected = segment(picture)
     images = torch.from_numpy(picture[..., ::-1].transpose(2, 0, 1).copy()).float()[None]
-    got = run(path, images)
+    got, *beside = run_all(path, images)
+    if confidence:
+        # What `predict --confidence` writes, but for rounding.
+        levels = segment.labels_and_levels(picture)[1].astype(int)
+        apart = np.abs(np.floor(beside[0][0] * 65536).clip(max=65535) - levels)
+        assert levels.std() > 1000
+        assert (apart <= 2).mean() > 0.999
     assert got.dtype == np.uint8
     assert np.bincount(expected.ravel()).max() < 0.8 * expected.size
     assert (got[0] == expected).mean() > 0.999
@@ -181,6 +201,7 @@ def test_configs_of_the_package(config, tmp_path):
         (["--model", "resnet18_ibn_a", "--checkpoint", "gone.pth"], "gone.pth: no such checkpoint"),
         (["--model", "resnet152_ibn_a", "--pretrained"], "its authors published no weights"),
         (["--model", "resnet18_ibn_a", "--pretrained", "--labels"], "--labels is given for a clas"),
+        (["--config", "x", "--checkpoint", "y", "--temperature", "class"], "without --confidence"),
         (["--config", DEMO.format("")], "give --checkpoint FILE"),
         (["--config", "gone.py", "--checkpoint", "{bn}"], "gone.py: no such config file"),
         (["--model", "resnet18_ibn_a", "--pretrained", "--opset", "3"], "allowed: 18 to 23"),

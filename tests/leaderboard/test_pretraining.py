@@ -65,6 +65,8 @@ def test_the_table_of_networks(folder):
 
 def test_published_rows_stand_by_pretraining():
     rows = published_rows("all")
+    unknown = {row.backbone for row in rows if row.pretraining == "not stated"}
+    assert unknown == {"Swin-L", "not stated in abstract"}
     assert {row.pretraining for row in rows if row.backbone == "DINOv2-L"} == {"LVD-142M"}
     (vltseg,) = {
         row.pretraining for row in rows if row.paper == "VLTSeg" and row.backbone[-1] == "L"

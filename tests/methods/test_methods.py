@@ -127,6 +127,19 @@ def test_other_names_change_nothing(experiment):
     assert named == {**config(), "experiment": experiment}
 
 
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [("MixStile", "MixStyle"), ("Pasta", "PASTA"), ("IBN-b + Pasta", "IBN-b + PASTA"),
+     ("IBN_b", "IBN-b"), ("IBN-a 1500", None), ("my own", None), ("IBN-b + mine", None)],
+)  # fmt: skip
+def test_a_misspelt_name_is_told_and_changes_nothing(capsys, name, guess):
+    named = {**config(), "experiment": {"method": name}}
+    complete_named(named)
+    assert named == {**config(), "experiment": {"method": name}}
+    said = f"{name!r} is no method of ibn_seg, so it changes nothing; did you mean {guess!r}?\n"
+    assert capsys.readouterr().err == (f"experiment.method: {said}" if guess else "")
+
+
 def test_conflicts_are_told():
     assert METHODS["IBN-a"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
     assert METHODS["BN"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}

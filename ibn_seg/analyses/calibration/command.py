@@ -10,7 +10,7 @@ from ibn_seg.command_options import ConfigCommand, command_line, config_options
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
-@add_options(OPTIONS, "domains")
+@add_options(OPTIONS, "domains", "temperature")
 @click.option(
     "--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/calibration."
 )
@@ -21,6 +21,7 @@ def calibration(
     config: str,
     checkpoint: str,
     domains: tuple[str, ...],
+    temperature: str | None,
     work_dir: str | None,
     protocol: str | None,
     cfg_options: tuple[str, ...],
@@ -32,12 +33,16 @@ def calibration(
     right pixels. AUROC and FPR@95 say how well it tells wrong pixels from right ones. Writes
     calibration.json, and small histograms of each image in calibration_confidences.npz.
 
+    --temperature measures once more at the temperatures that `ibn-seg temperature` fits on the
+    source. It fits them if none lie beside CHECKPOINT.
+
     \b
     Examples:
       ibn-seg calibration CONFIG CHECKPOINT
       ibn-seg calibration CONFIG CHECKPOINT --domain gta5 --domain cityscapes
+      ibn-seg calibration CONFIG CHECKPOINT --temperature global
     """
-    from ibn_seg.analyses.calibration.printing import print_trust
+    from ibn_seg.analyses.calibration.printing import print_tempered, print_trust
     from ibn_seg.analyses.calibration.run import calibration as run
     from ibn_seg.progress import progress_by_step
     from ibn_seg.run.config_loading import read_options
@@ -47,6 +52,7 @@ def calibration(
             config,
             checkpoint,
             domains=domains,
+            temperature=temperature,
             work_dir=work_dir,
             cfg_options=read_options(cfg_options),
             protocol=protocol,
@@ -55,3 +61,5 @@ def calibration(
             progress=lambda done, total: move("calibration", done, total),
         )
     print_trust(result["trust"])
+    if result.get("tempered"):
+        print_tempered(result["tempered"])

@@ -9,8 +9,10 @@ SHARES = {
     "aupr_success": "AUPR-Success", "aupr_error": "AUPR-Error", "aurc": "AURC",
 }  # fmt: skip
 OF_IMAGES = "ECE, mean of images"
+# At temperatures fitted on the source, where there are some.
+AT_TEMPERATURE, REMOVED = "ECE at temperature", "ECE removed by it"
 SUMS = {"nll": "NLL", "brier": "Brier"}
-HIGHER_IS_BETTER = ("AUROC", "AUPR-Success", "AUPR-Error")
+HIGHER_IS_BETTER = ("AUROC", "AUPR-Success", "AUPR-Error", REMOVED)
 
 
 def trust_tables(board: Board) -> list[AnalysisTable]:
@@ -30,6 +32,10 @@ def _values(run: Measurement, domain: str) -> dict[str, float | None]:
     pooled = trust["pooled"]
     found = {title: _percent(pooled[name]) for name, title in SHARES.items()}
     found[OF_IMAGES] = _percent(trust["mean_of_images"]["ece"])
+    if tempered := (run.content.get("tempered") or {}).get(domain):
+        after = tempered["trust"] and tempered["trust"]["pooled"]["ece"]
+        found[AT_TEMPERATURE] = _percent(after)
+        found[REMOVED] = _percent(tempered["ece_removed"])
     return {**found, **{title: pooled[name] for name, title in SUMS.items()}}
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ibn_seg.analyses.calibration.numbers import OF_IMAGES, SHARES
+from ibn_seg.analyses.calibration.numbers import AT_TEMPERATURE, OF_IMAGES, REMOVED, SHARES
 
 
 def print_trust(trust: Mapping[str, Mapping[str, Any]]) -> None:
@@ -31,3 +31,24 @@ def print_trust(trust: Mapping[str, Mapping[str, Any]]) -> None:
         for name, title in SHARES.items():
             if reason := found["undefined"].get(f"pooled.{name}"):
                 console.print(f"{domain}: no {title}: {reason}", highlight=False)
+
+
+def print_tempered(tempered: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print what a temperature does on each domain, in percent.
+
+    Args:
+        tempered: By domain, as `ibn_seg.trust.tempered_measures.tempered_measures` returns it.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    caption = "images that the temperature was fitted on are left out"
+    table = Table(title="at the temperature of the source", caption=caption)
+    for title in ("domain", "images", "ECE before", AT_TEMPERATURE, REMOVED):
+        table.add_column(title, justify="left" if title == "domain" else "right")
+    for domain, found in tempered.items():
+        after = found["trust"] and found["trust"]["pooled"]["ece"]
+        values = (found["ece_before"], after, found["ece_removed"])
+        shown = ("-" if value is None else f"{100 * value:.2f}" for value in values)
+        table.add_row(domain, str(found["images"]), *shown)
+    Console(file=sys.stdout).print(table)

@@ -1,5 +1,6 @@
 """Measures the confidence of a trained network on each domain."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from ibn_seg.engine import StrictRunner
+    from ibn_seg.trust.stored_temperature import StoredTemperature
 
 CONFIDENCE_FILE = "calibration_confidences.npz"
+TEMPERED_FILE = "calibration_confidences_tempered.npz"
 
 
 def calibration(
@@ -24,6 +27,7 @@ def calibration(
     checkpoint: str | os.PathLike,
     *,
     domains: Iterable[str] = (),
+    temperature: str | None = None,
     work_dir: str | os.PathLike | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     protocol: str | None = None,
@@ -40,6 +44,9 @@ def calibration(
         config: A path, an `ibn_seg::` name, or a config, which is not changed.
         checkpoint: A .pth file; every weight must fit.
         domains: Names of domains of the config's test data; default all.
+        temperature: 'global' or 'class': measure once more with logits divided by temperatures that
+            were fitted on the source. They are read from the file beside the checkpoint, or fitted
+            and written there (`ibn_seg.run.fit_temperature`).
         work_dir: The folder for log and result. Default: `calibration` in the config's `work_dir`,
             else in `work_dirs/CONFIG_NAME`.
         cfg_options: Values that override the config's, by dotted key.
@@ -50,7 +57,9 @@ def calibration(
 
     Returns:
         The content of the result file. `trust` has, by domain, what
-        `ibn_seg.trust.trust_measures.trust_measures` returns.
+        `ibn_seg.trust.trust_measures.trust_measures` returns. `tempered` has, by domain, what
+        `tempered_measures` returns, if there is a temperature. `trust_classes` and
+        `trust_intervals` have what `class_measures` and `image_intervals` return.
 
     Raises:
         UserError: The config, the data, the checkpoint or a name is wrong. Or the network gives no
@@ -63,6 +72,12 @@ def calibration(
             raise UserError("calibration: test_evaluator is not MultiDomainIoU", "use that metric")
         keep_domains(cfg, domains)
 
+    stored = None
+    if temperature is not None:
+        folder = None if work_dir is None else Path(work_dir) / "temperature"
+        stored = _temperatures(
+            config, checkpoint, temperature, work_dir=folder, cfg_options=cfg_options, quiet=quiet
+        )
     with trained_runner(
         config,
         checkpoint,
@@ -73,7 +88,7 @@ def calibration(
         protocol=protocol,
         quiet=quiet,
     ) as runner:
-        return _measured(runner, checkpoint, command, progress)
+        return _measured(runner, checkpoint, command, progress, stored)
 
 
 def _measured(
@@ -81,33 +96,82 @@ def _measured(
     checkpoint: str | os.PathLike,
     command: str | None,
     progress: Callable[[int, int], None] | None,
+    temperature: "StoredTemperature | None",
 ) -> dict:
     """Test the runner's network, and write result and histograms."""
     from ibn_seg.engine.confidence_hook import ConfidenceHook
     from ibn_seg.engine.progress_hook import BatchCallbackHook
     from ibn_seg.trust.confidence_bins import LOG_ODDS
     from ibn_seg.trust.image_confidences import stack_images
+    from ibn_seg.trust.image_intervals import image_intervals
     from ibn_seg.trust.stored_confidences import StoredConfidences, write_confidences
-    from ibn_seg.trust.trust_measures import trust_measures
+    from ibn_seg.trust.tempered_measures import tempered_measures
+    from ibn_seg.trust.trust_measures import class_measures, trust_measures
 
     (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
-    hook = ConfidenceHook(metric.map_of, metric.ignore_index, metric.domain)
+    values = None if temperature is None else temperature.values
+    hook = ConfidenceHook(metric.map_of, metric.ignore_index, metric.domain, values)
     runner.register_hook(hook)
     if progress is not None:
         total = len(runner.test_dataloader)
         runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
     runner.test()
-    found = {
-        name: stack_images(metric.image_confusions[name].images, LOG_ODDS, histograms)
-        for name, histograms in hook.histograms.items()
+    found, tempered = (
+        {
+            name: stack_images(metric.image_confusions[name].images, LOG_ODDS, histograms)
+            for name, histograms in by_domain.items()
+        }
+        for by_domain in (hook.histograms, hook.tempered)
+    )
+    for file, domains in ((CONFIDENCE_FILE, found), (TEMPERED_FILE, tempered)):
+        if domains:
+            stored = StoredConfidences(metric.network_classes, domains)
+            write_confidences(Path(runner.work_dir) / file, stored)
+    entries: dict[str, Any] = {
+        "trust": {name: trust_measures(one) for name, one in found.items()},
+        "trust_classes": {
+            name: class_measures(one, metric.network_classes) for name, one in found.items()
+        },
+        "trust_intervals": {name: image_intervals(one) for name, one in found.items()},
+        "confidences": CONFIDENCE_FILE,
     }
-    stored = StoredConfidences(metric.network_classes, found)
-    write_confidences(Path(runner.work_dir) / CONFIDENCE_FILE, stored)
-    trust = {name: trust_measures(one) for name, one in found.items()}
+    if temperature is not None:
+        entries["temperature"] = dataclasses.asdict(temperature)
+        entries["tempered"] = {
+            name: tempered_measures(found[name], one, _fitted_on(temperature, name))
+            for name, one in tempered.items()
+        }
     return finish(
         runner,
         "calibration",
-        lambda: {**measured(runner), "trust": trust, "confidences": CONFIDENCE_FILE},
+        lambda: {**measured(runner), **entries},
         command=command,
         checkpoint=str(checkpoint),
     )
+
+
+def _temperatures(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    kind: str,
+    **how: Any,
+) -> "StoredTemperature":
+    """Return the temperatures beside the checkpoint; fit them first if there are none.
+
+    Args:
+        config: As for `fit_temperature_of`.
+        checkpoint: As for `fit_temperature_of`.
+        kind: 'global' or 'class'.
+        how: The other arguments of `fit_temperature_of`.
+    """
+    from ibn_seg.run.fit_temperature import fit_temperature_of
+    from ibn_seg.trust.stored_temperature import read_temperature, temperature_file
+
+    if not temperature_file(checkpoint).exists():
+        fit_temperature_of(config, checkpoint, **how)
+    return read_temperature(checkpoint, kind)
+
+
+def _fitted_on(temperature: "StoredTemperature", domain: str) -> tuple[str, ...]:
+    """Return the images of a domain that a temperature was fitted on."""
+    return temperature.images if domain == temperature.domain else ()

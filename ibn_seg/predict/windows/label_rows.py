@@ -1,6 +1,6 @@
 """Makes mmseg's labels from logits that arrive in blocks of rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +58,16 @@ class LabelRows:
     Args:
         target: The picture that the labels are for.
         confidence: Whether to keep the confidence, too.
+        temperatures: For each predicted class the number by which a pixel's logits are divided.
     """
 
-    def __init__(self, target: Target, confidence: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        confidence: bool = False,
+        temperatures: Sequence[float] | None = None,
+    ) -> None:
+        self._temperatures = temperatures
         left, right, top, bottom = target.padding
         self._target = target
         self._top, self._left = top, left
@@ -118,7 +125,7 @@ class LabelRows:
             self._labels[self._done : stop] = self._classes(part)
             if self._levels is not None:
                 one = part[0].sigmoid() if part.shape[1] == 1 else part[0]
-                self._levels[self._done : stop] = confidence_levels(one)
+                self._levels[self._done : stop] = confidence_levels(one, self._temperatures)
             self._done = stop
         if self._done < height:
             first = min(self._low[self._done], known)

@@ -1,7 +1,7 @@
 """Predicts large pictures with a segmentor of mmseg; windows bound the memory."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,16 +68,24 @@ class LargeImages:
         """
         return self._rows(data, confidence=False).labels()
 
-    def labels_and_levels(self, data: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    def labels_and_levels(
+        self, data: Mapping[str, Any], temperatures: Sequence[float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the labels, and the levels of confidence, shape (H, W) uint16.
 
         Args:
             data: The test pipeline's output.
+            temperatures: For each predicted class the number by which a pixel's logits are divided.
         """
-        rows = self._rows(data, confidence=True)
+        rows = self._rows(data, True, temperatures)
         return rows.labels(), rows.levels()
 
-    def _rows(self, data: Mapping[str, Any], confidence: bool) -> LabelRows:
+    def _rows(
+        self,
+        data: Mapping[str, Any],
+        confidence: bool,
+        temperatures: Sequence[float] | None = None,
+    ) -> LabelRows:
         """Return the finished rows of a picture."""
         model, head = self._model, _last_head(self._model)
         canvas = PictureInput(model.data_preprocessor, data["inputs"])
@@ -88,7 +96,8 @@ class LargeImages:
             size = tuple(meta.get("pad_shape", meta["img_shape"])[:2])
             blocks = resized_rows(self._logits(canvas, meta), size, model.align_corners)
         threshold = head.threshold if model.out_channels == 1 else None
-        rows = LabelRows(read_target(meta, size, model.align_corners, threshold), confidence)
+        target = read_target(meta, size, model.align_corners, threshold)
+        rows = LabelRows(target, confidence, temperatures)
         return_freed_memory()
         for block in blocks:
             rows.add(block)

@@ -1,0 +1,86 @@
+"""`ibn-seg unknown`."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ibn_seg.command_options import ConfigCommand, command_line, config_options
+
+
+@click.command(cls=ConfigCommand)
+@click.argument("config")
+@click.argument("checkpoint")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="LAYOUT=ROOT",
+    help="Pictures with masks: oddities, smiyc, fishyscapes, street_hazards or bravo. Repeat for "
+    "several; NAME:LAYOUT=ROOT gives one a name.",
+)
+@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/unknown.")
+@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
+@config_options
+def unknown(
+    config: str,
+    checkpoint: str,
+    data: tuple[str, ...],
+    work_dir: str | None,
+    cfg_options: tuple[str, ...],
+    verbose: bool,
+) -> None:
+    """Measure whether low confidence finds things that are none of CHECKPOINT's classes.
+
+    Prints AUROC, AUPRC and FPR@95 of each data set, where pixels of unknown things are positive.
+    Intervals are over pictures. Writes unknown.json.
+
+    \b
+    Examples:
+      ibn-seg scenes data/odd --source 1 --target-train 0 --target-val 0 --oddities 100
+      ibn-seg unknown CONFIG CHECKPOINT --data oddities=data/odd/oddities
+      ibn-seg unknown CONFIG CHECKPOINT --data anomalies:smiyc=data/dataset_AnomalyTrack
+    """
+    from ibn_seg.progress import progress_by_step
+    from ibn_seg.run.config_loading import read_options
+    from ibn_seg.run.unknown_things_run import find_unknown
+
+    with progress_by_step() as move:
+        result = find_unknown(
+            config,
+            checkpoint,
+            data,
+            work_dir=work_dir,
+            cfg_options=read_options(cfg_options),
+            quiet=not verbose,
+            command=command_line(),
+            progress=lambda done, total: move("unknown", done, total),
+        )
+    _print(result["unknown_things"])
+
+
+def _print(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the measures of each data set in percent, with intervals over pictures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout)
+    caption = "all pixels of a data set pooled, percent; 95 % intervals over pictures"
+    table = Table(title="unknown things", caption=caption)
+    for title in ("data", "pictures", "share", "AUROC", "AUPRC", "FPR@95"):
+        table.add_column(title, justify="left" if title == "data" else "right")
+    for name, one in found.items():
+        share = one["unknown_share"]
+        cells = [str(one["images"]), "-" if share is None else f"{100 * share:.2f}"]
+        for measure, value in one["pooled"].items():
+            borders = one["interval"][measure]
+            spread = "" if borders is None else " ({:.1f} to {:.1f})".format(
+                *(100 * border for border in borders)
+            )  # fmt: skip
+            cells.append("-" if value is None else f"{100 * value:.2f}{spread}")
+        table.add_row(name, *cells)
+    console.print(table)
+    for name, one in found.items():
+        if one["undefined"]:
+            console.print(f"{name}: {one['undefined']}", highlight=False)

@@ -1,0 +1,130 @@
+"""Tests how well a network's confidence finds unknown things."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.run.result_file import finish
+from ibn_seg.run.segmentation import measured, network_of, trained_runner
+from ibn_seg.type_names import is_named
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_LABEL_LOADERS = ("LoadAnnotations", "LoadUrbanLabels")
+# What the metric needs of each sample besides what mmseg needs.
+_META = ("target", "unknown_path", "unknown_layout")
+_DEFAULT_META = (
+    "img_path", "seg_map_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip",
+    "flip_direction", "reduce_zero_label",
+)  # fmt: skip
+
+
+def find_unknown(
+    config: "str | os.PathLike | Config",
+    checkpoint: str | os.PathLike,
+    data: Iterable[str],
+    *,
+    work_dir: str | os.PathLike | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Test on pictures with unknown things; write `WORK_DIR/unknown.json`.
+
+    Args:
+        config: A path, an `ibn_seg::` name, or a config, which is not changed. Its test pipeline
+            prepares the pictures.
+        checkpoint: A .pth file; every weight must fit.
+        data: LAYOUT=ROOT or NAME:LAYOUT=ROOT, at least one; see
+            `ibn_seg.datasets.unknown_things.LAYOUTS`.
+        work_dir: The folder for log and result. Default: `unknown` in the config's `work_dir`, else
+            in `work_dirs/CONFIG_NAME`.
+        cfg_options: Values that override the config's, by dotted key.
+        quiet: Keep mmengine's log lines off the console.
+        command: The command line, for the record.
+        progress: Called with (batches done, batches in all).
+
+    Returns:
+        The content of the result file. `unknown_things` has, by name, what
+        `ibn_seg.trust.unknown_summary.unknown_summary` returns.
+
+    Raises:
+        UserError: The config, the data or the checkpoint is wrong. Or the network gives no logits,
+            or one is NaN.
+        EnvError: Something cannot be written.
+    """
+    from ibn_seg.engine.pixel_confidence import check_gives_logits
+    from ibn_seg.engine.progress_hook import BatchCallbackHook
+
+    named = _named(data)
+
+    def adapt(cfg: "Config") -> None:
+        # Both register what the config then names.
+        import ibn_seg.datasets.unknown_things
+        import ibn_seg.engine.unknown_metric  # noqa: F401
+
+        pipeline = _pipeline(cfg.test_dataloader.dataset)
+        parts = [{"type": "UnknownThingsDataset", **one} for one in named]
+        cfg.test_dataloader.dataset = (
+            {**parts[0], "pipeline": pipeline}
+            if len(parts) == 1
+            else {"type": "MultiDomainDataset", "pipeline": pipeline, "datasets": parts}
+        )
+        cfg.test_evaluator = {"type": "UnknownThingsMetric"}
+
+    with trained_runner(
+        config,
+        checkpoint,
+        default_folder="unknown",
+        adapt=adapt,
+        work_dir=work_dir,
+        cfg_options=cfg_options,
+        quiet=quiet,
+    ) as runner:
+        check_gives_logits(network_of(runner.model))
+        if progress is not None:
+            total = len(runner.test_dataloader)
+            runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
+        runner.test()
+        (metric,) = runner.test_evaluator.metrics
+        return finish(
+            runner,
+            "unknown",
+            lambda: {**measured(runner), "unknown_things": metric.domains},
+            command=command,
+            checkpoint=str(checkpoint),
+        )
+
+
+def _named(data: Iterable[str]) -> list[dict[str, str]]:
+    """Return the arguments of each data set."""
+    found: list[dict[str, str]] = []
+    for text in data:
+        place, equals, root = text.partition("=")
+        name, _, layout = place.rpartition(":")
+        if not (equals and root and layout):
+            raise UserError(f"--data {text!r} has no root", "write LAYOUT=ROOT")
+        found.append({"layout": layout, "data_root": root, "target": name or layout})
+    names = [one["target"] for one in found]
+    if not names:
+        raise UserError("no data set of unknown things", "give --data LAYOUT=ROOT")
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--data: two are named {name!r}", "write NAME:LAYOUT=ROOT")
+    return found
+
+
+def _pipeline(dataset: Mapping[str, Any]) -> list[dict]:
+    """Return the config's test pipeline without labels, and with what the metric needs."""
+    parts = [dataset, *(dataset.get("datasets") or ())]
+    steps = next((part["pipeline"] for part in parts if part.get("pipeline")), None)
+    if not steps:
+        raise UserError("test_dataloader.dataset has no pipeline", "write one")
+    kept = [dict(step) for step in steps if not is_named(step.get("type"), *_LABEL_LOADERS)]
+    for step in kept:
+        if is_named(step.get("type"), "PackSegInputs"):
+            step["meta_keys"] = (*dict.fromkeys((*step.get("meta_keys", _DEFAULT_META), *_META)),)
+    return kept
