@@ -4,7 +4,7 @@ Reproduces  no published figure; it shows what each way of tuning costs, in smal
 Command     ibn-seg scenes work_dirs/demo/scenes --source 500 --target-train 20 \\
                 --target-val 100 --seed 1
             ibn-seg train ibn_seg::foundation/mlp_vit-tiny_1xb8-600_scenes-128x128
-Time        not measured yet
+Time        about 7 minutes on a CPU core, estimated from ten iterations
 
 The source, crops, head and schedule are those of `demo/mlp_r18_1xb8-600_scenes-128x128`. The
 network is timm's `vit_tiny_patch16_224`, drawn at random, with its own mean and deviation. Other

@@ -20,7 +20,7 @@ Settings, each marked as read in a source, inferred from its code, recalled, or 
   batch        16 = 4 GPUs x 4 (ours)
   geometry     random scale 0.5-2.0 of 1914x1052, crop 512, mirroring (ours)
   colour       RobustNet's jitter and blur, for all rows alike (ours)
-  scoring      native size, windows of 512 with a stride of 341 (read, Rein)
+  scoring      windows of 512 with a stride of 341 (read, Rein); the plan takes the protocol `rein`
 """
 _base_ = [
     '../_base_/models/fcn_r50-d8.py',

@@ -135,6 +135,14 @@ _ALL = (
             "acdc": View(Scale(size=(960, 540))),
         },
     ),
+    # A height of 1024, labels at native size [C], windows of 1024 [V]. The source gives windows
+    # equal overlaps. With two, for pictures of up to 2:1, a last one at the border is the same.
+    Protocol(
+        "vfm_benchmark",
+        "Kerssies et al., 2024 (tue-mps/benchmark-vfm-ss)",
+        {ANY: View(Scale(height=1024))},
+        window=(1024, 1024),
+    ),
     # GTA5 is resized to 1024x563 before it is cropped [V: issue 26 of IBN-Net, quoting the paper].
     # We assume the same in the evaluation, and Cityscapes at native size [C].
     Protocol(

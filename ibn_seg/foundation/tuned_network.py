@@ -107,9 +107,11 @@ class TunedNetwork(nn.Module):
         self.base_hash: str | None = None
         self.reins = add_adapters(self.network, model, self.tuning)
         self.held = frozen_modules(self.network, model, frozen_stages)
+        self._changes: list[_Change] = []
         if self.reins is not None:
             for layer, block in enumerate(self.network.blocks):
-                block.register_forward_hook(_Change(self.reins, layer, self.prefix))
+                self._changes.append(_Change(self.reins, layer, self.prefix))
+                block.register_forward_hook(self._changes[-1])
 
     @property
     def source(self) -> str:
@@ -117,6 +119,16 @@ class TunedNetwork(nn.Module):
         if not self.pretrained:
             return ""
         return f"timm's {self.model}" if self.pretrained is True else str(self.pretrained)
+
+    @property
+    def tag(self) -> str:
+        """The tag of the weights that timm publishes for it, such as 'lvd142m'; '' without."""
+        return (self.network.pretrained_cfg or {}).get("tag") or ""
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights that timm publishes for it; '' if timm gives none."""
+        return (self.network.pretrained_cfg or {}).get("license") or ""
 
     @property
     def prefix(self) -> int:
@@ -177,6 +189,16 @@ class TunedNetwork(nn.Module):
         """Return queries of Rein's link for a head, shape (tokens, channels); None without link."""
         return self.reins.queries() if self.reins is not None and self.reins.link else None
 
+    def expect_queries(self, blocks: int, count: int) -> None:
+        """Let Rein leave queries alone that a head puts in front of all tokens.
+
+        Args:
+            blocks: Number of last blocks that the queries go through.
+            count: Number of queries.
+        """
+        for change in self._changes[len(self._changes) - blocks :]:
+            change.prefix = self.prefix + count
+
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the feature maps, shape (N, C, h, w) each."""
         check_image(self.network, self.model, images)
@@ -198,7 +220,7 @@ class TunedNetwork(nn.Module):
 
 
 class _Change:
-    """A hook behind a block: Rein changes the patches, and leaves class token and registers."""
+    """A hook behind a block: Rein changes the patches alone, not the tokens before them."""
 
     def __init__(self, rein: nn.Module, layer: int, prefix: int) -> None:
         self.rein, self.layer, self.prefix = rein, layer, prefix

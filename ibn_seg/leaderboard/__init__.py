@@ -16,6 +16,7 @@ from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
 from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
 from ibn_seg.leaderboard.latex_tables import check_columns, latex_text
+from ibn_seg.leaderboard.network_table import network_table
 from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board
@@ -136,6 +137,7 @@ class _Content:
         axis = difference_axis(comparisons)
         self.ranked = [ranked_table(board, found, links, axis) for found in comparisons]
         self.ranks = rank_table(comparisons)
+        self.networks = network_table(comparisons)
         self.unfinished = sections.unfinished_table(board)
 
     def sections(self) -> list[Section]:
@@ -157,6 +159,7 @@ class _Content:
                     charts=tuple(charts.difference_charts(board, self.comparisons))),
             Section("classes", "Classes", tuple(t for some in self.classes for t in some),
                     folded=True),
+            Section("networks", "Networks", (self.networks,) if self.networks else ()),
             *(one.section for one in self.analyses),
             Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
@@ -185,6 +188,7 @@ class _Content:
         found = [*self.main, *([self.ranks] if self.ranks else [])]
         for some in (*self.conditions, *self.classes):
             found += some
+        found += [self.networks] if self.networks else []
         for one in self.analyses:
             found += one.section.tables
         found += self.figures if published else []

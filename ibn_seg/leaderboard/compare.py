@@ -1,7 +1,7 @@
 """Computes the leaderboard: methods over seeds, differences to the baseline, gap closed.
 
 Values stay unrounded here. A method is compared only with the baseline of the same backbone,
-segmentor and source, over common seeds.
+segmentor, pretraining and source, over common seeds.
 """
 
 import itertools
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
+from ibn_seg.leaderboard.pretraining_groups import title_end
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.runs import order_methods
@@ -65,25 +66,29 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The methods with one backbone and segmentor that compete with each other.
+    """The methods with one backbone, segmentor and pretraining that compete with each other.
 
     Args:
         backbone: The backbone.
         segmentor: The segmentor.
+        pretraining: The data of the first weights; 'none' without.
         rows: The methods.
         sees_target: Whether they adapt to images of the target at test time. Such methods have a
             group of their own, and never rank among others.
+        apart: Whether its comparison has groups of other pretraining too.
     """
 
     backbone: str
     segmentor: str
+    pretraining: str
     rows: tuple[Row, ...]
     sees_target: bool = False
+    apart: bool = False
 
     @property
     def title(self) -> str:
         """Backbone and segmentor, and what sets the methods apart from others."""
-        title = f"{self.backbone}, {self.segmentor}"
+        title = f"{self.backbone}, {self.segmentor}{title_end(self.pretraining, self.apart)}"
         return f"{title}, adapted to images of the target" if self.sees_target else title
 
     @property
@@ -135,6 +140,11 @@ class Comparison:
     def columns(self) -> tuple[str, ...]:
         """Sources, targets, and their mean if there are several."""
         return (*self.sources, *self.targets, *([TARGETS] if len(self.targets) > 1 else []))
+
+    @property
+    def pretrainings(self) -> tuple[str, ...]:
+        """The data of the first weights of all groups."""
+        return tuple(dict.fromkeys(group.pretraining for group in self.groups))
 
     @property
     def some_see_target(self) -> bool:
@@ -232,14 +242,22 @@ def _comparison(
     domains = tuple(dict.fromkeys(domain for one in members for domain in one.scores))
     sources = tuple(domain for domain in source_domains(source) if domain in domains)
     targets = tuple(domain for domain in domains if domain not in source_domains(source))
-    shapes = dict.fromkeys((one.backbone, one.segmentor) for one in members)
+    starts = list(dict.fromkeys(one.pretraining for one in members))
+    # Groups of one pretraining stand together.
+    shapes = sorted(dict.fromkeys(map(_shape, members)), key=lambda shape: starts.index(shape[2]))
     groups = []
-    for backbone, segmentor in shapes:
-        alike = [n for n in networks if (n.backbone, n.segmentor) == (backbone, segmentor)]
+    for shape in shapes:
+        alike = [one for one in networks if _shape(one) == shape]
         here = [one for one in members if one in alike]
-        groups += _groups(here, _oracles(alike, targets), targets, baseline)
+        rivals = _groups(here, _oracles(alike, targets), targets, baseline)
+        groups += [replace(group, apart=len(starts) > 1) for group in rivals]
     has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
     return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
+
+
+def _shape(network: Network) -> tuple[str, str, str]:
+    """Return what the methods of a group have in common."""
+    return network.backbone, network.segmentor, network.pretraining
 
 
 def _groups(
@@ -256,7 +274,7 @@ def _groups(
         if some or shown:
             rows = _rows(some, base, oracles, targets, baseline)
             rows += tuple(_oracle_rows(shown, targets))
-            yield Group(here[0].backbone, here[0].segmentor, rows, sees_target)
+            yield Group(*_shape(here[0]), rows, sees_target)
 
 
 def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:
@@ -282,7 +300,9 @@ def _rows(
     for row in rows:
         for target, oracle in best.items():
             if base and oracle and row.method != baseline and target in row.scores:
-                row.gaps[target] = _gap(row.networks, base, oracle, target)
+                row.gaps[target] = gap_closed(
+                    _runs(row.networks), _runs(base), _runs(oracle), target
+                )
     return tuple(rows)
 
 
@@ -349,12 +369,6 @@ def _columns(networks: Sequence[Network], targets: Sequence[str]) -> dict[str, t
     if len(targets) > 1 and all(target in shared for target in targets):
         columns[TARGETS] = tuple(targets)
     return columns
-
-
-def _gap(
-    networks: Sequence[Network], base: Sequence[Network], oracle: Sequence[Network], target: str
-) -> GapClosed:
-    return gap_closed(_runs(networks), _runs(base), _runs(oracle), target)
 
 
 def _runs(networks: Iterable[Network]) -> dict[int, object]:

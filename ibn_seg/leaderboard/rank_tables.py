@@ -20,7 +20,7 @@ def rank_table(comparisons: Sequence[Comparison]) -> Table | None:
     """Return the rank correlations of methods between comparisons; None if there are none.
 
     Each comparison ranks methods by its own column: the mean of its targets, or its only target.
-    Only methods with the same backbone and segmentor are compared.
+    Only methods with the same backbone, segmentor and pretraining are compared.
     """
     parts = [
         (Cell(_place(one)), Cell(_place(other)), Cell(group.title), Cell(", ".join(found.methods)),
@@ -42,14 +42,18 @@ def rank_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 def _correlations(one: Comparison, other: Comparison) -> Iterator[tuple[Group, RankCorrelation]]:
     """Yield each network that two comparisons share, with the rank correlation of its methods."""
-    theirs = {group.title: group for group in other.groups}
+    theirs = {_network(group): group for group in other.groups}
     for group in one.groups:
-        twin = theirs.get(group.title)
+        twin = theirs.get(_network(group))
         if twin is None:
             continue
         sides = _scores(group, one), _scores(twin, other)
         if len(set(sides[0]) & set(sides[1])) >= LEAST_METHODS:
             yield group, rank_correlation(*sides)
+
+
+def _network(group: Group) -> tuple[str, str, str, bool]:
+    return group.backbone, group.segmentor, group.pretraining, group.sees_target
 
 
 def _scores(group: Group, found: Comparison) -> dict[str, tuple[float, ...]]:

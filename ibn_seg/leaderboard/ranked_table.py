@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -211,6 +212,8 @@ def _notes(found: Comparison, columns: _Columns) -> tuple[str, ...]:
         )
     if any(row.oracle_of for row in found.rows):
         notes.append("Oracle: trained on the training set of each target itself, and not ranked.")
+    if len(found.pretrainings) > 1:
+        notes.append(ACROSS)
     if columns.left_out:
         notes.append(f"In the table of all columns: {', '.join(columns.left_out)}.")
     return tuple(notes)

@@ -16,6 +16,7 @@ from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
 from ibn_seg.methods.all_methods import is_test_time
+from ibn_seg.pretraining import pretraining_of
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
 
@@ -130,8 +131,17 @@ def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: 
         validation=read_curves(record.get("curves"), str(result))[1],
         sees_target=_sees_target(row["method"], record),
         file=opened.file,
+        pretraining=_pretraining(opened, row, record),
         **_part(row, where),
     )
+
+
+def _pretraining(opened: ResultFolder, row: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Return the data of a network's first weights; older results do not record them."""
+    if record.get("pretraining"):
+        return str(record["pretraining"])
+    config = opened.identity(row).get("config")
+    return pretraining_of(config) if isinstance(config, Mapping) else UNKNOWN
 
 
 def _sees_target(method: str, record: Mapping[str, Any]) -> bool:
@@ -194,6 +204,7 @@ def _read_evaluated(folder: Path) -> tuple[Network, str]:
         command=record.get("command") or UNKNOWN,
         record=record,
         selected=False,
+        pretraining=record.get("pretraining") or UNKNOWN,
         sees_target=_sees_target(record["method"], record),
     )
     return network, record.get("protocol") or "native"

@@ -31,6 +31,7 @@ class ResultFolder:
         again: The remedy for damage.
         record: Returns the content of a cell's result file; None if it is not a result.
         matrices: Returns the matrices of a training.
+        identity: Returns what a cell's id is the hash of; {} if it is not kept.
         file: The file that links lead to; None if each cell has its own file.
     """
 
@@ -40,6 +41,7 @@ class ResultFolder:
     again: str
     record: Callable[[Row], Any]
     matrices: Callable[[Row], StoredConfusions]
+    identity: Callable[[Row], Row]
     file: Path | None = None
 
 
@@ -69,7 +71,16 @@ def _open_index(folder: Path) -> ResultFolder:
         RENEW,
         record=lambda row: read_json(folder / row["result"]),
         matrices=lambda row: read_confusions(folder / row["confusions"]),
+        identity=lambda row: _cell_identity(folder, row),
     )
+
+
+def _cell_identity(folder: Path, row: Row) -> Row:
+    """Return the identity that a finished cell's file holds."""
+    path = folder / row["cell"] if isinstance(row.get("cell"), str) else None
+    content = read_json(path) if path is not None and path.is_file() else {}
+    identity = content.get("identity") if isinstance(content, Mapping) else None
+    return identity if isinstance(identity, Mapping) else {}
 
 
 def _open_kept(folder: Path) -> ResultFolder:
@@ -84,6 +95,7 @@ def _open_kept(folder: Path) -> ResultFolder:
     return ResultFolder(
         path, run.head, run.rows, _KEEP_AGAIN, record=lambda row: row.get("record"),
         matrices=matrices.of, file=path,
+        identity=lambda row: run.identity(row["id"]) if "identity" in row else {},
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.charts import about
 from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -100,6 +101,8 @@ def main_notes(board: Board, found: Comparison, *, chosen: bool, compared: bool)
     given = [row.method for row in found.rows if not all(n.selected for n in row.networks)]
     if given:
         notes.append(f"Evaluated as given, without a selection rule: {', '.join(given)}.")
+    if len(found.pretrainings) > 1:
+        notes.append(ACROSS)
     unknown = [row.method for row in found.rows if any(n.source is None for n in row.networks)]
     if unknown:
         notes.append(f"Trained on data that are not stated: {', '.join(unknown)}.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ibn_seg.leaderboard.pretraining_groups import pretraining_words
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -15,18 +16,18 @@ from ibn_seg.report.tables import Cell, number
 def published_table(train_set: str, rows: Sequence[PublishedRow], what: str = "mIoU") -> Table:
     """Return the papers' figures for one training set, which are never ranked."""
     tests = list(dict.fromkeys(name for row in rows for name in row.values))
-    body = []
-    for row in sorted(rows, key=lambda row: (row.backbone, row.year)):
+    body: dict[str, list[tuple[Cell, ...]]] = {}
+    for row in sorted(rows, key=lambda row: (row.pretraining, row.backbone, row.year)):
         remarks = "; ".join(filter(None, ("" if row.verified else "not verified", row.note)))
         cells = [Cell(row.method), Cell(row.backbone), Cell(row.segmentor)]
         cells += [Cell(f"{row.paper} {row.year}", detail=remarks), Cell(row.source)]
         cells += [_published(row, name) for name in tests]
-        body.append(tuple(cells))
+        body.setdefault(row.pretraining, []).append(tuple(cells))
     return Table(
         key=f"published-{slug(train_set)}",
         caption=f"Published {what} (%), trained on {train_set}: not measured here, not ranked",
         header=("Method", "Backbone", "Segmentor", "Paper", "Read in", *tests),
-        parts=(Part(None, tuple(body)),),
+        parts=tuple(Part(_title(name), tuple(some)) for name, some in body.items()),
         rules=("Selection, protocol and seeds are the papers' own, and differ between them.",),
         names=5,
     )
@@ -53,6 +54,11 @@ def unfinished_table(board: Board) -> Table | None:
         "unfinished", caption, header, (Part(None, rows),), names=6,
         short=f"{caption}: {len(rows)}",
     )  # fmt: skip
+
+
+def _title(pretraining: str) -> str:
+    words = pretraining_words(pretraining)
+    return words[0].upper() + words[1:]
 
 
 def _published(row: PublishedRow, test_set: str) -> Cell:

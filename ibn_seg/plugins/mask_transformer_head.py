@@ -118,6 +118,7 @@ class MaskTransformerSegmentor(EncoderDecoder):
                 "MaskTransformerSegmentor needs the final norm", "set backbone.norm=True"
             )
         _check_queries(backbone, head)
+        backbone.expect_queries(head.mask_transformer.blocks, head.mask_transformer.queries)
 
     def extract_feat(self, inputs: torch.Tensor) -> Predictions:
         """Return the predictions behind the last blocks."""

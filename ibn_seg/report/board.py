@@ -35,6 +35,7 @@ class Network:
         validation: mIoU over iterations by domain, percent.
         sees_target: Whether it adapts to images of the target at test time.
         file: Where the numbers are, if not in `result`, which is then only a name.
+        pretraining: The data of the weights that its training began from; 'none' without.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Network:
     validation: Mapping[str, Curve] = field(default_factory=dict)
     sees_target: bool = False
     file: Path | None = None
+    pretraining: str = UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ class Record:
         source: Training domains.
         backbone: The backbone.
         segmentor: The segmentor.
+        pretraining: The data of the first weights; 'none' without.
         method: The method.
         role: 'method'; 'test time', for one that adapts to images of the target; 'oracle' or
             'published'.
@@ -44,6 +45,7 @@ class Record:
     source: str = ""
     backbone: str = ""
     segmentor: str = ""
+    pretraining: str = ""
     method: str = ""
     role: str = "method"
     baseline: str = ""

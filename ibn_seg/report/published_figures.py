@@ -6,6 +6,7 @@ from pathlib import Path
 
 _FILE = Path(__file__).with_name("published.yaml")
 _SEARCHES = Path(__file__).with_name("published_reid.yaml")
+_UNKNOWN = "not stated"
 WHICH = ("verified", "all", "none")
 # Names in the papers for domains that have another name here.
 _NAMES = {"gta5": "GTAV", "cityscapes": "Cityscapes", "synthia": "SYNTHIA", "bdd100k": "BDD100K",
@@ -28,6 +29,7 @@ class PublishedRow:
         note: A caveat about the figures.
         values: mIoU by test set, percent. For re-identification the names have the measure, such as
             'Market1501 mAP'.
+        pretraining: The data of the backbone's first weights; 'not stated' where the file has none.
     """
 
     paper: str
@@ -40,6 +42,7 @@ class PublishedRow:
     verified: bool
     note: str
     values: dict[str, float]
+    pretraining: str
 
 
 def published_rows(which: str = "verified") -> list[PublishedRow]:
@@ -68,16 +71,18 @@ def _rows(which: str, file: Path) -> list[PublishedRow]:
         return []
     # PyYAML's C parser, where there is one, takes a tenth of the time.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    records = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)["records"]
+    content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+    data = {name: data for data, names in content.get("pretraining", {}).items() for name in names}
     rows: dict[tuple, PublishedRow] = {}
     names = ("paper", "year", "method", "backbone", "segmentor", "train_set", "source", "verified")
-    for record in records:
+    for record in content["records"]:
         if which == "verified" and not record["verified"]:
             continue
         facts = {**{name: record[name] for name in names}, "note": record.get("note", "")}
+        start = {"pretraining": record.get("pretraining") or data.get(record["backbone"], _UNKNOWN)}
         key, test_set = tuple(facts.values()), record["test_set"]
         test_set = f"{test_set} {record['metric']}" if "metric" in record else test_set
-        while test_set in rows.setdefault(key, PublishedRow(**facts, values={})).values:
+        while test_set in rows.setdefault(key, PublishedRow(**facts, values={}, **start)).values:
             # The same paper gives the figure twice, for two runs.
             key = (*key, "again")
         rows[key].values[test_set] = record["value"]

@@ -30,6 +30,7 @@ LEFT_OUT: Mapping[str, str] = {
     "experiment.method": "what tables call it",
     "experiment.backbone": "as above",
     "experiment.segmentor": "as above",
+    "experiment.pretraining": "as above",
     "test_*": "a training does not read it",
     "tta_*": "as above",
 }

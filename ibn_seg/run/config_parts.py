@@ -36,7 +36,7 @@ _NUMBERS = (
     "default_hooks.checkpoint.interval",
 )  # fmt: skip
 # Tables use these names of a run.
-_NAMES = ("method", "source")
+_NAMES = ("method", "source", "pretraining")
 
 
 def check_shape(cfg: Mapping[str, Any]) -> None:

@@ -13,9 +13,11 @@ from ibn_seg.io import load_checkpoint
 from ibn_seg.methods.method import sees_target
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision, testing_precision
+from ibn_seg.run.network_facts import network_facts
 from ibn_seg.run.preprocessing import check_segmentor
 from ibn_seg.run.protocol import set_protocol
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
+from ibn_seg.run.timm_statistics import tell_statistics
 from ibn_seg.run.trained_images import trained_on
 
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ def train(
         runner = build_runner(cfg)
         try:
             beginning.note(runner)
+            tell_statistics(network_of(runner.model), runner.cfg, runner.logger)
             runner.train()
             if cfg.get("val_dataloader") and not validated(runner):
                 runner.val()
@@ -331,6 +334,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "backbone": experiment.get("backbone"),
         "segmentor": experiment.get("segmentor"),
         "source": experiment.get("source"),
+        **network_facts(network_of(runner.model), runner.cfg),
         "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
         **_merge(runner.cfg),
         **({"sees_target": True} if sees_target(runner.cfg) else {}),

@@ -13,6 +13,7 @@ pytest.importorskip("mmseg")
 from ibn_seg.config import SCHEME, config_folder, list_configs, load_config
 from ibn_seg.datasets.splits import camvid_frames
 from tests.datasets.own_class_writers import idd_lite
+from tests.datasets.writers import bdd100k, mapillary_20
 from tests.helpers import write_cityscapes, write_gta5, write_image
 
 SIZE = (32, 32)
@@ -26,9 +27,13 @@ def roots(tmp_path_factory):
     write_gta5(folder / "gta5", frames=(1, 2, 3, 4, 5, 6, 201))
     write_gta5(folder / "varied", frames=(1, 2, 3, 4, 5, 6, 201))
     write_cityscapes(folder / "cityscapes", {"train": 2, "val": 1})
+    bdd100k(folder / "bdd100k")
+    mapillary_20(folder / "mapillary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBN_SEG_GTA5", str(folder / "gta5"))
         patch.setenv("IBN_SEG_CITYSCAPES", str(folder / "cityscapes"))
+        patch.setenv("IBN_SEG_BDD100K", str(folder / "bdd100k"))
+        patch.setenv("IBN_SEG_MAPILLARY", str(folder / "mapillary"))
         patch.setenv("IBN_SEG_SCENES", str(folder))
         patch.setenv("IBN_SEG_CAMVID", str(write_camvid(folder / "camvid")))
         idd_lite(folder / "idd_lite")
@@ -66,7 +71,16 @@ def shrink(node) -> None:
             shrink(value)
 
 
-@pytest.mark.parametrize("name", list_configs())
+# Networks of a ViT-B's and ViT-L's width.
+LARGE = [
+    name for name in list_configs() if name.startswith(("foundation/eomt", "foundation/linear"))
+]
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in list_configs()
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_config_trains_two_iterations_and_evaluates(name, roots, tmp_path):
     from ibn_seg.run.segmentation import train
 
@@ -85,12 +99,17 @@ def test_config_trains_two_iterations_and_evaluates(name, roots, tmp_path):
         },
     )
     shrink(config._cfg_dict)
+    if name in LARGE:
+        # Four blocks at their real width.
+        config.model.backbone.update(timm_args={"depth": 4}, out_indices=[3])
+        if "queries" in config.model.decode_head:
+            config.model.decode_head.points = 64
     result = train(config, work_dir=tmp_path, quiet=True)
     assert result["iterations"] == 2
     assert len(result["domains"]) >= 2
     assert result["source"] in result["domains"]
     if config.model.backbone.type == "TimmBackbone":
-        assert result["method"] == config.model.backbone.tuning
+        assert result["method"].lower() == result["tuning"]
         return
     assert result["method"] in ("BN", "IBN-a", "IBN-b")
     assert result["backbone"] == f"ResNet-{config.model.backbone.depth}"

@@ -158,6 +158,26 @@ def test_reins_link_gives_the_queries():
     assert model.decode_head.mask_transformer.q is None
 
 
+def test_rein_leaves_the_queries_class_token_and_registers():
+    tuning = {"mode": "rein", "rank": 4, "tokens": 20, "link": True, "query_width": 32}
+    model = segmentor({"tuning": tuning}, linked=True)
+    first, last = model.backbone.network.blocks[1], model.backbone.network.blocks[-1]
+    before = {}
+    for block in (first, last):
+        # Called before Rein's own hook.
+        block.register_forward_hook(
+            lambda part, _, output: before.setdefault(part, output), prepend=True
+        )
+    after = {}
+    for block in (first, last):
+        block.register_forward_hook(lambda part, _, output: after.setdefault(part, output))
+    model.extract_feat(picture())
+    for block, tokens in ((first, 1 + 4), (last, 20 + 1 + 4)):
+        changed = (after[block] != before[block]).any(dim=-1)[0]
+        assert not changed[:tokens].any()
+        assert changed[tokens:].all()
+
+
 @pytest.mark.parametrize(
     ("backbone", "head", "line"),
     [

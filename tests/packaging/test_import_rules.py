@@ -15,7 +15,7 @@ PICTURES = {"numpy", "cv2", "PIL"}
 BASE = (
     "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
     "checkpoint_files", "mxnet_params", "io", "provenance", "config_errors", "config_values",
-    "config", "progress", "heap", "worker_pool", "yaml_values",
+    "config", "pretraining", "progress", "heap", "worker_pool", "yaml_values",
 )  # fmt: skip
 # The rooms, each behind those that it may use: arrows run up this table, never down.
 ROOMS: dict[str, set[str]] = {

@@ -1,0 +1,27 @@
+"""What a result records of its network."""
+
+import torch
+from torch import nn
+
+from ibn_seg.run.network_facts import network_facts
+from tests.foundation.made import tiny
+
+
+def test_a_tuned_network_of_timm():
+    segmentor = nn.Module()
+    segmentor.backbone = tiny("dinov2", tuning="lora", pretrained=True)
+    segmentor.decode_head = nn.Linear(32, 3)
+    backbone = {"type": "TimmBackbone", "model": segmentor.backbone.model, "pretrained": True}
+    facts = network_facts(segmentor, {"model": {"backbone": backbone}})
+    assert facts["pretraining"] == "LVD-142M"  # of the tag that timm takes for the bare name
+    assert (facts["licence"], facts["tuning"]) == ("apache-2.0", "lora")
+    trained = [one for one in segmentor.parameters() if one.requires_grad]
+    assert facts["trained_parameters"] == sum(one.numel() for one in trained)
+    assert facts["parameters"] > facts["trained_parameters"] > 0
+
+
+def test_another_network_has_no_tuning():
+    with torch.device("meta"):
+        network = nn.Conv2d(3, 4, 3)
+    facts = network_facts(network, {"model": {"backbone": {"type": "IBNResNet"}}})
+    assert facts == {"pretraining": "none", "parameters": 112, "trained_parameters": 112}
