@@ -44,6 +44,9 @@ ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 # The recommended codec of the cache of decoded frames; without it there are 'zlib' and 'raw'.
 CACHE = ["zstandard>=0.22"]
 
+# Where `ibn-seg train --log tensorboard` sends curves; a test reads them back.
+TENSORBOARD = ["tensorboard>=2.16"]
+
 # Where `ibn-seg benchmark` runs cells other than here.
 RAY = ["ray>=2.40"]
 SLURM = ["submitit>=1.5"]
@@ -71,7 +74,7 @@ EXTRAS = {
     "ray": RAY,
     "slurm": SLURM,
     "tests": TESTS,
-    "dev": [*TESTS, *TIMM, *SMP, *ONNX, *CACHE, "ruff>=0.6", "selenium>=4.20"],
+    "dev": [*TESTS, *TIMM, *SMP, *ONNX, *CACHE, *TENSORBOARD, "ruff>=0.6", "selenium>=4.20"],
 }
 
 

@@ -19,6 +19,11 @@ _OLD_PICKLES = 4
 # The first protocol with another operation for naming classes; 5 uses the same one.
 _NEW_PROTOCOLS = (4, 5)
 _AGAIN = "copy or download it again"
+# Enough for the first file of a tar archive, which two blocks about its times may precede.
+_TAR_BLOCK, _START = 512, 2048
+# That file in the archives which PyTorch wrote at first.
+_OLD_TAR = b"sys_info\0"
+_REWRITE = "if you trust it, load it with torch.load and write its state dict with torch.save"
 _TAR_AT, _TAR = 257, b"ustar"
 # Files that people mistake for checkpoints: first bytes, kind of file, remedy.
 _OTHERS = (
@@ -65,7 +70,7 @@ def check_kind(path: Path) -> bool:
         raise UserError(f"{path}: no such checkpoint", "give the path of a .pth file")
     try:
         with path.open("rb") as file:
-            start = file.read(512)
+            start = file.read(_START)
     except OSError as error:
         raise EnvError(
             f"{path}: cannot be read ({error.strerror or error})", "check its permissions"
@@ -110,6 +115,8 @@ def _describe(start: bytes) -> tuple[str, str]:
         return ", but a web page", "download the file that the page links to"
     if start.lstrip().startswith(b"{"):
         return ", but a JSON file", "of a network of MXNet, give the .params file"
+    if any(start.startswith(_OLD_TAR, block) for block in range(0, _START, _TAR_BLOCK)):
+        return ", but PyTorch's format before 0.1.11, which cannot be read safely", _REWRITE
     if start[_TAR_AT:].startswith(_TAR):
         return ", but a tar archive", "unpack it"
     # The format begins with the length of a JSON header, eight bytes.

@@ -45,6 +45,17 @@ class UserError(ValueError):
         return last.rpartition(marker)[2] if marker in last else " ".join(lines)
 
 
+class UnknownNameError(UserError, KeyError):
+    """A name that a table does not have; a `KeyError` too, which mmseg and smp promise for it."""
+
+    # `KeyError` would put the line in quotes.
+    __str__ = Exception.__str__
+
+
+class WrongTypeError(UserError, TypeError):
+    """An argument of another type, or that is not there; a `TypeError` too, as mmseg promises."""
+
+
 class EnvError(UserError):
     """The environment cannot do what was asked: disk full, not writable, package missing."""
 
@@ -64,12 +75,21 @@ def nearest(given: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | No
     return folded[matches[0]] if matches else None
 
 
-def unknown(kind: str, given: object, allowed: Iterable[str]) -> UserError:
-    """Return the error for a name that a table does not have, with the most similar name it has."""
+def unknown(
+    kind: str, given: object, allowed: Iterable[str], error: type[UserError] = UnknownNameError
+) -> UserError:
+    """Return the error for a name that a table does not have, with the most similar name it has.
+
+    Args:
+        kind: What the name stands for.
+        given: The name.
+        allowed: The names that the table has.
+        error: The class of the error.
+    """
     allowed = list(allowed)
     names = [str(name) for name in allowed]
     guess = nearest(str(given), names)
     hint = f"did you mean {guess!r}? " if guess else ""
     if isinstance(given, str) and given in names and given not in allowed:
         hint = "write it without quotes; "
-    return UserError(f"unknown {kind} {given!r}", f"{hint}allowed: {', '.join(names)}")
+    return error(f"unknown {kind} {given!r}", f"{hint}allowed: {', '.join(names)}")

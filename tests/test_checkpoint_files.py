@@ -15,6 +15,18 @@ import torch
 from ibn_seg.errors import UserError
 from ibn_seg.io import load_checkpoint
 
+TARS = {
+    "tar archive": ["real.pth"],
+    "format before 0.1.11": ["sys_info", "pickle", "tensors", "storages"],
+}
+
+
+def write_tar(path, names):
+    """Write an archive of these files."""
+    with tarfile.open(path, "w") as archive:
+        for name in names:
+            archive.add(path.with_name("real.pth"), name)
+
 
 def write(path, kind):
     """Write a file of a kind."""
@@ -42,9 +54,8 @@ def write(path, kind):
         os.mkfifo(path)
     elif kind == "no such checkpoint":
         path.symlink_to("nowhere")
-    elif kind == "tar archive":
-        with tarfile.open(path, "w") as archive:
-            archive.add(path.with_name("real.pth"), "real.pth")
+    elif kind in TARS:
+        write_tar(path, TARS[kind])
     elif kind == "another ZIP archive":
         with zipfile.ZipFile(path, "w") as archive:
             archive.write(path.with_name("real.pth"), "real.pth")
@@ -73,6 +84,7 @@ def write(path, kind):
         ("nor a file", r"give a \.pth file"),
         ("no such checkpoint", "give the path"),
         ("tar archive", "unpack it"),
+        ("format before 0.1.11", r"with torch\.save"),
         ("another ZIP archive", "unpack it"),
         ("TorchScript", r"state_dict\(\)"),
         ("pickle protocol 4", "pickle_protocol=2"),

@@ -10,8 +10,9 @@ names are those of `TABLES`.
 import argparse
 import functools
 import re
+import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ from ibn_seg.report.cell_text import interval_text, significant
 from ibn_seg.report.marked_tables import Lines, markdown, rewrite
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, signed, stat_text
-from ibn_seg.statistics import GapClosed, PairedDifference, t_interval
+from ibn_seg.statistics import GapClosed, PairedDifference, rank_correlation, t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
@@ -46,17 +47,20 @@ class Kept:
 
     Args:
         folder: Where their folders are.
+
+    Attributes:
+        folder: The same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._boards: dict[str, Board] = {}
         self._comparisons: dict[str, list[Comparison]] = {}
 
     def board(self, name: str) -> Board:
         """Return the results in a folder."""
         if name not in self._boards:
-            self._boards[name] = read_board([self._folder / name])
+            self._boards[name] = read_board([self.folder / name])
         return self._boards[name]
 
     def comparisons(self, name: str) -> list[Comparison]:
@@ -75,8 +79,8 @@ def short(kept: Kept) -> Lines:
     found = kept.comparison("embedded")
     group = found.groups[0]
     columns = [*found.sources, *found.targets]
-    header = ["", *_heads(found, columns), "over BN: targets", "over BN: source"]
-    return [header, *([row.method, *_scores(row, group, columns), *_over(row, found)]
+    header = ["", *heads(found, columns), "over BN: targets", "over BN: source"]
+    return [header, *([row.method, *scores_of(row, group, columns), *over_baseline(row, found)]
                       for row in group.ranked)]  # fmt: skip
 
 
@@ -96,7 +100,7 @@ def rerun(kept: Kept) -> Lines:
     """Return the methods of the first backbone in `embedded_rerun`: the mean of the targets."""
     found = kept.comparison("embedded_rerun")
     header = ["", "mean of the targets", "over BN: targets", "over BN: source"]
-    return [header, *([row.method, stat_text(row.scores[TARGETS]), *_over(row, found)]
+    return [header, *([row.method, stat_text(row.scores[TARGETS]), *over_baseline(row, found)]
                       for row in found.groups[0].ranked)]  # fmt: skip
 
 
@@ -137,8 +141,8 @@ def directions(kept: Kept) -> Lines:
         rows = {row.method: row for row in group.ranked if row.method in METHODS}
         for target in found.targets:
             stats = [row.scores[target] for row in rows.values()]
-            scores = [_bold(stat_text(stat), is_best(stat, stats)) for stat in stats]
-            over = [_over_seeds(rows[method].differences.get(target)) for method in others]
+            scores = [bold(stat_text(stat), is_best(stat, stats)) for stat in stats]
+            over = [over_seeds_text(rows[method].differences.get(target)) for method in others]
             lines.append([f"{place(found.source)} → {place(target)}", *scores, *over])
     return lines
 
@@ -146,7 +150,7 @@ def directions(kept: Kept) -> Lines:
 def photographs(kept: Kept) -> Lines:
     """Return all networks of `photographs` that were trained on its first source."""
     found = kept.comparison("photographs")
-    return _whole(found, lambda group, row: True, difference=_over_seeds)
+    return _whole(found, lambda group, row: True, difference=over_seeds_text)
 
 
 def photographs_elsewhere(kept: Kept) -> Lines:
@@ -157,8 +161,29 @@ def photographs_elsewhere(kept: Kept) -> Lines:
             for row in group.ranked:
                 where = f"{place(found.source)} → {place(found.primary)}, {row.method}"
                 columns = [*found.sources, found.primary]
-                over = [_over_seeds(row.differences.get(column)) for column in columns]
-                lines.append([where, *_scores(row, group, columns), *over])
+                over = [over_seeds_text(row.differences.get(column)) for column in columns]
+                lines.append([where, *scores_of(row, group, columns), *over])
+    return lines
+
+
+def photographs_ranks(kept: Kept) -> Lines:
+    """Return whether each direction of `photographs` orders the methods as `embedded` does."""
+
+    def scores(found: Comparison) -> dict[str, Sequence[float]]:
+        rows = [row for row in found.groups[0].ranked if row.method in METHODS]
+        return {row.method: row.scores[found.primary].values for row in rows}
+
+    def order(methods: Mapping[str, Sequence[float]]) -> str:
+        return ", ".join(sorted(methods, key=lambda name: -statistics.fmean(methods[name])))
+
+    rendered = scores(kept.comparison("embedded"))
+    lines = [["", "best first", "tau", "by chance"], ["rendered scenes", order(rendered), "", ""]]
+    for found in finished(kept.comparisons("photographs")):
+        real = scores(found)
+        agreed = rank_correlation(rendered, real)
+        interval = f"[{agreed.interval.low:.2f}, {agreed.interval.high:.2f}]"
+        cells = [order(real), f"{agreed.tau:.2f} {interval}", f"{number(100 * agreed.chance)} %"]
+        lines.append([f"{place(found.source)} → {place(found.primary)}", *cells])
     return lines
 
 
@@ -184,12 +209,12 @@ def transfer(folder: str, kept: Kept) -> Lines:
     starts = ("source", "scratch")
     lines = [[found.backbone, *(f"{share:g} %" for share in found.shares)]]
     for row in sorted(found.rows, key=lambda row: starts.index(row.start)):
-        cells = [_bold(stat_text(stat), is_best(stat, [r.scores[share] for r in found.rows]))
+        cells = [bold(stat_text(stat), is_best(stat, [r.scores[share] for r in found.rows]))
                  for share, stat in row.scores.items()]  # fmt: skip
         lines.append([f"{row.method}, from {row.start}", *cells])
     compared: list[TransferRow] = [r for r in found.rows if r.start == "source" and r.to_baseline]
     for row in compared:
-        cells = [_difference(row.to_baseline[share]) for share in found.shares]
+        cells = [difference_text(row.to_baseline[share]) for share in found.shares]
         lines.append([f"{row.method} over {BASELINE}, from {row.start}", *cells])
     return lines
 
@@ -241,12 +266,15 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
     "photographs-short": directions,
     "photographs": photographs,
     "photographs-elsewhere": photographs_elsewhere,
+    "photographs-ranks": photographs_ranks,
 }
 
 
-def tables_of(kept: Kept) -> dict[str, Callable[[], list[str]]]:
+def tables_of(
+    kept: Kept, tables: Mapping[str, Callable[[Kept], Lines]] = TABLES
+) -> dict[str, Callable[[], list[str]]]:
     """Return a function that makes the Markdown of a table, by name."""
-    return {name: functools.partial(_markdown, table, kept) for name, table in TABLES.items()}
+    return {name: functools.partial(_markdown, table, kept) for name, table in tables.items()}
 
 
 def _markdown(table: Callable[[Kept], Lines], kept: Kept) -> list[str]:
@@ -275,16 +303,17 @@ def _whole(
     """Return the wanted rows of a comparison: all scores, and the differences to BN."""
     columns = list(found.columns)
     over = "targets" if len(found.targets) > 1 else place(found.primary)
-    lines = [["", *_heads(found, columns), f"over BN: {over}", "over BN: source"]]
+    lines = [["", *heads(found, columns), f"over BN: {over}", "over BN: source"]]
     for group in found.groups:
         for row in group.rows:
             if wanted(group, row):
-                cells = [*_scores(row, group, columns), *_over(row, found, difference)]
+                cells = [*scores_of(row, group, columns), *over_baseline(row, found, difference)]
                 lines.append([_name(group, row), *cells])
     return lines
 
 
-def _heads(found: Comparison, columns: Sequence[str]) -> list[str]:
+def heads(found: Comparison, columns: Sequence[str]) -> list[str]:
+    """Return what a page calls columns; a source is marked."""
     names = {TARGETS: "mean of the targets"}
     names |= {source: f"{place(source)} (source)" for source in found.sources}
     return [names.get(column, place(column)) for column in columns]
@@ -296,33 +325,34 @@ def _name(group: Group, row: Row) -> str:
     return f"{group.backbone}, {row.method}{oracle}{single}"
 
 
-def _scores(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
+def scores_of(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
     """Return the scores of a row; the best of those that compete is bold."""
     cells = []
     for column in columns:
         stat = row.scores.get(column)
         rivals = [other.scores[column] for other in group.ranked if column in other.scores]
         best = stat is not None and row.oracle_of is None and is_best(stat, rivals)
-        cells.append("" if stat is None else _bold(stat_text(stat), best))
+        cells.append("" if stat is None else bold(stat_text(stat), best))
     return cells
 
 
-def _over(
+def over_baseline(
     row: Row, found: Comparison, text: Callable[[PairedDifference | None], str] | None = None
 ) -> list[str]:
     """Return the differences to the baseline on the targets, or the one, and on the source."""
     columns = (found.primary, *found.sources)
-    return [(text or _difference)(row.differences.get(column)) for column in columns]
+    return [(text or difference_text)(row.differences.get(column)) for column in columns]
 
 
-def _difference(difference: PairedDifference | None) -> str:
+def difference_text(difference: PairedDifference | None) -> str:
+    """Return a difference with its interval over seeds and images."""
     if difference is None:
         return ""
     text = signed(difference.per_seed.mean)
     return text if difference.interval.images_only else f"{text} {interval_text(difference)}"
 
 
-def _over_seeds(difference: PairedDifference | None) -> str:
+def over_seeds_text(difference: PairedDifference | None) -> str:
     """Return a difference with its t-interval: frames of one video are no sample of a domain."""
     if difference is None:
         return ""
@@ -340,7 +370,8 @@ def _gap(gap: GapClosed | None) -> str:
     return f"{text} [{number(gap.interval.low)}, {number(gap.interval.high)}]"
 
 
-def _bold(text: str, best: bool) -> str:
+def bold(text: str, best: bool) -> str:
+    """Return a text in bold letters if it is the best."""
     return f"**{text}**" if best else text
 
 

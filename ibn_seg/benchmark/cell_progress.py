@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.all_analyses import part
-from ibn_seg.benchmark.cells import TRAINING, Cell
+from ibn_seg.benchmark.planned_cell import SEARCHING, TRAINING, Cell
+from ibn_seg.benchmark.search_cells import summary
 from ibn_seg.benchmark.store import Store
 from ibn_seg.progress import progress_bar
 
@@ -121,7 +122,9 @@ class Board:
         }  # fmt: skip
 
     def _step(self, cell: Cell) -> int:
-        """Return the iteration of a cell's newest checkpoint."""
+        """Return the iteration of a cell's newest checkpoint; 0 if iterations are not known."""
+        if cell.task == SEARCHING:
+            return 0
         with contextlib.suppress(OSError):
             text = (self._store.work_dir(cell) / "last_checkpoint").read_text(encoding="utf-8")
             match = _STEP.search(text)
@@ -148,6 +151,8 @@ class _Costs:
 
 def _found(cell: Cell, result: Mapping[str, Any]) -> str:
     """Return a cell's measurements in short."""
+    if cell.task == SEARCHING:
+        return summary(result)
     if cell.task != TRAINING:
         return part(cell.task, "cell").summary(result)
     scores = "  ".join(f"{name} {s['mIoU']:.2f}" for name, s in result["domains"].items())

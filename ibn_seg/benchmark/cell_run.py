@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.devices import Claim
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import TRAINED, Cell
 from ibn_seg.benchmark.steps import Step, cell_config, steps
 from ibn_seg.benchmark.store import OUTPUT, Store
+from ibn_seg.benchmark.trained_before import evaluation, take_over, trained_before
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import drop_training_state, read_json, write_error, write_text
 from ibn_seg.results.lease import VARIABLE, Lease, is_superseded, note
@@ -129,29 +130,43 @@ def _run_steps(job: Job, cell: Cell, held: Lease, claim: Claim) -> str:
     )
     if claim.devices:
         note(held.path, "devices", devices=claim.devices)
+    trained = trained_before(job.store, cell, job.plan.selection)
+    if trained is not None:
+        ended = _run_step(job, cell, held, evaluation(job.store, cell, trained), claim)
+        if ended is not None:
+            return ended
+        take_over(job.store, cell, trained)
     for step in steps(job.plan, job.by_id, job.store, cell):
-        if not step.output.is_file():
-            code, output = _run(job, cell, held, step, claim)
-            if code is None:
-                return "lost" if held.lost else "stopped"
-            if held.lost:
-                return "lost"
-            if code:
-                job.store.record_failure(cell, code, output)
-                return "failed"
-        result = read_json(step.output)
-        counts = result["threads"], result["processes"]
-        if counts != (job.plan.threads, step.processes):
-            step.output.unlink()
-            problem = f"run with {counts[0]} threads in {counts[1]} processes, not as planned"
-            job.store.record_failure(cell, 0, problem)
-            return "failed"
+        ended = _run_step(job, cell, held, step, claim)
+        if ended is not None:
+            return ended
     if held.lost:
         return "lost"
-    if cell.task == TRAINING:
+    if cell.task in TRAINED:
         _keep_network(job.store.work_dir(cell))
     job.store.record_done(cell)
     return "done"
+
+
+def _run_step(job: Job, cell: Cell, held: Lease, step: Step, claim: Claim) -> str | None:
+    """Run a command unless its result is there; return how the cell ended if it did not succeed."""
+    if not step.output.is_file():
+        code, output = _run(job, cell, held, step, claim)
+        if code is None:
+            return "lost" if held.lost else "stopped"
+        if held.lost:
+            return "lost"
+        if code:
+            job.store.record_failure(cell, code, output)
+            return "failed"
+    result = read_json(step.output)
+    counts = result["threads"], result["processes"]
+    if counts != (job.plan.threads, step.processes):
+        step.output.unlink()
+        problem = f"run with {counts[0]} threads in {counts[1]} processes, not as planned"
+        job.store.record_failure(cell, 0, problem)
+        return "failed"
+    return None
 
 
 def _keep_network(work_dir: Path) -> None:

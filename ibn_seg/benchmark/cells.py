@@ -1,8 +1,8 @@
 """Makes a plan's cells: networks to train and their measurements, in running order."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ibn_seg.analyses.transfer.share_config import transfer_config
 from ibn_seg.benchmark.cell_config import (
@@ -16,6 +16,8 @@ from ibn_seg.benchmark.cell_config import (
 from ibn_seg.benchmark.cell_identity import analysis_identity, identity_of
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import Block, PlannedAnalysis, Transfer
+from ibn_seg.benchmark.planned_cell import Cell
+from ibn_seg.benchmark.search_cells import search_cells
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.provenance import source_domains
 from ibn_seg.results.identity import cell_id
@@ -23,70 +25,6 @@ from ibn_seg.run.schedule import iterations_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-TRAINING = "train"
-_FACTS = (
-    "id", "task", "method", "backbone", "segmentor", "source", "targets", "seed", "iterations",
-    "share", "start", "needs",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One piece of work: a training, or a measurement of a trained network.
-
-    Attributes:
-        id: The first 12 hexadecimal digits of the SHA-256 of `identity` as sorted JSON.
-        method: Name of the method.
-        backbone: Name of the backbone.
-        segmentor: Name of the segmentor.
-        source: The training domains, joined by '+'.
-        targets: The other evaluated data sets, by their names in the plan or config.
-        seed: Training seed.
-        iterations: Training iterations.
-        identity: The settings that change the cell's numbers.
-        config: The config to train or measure, with the data roots of this machine.
-        task: 'train', or the name of an analysis.
-        needs: Ids of the cells whose output it needs. They come earlier in a plan's list.
-        share: Percent of the training set used for training; None is all of it.
-        start: For a transfer 'source' (from the network of `needs`) or 'scratch'; None otherwise.
-        options: Options of an analysis.
-    """
-
-    id: str
-    method: str
-    backbone: str
-    segmentor: str
-    source: str
-    targets: tuple[str, ...]
-    seed: int
-    iterations: int
-    identity: Mapping[str, Any] = field(repr=False, compare=False)
-    config: "Config" = field(repr=False, compare=False)
-    task: str = TRAINING
-    needs: tuple[str, ...] = ()
-    share: float | None = None
-    start: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def label(self) -> str:
-        """A short name for readers."""
-        what = "" if self.task == TRAINING else f"{self.task} of "
-        part = "" if self.share is None else f" {self.share:g} % from {self.start}"
-        return f"{what}{self.method} {self.backbone} {self.source}{part} seed {self.seed}"
-
-    @property
-    def kind(self) -> tuple:
-        """The common properties of cells that take about the same time."""
-        return (
-            self.task, self.backbone, self.segmentor, self.source, self.targets, self.iterations
-        )  # fmt: skip
-
-    def facts(self) -> dict[str, Any]:
-        """Return the cell's entry in a JSON file."""
-        facts = {name: getattr(self, name) for name in _FACTS}
-        return {**facts, "targets": list(self.targets), "needs": list(self.needs)}
 
 
 def list_cells(plan: Plan) -> list[Cell]:
@@ -101,6 +39,8 @@ def list_cells(plan: Plan) -> list[Cell]:
     """
     base = base_configs(plan)
     found: dict[str, Cell] = {}
+    if plan.searches is not None:
+        _add(plan, found, search_cells(plan))
     for block in plan.blocks:
         _add(plan, found, _trainings(plan, block, base))
     matrix = list(found.values())

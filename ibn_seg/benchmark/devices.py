@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import TRAINED, Cell
 from ibn_seg.errors import UserError
 from ibn_seg.io import write_error
 
@@ -77,7 +77,7 @@ def gpus_of(plan: Plan, cell: Cell, devices: Sequence[str]) -> float:
     """
     counted = plan.processes if devices else 0
     asked = counted if plan.gpus is None else plan.gpus
-    return asked if cell.task == TRAINING else min(asked, 1)
+    return asked if cell.task in TRAINED else min(asked, 1)
 
 
 def lacking_gpus(plan: Plan, cell: Cell, devices: Sequence[str]) -> str | None:

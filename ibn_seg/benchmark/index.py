@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import SEARCHING, TRAINED, TRAINING, Cell
+from ibn_seg.benchmark.search_cells import search_scores
 from ibn_seg.benchmark.selection import LAST, selected, selected_checkpoint
 from ibn_seg.benchmark.store import CELL, FAILED, SCHEMA, TEST, Store
 from ibn_seg.io import write_json
@@ -23,8 +24,9 @@ def rows(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[str, Any]
     for cell in cells:
         row: dict[str, Any] = {**cell.facts(), "state": states[cell.id]}
         if row["state"] == "done":
-            training = cell if cell.task == TRAINING else by_id[cell.needs[0]]
-            row |= _trained(plan, training, store) if states[training.id] == "done" else {}
+            training = cell if cell.task in TRAINED else by_id[cell.needs[0]]
+            if training.task == TRAINING and states[training.id] == "done":
+                row |= _trained(plan, training, store)
             row |= _measured(plan, cell, store)
         elif row["state"] == "failed":
             row["error"] = store.failures(cell)[-1]["error"]
@@ -52,6 +54,8 @@ def _measured(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
         "result": f"{folder}/{result_name(cell.task)}", "cell": f"{folder}/{CELL}",
         "config": f"configs/{cell.id}.py", "command": result["command"],
     }  # fmt: skip
+    if cell.task == SEARCHING:
+        return {**row, "searches": search_scores(result)}
     if cell.task != TRAINING:
         clean = {name: one["mIoU"] for name, one in (result.get("domains") or {}).items()}
         return {**row, "mIoU": clean}

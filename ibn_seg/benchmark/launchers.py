@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ibn_seg.benchmark.cell_run import Job, run_cell
-from ibn_seg.benchmark.cells import Cell
 from ibn_seg.benchmark.devices import Devices, gpus_of, visible_devices
+from ibn_seg.benchmark.planned_cell import Cell
 from ibn_seg.errors import EnvError, UserError
 
 LAUNCHERS = ("local", "ray", "slurm")

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cell_config import targets_of
-from ibn_seg.benchmark.cells import TRAINING, Cell, list_cells
+from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.devices import lacking_gpus, visible_devices
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import SEARCHING, TRAINING, Cell
+from ibn_seg.benchmark.search_cells import search_needs
 from ibn_seg.errors import UserError
 from ibn_seg.run.setup import SCENES_VARIABLE, register, scenes_at
 from ibn_seg.trial.try_training import compared, prepared, try_training
@@ -53,7 +55,7 @@ def missing_needs(
         tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder,
     ):
         planned = {cell.id: cell for cell in list_cells(plan)}
-        look = _Look(plan, here, trial, Path(folder))
+        look = _Look(plan, here, trial, Path(folder), scenes.parent)
         for cell in cells:
             yield cell, tuple(map(told, look.at(planned[cell.id])))
 
@@ -71,7 +73,7 @@ def missing_targets(plan: Plan, scenes: Path) -> dict[str, str]:
         _announced(plan, scenes) as told,
         tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder,
     ):
-        look = _Look(plan, True, False, Path(folder))
+        look = _Look(plan, True, False, Path(folder), scenes.parent)
         for cell in list_cells(plan):
             if cell.task == TRAINING:
                 found |= {name: told(line) for name, line in look.missing_targets(cell.config)}
@@ -127,14 +129,16 @@ class _Look:
         here: Whether the GPUs of this machine count.
         trial: Whether trainings are tried.
         folder: The folder that trials may write to.
+        results: The folder of the plan's results.
     """
 
-    def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path) -> None:
+    def __init__(self, plan: Plan, here: bool, trial: bool, folder: Path, results: Path) -> None:
         self._plan = plan
         self._here = here
         self._gpus = visible_devices() if here else ()
         self._trial = trial
         self._folder = folder
+        self._results = results
         self._data_sets: dict[str, Dataset] = {}
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
 
@@ -144,6 +148,9 @@ class _Look:
 
         if self._here and (line := lacking_gpus(self._plan, cell, self._gpus)):
             yield line
+        if cell.task == SEARCHING:
+            yield from search_needs(self._plan, cell, self._results)
+            return
         config = load_config(cell.config)
         if cell.task == TRAINING:
             yield from self._training(config)

@@ -5,17 +5,22 @@ A plan is a YAML file, see `configs/benchmark/`. Its keys are the fields of `Pla
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ibn_seg.benchmark.plan_extras import EXTRAS, read_extras
 from ibn_seg.benchmark.plan_matrix import MATRIX, check_backbones, read_axes
 from ibn_seg.benchmark.plan_parts import Block, Budget, PlannedAnalysis, Scenes, Transfer
 from ibn_seg.benchmark.plan_rules import RULES, read_rules
+from ibn_seg.benchmark.planned_cell import SEARCHING
+from ibn_seg.benchmark.search_plan import SEARCH_KEYS, SearchMatrix, read_searches
 from ibn_seg.config import SCHEME, config_folder
 from ibn_seg.errors import unknown
 from ibn_seg.yaml_values import Reader, read_yaml
 
+_REID_RULES = ("threads", "processes", "gpus", "budget")
 _REQUIRED = ("name", "segmentors", "backbones", "methods", "seeds")
 
 
@@ -39,6 +44,7 @@ class Plan:
         oracles: The same networks, trained on the targets' own training sets (its `sources`).
         analyses: Measurements on the networks of `blocks`.
         transfer: Trainings on shares of the targets' training sets.
+        searches: The matrix of a plan of re-identification, which has no blocks.
         left_out: Names of targets that no cell is evaluated on. No key of a plan file: a call that
             skips missing targets sets it.
     """
@@ -56,6 +62,7 @@ class Plan:
     oracles: Block | None = None
     analyses: tuple[PlannedAnalysis, ...] = ()
     transfer: Transfer | None = None
+    searches: SearchMatrix | None = None
     left_out: tuple[str, ...] = ()
 
     @property
@@ -79,7 +86,10 @@ def read_plan(source: str | os.PathLike) -> Plan:
     if text.startswith(SCHEME):
         path = _plan_of_the_package(text.removeprefix(SCHEME).removesuffix(".yaml"))
     read = Reader(path)
-    given = read.mapping(read_yaml(path), "", ("name", *RULES, "also", *EXTRAS, *MATRIX))
+    content = read_yaml(path)
+    if isinstance(content, Mapping) and content.get("task") == SEARCHING:
+        return _search_plan(read, content)
+    given = read.mapping(content, "", ("name", *RULES, "also", *EXTRAS, *MATRIX))
     for key in _REQUIRED:
         if key not in given:
             read.fail(key, "is missing", f"a plan needs {', '.join(_REQUIRED)}")
@@ -101,10 +111,26 @@ def read_plan(source: str | os.PathLike) -> Plan:
     )
 
 
+def _search_plan(read: Reader, content: Mapping[str, Any]) -> Plan:
+    """Return a plan of re-identification.
+
+    Raises:
+        UserError: A key is missing or wrong.
+    """
+    given = read.mapping(content, "", ("name", *_REID_RULES, *SEARCH_KEYS))
+    if "name" not in given:
+        read.fail("name", "is missing", "a plan needs a name")
+    return Plan(
+        read.file, read.name(given["name"], "name", "reid"), (),
+        searches=read_searches(read, given), **read_rules(read, given),
+    )  # fmt: skip
+
+
 def _plan_of_the_package(name: str) -> Path:
     """Return the file of a plan in the package."""
     folder = config_folder()
-    known = {p.relative_to(folder).with_suffix("").as_posix(): p for p in folder.rglob("*.yaml")}
+    plans = (folder / "benchmark").glob("*.yaml")
+    known = {p.relative_to(folder).with_suffix("").as_posix(): p for p in plans}
     if name not in known:
         raise unknown("plan", f"{SCHEME}{name}", [f"{SCHEME}{one}" for one in sorted(known)])
     return known[name]

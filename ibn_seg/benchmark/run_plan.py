@@ -12,12 +12,15 @@ from typing import Any
 from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.cell_progress import Board
 from ibn_seg.benchmark.cell_run import Job, run_cell
-from ibn_seg.benchmark.cells import Cell, list_cells
+from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.devices import check_devices
 from ibn_seg.benchmark.index import write_index
 from ibn_seg.benchmark.launchers import Launcher, check_launcher, make_launcher
 from ibn_seg.benchmark.needs import described, missing_needs, missing_targets
 from ibn_seg.benchmark.plan import Plan, read_plan
+from ibn_seg.benchmark.plan_parts import Scenes
+from ibn_seg.benchmark.planned_cell import Cell
+from ibn_seg.benchmark.search_cells import draw_cameras
 from ibn_seg.benchmark.store import Store
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.progress import progress_callback
@@ -58,7 +61,8 @@ def run_plan(
         launcher_options: For `ray.init`, or submitit's `update_parameters`.
         lease_s: Seconds after which a worker that shows no life loses its cell.
         skip_missing_targets: Leave targets out whose data are not on this machine, and say so. The
-            cells have other ids then, because they are evaluated on less.
+            cells have other ids then, because they are evaluated on less. Cells with more targets
+            take their networks over.
         say: Receives one line per step.
 
     Returns:
@@ -84,7 +88,7 @@ def run_plan(
             check_devices(plan, left)
         if launcher == "local" and len(left) == len(job.cells):
             _check_any_can_run(plan, left, store, say)
-        if left and plan.scenes is not None:
+        if left and (plan.scenes is not None or plan.searches is not None):
             _render(plan, store, say)
         where = os.fspath(plan.file.resolve()), os.fspath(store.folder.resolve())
         task = functools.partial(run_by_id, *where, lease_s, job.retries, left_out=plan.left_out)
@@ -263,16 +267,22 @@ def _scenes_of(plan: Plan, results: Path) -> Iterator[None]:
 
 
 def _render(plan: Plan, store: Store, say: Say) -> None:
-    """Render the plan's missing scenes, in one process at a time."""
-    from ibn_seg.scenes import write_pair
-
-    out, scenes = os.environ[SCENES_VARIABLE], plan.scenes
-    if scenes is None:
-        return
-    say(f"Scenes in {out}")
+    """Render the plan's missing scenes or people, in one process at a time."""
     while (held := lease.acquire(store.folder / "scenes-lock", store.lease_s)) is None:
         time.sleep(_WATCH_S)
-    with held, progress_callback("scenes") as progress:
+    with held:
+        if plan.searches is not None:
+            draw_cameras(plan, store.folder)
+        if plan.scenes is not None:
+            _render_scenes(plan.scenes, say)
+
+
+def _render_scenes(scenes: Scenes, say: Say) -> None:
+    from ibn_seg.scenes import write_pair
+
+    out = os.environ[SCENES_VARIABLE]
+    say(f"Scenes in {out}")
+    with progress_callback("scenes") as progress:
         write_pair(
             out, size=scenes.size, source_frames=scenes.source, target_train=scenes.target_train,
             target_val=scenes.target_val, adverse_train=scenes.adverse_train,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ibn_seg.analyses.all_analyses import analysis, part
-from ibn_seg.benchmark.cells import TRAINING, Cell
 from ibn_seg.benchmark.plan import Plan
+from ibn_seg.benchmark.planned_cell import SEARCHING, TRAINING, Cell
+from ibn_seg.benchmark.search_cells import search_arguments
 from ibn_seg.benchmark.selection import LAST, selected_checkpoint
 from ibn_seg.benchmark.store import TEST, Store
 from ibn_seg.config import load_config
@@ -51,6 +52,10 @@ def steps(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell) -> It
     work_dir, config = store.work_dir(cell), os.fspath(store.config_file(cell))
     where = ("--work-dir", os.fspath(work_dir))
     output = work_dir / result_name(cell.task)
+    if cell.task == SEARCHING:
+        arguments = search_arguments(plan, cell, store.folder)
+        yield Step(output, (*arguments, *where, "--resume"), plan.processes)
+        return
     if cell.task == TRAINING:
         yield Step(output, ("train", config, *where, "--resume"), plan.processes)
         if plan.selection != LAST:
@@ -74,6 +79,8 @@ def cell_config(plan: Plan, cells: Mapping[str, Cell], store: Store, cell: Cell)
         UserError: The file of the network that the cell begins from is gone.
     """
     config = load_config(cell.config)
+    if cell.task == SEARCHING:
+        return config
     if plan.protocol != DEFAULT_PROTOCOL:
         set_protocol(config, plan.protocol)
     add_hooks(config, {"type": "LeaseHook"})

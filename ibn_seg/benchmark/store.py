@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.benchmark.cells import Cell
 from ibn_seg.benchmark.failure import read_failure
+from ibn_seg.benchmark.planned_cell import Cell
 from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import utc_now
 from ibn_seg.results import lease

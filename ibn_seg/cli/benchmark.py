@@ -87,7 +87,7 @@ def benchmark(
         skip_missing_targets=skip_missing_targets,
         say=lambda line: click.echo(line, err=True),
     )
-    Console().print(_table(rows, "state"))
+    Console().print(cells_table(rows, "state"))
     click.echo(f"{_counts(rows)}; index: {folder}/benchmark.json")
     check_finished(rows, folder)
 
@@ -121,7 +121,7 @@ def _show(plan_file: str, folder: str, skip: bool) -> None:
         plan_file, folder, skip, say=lambda line: click.echo(line, err=True)
     )
     found = rows(plan, cells, store)
-    Console().print(_table(found, "id", "state"))
+    Console().print(cells_table(found, "id", "state"))
     left = estimate(cells, store)
     needed = f"time {left.seconds / 60:.0f} min of one worker, disk {left.size / 2**20:.0f} MiB"
     if left.unknown:
@@ -134,7 +134,7 @@ def _show(plan_file: str, folder: str, skip: bool) -> None:
     )
 
 
-def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
+def cells_table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
     """Return the cells as a table, with each domain's mIoU if it is known.
 
     It fits into 80 columns, because it has no frames and wraps the longer words of a row.
@@ -146,9 +146,11 @@ def _table(rows: Sequence[Mapping[str, Any]], *columns: str) -> "Table":
     table.add_column("work", min_width=10, overflow="fold")
     for name in names:
         table.add_column(name, no_wrap=name != "method", overflow="fold")
-    table.add_column("mIoU", min_width=13, overflow="fold")
+    searching = any(row["task"] == "reid" for row in rows)
+    table.add_column("mAP" if searching else "mIoU", min_width=13, overflow="fold")
     for row in rows:
         scores = [f"{name} {value:.2f}" for name, value in row.get("mIoU", {}).items()]
+        scores += [f"{name} {found['mAP']:.2f}" for name, found in row.get("searches", {}).items()]
         domains = "\n".join(scores) or ", ".join(row["targets"])
         table.add_row(_work(row), *(str(row[name]) for name in names), domains)
     return table

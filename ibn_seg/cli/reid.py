@@ -1,12 +1,14 @@
-"""`ibn-seg reid train`, `test` and `search`."""
+"""`ibn-seg reid train`, `test` and `search`; `reid_cameras` beside it has the rest."""
 
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from ibn_seg.cli.reid_cameras import demo, divergence, name_pairs, network_options, render
 from ibn_seg.command_options import (
     Size,
     command_line,
@@ -14,30 +16,10 @@ from ibn_seg.command_options import (
     set_local_rank,
     split_numbers,
 )
-from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
+from ibn_seg.retrieval.baseline_recipe import SELECTIONS, BaselineRecipe
 
 
-def _network_options(function: Callable) -> Callable:
-    """Add the options that say how features are computed."""
-    for option in (
-        click.option("--stem-relu/--no-stem-relu", default=None,
-                     help="A ReLU after the stem's norm. Default: as the file's tool has it."),
-        click.option("--last-stride", type=click.IntRange(1, 2), default=None,
-                     help="Of the last stage. Default: 1, and 2 for files of torchreid."),
-        click.option("--flip", is_flag=True, help="Average with the mirror image's features."),
-        click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
-        click.option("--size", type=Size(), default="128x256", show_default=True,
-                     help="Width and height of the network's input."),
-        click.option("--checkpoint", metavar="FILE", required=True,
-                     help="A file of the strong baseline, fast-reid or torchreid."),
-        click.option("--model", metavar="NAME", required=True,
-                     help="One of those that `ibn-seg models` lists."),
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-@click.group()
+@click.group(commands=[render, demo, divergence])
 def reid() -> None:
     """Search people or vehicles across cameras.
 
@@ -62,10 +44,12 @@ def _setting(name: str, help_text: str, **options: Any) -> Callable:
 @reid.command()
 @click.argument("name")
 @click.argument("root")
-@click.option("--model", metavar="NAME", required=True,
-              help="One of those that `ibn-seg models` lists.")  # fmt: skip
+@click.option("--model", metavar="NAME",
+              help="One of those that `ibn-seg models` lists. A recipe names its own.")  # fmt: skip
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
               help="A choice of the data set, such as boxes=labeled.")  # fmt: skip
+@click.option("--also", multiple=True, metavar="NAME=ROOT",
+              help="Another data set to train on together.")  # fmt: skip
 @click.option("--target", "targets", multiple=True, metavar="NAME=ROOT",
               help="Another data set to search in after the training.")  # fmt: skip
 @click.option("--work-dir", metavar="DIR", help="Default: work_dirs/reid/MODEL_NAME.")
@@ -79,6 +63,12 @@ def _setting(name: str, help_text: str, **options: Any) -> Callable:
               help="Width and height of the network's input.")  # fmt: skip
 @click.option("--milestones", default="40,70", show_default=True, metavar="LIST",
               help="Epochs from which the learning rate is a tenth.")  # fmt: skip
+@_setting(
+    "selection",
+    "The last checkpoint, or the best of ten in the source's gallery.",
+    type=click.Choice(SELECTIONS),
+)
+@_setting("last_stride", "Of the last stage; 2 halves the work.", type=click.IntRange(1, 2))
 @_setting("epochs", "Epochs to train.")
 @_setting("identities", "People of a batch of one process.")
 @_setting("images", "Pictures of each.")
@@ -90,11 +80,14 @@ def _setting(name: str, help_text: str, **options: Any) -> Callable:
 @_setting("center_weight", "Weight of the center loss; 0 for none.")
 @_setting("erasing", "Share of pictures with a painted rectangle; 0 is better for targets.")
 @launch_options
+@click.pass_context
 def train(
+    context: click.Context,
     name: str,
     root: str,
-    model: str,
+    model: str | None,
     options: tuple[str, ...],
+    also: tuple[str, ...],
     targets: tuple[str, ...],
     work_dir: str | None,
     resume: bool,
@@ -108,13 +101,16 @@ def train(
 ) -> None:
     """Train the strong baseline on a data set, and search in its gallery and in those of targets.
 
-    NAME is a data set that `ibn-seg data check` knows, such as market1501, and ROOT its folder.
+    NAME is a data set that `ibn-seg data check` knows, such as market1501, and ROOT its folder. Or
+    NAME is a recipe: a file of configs/reid/, or ibn_seg::reid/FILE. It says data set, network and
+    settings, and options given here come first.
 
     result.json in the work dir has all scores, and ranks_NAME.npz the ranks of all matches.
 
     \b
     Examples:
       ibn-seg reid train market1501 data/market1501 --model resnet50_ibn_a --pretrained
+      ibn-seg reid train ibn_seg::reid/msmt17_r50-ibn-a data/msmt17
       ibn-seg reid train randperson data/randperson --model resnet50_ibn_a --pretrained \\
           --erasing 0 --target market1501=data/market1501
     """
@@ -122,18 +118,16 @@ def train(
     from ibn_seg.run.config_loading import read_options
 
     set_local_rank(local_rank)
-    pairs = [tuple(target.partition("=")[::2]) for target in targets]
-    for target, (_, place) in zip(targets, pairs, strict=True):
-        if not place:
-            raise click.UsageError(f"--target {target!r} is not NAME=ROOT.")
-    steps = split_numbers(milestones, "--milestones")
+    settings["milestones"] = split_numbers(milestones, "--milestones")
+    model, name, recipe = _chosen(context, name, model, settings)
     result = run(
         model,
         name,
         root,
-        BaselineRecipe(**settings, milestones=steps),
+        recipe,
         options=read_options(options, "--option"),
-        targets=pairs,
+        also=name_pairs(also, "--also"),
+        targets=name_pairs(targets, "--target"),
         work_dir=work_dir,
         resume=resume,
         seed=seed,
@@ -150,10 +144,31 @@ def train(
     click.echo(f"checkpoint: {result['checkpoint']}")
 
 
+def _chosen(
+    context: click.Context, name: str, model: str | None, settings: dict[str, Any]
+) -> tuple[str, str, BaselineRecipe]:
+    """Return network, data set and settings: those of a recipe, changed by what was given."""
+    from click.core import ParameterSource
+
+    from ibn_seg.retrieval.recipe_files import is_recipe, read_recipe
+
+    if not is_recipe(name):
+        if model is None:
+            raise click.UsageError("Give --model, or a recipe in place of a data set.")
+        return model, name, BaselineRecipe(**settings)
+    named = read_recipe(name)
+    given = {
+        key: value
+        for key, value in settings.items()
+        if context.get_parameter_source(key) is ParameterSource.COMMANDLINE
+    }
+    return model or named.model, named.data, replace(named.recipe, **given)
+
+
 @reid.command()
 @click.argument("name")
 @click.argument("root")
-@_network_options
+@network_options
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
               help="A choice of the data set, such as boxes=labeled.")  # fmt: skip
 @click.option("--rerank", is_flag=True,
@@ -205,7 +220,7 @@ def test(
 @reid.command()
 @click.argument("query")
 @click.option("--gallery", metavar="FOLDER", required=True, help="Pictures, at any depth.")
-@_network_options
+@network_options
 @click.option("--count", type=click.IntRange(1), default=10, show_default=True,
               help="Pictures to show for each query.")  # fmt: skip
 @click.option("-o", "--out", metavar="FILE", default="search.png", show_default=True,

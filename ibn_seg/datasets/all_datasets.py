@@ -4,12 +4,11 @@ The file defines the class with its `CARD`, see `ibn_seg.datasets.card.DataCard`
 names of targets and the tables of data/README.md take everything else from there.
 """
 
-import contextlib
 import importlib
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ibn_seg.datasets.quiet_mmseg import load_mmseg
 from ibn_seg.errors import unknown
 
 if TYPE_CHECKING:
@@ -47,13 +46,3 @@ def dataset_class(name: str) -> "type[UrbanSceneDataset]":
     load_mmseg()
     module, _, kind = DATA_SETS[name].partition(":")
     return getattr(importlib.import_module(f"ibn_seg.datasets.{module}"), kind)
-
-
-def load_mmseg() -> None:
-    """Import mmseg's data sets, and drop what its maintained fork prints.
-
-    The fork prints the names of failed imports. Import nothing else here: a logger made meanwhile
-    would keep writing to the redirected stream.
-    """
-    with contextlib.redirect_stdout(io.StringIO()):
-        import mmseg.datasets  # noqa: F401

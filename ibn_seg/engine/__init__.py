@@ -26,6 +26,7 @@ from ibn_seg.engine.runner import StrictRunner
 from ibn_seg.engine.sampling import PositionSampler, SeededDataset
 from ibn_seg.engine.sensitive_covariances import SensitiveCovarianceHook
 from ibn_seg.engine.target_adaptation import TargetAdaptationHook
+from ibn_seg.engine.view_consistency import ViewConsistencyHook
 
 __all__ = [
     "AtomicBackend",
@@ -47,6 +48,7 @@ __all__ = [
     "SharedEMAHook",
     "StrictRunner",
     "TargetAdaptationHook",
+    "ViewConsistencyHook",
     "find_checkpoint",
 ]
 

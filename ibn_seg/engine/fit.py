@@ -13,7 +13,13 @@ from ibn_seg.errors import UserError
 from ibn_seg.foundation.small_checkpoint import completed
 from ibn_seg.models.blocks import ARCHITECTURES
 from ibn_seg.models.finite import say_not_finite
-from ibn_seg.models.state_dicts import COUNTER, all_weights, below, possible_prefixes
+from ibn_seg.models.state_dicts import (
+    COUNTER,
+    all_weights,
+    below,
+    check_values,
+    possible_prefixes,
+)
 from ibn_seg.models.weight_rules import instance_share, some
 
 # Blocks per stage and whether they are bottlenecks, of the standard residual networks.
@@ -65,19 +71,11 @@ def load_strictly(model: nn.Module, checkpoint: Any, path: object) -> None:
         rest = f"; left out {some(left_out)}" if left_out else ""
         print(f"{path}: loaded{where}{rest}", file=sys.stderr)
     try:
-        model.load_state_dict(weights, strict=False)
-    except RuntimeError as error:  # quantised tensors, or 'meta' tensors without values
-        kind = next((f"{v.dtype} on {v.device}" for v in weights.values() if _is_odd(v)), "")
-        if not kind:
-            raise
-        raise UserError(
-            f"{path}: its weights have no plain values ({kind})", "write a plain state dict"
-        ) from error
+        check_values(weights, wanted)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    model.load_state_dict(weights, strict=False)
     say_not_finite(model, path)
-
-
-def _is_odd(value: torch.Tensor) -> bool:
-    return value.is_meta or value.is_quantized
 
 
 def differences(given: Mapping, wanted: Mapping) -> tuple[list[str], list[str], list[str]] | None:

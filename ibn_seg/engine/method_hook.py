@@ -1,5 +1,6 @@
 """The training hook of methods: seeds for their layers, and their losses."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,16 @@ def bare_model(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
+def check_weight(owner: str, name: str, weight: float | None) -> None:
+    """Raise unless the weight of a loss is a number of at least 0, or None.
+
+    Raises:
+        UserError: It is negative, infinite or NaN.
+    """
+    if weight is not None and not 0 <= weight < math.inf:
+        raise UserError(f"{owner}: {name}={weight}", "give a number of at least 0")
+
+
 def is_wanted(layer: InstanceWhitening) -> bool:
     """Tell whether a layer has a loss: ISW's has none until its mask is set."""
     return not layer.sensitive or bool(layer.mask.any())
@@ -39,10 +50,13 @@ class MethodHook(Hook):
         semantic: Weight of the loss of each stage with SAN. None: there is none.
 
     Raises:
-        UserError: A weight is given, and the network has no layer with that loss.
+        UserError: A weight is given, and the network has no layer with that loss. Or it is
+            negative, infinite or NaN.
     """
 
     def __init__(self, whitening: float | None = None, semantic: float | None = None) -> None:
+        check_weight("MethodHook", "whitening", whitening)
+        check_weight("MethodHook", "semantic", semantic)
         self.whitening = whitening
         self.semantic = semantic
         self._draws: list[Draws] = []

@@ -5,9 +5,11 @@ A new variant is one entry in `VARIANTS`. Exactly what an entry names is built.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,10 +48,24 @@ class Variant:
         """Check that marked stages differ from the stages of a batch-norm network.
 
         Raises:
-            ValueError: The entry builds nothing in them, or marks no stage.
+            UserError: The entry builds nothing in them, marks no stage, or has a part that builds
+                no norm.
         """
+        if not isinstance(self.stages, tuple | list) or not all(s in range(4) for s in self.stages):
+            raise UserError(f"stages={self.stages!r} of a variant", "give stages from 0 to 3")
         if not self.stages or (self.first_norm is None and self.norm_after_addition is None):
-            raise ValueError("a variant has to mark stages, and to build a norm in them")
+            raise UserError("a variant has to mark stages, and to build a norm in them")
+        for part in ("first_norm", "norm_after_addition", "stem_norm"):
+            build = getattr(self, part)
+            if not callable(build) and (build is not None or part == "stem_norm"):
+                raise UserError(f"{part}={build!r} of a variant", "give what builds a norm")
+
+
+# What building or running a norm raises if it does not take its arguments, or maps.
+_REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, AssertionError)
+# A norm of one's own is tried with maps of this shape, and called with these options.
+_TRIED = (2, 64, 4, 4)
+_FIRST_NORM_OPTIONS = {"ratio": 0.5, "norm_layer": nn.BatchNorm2d, "instance_first": True}
 
 
 def _layout_b(norm: Callable[[int], nn.Module]) -> Variant:
@@ -74,6 +90,59 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
+@dataclass(frozen=True)
+class _OwnNorm:
+    """Builds a norm of a user's variant; its errors name the variant and the channels.
+
+    Attributes:
+        build: The user's function or class.
+        part: Which part of the variant it is.
+        variant: The name of the variant.
+    """
+
+    build: Callable[..., nn.Module]
+    part: str
+    variant: str
+
+    def __call__(self, channels: int, **options: Any) -> nn.Module:
+        """Return the norm.
+
+        Raises:
+            UserError: It cannot be built, or it is no module.
+        """
+        try:
+            norm = self.build(channels, **options)
+        except _REFUSALS as error:
+            reason = f"cannot be built for {channels} channels: {error}"
+            raise self._refused(reason, options) from error
+        if not isinstance(norm, nn.Module):
+            raise self._refused(f"returns {norm!r}, no module", options)
+        return norm
+
+    def try_once(self, **options: Any) -> None:
+        """Build the norm and run it.
+
+        Raises:
+            UserError: It cannot be built or run, or it changes the shape.
+        """
+        # Random numbers of a trial would change the weights of the next network.
+        with torch.random.fork_rng(devices=[]):
+            norm = self(_TRIED[1], **options)
+            try:
+                shape = norm(torch.zeros(_TRIED)).shape
+            except _REFUSALS as error:
+                raise self._refused(f"cannot run on maps: {error}", options) from error
+        if shape != _TRIED:
+            raise self._refused(f"makes shape {tuple(shape)} of {_TRIED}", options)
+
+    def _refused(self, reason: str, options: Iterable[str]) -> UserError:
+        call = ", ".join(["channels", *(f"{key}=..." for key in options)])
+        return UserError(
+            f"{self.part} of variant {self.variant!r} {reason}",
+            f"it is called as {self.part}({call}), and returns a module that keeps the shape",
+        )
+
+
 def register_variant(name: str, variant: Variant) -> None:
     """Let `ibn=name` and `ibn_stages` mean a variant of one's own, in all families and hosts.
 
@@ -89,35 +158,19 @@ def register_variant(name: str, variant: Variant) -> None:
     """
     if not (isinstance(name, str) and name.isidentifier()):
         raise UserError(f"{name!r} cannot name a variant", "give a word such as 'mine'")
-    if VARIANTS.get(name, variant) != variant:
+    if not isinstance(variant, Variant):
+        raise UserError(f"{variant!r} is no variant", "give ibn_seg.Variant(...)")
+    parts = {
+        part: _OwnNorm(build, part, name)
+        for part in ("first_norm", "norm_after_addition", "stem_norm")
+        if (build := getattr(variant, part)) not in (None, IBN, InstanceNorm)
+    }
+    own = dataclasses.replace(variant, **parts)
+    if VARIANTS.get(name, own) != own:
         raise UserError(f"there is a variant {name!r} already", "give another name")
-    _try_norms(name, variant)
-    VARIANTS[name] = variant
-
-
-def _try_norms(name: str, variant: Variant) -> None:
-    """Build and run each norm of a variant."""
-    settings = {"ratio": 0.5, "norm_layer": nn.BatchNorm2d, "instance_first": True}
-    norms = [("first_norm", variant.first_norm, settings),
-             ("norm_after_addition", variant.norm_after_addition, {}),
-             ("stem_norm", variant.stem_norm if variant.stem else None, {})]  # fmt: skip
-    for part, build, options in norms:
-        if build is None:
-            continue
-        call = ", ".join(["64", *(f"{key}=..." for key in options)])
-        try:
-            norm = build(64, **options)
-            shape = norm(torch.zeros(2, 64, 4, 4)).shape
-        except (TypeError, AttributeError) as error:
-            raise UserError(
-                f"{part} of variant {name!r} cannot be built and run: {error}",
-                f"it is called as {part}({call}), and returns a module",
-            ) from error
-        if shape != (2, 64, 4, 4):
-            raise UserError(
-                f"{part} of variant {name!r} makes shape {tuple(shape)} of (2, 64, 4, 4)",
-                "a norm keeps the shape",
-            )
+    for part, build in parts.items():
+        build.try_once(**(_FIRST_NORM_OPTIONS if part == "first_norm" else {}))
+    VARIANTS[name] = own
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ibn_seg.errors import UserError
@@ -25,6 +26,8 @@ class SynchronisedBatchNorm(_BatchNorm):
     included. It can be differentiated twice, forward (`torch.func.jvp`), and by `torch.func.grad`.
     As with `nn.BatchNorm2d`, the running statistics must not be updated inside `torch.func`. Pass
     them through `functional_call`, or use `track_running_stats=False`.
+
+    `torch.fx` traces it in evaluation mode alone, and a scripted or traced one evaluates only.
 
     Args:
         num_features: Number of channels.
@@ -86,6 +89,21 @@ class SynchronisedBatchNorm(_BatchNorm):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`, shape (N, num_features, ...)."""
+        if not torch.jit.is_scripting():
+            return self._synchronised(x)
+        if self.training:
+            raise RuntimeError("a scripted SynchronisedBatchNorm evaluates only: call eval()")
+        mean, var = self.running_mean, self.running_var
+        own = mean is None or var is None
+        return F.batch_norm(x, mean, var, self.weight, self.bias, training=own, eps=self.eps)
+
+    def _synchronised(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the same as `forward`, outside of TorchScript."""
+        if self.training and not is_tensor(x):
+            raise UserError(
+                "a SynchronisedBatchNorm in training mode cannot be traced or scripted",
+                "call eval() of the network first, or build it with plain batch norms",
+            )
         if not self.training or not (dist.is_available() and dist.is_initialized()):
             return super().forward(x)
         group = self.process_group or dist.group.WORLD
@@ -119,8 +137,8 @@ class SynchronisedBatchNorm(_BatchNorm):
                 running.lerp_(new.detach().to(running.dtype), share)
 
     def _check_input_dim(self, x: torch.Tensor) -> None:
-        if not self.training and not is_tensor(x):
-            return  # in training mode `torch.fx` cannot follow
+        if not is_tensor(x):
+            return  # `torch.fx` cannot follow
         if x.dim() < 2:
             raise ValueError(f"expected at least 2D input (got {x.dim()}D input)")
 

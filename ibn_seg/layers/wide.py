@@ -4,6 +4,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from ibn_seg.errors import UserError
+from ibn_seg.layers.plain_instance import is_tensor
+
 
 def wide(x: torch.Tensor) -> torch.Tensor:
     """Return a tensor in float32, or in its own type if that is wider."""
@@ -18,7 +21,16 @@ def restored(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def full_precision(x: torch.Tensor) -> AbstractContextManager:
-    """Return a context in which products on the device of `x` keep their type under autocast."""
+    """Return a context in which products on the device of `x` keep their type under autocast.
+
+    Raises:
+        UserError: `torch.fx` traces the layer; it cannot follow the context.
+    """
+    if not is_tensor(x):
+        raise UserError(
+            "layers such as SW, IterNorm and SelfNorm cannot be traced by torch.fx, nor scripted",
+            "use torch.export.export or torch.jit.trace",
+        )
     return torch.autocast(x.device.type, enabled=False)
 
 

@@ -19,6 +19,8 @@ from ibn_seg.leaderboard.latex_tables import check_columns, latex_text
 from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board
+from ibn_seg.leaderboard.search_board import holds_searches, read_searches
+from ibn_seg.leaderboard.search_page import write_search_page
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links
@@ -30,6 +32,8 @@ from ibn_seg.report.stored_panels import FOLDER, read_panels
 from ibn_seg.report.table import Table
 
 NAME = "leaderboard.html"
+# A longer list of unfinished cells is folded.
+_MOST_UNFOLDED = 10
 
 
 def write_leaderboard(
@@ -74,6 +78,13 @@ def write_leaderboard(
             raise unknown("export", name, export_formats.FORMATS)
     if published not in WHICH:
         raise unknown("choice of published figures", published, WHICH)
+    if holds_searches(folders):
+        return write_search_page(
+            read_searches(folders, baseline, BASELINE),
+            Path(out) if out is not None else Path(folders[0]) / NAME,
+            exports=exports, only=list(only), columns=columns, published=published, title=title,
+            command=command,
+        )  # fmt: skip
     board = read_board(folders)
     compared_with = check_baseline(board, baseline, BASELINE)
     comparisons = compare(board, compared_with)
@@ -149,7 +160,8 @@ class _Content:
             *(one.section for one in self.analyses),
             Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
-            Section("unfinished-cells", "Not finished", missing),
+            Section("unfinished-cells", "Not finished", missing,
+                    folded=len(board.unfinished) > _MOST_UNFOLDED),
         ]  # fmt: skip
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Row
+from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links
@@ -80,22 +80,25 @@ def claims(found: Comparison) -> list[Claim]:
         compared = [row for row in group.ranked if found.primary in row.differences]
         if compared:
             top = max(compared, key=lambda row: row.differences[found.primary].per_seed.mean)
-            made.append(_claim(top, found, group.title))
+            made.append(_claim(top, found, group))
     return made
 
 
-def _claim(row: Row, found: Comparison, group: str) -> Claim:
+def _claim(row: Row, found: Comparison, group: Group) -> Claim:
     difference = row.differences[found.primary]
     mean, n = difference.per_seed.mean, len(difference.seeds)
     several = f"the mean of {len(found.targets)} targets"
     where = several if found.primary == TARGETS else found.primary
     points = f"{number(abs(mean))} points of mIoU on {where}"
-    verb = {1: f"gains {points} over", 0: f"is level on {where} with"}.get(
-        sign(mean), f"loses {points} against"
-    )
+    verbs = {1: f"gains {points} over", -1: f"loses {points} against"}
+    if n == 1:  # which shows neither a gain nor a loss
+        verbs = {1: f"reads {points} above", -1: f"reads {points} below"}
+    verb = verbs.get(sign(mean), f"is level on {where} with")
     seeds = f"{n} seed{'s' * (n > 1)}"
-    detail = f"{group}, trained on {found.title}; {seeds}"
-    text = f"{row.method} {verb} {found.baseline}."
+    detail = f"{group.title}, trained on {found.title}; {seeds}"
+    given = ["one seed"] * (n == 1) + ["images of the target"] * group.sees_target
+    name = f"With {' and '.join(given)}, {row.method}" if given else row.method
+    text = f"{name} {verb} {found.baseline}."
     if difference.interval.images_only:
         return Claim(text, f"{detail}, no interval.")
     certain = difference.interval.excludes_zero or sign(mean) == 0

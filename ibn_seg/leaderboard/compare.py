@@ -7,7 +7,7 @@ segmentor and source, over common seeds.
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ibn_seg.errors import UserError, unknown
@@ -29,6 +29,8 @@ from ibn_seg.statistics import (
 
 # The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
+# The column that keeps methods at test time apart, where there are any.
+SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +65,26 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The methods with one backbone and segmentor."""
+    """The methods with one backbone and segmentor that compete with each other.
+
+    Args:
+        backbone: The backbone.
+        segmentor: The segmentor.
+        rows: The methods.
+        sees_target: Whether they adapt to images of the target at test time. Such methods have a
+            group of their own, and never rank among others.
+    """
 
     backbone: str
     segmentor: str
     rows: tuple[Row, ...]
+    sees_target: bool = False
 
     @property
     def title(self) -> str:
-        """Backbone and segmentor."""
-        return f"{self.backbone}, {self.segmentor}"
+        """Backbone and segmentor, and what sets the methods apart from others."""
+        title = f"{self.backbone}, {self.segmentor}"
+        return f"{title}, adapted to images of the target" if self.sees_target else title
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -123,6 +135,11 @@ class Comparison:
     def columns(self) -> tuple[str, ...]:
         """Sources, targets, and their mean if there are several."""
         return (*self.sources, *self.targets, *([TARGETS] if len(self.targets) > 1 else []))
+
+    @property
+    def some_see_target(self) -> bool:
+        """Whether some methods adapt to images of the target."""
+        return any(group.sees_target for group in self.groups)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -220,11 +237,26 @@ def _comparison(
     for backbone, segmentor in shapes:
         alike = [n for n in networks if (n.backbone, n.segmentor) == (backbone, segmentor)]
         here = [one for one in members if one in alike]
-        groups.append(
-            Group(backbone, segmentor, _rows(here, _oracles(alike, targets), targets, baseline))
-        )
+        groups += _groups(here, _oracles(alike, targets), targets, baseline)
     has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
     return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
+
+
+def _groups(
+    here: Sequence[Network],
+    oracles: dict[str, list[Network]],
+    targets: Sequence[str],
+    baseline: str | None,
+) -> Iterator[Group]:
+    """Yield the methods that see no target, with the oracles; then those that do."""
+    base = _by_seed(one for one in here if one.method == baseline)
+    for sees_target in (False, True):
+        some = [one for one in here if one.sees_target == sees_target]
+        shown = {} if sees_target else oracles
+        if some or shown:
+            rows = _rows(some, base, oracles, targets, baseline)
+            rows += tuple(_oracle_rows(shown, targets))
+            yield Group(here[0].backbone, here[0].segmentor, rows, sees_target)
 
 
 def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list[Network]]:
@@ -235,26 +267,30 @@ def _oracles(alike: Sequence[Network], targets: Sequence[str]) -> dict[str, list
 
 def _rows(
     here: Sequence[Network],
+    base: tuple[Network, ...],
     oracles: dict[str, list[Network]],
     targets: Sequence[str],
     baseline: str | None,
 ) -> tuple[Row, ...]:
+    """Return one row per method, compared with the networks of the baseline."""
     by_method = {
         method: _by_seed(one for one in here if one.method == method)
         for method in order_methods([one.method for one in here])
     }
-    base = by_method.get(baseline, ()) if baseline else ()
     rows = [_row(method, some, targets, base) for method, some in by_method.items()]
     best = {t: _by_seed(n for n in some if n.method == baseline) for t, some in oracles.items()}
     for row in rows:
         for target, oracle in best.items():
             if base and oracle and row.method != baseline and target in row.scores:
                 row.gaps[target] = _gap(row.networks, base, oracle, target)
+    return tuple(rows)
+
+
+def _oracle_rows(oracles: dict[str, list[Network]], targets: Sequence[str]) -> Iterator[Row]:
     for target, some in oracles.items():
         for method in order_methods([one.method for one in some]):
             mine = _by_seed(one for one in some if one.method == method)
-            rows.append(_row(method, mine, targets, (), oracle_of=target))
-    return tuple(rows)
+            yield _row(method, mine, targets, (), oracle_of=target)
 
 
 def _row(
@@ -283,7 +319,7 @@ def _row(
         {column: summarise(best) for column, best in peeks.items() if None not in best},
         oracle_of=oracle_of,
     )
-    if not base or networks is base or method == base[0].method:
+    if not base or method == base[0].method:
         return row
     common = {one.seed for one in networks} & {one.seed for one in base}
     for column, domains in _columns((*networks, *base), targets).items():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ibn_seg.leaderboard.compare import Comparison, Row
+from ibn_seg.leaderboard.compare import Comparison, Group, Row
 from ibn_seg.leaderboard.score_tables import class_values
 from ibn_seg.report.board import UNKNOWN, Board
 from ibn_seg.report.number_record import Record, difference_record, ends_of, over_seeds
@@ -27,7 +27,7 @@ def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
                 "backbone": group.backbone,
                 "segmentor": group.segmentor,
                 "method": row.method,
-                "role": "method" if row.oracle_of is None else "oracle",
+                "role": _role(row, group),
                 "protocol": board.protocol,
                 "selection": (board.selection or "") if first.selected else "as given",
             }
@@ -38,6 +38,12 @@ def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
                     yield from over_seeds(
                         "class_iou", stat, row.networks, facts, domain=domain, condition=name
                     )
+
+
+def _role(row: Row, group: Group) -> str:
+    if row.oracle_of is not None:
+        return "oracle"
+    return "test time" if group.sees_target else "method"
 
 
 def published_records(rows: Sequence[PublishedRow]) -> Iterator[Record]:

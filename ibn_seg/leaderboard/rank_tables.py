@@ -42,9 +42,9 @@ def rank_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 def _correlations(one: Comparison, other: Comparison) -> Iterator[tuple[Group, RankCorrelation]]:
     """Yield each network that two comparisons share, with the rank correlation of its methods."""
-    theirs = {(group.backbone, group.segmentor): group for group in other.groups}
+    theirs = {group.title: group for group in other.groups}
     for group in one.groups:
-        twin = theirs.get((group.backbone, group.segmentor))
+        twin = theirs.get(group.title)
         if twin is None:
             continue
         sides = _scores(group, one), _scores(twin, other)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -57,7 +57,8 @@ def ranked_table(
         found: The comparison.
         links: The links of numbers.
         axis: The axis of the drawn intervals, from `difference_axis`.
-        spread: Whether the domains' columns have deviations where few domains leave room.
+        spread: Whether the domains' columns have deviations where few domains leave room. The
+            form without them, for a paper, has a column that says which rows see the target.
     """
     columns = _columns(found, spread)
     compared = axis is not None and any(row.differences for row in found.rows)
@@ -65,17 +66,22 @@ def ranked_table(
     header = ["Method", heading(found, found.primary)]
     header += [f"vs {found.baseline}", "95 % interval", "points of mIoU"] * compared
     header += [heading(found, name) for name in columns.others]
+    # On the page a heading says so, above a group.
+    told = found.some_see_target and not spread
     parts = []
     for group in found.groups:
         rows = [_row(*one, group, found, columns, colours, links, compared)
                 for one in _by_rank(group, found)]  # fmt: skip
         oracles = [_oracle_row(rows_, found, columns, links, len(header))
                    for rows_ in _oracles(group).values()]  # fmt: skip
+        if told:
+            rows = [(*row, Cell("yes" if group.sees_target else "no")) for row in rows]
+            oracles = [(*row, Cell("yes")) for row in oracles]
         parts.append(Part(group.title, (*rows, *oracles), reference=len(oracles)))
     return Table(
         key=f"ranked-{found.key}",
         caption=f"mIoU (%) of networks trained on {found.title}",
-        header=tuple(header),
+        header=(*header, *[SEES_TARGET] * told),
         parts=tuple(parts),
         rules=rule_lines(board, [row.seeds for row in found.rows], ranges=False),
         notes=_notes(found, columns),
@@ -198,6 +204,11 @@ def _notes(found: Comparison, columns: _Columns) -> tuple[str, ...]:
         )
     elif found.baseline is None:
         notes.append("No row is the baseline, so there are no differences.")
+    if found.some_see_target:
+        notes.append(
+            "Methods that adapt to images of the target stand in a group of their own. Their ranks "
+            "are among themselves. They depend on the order of the images and on the batch size."
+        )
     if any(row.oracle_of for row in found.rows):
         notes.append("Oracle: trained on the training set of each target itself, and not ranked.")
     if columns.left_out:

@@ -15,6 +15,7 @@ from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
+from ibn_seg.methods.all_methods import is_test_time
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
 from ibn_seg.report.runs import read_curves, required
 
@@ -127,9 +128,15 @@ def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: 
         command=row["command"],
         record=record,
         validation=read_curves(record.get("curves"), str(result))[1],
+        sees_target=_sees_target(row["method"], record),
         file=opened.file,
         **_part(row, where),
     )
+
+
+def _sees_target(method: str, record: Mapping[str, Any]) -> bool:
+    """Tell whether a network adapts to its target, by its result or by its method's name."""
+    return record.get("sees_target") is True or is_test_time(method)
 
 
 def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -187,6 +194,7 @@ def _read_evaluated(folder: Path) -> tuple[Network, str]:
         command=record.get("command") or UNKNOWN,
         record=record,
         selected=False,
+        sees_target=_sees_target(record["method"], record),
     )
     return network, record.get("protocol") or "native"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.charts import about
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.cell_text import (
     EMPTY,
@@ -35,6 +35,7 @@ def main_table(board: Board, found: Comparison, links: Links) -> Table:
     chosen = any(primary in row.target_selected for row in found.rows)
     if chosen:
         header.append(f"{_label(primary, found)}, selected on the target")
+    header += [SEES_TARGET] * found.some_see_target
     parts = []
     for group in found.groups:
         rows = []
@@ -49,6 +50,8 @@ def main_table(board: Board, found: Comparison, links: Links) -> Table:
                           for t in _with_oracle(found)]  # fmt: skip
             if chosen:
                 cells.append(score_cell(row.target_selected.get(primary), links, row.networks))
+            if found.some_see_target:
+                cells.append(Cell(_seen(row, group)))
             rows.append(tuple(cells))
         parts.append(Part(group.title, tuple(rows)))
     return Table(
@@ -228,12 +231,15 @@ def _with_oracle(found: Comparison) -> list[str]:
 
 
 def _lacking(row: Row, found: Comparison) -> bool:
-    """Tell whether a row's seeds differ from its group's baseline."""
-    for group in found.groups:
-        if row in group.rows:
-            base = [one for one in group.ranked if one.method == found.baseline]
-            return bool(base) and base[0].seeds != row.seeds
-    return False
+    """Tell whether a row's seeds differ from those of its network's baseline."""
+    network = row.networks[0]
+    shape = network.backbone, network.segmentor
+    return any(
+        one.method == found.baseline and one.seeds != row.seeds
+        for group in found.groups
+        if (group.backbone, group.segmentor) == shape
+        for one in group.ranked
+    )
 
 
 def _name(row: Row) -> str:
@@ -248,3 +254,8 @@ def _heading(column: str, found: Comparison) -> str:
 
 def _label(column: str, found: Comparison) -> str:
     return f"mean of {len(found.targets)} targets" if column == TARGETS else column
+
+
+def _seen(row: Row, group: Group) -> str:
+    """Return whether a row has seen images of the target; an oracle was trained on them."""
+    return "yes" if group.sees_target or row.oracle_of is not None else "no"

@@ -12,7 +12,7 @@ from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell, number
 
 
-def published_table(train_set: str, rows: Sequence[PublishedRow]) -> Table:
+def published_table(train_set: str, rows: Sequence[PublishedRow], what: str = "mIoU") -> Table:
     """Return the papers' figures for one training set, which are never ranked."""
     tests = list(dict.fromkeys(name for row in rows for name in row.values))
     body = []
@@ -24,7 +24,7 @@ def published_table(train_set: str, rows: Sequence[PublishedRow]) -> Table:
         body.append(tuple(cells))
     return Table(
         key=f"published-{slug(train_set)}",
-        caption=f"Published mIoU (%), trained on {train_set}: not measured here, not ranked",
+        caption=f"Published {what} (%), trained on {train_set}: not measured here, not ranked",
         header=("Method", "Backbone", "Segmentor", "Paper", "Read in", *tests),
         parts=(Part(None, tuple(body)),),
         rules=("Selection, protocol and seeds are the papers' own, and differ between them.",),
@@ -49,7 +49,10 @@ def unfinished_table(board: Board) -> Table | None:
         return None
     header = ("Cell", "Task", "Of", "Seed", "State", "Error")
     caption = "Cells that are not done, and so are missing above"
-    return Table("unfinished", caption, header, (Part(None, rows),), names=6)
+    return Table(
+        "unfinished", caption, header, (Part(None, rows),), names=6,
+        short=f"{caption}: {len(rows)}",
+    )  # fmt: skip
 
 
 def _published(row: PublishedRow, test_set: str) -> Cell:

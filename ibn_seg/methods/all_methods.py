@@ -10,7 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError, nearest, unknown
 from ibn_seg.methods import (
     adabn,
     batch_statistics,
@@ -33,6 +33,7 @@ from ibn_seg.methods import (
     padain,
     pasta,
     randconv,
+    randconv_consistency,
     san,
     san_saw,
     san_saw_released,
@@ -43,14 +44,14 @@ from ibn_seg.methods import (
     sw_5,
     tent,
 )
-from ibn_seg.methods.method import Method, combined
+from ibn_seg.methods.method import KINDS, Method, combined
 
 # The baseline, then in the order of tables: layers, features, images, test time.
 _FILES = (
     bn, ibn_a, ibn_b, in_plain, iw, irw, isw, sw, sw_3, sw_5, iternorm, san, san_saw,
     san_saw_released, selfnorm,
     mixstyle, efdmix, dsu, padain, crossnorm, np_plus,
-    randconv, pasta, fact, fda, jitter, strong_colour,
+    randconv, randconv_consistency, pasta, fact, fda, jitter, strong_colour,
     batch_statistics, adabn, tent,
 )  # fmt: skip
 METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}
@@ -83,21 +84,47 @@ def is_method(name: object) -> bool:
     return isinstance(name, str) and all(part in METHODS for part in name.split(PLUS))
 
 
+def is_test_time(name: object) -> bool:
+    """Tell whether a name has a method of the table that sees images of the target."""
+    parts = name.split(PLUS) if isinstance(name, str) else []
+    return any(part in METHODS and METHODS[part].kind == KINDS[-1] for part in parts)
+
+
+def _meant(name: str) -> str | None:
+    """Return the name of the table that a name misspells; None if it is a name of its own."""
+    parts = []
+    for part in name.split(PLUS):
+        guess = part if part in METHODS else nearest(part, METHODS, cutoff=0.8)
+        # What has more words than a method, such as 'IBN-a 1500', is a name of its own.
+        if guess is None or abs(len(guess) - len(part)) > 1:
+            return None
+        parts.append(guess)
+    return PLUS.join(parts)
+
+
 def complete_named(config: MutableMapping[str, Any]) -> None:
     """Add settings that the method of `experiment.method` has and the config lacks.
 
-    Names outside the table are the user's own methods and change nothing. Settings of the config
-    that differ from the method's are listed in one line on stderr.
+    Names outside the table are the user's own methods and change nothing; one that looks like a
+    misspelt name of the table is told on stderr. So is each setting of the config that differs from
+    the method's.
 
     Raises:
         UserError: The name joins methods that exclude each other, or the config lacks a part.
     """
     name = (config.get("experiment") or {}).get("method")
+    told = os.environ.get("RANK", "0") == "0"  # one process of several says it
     if not is_method(name):
+        if told and isinstance(name, str) and (guess := _meant(name)) is not None:
+            print(
+                f"experiment.method: {name!r} is no method of ibn_seg, so it changes nothing; did "
+                f"you mean {guess!r}?",
+                file=sys.stderr,
+            )
         return
     method = find_method(name)
     method.complete(config)
-    if os.environ.get("RANK", "0") != "0":  # one process of several says it
+    if not told:
         return
     for key, value in method.conflicts(config).items():
         print(

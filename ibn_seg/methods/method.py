@@ -22,7 +22,10 @@ _PLACEMENT = (f"{_BACKBONE}.ibn_stages", f"{_BACKBONE}.ibn_stem")
 KINDS = ("layers", "features", "images", "test time")
 # What methods add and no config has of its own: the next method takes it away.
 _ADDED_KEYS = tuple(f"{_BACKBONE}.{key}" for key in ("randomise", "self_norm", "semantic"))
-_ADDED_HOOKS = ("MethodHook", "SensitiveCovarianceHook", "TargetAdaptationHook")
+_TEST_TIME_HOOK = "TargetAdaptationHook"
+_ADDED_HOOKS = (
+    "MethodHook", "SensitiveCovarianceHook", "ViewConsistencyHook", _TEST_TIME_HOOK,
+)  # fmt: skip
 _ADDED_STEPS = frozenset(("PASTA", "AmplitudeMix", "FourierStyle"))
 
 
@@ -189,6 +192,12 @@ def combined(methods: list[Method], name: str) -> Method:
         hooks=_joined_hooks(methods),
         steps=tuple(step for method in methods for step in method.steps),
     )
+
+
+def sees_target(config: Mapping[str, Any]) -> bool:
+    """Tell whether a config adapts the network to images of the target at test time."""
+    hooks = config.get("custom_hooks") or ()
+    return any(isinstance(h, Mapping) and is_named(h.get("type"), _TEST_TIME_HOOK) for h in hooks)
 
 
 def _joined_hooks(methods: list[Method]) -> tuple[Mapping[str, Any], ...]:

@@ -70,6 +70,21 @@ class ResidualBlock(nn.Module, abc.ABC):
         self.with_cp = with_cp
         self.relu = nn.ReLU(inplace=True)
 
+    @property
+    def norm1(self) -> nn.Module:
+        """The first norm, by mmseg's name."""
+        return self.bn1
+
+    @property
+    def norm2(self) -> nn.Module:
+        """The second norm, by mmseg's name."""
+        return self.bn2
+
+    @property
+    def norm3(self) -> nn.Module:
+        """The third norm, by mmseg's name; only in blocks of three convolutions."""
+        return self.bn3
+
     def _add_shortcut(
         self, downsample: nn.Module | None, channels: int, added_norm: NormFactory | None
     ) -> None:

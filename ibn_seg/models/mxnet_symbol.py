@@ -23,6 +23,8 @@ _ATTRIBUTES = ("attrs", "attr", "param")
 _SUMS = ("elemwise_add", "_plus", "_Plus")
 _VARIABLE = "null"
 _SLICE = "SliceChannel"
+# Outputs of the whole network: probabilities, or logits.
+_OUTPUTS = {"softmax", "fc1"}
 _FIX = "give the symbol file of this checkpoint; a changed network needs code of its own"
 # Python 2 wrote whole numbers of a tuple as 2L.
 _LONG = re.compile(r"(\d)L\b")
@@ -57,7 +59,8 @@ def check_symbol(path: str | os.PathLike, form: MXForm) -> None:
         UserError: It is no symbol file, or a node differs; the line names node and attribute.
     """
     graph, seen, named = graph_of(form), _Seen(), set()
-    for place, node in enumerate(_nodes(path)):
+    content = _content(path)
+    for place, node in enumerate(content["nodes"]):
         operator, name = node.get("op"), node.get("name")
         if not isinstance(operator, str) or not isinstance(name, str):
             raise UserError(f"{path}: node {place} has no op or no name", _FIX)
@@ -72,14 +75,20 @@ def check_symbol(path: str | os.PathLike, form: MXForm) -> None:
     missing = [name for name in graph.layers if name not in named]
     if missing:
         raise UserError(f"{path}: node {missing[0]} is missing, the network has it", _FIX)
+    heads = content.get("heads")
+    outputs = [seen.input(head) for head in heads] if isinstance(heads, list) else []
+    if not outputs or not set(outputs) <= _OUTPUTS:
+        shown = ", ".join(map(str, outputs)) or "nothing"
+        raise UserError(f"{path}: heads: the output is {shown}, the network's is softmax", _FIX)
 
 
-def _nodes(path: str | os.PathLike) -> list[Mapping]:
+def _content(path: str | os.PathLike) -> Mapping:
+    """Return the content of a symbol file, with a list of nodes."""
     content = read_json(path)
     nodes = content.get("nodes") if isinstance(content, dict) else None
     if not isinstance(nodes, list) or not nodes or not all(isinstance(n, dict) for n in nodes):
         raise UserError(f"{path}: not a symbol file of MXNet, it has no nodes", _FIX)
-    return nodes
+    return content
 
 
 def _tag(node: Mapping, operator: str, name: str, seen: _Seen, graph: Graph) -> str:

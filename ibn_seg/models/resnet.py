@@ -212,7 +212,7 @@ class ResNet(ResidualNetwork):
         """Return the block and the number of blocks in each stage."""
         if depth not in cls.depths:
             raise unknown(f"{cls.family} depth", depth, cls.depths)
-        if num_stages not in (1, 2, 3, 4):
+        if not isinstance(num_stages, int) or not 1 <= num_stages <= 4:
             raise UserError(f"num_stages={num_stages!r} is out of range", "allowed: 1, 2, 3 or 4")
         block, stage_blocks = ARCHITECTURES[depth]
         return block, stage_blocks[:num_stages]

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
+import torch
+
 from ibn_seg.errors import UserError
 from ibn_seg.layers.placement import Placement
 from ibn_seg.models.blocks import ARCHITECTURES
 from ibn_seg.models.mx_weights import other_network
 from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 
+_GROUP_NORM = re.compile(r"(^|\.)gn([123])(?=\.(?:weight|bias)$)")
 _FIRST_GROUPED = "layer1.0.conv2.weight"
 _FIRST_ATTENTION = "layer1.0.se.fc.0.weight"
 
@@ -25,6 +28,10 @@ class DescribedResNet(Described, Protocol):
 
 class ResNetWeights(WeightRules):
     """Checkpoints of ResNet, ResNeXt and SE-ResNet."""
+
+    def rename(self, weights: Weights) -> dict[str, torch.Tensor]:
+        """Return `weights` with group norms under the names of batch norms; mmcv calls them gn."""
+        return {_GROUP_NORM.sub(r"\1bn\2", key): value for key, value in weights.items()}
 
     def check(self, model: DescribedResNet, weights: Weights) -> None:
         """Raise if the blocks in the checkpoint belong to another network."""
@@ -67,6 +74,8 @@ class ResNetWeights(WeightRules):
 
     def hint(self, model: DescribedResNet, weights: Weights, target: Weights) -> str:
         """Return the option in which the checkpoint's network differs most clearly."""
+        if _has_statistics(target) and not _has_statistics(weights):
+            return "its norms have no running statistics, as group norms: set norm_cfg as there"
         if other := other_network(weights):
             return f"they are of IBN-Net.mxnet's {other}: use that network"
         if (_FIRST_ATTENTION in weights) != (_FIRST_ATTENTION in target):
@@ -91,6 +100,11 @@ class ResNetWeights(WeightRules):
         if any(stages) and (stages, stem) != (model.placement.stages, model.placement.stem):
             return f"its layout is ibn_stages={list(stages)}, ibn_stem={stem}; set these"
         return super().hint(model, weights, target)
+
+
+def _has_statistics(weights: Weights) -> bool:
+    """Return whether any norm has running statistics."""
+    return any(key.endswith(".running_var") for key in weights)
 
 
 def block_counts(weights: Weights, stages: int) -> tuple[int, ...]:

@@ -105,6 +105,28 @@ def select(weights: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
     return selected
 
 
+def check_values(weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
+    """Raise unless tensors have values that a network can copy.
+
+    Args:
+        weights: Of the checkpoint.
+        target: The state dict of the network.
+
+    Raises:
+        UserError: A tensor is sparse, quantised, complex or without values, or holds whole numbers
+            in the place of real ones.
+    """
+    for key in filter(weights.__contains__, target):
+        value = weights[key]
+        odd = value.is_meta or value.is_quantized or value.is_complex()
+        whole = target[key].is_floating_point() and not value.is_floating_point()
+        if odd or whole or value.layout != torch.strided:
+            kind = f"{value.dtype}, {value.layout}, on {value.device}".replace("torch.", "")
+            raise UserError(
+                f"its weights have no plain values ({key}: {kind})", "write a plain state dict"
+            )
+
+
 def possible_prefixes(
     weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]
 ) -> list[str]:

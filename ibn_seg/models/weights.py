@@ -17,7 +17,7 @@ from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.finite import say_not_finite
 from ibn_seg.models.osmr_weights import strides_first
 from ibn_seg.models.sources import HEADS, bare_weights, read_checkpoint
-from ibn_seg.models.state_dicts import all_weights, below, possible_prefixes
+from ibn_seg.models.state_dicts import all_weights, below, check_values, possible_prefixes
 from ibn_seg.models.weight_rules import some
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -73,6 +73,7 @@ def load_backbone_weights(
     try:
         _check_strides(model, source)
         adapted, report = adapt_state_dict(model, checkpoint, prefix, skip)
+        check_values(adapted, model.state_dict())
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     model.load_state_dict(adapted, strict=True)
@@ -186,7 +187,7 @@ def _from_below(
             error.problem, f"every tensor of the network is below one name: give {names}"
         ) from error
     nearest = next(iter(errors), None)
-    modules = {key.partition(".")[0] for key in target}
+    modules = {key.partition(".")[0] for key in target} - {model.classifier_name}
     if nearest and {key.partition(".")[0] for key in below(f"{nearest}.", weights)} >= modules:
         raise UserError(f"below {nearest!r}, {errors[nearest]}") from error
     raise error
@@ -341,6 +342,11 @@ def _check_fit(
     beside = sorted({key.partition(".")[0] for key in unexpected})
     if not missing and not shapes and modules.isdisjoint(beside):
         hint = f"every tensor of the network is there: leave {some(beside)} out of the file"
+    classifier = model.classifier_name
+    if not unexpected and all(key.startswith(f"{classifier}.") for key in [*missing, *shapes]):
+        hint = (
+            f"only the classifier does not fit: give skip=[{classifier!r}], or features_only=True"
+        )
     if missing and dropped:
         problems.append(f"left out: {some(dropped)}")
     raise UserError(f"the checkpoint does not fit the network, tensors {'; '.join(problems)}", hint)

@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import nn
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError, WrongTypeError, unknown
 from ibn_seg.layers.semantic_stage import SemanticStage
 from ibn_seg.models.backbone import Backbone
 from ibn_seg.models.densenet import DenseNet
@@ -81,10 +81,11 @@ class ConfigBackbone:
         allowed = arguments(type(self))
         for name in network:
             if name not in allowed:
-                raise unknown(f"argument of {type(self).__name__}", name, sorted(allowed))
+                kind = f"argument of {type(self).__name__}"
+                raise unknown(kind, name, sorted(allowed), WrongTypeError)
         for name, given in (("norm_cfg", norm_cfg), ("conv_cfg", conv_cfg)):
             if given is not None and not isinstance(given, Mapping):
-                raise UserError(f"{name}={given!r} is no dict", "write dict(type='...')")
+                raise WrongTypeError(f"{name}={given!r} is no dict", "write dict(type='...')")
         norm_cfg = dict(norm_cfg or {"type": "BN"})
         super().__init__(
             depth,
@@ -170,6 +171,11 @@ class ConfigResNet(ConfigBackbone):
             stage_plugins(plugins, num_stages),
         )
         super().__init__(depth, conv_cfg=conv_cfg, builders={"hooks": hooks}, **settings)
+
+    @property
+    def norm1(self) -> nn.Module:
+        """The norm of a stem without `deep_stem`, by mmseg's name."""
+        return self.bn1
 
     def _init_replacements(self) -> None:
         """Let plugins and deformable convolutions initialise themselves too."""
@@ -265,13 +271,15 @@ def _has_instance_norms(network: Mapping[str, Any]) -> bool:
 def _init_cfg(pretrained: str | None, init_cfg: Any) -> Any:
     """Return the settings that mmseg's ResNet makes of these two arguments."""
     if not isinstance(init_cfg, (Mapping, list, tuple, type(None))):
-        raise UserError(f"init_cfg={init_cfg!r} is no dict", "write dict(type='...')")
+        raise WrongTypeError(f"init_cfg={init_cfg!r} is no dict", "write dict(type='...')")
     if pretrained is None:
         return list(_DEFAULT_INIT) if init_cfg is None else init_cfg
     if init_cfg:
         raise UserError("pretrained and init_cfg are both given", "keep init_cfg")
     if not isinstance(pretrained, str):
-        raise UserError(f"pretrained={pretrained!r} is not a path or URL", "give a string or None")
+        raise WrongTypeError(
+            f"pretrained={pretrained!r} is not a path or URL", "give a string or None"
+        )
     warnings.warn(
         "pretrained is deprecated: use init_cfg=dict(type='Pretrained', checkpoint=...)",
         DeprecationWarning,

@@ -88,7 +88,11 @@ class Encoder(EncoderMixin):
 
 
 class ResidualEncoder(Encoder):
-    """The common parts of the residual networks' encoders."""
+    """The common parts of the residual networks' encoders.
+
+    With a smaller output stride, smp dilates both convolutions of the blocks of ResNet-18 and 34,
+    in its own encoders too. In mmseg and timm, only the first is dilated.
+    """
 
     def get_stages(self) -> dict[int, list[nn.Module]]:
         """Return the stages that a smaller output stride dilates, by their stride."""

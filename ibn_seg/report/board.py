@@ -33,6 +33,7 @@ class Network:
             transfer.
         selected: Whether the benchmark's rule selected the checkpoint. If not, it was given.
         validation: mIoU over iterations by domain, percent.
+        sees_target: Whether it adapts to images of the target at test time.
         file: Where the numbers are, if not in `result`, which is then only a name.
     """
 
@@ -51,6 +52,7 @@ class Network:
     start: str | None = None
     selected: bool = True
     validation: Mapping[str, Curve] = field(default_factory=dict)
+    sees_target: bool = False
     file: Path | None = None
 
 

@@ -139,7 +139,10 @@ def _class_order(found: DomainScores) -> list[str]:
 
 
 def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the training loss and the validation mIoU of each domain, where runs have them."""
+    """Return the training loss and the validation mIoU of each domain, where runs have them.
+
+    A single validation is no curve: its scores stand in the tables.
+    """
     groups = scores.group_by_method(runs)
 
     def series_of(curve_of: Any) -> list[plots.Series]:
@@ -155,6 +158,7 @@ def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
         domain: series
         for domain in runs[0].domains
         if (series := series_of(lambda run, domain=domain: run.validation.get(domain)))
+        and any(len(curve.values) > 1 for one in series for curve in one.curves)
     }
     if validation:
         limits = plots.common_limits([one for series in validation.values() for one in series])

@@ -19,7 +19,8 @@ class Record:
         backbone: The backbone.
         segmentor: The segmentor.
         method: The method.
-        role: 'method', 'oracle' or 'published'.
+        role: 'method'; 'test time', for one that adapts to images of the target; 'oracle' or
+            'published'.
         baseline: The method that a difference is measured from.
         domain: The domain, or 'mean of targets'. For a divergence, the pair of sides.
         condition: Class, start and share, or the conditions of an analysis, such as corruption and

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FILE = Path(__file__).with_name("published.yaml")
+_SEARCHES = Path(__file__).with_name("published_reid.yaml")
 WHICH = ("verified", "all", "none")
 # Names in the papers for domains that have another name here.
 _NAMES = {"gta5": "GTAV", "cityscapes": "Cityscapes", "synthia": "SYNTHIA", "bdd100k": "BDD100K",
@@ -25,7 +26,8 @@ class PublishedRow:
         source: The place where the figures were read.
         verified: Whether they were read there. If not, they are from memory and unchecked.
         note: A caveat about the figures.
-        values: mIoU by test set, percent.
+        values: mIoU by test set, percent. For re-identification the names have the measure, such as
+            'Market1501 mAP'.
     """
 
     paper: str
@@ -46,13 +48,27 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
     Args:
         which: 'verified', 'all' (includes figures that nobody checked) or 'none'.
     """
+    return _rows(which, _FILE)
+
+
+def published_searches(which: str = "verified") -> list[PublishedRow]:
+    """Return the package's table of published re-identification, one row per method and paper.
+
+    Args:
+        which: As for `published_rows`.
+    """
+    return _rows(which, _SEARCHES)
+
+
+def _rows(which: str, file: Path) -> list[PublishedRow]:
+    """Return the rows of a file."""
     import yaml
 
     if which == "none":
         return []
     # PyYAML's C parser, where there is one, takes a tenth of the time.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    records = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)["records"]
+    records = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)["records"]
     rows: dict[tuple, PublishedRow] = {}
     names = ("paper", "year", "method", "backbone", "segmentor", "train_set", "source", "verified")
     for record in records:
@@ -60,6 +76,7 @@ def published_rows(which: str = "verified") -> list[PublishedRow]:
             continue
         facts = {**{name: record[name] for name in names}, "note": record.get("note", "")}
         key, test_set = tuple(facts.values()), record["test_set"]
+        test_set = f"{test_set} {record['metric']}" if "metric" in record else test_set
         while test_set in rows.setdefault(key, PublishedRow(**facts, values={})).values:
             # The same paper gives the figure twice, for two runs.
             key = (*key, "again")

@@ -26,7 +26,7 @@ class Headline:
 
 
 def headline(rows: Sequence[SummaryRow]) -> Headline:
-    """Return the outcome in words, a loss as plainly as a gain."""
+    """Return the outcome in words, a loss as plainly as a gain; one seed shows neither."""
     compared = [row for row in rows if row.difference]
     if not compared:
         return _headline_without_baseline(rows)
@@ -34,7 +34,10 @@ def headline(rows: Sequence[SummaryRow]) -> Headline:
     difference, where = top.difference, _where(top)
     points, base = f"{number(abs(difference.stat.mean))} points of mIoU", difference.baseline
     direction = sign(difference.stat.mean)
-    if direction > 0:
+    if difference.stat.n == 1:
+        side = {1: f"{points} above", 0: "level with", -1: f"{points} below"}[direction]
+        text = f"With one seed, {top.method} reads {side} {base} {where}."
+    elif direction > 0:
         text = f"{top.method} gains {points} {where} over {base}{_how_often(difference)}."
     elif direction == 0:
         text = f"{top.method} is level with {base} {where}{_how_often(difference)}."
@@ -161,10 +164,8 @@ def _where(row: SummaryRow) -> str:
 
 
 def _how_often(difference: Difference) -> str:
-    """Return the number of seeds in which the method is above; nothing for a single seed."""
+    """Return the number of seeds in which the method is above."""
     n, wins = difference.stat.n, difference.wins
-    if n == 1:
-        return ""
     share = {n: f"all {n}", 0: f"none of {n}"}.get(wins, f"{wins} of {n}")
     return f", better in {share} seeds"
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.reid.warm_up import by_iteration, warm_up_and_steps
 
 TASK = "reid"
 _LOG_EVERY = 50
 _KEPT_CHECKPOINTS = 2
+# A selection compares about as many.
+_CANDIDATES = 10
+SELECTIONS = ("last", "source")
 # Settings that a resumed run may change without other results.
 FREE = ("pretrained",)
 
@@ -31,6 +34,8 @@ class BaselineRecipe:
         center_weight: Weight of the center loss; 0 for none.
         erasing: Share of pictures with a painted rectangle. It helps at home and hurts elsewhere.
         size: Width and height of the input.
+        last_stride: Stride of the network's last stage: 1, or 2 for half the work.
+        selection: 'last' checkpoint, or the one of about ten that is best on the 'source'.
         amp: Mixed precision: float16 on a GPU, bfloat16 on a CPU. Losses stay float32.
         pretrained: Start from the published ImageNet weights.
     """
@@ -47,6 +52,8 @@ class BaselineRecipe:
     center_weight: float = 0.0005
     erasing: float = 0.5
     size: tuple[int, int] = (128, 256)
+    last_stride: int = 1
+    selection: str = "last"
     amp: bool = False
     pretrained: bool = False
 
@@ -56,6 +63,10 @@ class BaselineRecipe:
             if getattr(self, name) < least:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} {getattr(self, name)}", f"it must be at least {least}")
+        if self.selection not in SELECTIONS:
+            raise unknown("--selection", self.selection, SELECTIONS)
+        if self.last_stride not in (1, 2):
+            raise UserError(f"--last-stride {self.last_stride}", "allowed: 1 and 2")
         for name, most in (("smoothing", 1), ("erasing", 1)):
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"--{name} {getattr(self, name)}", f"allowed: 0 to {most}")
@@ -81,7 +92,7 @@ def baseline_config(
 
     Args:
         model: The name of the network.
-        data: `name`, `root` and `options` of the data set.
+        data: `name`, `root` and `options` of the data set, and `also`, names and roots of others.
         recipe: The settings.
         title: The network's name in tables.
         seed: The seed of the run.
@@ -97,7 +108,7 @@ def baseline_config(
             "task": TASK,
             "model": model,
             "method": title,
-            "data_set": data["name"],
+            "data_set": "+".join([data["name"], *(other for other, _ in data["also"])]),
             "classes": classes,
             "seed": seed,
             **settings,
@@ -107,6 +118,7 @@ def baseline_config(
             "model": model,
             "num_classes": classes,
             "pretrained": recipe.pretrained,
+            "last_stride": recipe.last_stride,
             "smoothing": recipe.smoothing,
             "margin": recipe.margin,
             "center_weight": recipe.center_weight,
@@ -140,8 +152,7 @@ def baseline_config(
             "checkpoint": {
                 "type": "AtomicCheckpointHook",
                 "by_epoch": False,
-                "interval": epoch_length,
-                "max_keep_ckpts": _KEPT_CHECKPOINTS,
+                **_kept(recipe, epoch_length),
             },
             "logger": {
                 "type": "LoggerHook",
@@ -149,11 +160,21 @@ def baseline_config(
                 "log_metric_by_epoch": False,
             },
         },
-        "custom_hooks": [{"type": "ProgressHook", "label": title, "epoch_length": epoch_length}],
+        "custom_hooks": [
+            {"type": "ProgressHook", "label": title, "epoch_length": epoch_length},
+            {"type": "LeaseHook"},
+        ],
         "default_scope": "mmengine",
         "env_cfg": {"cudnn_benchmark": True, "dist_cfg": {"backend": "nccl"}},
         "log_processor": {"by_epoch": False},
     }
+
+
+def _kept(recipe: BaselineRecipe, epoch_length: int) -> dict[str, int]:
+    """Return after how many iterations a checkpoint is written, and how many are kept."""
+    if recipe.selection == "last":
+        return {"interval": epoch_length, "max_keep_ckpts": _KEPT_CHECKPOINTS}
+    return {"interval": epoch_length * max(1, recipe.epochs // _CANDIDATES), "max_keep_ckpts": -1}
 
 
 def _wrapper(amp: bool, gpu: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ def train(
     recipe: BaselineRecipe | None = None,
     *,
     options: Mapping[str, Any] | None = None,
+    also: Sequence[Data] = (),
     targets: Sequence[Data] = (),
     work_dir: str | os.PathLike | None = None,
     resume: bool = False,
@@ -47,6 +49,7 @@ def train(
         root: Its root.
         recipe: The settings; default those of the strong baseline.
         options: Choices of the data set, such as boxes='labeled'.
+        also: Name and root of other data sets to train on together.
         targets: Name and root of other data sets to search in.
         work_dir: The folder for checkpoints, log and result; default `work_dirs/reid/MODEL_NAME`.
         resume: Resume from the newest complete checkpoint in the work dir, if there is one.
@@ -69,10 +72,14 @@ def train(
     recipe.check()
     if model not in MODELS:
         raise unknown("model", model, MODELS)
+    names = [name, *(other for other, _ in (*also, *targets))]
+    for other in names:
+        if names.count(other) > 1:
+            raise UserError(f"{other}: is named twice", "results go by the data set's name")
     for other, place in targets:
         _check_target(other, place)
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
-        config = _config(model, name, root, recipe, options, seed, workers)
+        config = _config(model, name, root, recipe, options, also, seed, workers)
         cfg = _prepared(config, f"{model}_{name}", work_dir, launcher, quiet)
         setup.set_training(cfg, seed=seed, amp=False)
         with earlier_run.occupied(cfg, resume=resume, seed=None) as beginning:
@@ -83,11 +90,12 @@ def train(
                 beginning.note(runner)
                 runner.train()
                 checkpoint = last_checkpoint(cfg.work_dir)
-                data = [(name, root, options or {}), *((*one, {}) for one in targets)]
+                data = [(name, root, options or {}), *((*one, {}) for one in (*also, *targets))]
+                homes = 1 + len(also)
                 return finish(
                     runner,
                     "train",
-                    lambda: _measured(cfg, model, checkpoint, recipe, data),
+                    lambda: _measured(cfg, model, checkpoint, recipe, data, homes),
                     command=command,
                     checkpoint=checkpoint,
                 )
@@ -110,6 +118,7 @@ def _config(
     root: str | os.PathLike,
     recipe: BaselineRecipe,
     options: Mapping[str, Any] | None,
+    also: Sequence[Data],
     seed: int,
     workers: int,
 ) -> dict[str, Any]:
@@ -120,7 +129,10 @@ def _config(
     from ibn_seg.reid.identity_sampling import identity_batches
     from ibn_seg.retrieval.training_pictures import TrainingPictures
 
-    data = {"name": name, "root": str(root), "options": dict(options or {})}
+    data = {
+        "name": name, "root": str(root), "options": dict(options or {}),
+        "also": [list(one) for one in also],
+    }  # fmt: skip
     pictures = TrainingPictures(**data)
     first = identity_batches(pictures.labels, recipe.identities, recipe.images, seed, 0)
     return baseline_config(
@@ -197,14 +209,24 @@ def _measured(
     checkpoint: str,
     recipe: BaselineRecipe,
     data: Sequence[tuple[str, Any, Mapping[str, Any]]],
+    homes: int,
 ) -> dict[str, Any]:
-    """Return the scores in each data set that has queries, and what was trained on."""
-    from ibn_seg.reid.sets.all_sets import picture_set
+    """Return the scores in each data set that has queries, and what was trained on.
 
-    searcher = Searcher(model, checkpoint, size=tuple(recipe.size))
+    The first `homes` data sets were trained on.
+    """
+    from ibn_seg.reid.sets.all_sets import picture_set
+    from ibn_seg.retrieval.source_selection import best_on_source
+
+    sets = {name: picture_set(name, root, **options) for name, root, options in data}
+    searcher = Searcher(model, checkpoint, size=tuple(recipe.size), last_stride=recipe.last_stride)
+    selected = {}
+    if recipe.selection == "source":
+        best, scores = best_on_source(searcher, Path(cfg.work_dir), [*sets.values()][:homes])
+        searcher = replace(searcher, checkpoint=best)
+        selected = {"checkpoint": best, "source_mAP": scores}
     searches = {}
-    for name, root, options in data:
-        found = picture_set(name, root, **options)
+    for name, found in sets.items():
         if found.has("query") and found.has("gallery"):
             ranks = Path(cfg.work_dir) / f"ranks_{name}.npz"
             searches[name] = searched(searcher, found, ranks)
@@ -213,4 +235,5 @@ def _measured(
         "task": TASK,
         "model": model,
         "searches": searches,
+        **selected,
     }

@@ -7,7 +7,7 @@ from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 
-from ibn_seg.reid.bnneck import strong_baseline
+from ibn_seg.reid.bnneck import LAST_STRIDE, strong_baseline
 from ibn_seg.reid.retrieval_losses import (
     CENTER_RATE,
     CENTER_WEIGHT,
@@ -33,6 +33,7 @@ class StrongBaselineTrainer(BaseModel):
         smoothing: Share of the target that is spread over all identities.
         margin: Margin of the triplet loss.
         center_weight: Weight of the center loss; 0 for none.
+        last_stride: Stride of the last stage.
 
     Raises:
         UserError: An unknown name, or no weights were published.
@@ -47,9 +48,10 @@ class StrongBaselineTrainer(BaseModel):
         smoothing: float = SMOOTHING,
         margin: float = MARGIN,
         center_weight: float = CENTER_WEIGHT,
+        last_stride: int = LAST_STRIDE,
     ) -> None:
         super().__init__()
-        self.network = strong_baseline(model, num_classes, pretrained)
+        self.network = strong_baseline(model, num_classes, pretrained, last_stride=last_stride)
         self.smoothing, self.margin = smoothing, margin
         self.center = None
         if center_weight:

@@ -1,6 +1,6 @@
 """The training pictures of a re-identification data set, augmented as the strong baseline does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ibn_seg.errors import UserError
 from ibn_seg.reid.erasing import PaintRectangle
 from ibn_seg.reid.sets.all_sets import picture_set
-from ibn_seg.reid.sets.picture_set import TRAIN, training_labels
+from ibn_seg.reid.sets.picture_set import TRAIN, Picture, PictureSet, training_labels
 from ibn_seg.retrieval.crops import DEVIATION, MEAN, SIZE, read_crop
 
 _FLIP, _PADDING = 0.5, 10
@@ -28,6 +28,7 @@ class TrainingPictures(Dataset):
         name: A key of `PICTURE_SETS`.
         root: Its root.
         options: Its choices, such as boxes='labeled'.
+        also: Name and root of other data sets to train on together. Their people are others.
         size: Width and height of the input.
         erasing: Share of pictures with a painted rectangle.
 
@@ -44,19 +45,24 @@ class TrainingPictures(Dataset):
         name: str,
         root: str | Path,
         options: Mapping[str, Any] | None = None,
+        also: Sequence[tuple[str, str]] = (),
         size: tuple[int, int] = SIZE,
         erasing: float = 0.5,
     ) -> None:
-        found = picture_set(name, root, **(options or {}))
-        # Junk has no identity, and a distractor none of its own.
-        least = 1 if found.CARD.distractors else 0
-        pictures = [one for one in found.pictures(TRAIN) if one.identity >= least]
-        if not pictures:
-            raise UserError(f"{found.root}: no training pictures")
-        self.paths = [picture.path for picture in pictures]
-        self.labels = np.array(training_labels(pictures))
-        identities = sorted({picture.identity for picture in pictures})
-        self.metainfo = {"classes": tuple(map(str, identities))}
+        self.paths: list[Path] = []
+        labels: list[int] = []
+        classes: list[str] = []
+        for one, place in ((name, root), *also):
+            pictures = _of_people(
+                picture_set(one, place, **((options or {}) if one == name else {}))
+            )
+            self.paths += [picture.path for picture in pictures]
+            labels += [len(classes) + label for label in training_labels(pictures)]
+            people = sorted({picture.identity for picture in pictures})
+            # A number means another person in another data set.
+            classes += [f"{one}/{person}" if also else str(person) for person in people]
+        self.labels = np.array(labels)
+        self.metainfo = {"classes": tuple(classes)}
         self.size = tuple(size)
         self.painter = PaintRectangle(erasing)
 
@@ -70,6 +76,20 @@ class TrainingPictures(Dataset):
         values = self.painter.transform({"img": values})["img"]
         inputs = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
         return {"inputs": inputs, "labels": int(self.labels[index])}
+
+
+def _of_people(data: PictureSet) -> list[Picture]:
+    """Return the training pictures of a data set, without junk and distractors.
+
+    Raises:
+        UserError: There are none, or a name does not parse.
+    """
+    # Junk has no identity, and a distractor none of its own.
+    least = 1 if data.CARD.distractors else 0
+    pictures = [one for one in data.pictures(TRAIN) if one.identity >= least]
+    if not pictures:
+        raise UserError(f"{data.root}: no training pictures")
+    return pictures
 
 
 def _moved(pixels: np.ndarray) -> np.ndarray:

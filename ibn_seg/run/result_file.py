@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from ibn_seg.engine import RunRecordHook, StrictRunner
 
 SCHEMA = 1
+# mmengine's file in a work dir that names the newest checkpoint.
+LAST_CHECKPOINT = "last_checkpoint"
 
 
 def result_name(kind: str) -> str:
-    """Return the name of the result file of 'train', 'test' or an analysis.
+    """Return the name of the result file of 'train', 'reid' (which trains), 'test' or an analysis.
 
     A test never overwrites the record of a training in the same folder.
     """
-    return "result.json" if kind == "train" else f"{kind}.json"
+    return "result.json" if kind in ("train", "reid") else f"{kind}.json"
 
 
 def read_result(work_dir: str | os.PathLike, kind: str = "train") -> dict | None:
@@ -47,7 +49,7 @@ def validated(runner: "StrictRunner") -> bool:
 
 def last_checkpoint(work_dir: str | os.PathLike) -> str | None:
     """Return the newest checkpoint that a work dir records, even if the work dir has moved."""
-    note = Path(work_dir) / "last_checkpoint"
+    note = Path(work_dir) / LAST_CHECKPOINT
     if not note.is_file():
         return None
     named = note.read_text(encoding="utf-8").strip()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.network_classes import trained_classes
 from ibn_seg.io import load_checkpoint
+from ibn_seg.methods.method import sees_target
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
@@ -332,6 +333,7 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
         "source": experiment.get("source"),
         "protocol": _of_evaluator(runner.cfg, "protocol", "native"),
         **_merge(runner.cfg),
+        **({"sees_target": True} if sees_target(runner.cfg) else {}),
         "domains": last["domains"],
         "confusions": last.get("confusions"),
         "targets_mIoU": last["metrics"].get("targets/mIoU"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import scope_of
 from ibn_seg.config_values import check_writable_values, quoted_number, quoted_numbers
-from ibn_seg.datasets.all_datasets import load_mmseg
+from ibn_seg.datasets.quiet_mmseg import load_mmseg
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
 from ibn_seg.run.config_loading import load_named

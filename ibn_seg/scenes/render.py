@@ -94,8 +94,8 @@ def render(
 
 def _drawn(scene: Scene, size: tuple[int, int], look: Look) -> Canvas:
     """Return the whole scene on a canvas."""
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look)
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look)
     return canvas
 
 
@@ -117,8 +117,8 @@ def _render_varied(
     look = varied_look(rng)
     if "weather" not in kinds:
         look = look_of(STYLES["source"], random.Random(f"look/{VARIED}/{seed}/{index}"))
-    canvas = Canvas(_camera(scene, size), Light(scene.sun, look.sun, look.sky))
-    _draw(canvas, scene, look, varied="clutter" in kinds)
+    canvas = Canvas(scene_camera(scene, size), Light(scene.sun, look.sun, look.sky))
+    draw_scene(canvas, scene, look, varied="clutter" in kinds)
     seen = exposed(look, canvas, rng)
     look = seen if "weather" in kinds else look
     grain = np.random.default_rng([seed % 2**63, index, len(VARIED)])
@@ -142,7 +142,7 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
+def scene_camera(scene: Scene, size: tuple[int, int]) -> Camera:
     """Return the scene's camera for a frame size."""
     width, height = size
     # The geometric mean keeps the view balanced for frames that are not of shape 2:1.
@@ -159,7 +159,7 @@ def _camera(scene: Scene, size: tuple[int, int]) -> Camera:
     )
 
 
-def _draw(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
+def draw_scene(canvas: Canvas, scene: Scene, look: Look, varied: bool = False) -> None:
     """Draw the whole scene, from far to near.
 
     Args:

@@ -198,13 +198,13 @@ def _write_claimed(
     progress: Progress | None,
 ) -> int:
     """Write missing frames into a folder of these parameters; return how many were missing."""
-    _claim(out, {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters})
+    parameters = {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters}
+    claim_folder(out, out / "scenes.json", parameters)
     return write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
 
 
-def _claim(out: Path, parameters: dict) -> None:
-    """Record the parameters of a folder, or raise UserError if it has other ones."""
-    manifest = out / "scenes.json"
+def claim_folder(out: Path, manifest: Path, parameters: dict) -> None:
+    """Record the parameters of a folder in a file, or raise UserError if it has other ones."""
     if manifest.is_file():
         known = read_json(manifest)
         if not isinstance(known, dict):
@@ -216,7 +216,7 @@ def _claim(out: Path, parameters: dict) -> None:
                 for key in differing
             )
             raise UserError(
-                f"{out}: holds scenes of other parameters ({change})",
+                f"{out}: holds pictures of other parameters ({change})",
                 "choose another folder or delete this one",
             )
         return

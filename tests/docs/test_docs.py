@@ -79,6 +79,7 @@ def check_names(words):
     """Load the configs and read the plans that a command line names."""
     from ibn_seg.benchmark.plan import read_plan
     from ibn_seg.config import load_config
+    from ibn_seg.retrieval.recipe_files import read_recipe
 
     for word in words:
         if word.endswith(".yaml") and Path(file := word.rpartition("=")[2]).is_file():
@@ -86,6 +87,8 @@ def check_names(words):
                 read_plan(file)
         elif word.startswith("ibn_seg::benchmark/") or word.endswith(".yaml"):
             read_plan(word)
+        elif word.startswith("ibn_seg::reid/"):
+            read_recipe(word)
         elif re.match(r"(ibn_seg|mmseg)::", word) or word.startswith("configs/"):
             load_config(ROOT / word if word.startswith("configs/") else word)
         elif word.startswith(("data/benchmark/", "tools/")):
@@ -189,8 +192,11 @@ def test_plans_are_plans(block, page_files):
     plan = read_plan("a_plan.yaml")
     cells = list_cells(plan)
     methods = {method.name for one in plan.blocks for method in one.methods}
+    seeds = {seed for one in plan.blocks for seed in one.seeds}
+    if plan.searches is not None:
+        methods, seeds = set(plan.searches.methods), set(plan.searches.seeds)
     assert {cell.method for cell in cells} == methods
-    assert {cell.seed for cell in cells} == {seed for one in plan.blocks for seed in one.seeds}
+    assert {cell.seed for cell in cells} == seeds
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

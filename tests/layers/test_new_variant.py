@@ -155,13 +155,68 @@ def test_a_norm_of_ones_own_is_in_every_family(name, table):
     [
         ("a", Variant((0,), first_norm=grouped), "there is a variant 'a' already"),
         ("my norm", Variant((0,), first_norm=grouped), "'my norm' cannot name a variant"),
+        ("mine", {"stages": (0,)}, "is no variant: give ibn_seg.Variant"),
         ("mine", Variant((0,), first_norm=nn.BatchNorm2d), "first_norm of variant 'mine' cannot"),
         ("mine", Variant((0,), norm_after_addition=lambda: None), "norm_after_addition of variant"),
+        ("mine", Variant((0,), first_norm=lambda c, **_: None), "returns None, no module"),
+        (
+            "mine", Variant((0,), first_norm=lambda c, **_: nn.GroupNorm(48, c)),
+            r"for 64 channels: num_channels \(64\) must be divisible by num_groups \(48\)",
+        ),
+        (
+            "mine", Variant((0,), first_norm=lambda c, **_: nn.LayerNorm(c)),
+            "cannot run on maps: Given normalized_shape",
+        ),
         ("mine", Variant((0,), first_norm=Wrong), r"makes shape \(2, 63, 4, 4\)"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_variant_is_one_line(name, variant, message, table):
     with pytest.raises(UserError, match=message) as caught:
         ibn_seg.register_variant(name, variant)
     assert "\n" not in caught.value.line
     assert name == "a" or name not in placement.VARIANTS
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stages": 1, "first_norm": grouped}, "stages=1 of a variant: give stages from 0 to 3"),
+        ({"stages": "01", "first_norm": grouped}, "stages='01' of a variant"),
+        ({"stages": (0, 7), "first_norm": grouped}, r"stages=\(0, 7\) of a variant"),
+        ({"stages": (0,), "first_norm": 5}, "first_norm=5 of a variant"),
+        (
+            {"stages": (0,), "first_norm": grouped, "stem": True, "stem_norm": None},
+            "stem_norm=None of a variant",
+        ),
+    ],
+)
+def test_a_part_that_builds_nothing_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        Variant(**settings)
+
+
+def test_a_width_that_a_norm_does_not_fit_is_one_line(table):
+    """A DenseNet has widths of which the trial of a norm knows nothing."""
+    wide = Variant((0, 1, 2, 3), first_norm=lambda c, **_: nn.GroupNorm(64, c))
+    ibn_seg.register_variant("wide", wide)
+    with pytest.raises(UserError, match="'wide' cannot be built for 160 channels: num_channels"):
+        ibn_seg.create_model("densenet121", ibn="wide")
+
+
+def test_a_trial_draws_no_random_numbers(table):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    ibn_seg.register_variant("drawn", Variant((0,), norm_after_addition=lambda c: Drawn(c)))
+    assert torch.equal(torch.rand(3), expected)
+
+
+class Drawn(nn.Module):
+    """A norm that starts from random numbers."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels))
+
+    def forward(self, x):
+        return x * self.weight.view(1, -1, 1, 1)

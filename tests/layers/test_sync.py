@@ -119,6 +119,22 @@ def test_one_process_has_a_plain_batch_norm():
         layer(torch.randn(1, 4, 1, 1))
 
 
+@pytest.mark.parametrize("settings", [{}, {"affine": False}, {"track_running_stats": False}])
+def test_scripted_and_traced_it_evaluates_only(settings):
+    layer = SynchronisedBatchNorm(3, **settings).eval()
+    for value in layer.state_dict().values():
+        if value.is_floating_point():
+            value.uniform_(0.5, 1.5)
+    x = torch.randn(2, 3, 4, 4)
+    scripted = torch.jit.script(layer)
+    assert torch.equal(scripted(x), layer(x))
+    assert torch.equal(torch.fx.symbolic_trace(layer)(x), layer(x))
+    with pytest.raises(torch.jit.Error, match="evaluates only"):
+        scripted.train()(x)
+    with pytest.raises(UserError, match="in training mode cannot be traced or scripted"):
+        torch.fx.symbolic_trace(layer.train())
+
+
 def test_a_norm_with_an_activation_is_not_cut():
     timm = pytest.importorskip("timm.layers")
     with pytest.raises(UserError, match=r"BatchNormAct2d does more .* use the converter"):

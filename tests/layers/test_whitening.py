@@ -174,3 +174,15 @@ def test_many_numbers_are_clustered_quickly():
     label, centroids = cluster_numbers(values, 3)
     # Each number is nearest to its own centroid, as in any best clustering.
     assert (np.abs(values[:, None] - centroids).argmin(1) == label).all()
+
+
+@pytest.mark.parametrize("kind", ["IterNorm", "SW2", "SelfNorm"])
+def test_what_torch_fx_cannot_follow_is_one_line(kind):
+    norm = {
+        "IterNorm": lambda: IterNorm(4), "SW2": lambda: SwitchWhiten2d(4, 2),
+        "SelfNorm": lambda: SelfNorm(4),
+    }[kind]().eval()  # fmt: skip
+    with pytest.raises(UserError, match="such as SW, IterNorm and SelfNorm cannot be traced"):
+        torch.fx.symbolic_trace(norm)
+    x = torch.randn(1, 4, 5, 5)
+    assert torch.equal(torch.jit.trace(norm, x)(x), norm(x))

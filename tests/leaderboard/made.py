@@ -60,9 +60,13 @@ class Folder:
         source: str = "game",
         entropy: int = 0,
         stored: StoredConfusions | None = None,
+        record: Mapping[str, object] | None = None,
         **row: object,
     ) -> dict:
-        """Add a finished training; `stored` are its matrices, else some are drawn."""
+        """Add a finished training.
+
+        `stored` are its matrices, else some are drawn. `record` joins the result file.
+        """
         stored = stored or matrices(skill, seed, entropy)
         cell = f"c{len(self.rows):03d}"
         folder = self.path / "cells" / cell
@@ -79,6 +83,7 @@ class Folder:
             "versions": VERSIONS, "cpu": "Processor 1 (AVX2)",
             "curves": {"iter": [600], "loss": [1.0], "val": [{"iter": 300, **peak},
                                                               {"iter": 600, **last}]},
+            **(record or {}),
         })  # fmt: skip
         return self._add({
             "id": cell, "task": "train", "method": method, "backbone": backbone,

@@ -302,3 +302,16 @@ def test_a_divergence_s_chart_has_a_title_that_can_break_between_words(written):
     # The network stands once above its drawings, not in each title.
     section = re.search(r'<section id="divergence".*?</section>', text, re.DOTALL)[0]
     assert section.count("ResNet-18, FCN, trained on game</h3>") == 1
+
+
+@pytest.mark.parametrize(("count", "folded"), [(10, False), (11, True)])
+def test_many_unfinished_cells_are_folded(tmp_path, count, folded):
+    folder = Folder(tmp_path / "unfinished")
+    folder.train("BN", 0, skill_of("BN"))
+    for _ in range(count):
+        folder.unfinished("to do")
+    (path,) = write_leaderboard([folder.write()], tmp_path / "board.html", published="none")
+    section = path.read_text().partition('id="unfinished-cells"')[2].partition("</section>")[0]
+    line = f"<summary>Cells that are not done, and so are missing above: {count}</summary>"
+    assert (line in section) == folded
+    assert section.count("<td") == 5 * count

@@ -6,8 +6,15 @@ import re
 import pytest
 
 from ibn_seg.errors import UserError
-from ibn_seg.methods.all_methods import BASELINE, METHODS, PLUS, complete_named, find_method
-from ibn_seg.methods.method import KINDS
+from ibn_seg.methods.all_methods import (
+    BASELINE,
+    METHODS,
+    PLUS,
+    complete_named,
+    find_method,
+    is_test_time,
+)
+from ibn_seg.methods.method import KINDS, sees_target
 
 
 def config(**backbone):
@@ -120,6 +127,19 @@ def test_other_names_change_nothing(experiment):
     assert named == {**config(), "experiment": experiment}
 
 
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [("MixStile", "MixStyle"), ("Pasta", "PASTA"), ("IBN-b + Pasta", "IBN-b + PASTA"),
+     ("IBN_b", "IBN-b"), ("IBN-a 1500", None), ("my own", None), ("IBN-b + mine", None)],
+)  # fmt: skip
+def test_a_misspelt_name_is_told_and_changes_nothing(capsys, name, guess):
+    named = {**config(), "experiment": {"method": name}}
+    complete_named(named)
+    assert named == {**config(), "experiment": {"method": name}}
+    said = f"{name!r} is no method of ibn_seg, so it changes nothing; did you mean {guess!r}?\n"
+    assert capsys.readouterr().err == (f"experiment.method: {said}" if guess else "")
+
+
 def test_conflicts_are_told():
     assert METHODS["IBN-a"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
     assert METHODS["BN"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
@@ -230,3 +250,16 @@ def test_a_network_of_others_takes_methods_that_change_no_layer():
         assert other["model"] == before
     with pytest.raises(UserError, match=r"MixStyle needs a backbone .*ibn-seg swap"):
         METHODS["MixStyle"].apply(other)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "IBN-b + TENT"])
+def test_a_config_and_a_name_tell_whether_images_of_the_target_are_seen(name):
+    changed = whole()
+    find_method(name).apply(changed)
+    expected = find_method(name).kind == "test time"
+    assert sees_target(changed) == is_test_time(name) == expected
+
+
+@pytest.mark.parametrize("name", ["my own", "my TENT", None, "IBN-a + IBN-b"])
+def test_other_names_see_no_target(name):
+    assert not is_test_time(name)

@@ -216,6 +216,22 @@ def test_the_symbol_of_a_network_is_its_own(golden, forms, name):
     check_symbol(golden[0] / f"{name}-symbol.json", forms[name])
 
 
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ([[5, 0, 0]], "heads: the output is bn_data, the network's is softmax"),
+        ([], "heads: the output is nothing"),
+        (None, "heads: the output is nothing"),
+    ],
+)
+def test_a_symbol_with_another_output_is_refused(golden, forms, tmp_path, heads, message):
+    content = json.loads((golden[0] / f"{SMALL}-symbol.json").read_text())
+    path = tmp_path / "symbol.json"
+    path.write_text(json.dumps({**content, "heads": heads}))
+    with pytest.raises(UserError, match=message):
+        check_symbol(path, forms[SMALL])
+
+
 def test_old_spellings_mean_the_same(golden, forms, tmp_path):
     def change(nodes, listed):
         nodes["conv0"]["attrs"].update(kernel="(3L, 3L)", stride="[1, 1]")

@@ -215,6 +215,12 @@ def without(weights, *keys):
     return {key: value for key, value in weights.items() if key not in keys}
 
 
+def changed(change):
+    """Return weights with another first tensor."""
+    weights = twin()
+    return {**weights, "conv1.weight": change(weights["conv1.weight"])}
+
+
 BAD = {
     "missing": (
         {"ibn": "a"},
@@ -268,6 +274,28 @@ BAD = {
     "no weights": ({}, lambda: {"epoch": 3}, "no weights in it .keys epoch."),
     "a list": ({}, lambda: [1, 2], "no weights in it .list."),
     "empty": ({}, dict, "no weights in it"),
+    "sparse": ({}, lambda: changed(torch.Tensor.to_sparse), "no plain values .conv1.weight: .*coo"),
+    "quantised": (
+        {},
+        lambda: changed(lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8)),
+        "no plain values .conv1.weight: qint8",
+    ),
+    "whole numbers": (
+        {},
+        lambda: changed(torch.Tensor.char),
+        "no plain values .conv1.weight: int8",
+    ),
+    "without values": ({}, lambda: changed(lambda x: x.to("meta")), "no plain values .*on meta"),
+    "no classifier": (
+        {"num_classes": 3},
+        twin,
+        r"only the classifier does not fit: give skip=\['fc'\], or features_only=True",
+    ),
+    "no classifier below a name": (
+        {"num_classes": 3},
+        lambda: {"head.weight": torch.ones(1), **{f"base.{k}": v for k, v in twin().items()}},
+        "below 'base', the checkpoint does not fit .* only the classifier",
+    ),
 }
 
 

@@ -56,17 +56,21 @@ ROOMS: dict[str, set[str]] = {
     "downloads": {"datasets", "reid", "transforms", "engine", "explain", "run", "predict"},
     "analyses": {
         "methods", "models", "datasets", "evaluation", "trust", "transforms", "statistics",
-        "results", "engine", "explain", "scenes", "report", "run", "command_options",
+        "results", "engine", "reid", "explain", "scenes", "report", "run", "command_options",
+        "retrieval",
     },
     "leaderboard": {
-        "methods", "datasets", "evaluation", "statistics", "results", "report", "analyses",
+        "methods", "datasets", "evaluation", "statistics", "results", "reid", "report", "analyses",
     },
     "benchmark": {
-        "methods", "datasets", "evaluation", "results", "explain", "scenes", "run", "trial",
-        "analyses",
+        "methods", "models", "datasets", "evaluation", "results", "reid", "explain", "scenes",
+        "run", "trial", "retrieval", "analyses",
     },
     "panels": {"datasets", "evaluation", "results", "explain", "report", "run", "benchmark"},
-    "demo": {"engine", "scenes", "report", "run", "panels"},
+    "demo": {
+        "engine", "scenes", "reid", "report", "run", "retrieval", "leaderboard", "benchmark",
+        "panels",
+    },
     "cli": {
         "models", "datasets", "transforms", "scenes", "report", "run", "command_options", "swap",
         "imagenet", "predict", "export", "downloads", "analyses", "leaderboard", "benchmark",
@@ -164,6 +168,7 @@ PACKAGES: dict[str, Packages] = {
     "imagenet.run_imagenet": Packages(set(), {"mmengine", "torch"}),
     "imagenet.recipe": NOTHING,
     "imagenet.train_config": NOTHING,
+    "retrieval.colour_histogram": Packages({"numpy"}),
     "retrieval.crops": Packages({"numpy", "torch", "PIL"}),
     "retrieval.ranked_sheet": Packages(PICTURES),
     "retrieval.run_retrieval": Packages(set(), {"numpy", "torch"}),

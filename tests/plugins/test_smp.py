@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 import ibn_seg
 from ibn_seg.errors import UserError
+from ibn_seg.models.blocks import BasicBlock
 from ibn_seg.models.published_weights import IMAGE_MEAN, IMAGE_STD
 from ibn_seg.models.specs import MODELS
 from tests.models.local_server import released
@@ -46,8 +48,14 @@ def test_registered_are_ours_and_smps_own_stay(plugin):
 @torch.no_grad()
 def test_features_are_create_models(name, stride):
     encoder = smp.encoders.get_encoder(name, output_stride=stride).eval()
+    for module in encoder.modules():
+        if isinstance(module, _BatchNorm):  # the last of a block starts from zero
+            module.weight.uniform_(0.5, 1)
     expected = ibn_seg.create_model(name, features_only=True, output_stride=stride).eval()
     expected.load_state_dict(encoder.state_dict(), strict=True)
+    for block in expected.modules():
+        if isinstance(block, BasicBlock):  # smp dilates both convolutions
+            block.conv2.dilation = block.conv2.padding = block.conv1.dilation
     given, stem, *features = encoder(image())
     assert torch.equal(given, image())
     for got, wanted in zip(features, expected(image()), strict=True):
@@ -55,6 +63,22 @@ def test_features_are_create_models(name, stride):
         assert (got - wanted).abs().max() <= 1e-4 * wanted.abs().max()
     assert encoder.out_channels == [f.shape[1] for f in (given, stem, *features)]
     assert encoder.output_stride == stride == 64 // features[-1].shape[2]
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("variant", ["a", "b"])
+def test_basic_blocks_are_dilated_as_smps_own(variant, stride):
+    """smp dilates both convolutions of a block; timm's and mmseg's networks the first alone."""
+    found = []
+    for name in ("resnet18", f"resnet18_ibn_{variant}"):
+        with torch.device("meta"):
+            encoder = smp.encoders.get_encoder(name, weights=None, output_stride=stride)
+        found.append({
+            name: (module.stride, module.padding, module.dilation)
+            for name, module in encoder.named_modules()
+            if isinstance(module, torch.nn.Conv2d)
+        })  # fmt: skip
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(("depth", "channels"), [(3, 1), (4, 4), (5, 3)])

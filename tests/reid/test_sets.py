@@ -89,6 +89,13 @@ def test_people_and_cameras_of_unrealperson_are_told_apart_by_their_folder(tmp_p
     assert found == [(0, 0), (1, 0), (0, 1)]
 
 
+def test_scenes_of_clonedperson_have_cameras_of_their_own(tmp_path):
+    write(tmp_path / "ClonedPerson" / "test" / "query", "700000_s02_c00_f023389.jpg",
+          "700000_s12_c03_f000001.jpg")  # fmt: skip
+    found = [row[1:] for row in listed("clonedperson", tmp_path, "query")]
+    assert found == [(700000, 0), (700000, 23)]
+
+
 def test_veri_is_read(tmp_path):
     write(tmp_path / "VeRi" / "image_query", "0002_c020_00030600_0.jpg")
     assert listed("veri776", tmp_path, "query") == [("0002_c020_00030600_0.jpg", 2, 19)]
@@ -116,6 +123,8 @@ def test_a_folder_has_names_of_its_own(tmp_path):
         ("dukemtmc_reid", "query", "0001_c9_f0046182.jpg", "camera 9; DukeMTMC-reID has 8"),
         ("randperson", "subset", "000000_s11_c00_f000264.jpg", "no name of RandPerson"),
         ("randperson", "subset", "000000_s10_c09_f000264.jpg", "camera 24; RandPerson has 19"),
+        ("clonedperson", "train", "1_s13_c00_f1.jpg", "no name of ClonedPerson"),
+        ("clonedperson", "train", "1_s12_c04_f1.jpg", "camera 24; ClonedPerson has 24"),
         ("unrealperson", "unreal_v1.1/images", "a.jpg", "no name of UnrealPerson"),
     ],
 )

@@ -256,7 +256,7 @@ def test_one_method_and_a_loss_are_said_plainly(tmp_path, results, make_result):
     worse = [make_result("BN", 0, {"gta5": 50.0, "cityscapes": 26.0})]
     worse.append(make_result("IBN-a", 0, {"gta5": 50.0, "cityscapes": 21.5}))
     page = _page(tmp_path, worse)
-    assert "IBN-a loses 4.5 points of mIoU" in page.text
+    assert "With one seed, IBN-a reads 4.5 points of mIoU below BN" in page.text
     assert page.tables["mIoU (%) of each method on each domain"][2][4][0] == "\N{MINUS SIGN}4.5"
 
 
@@ -267,6 +267,13 @@ def test_test_runs_without_curves_make_a_report_without_that_section(tmp_path, r
     assert {"href": "#curves"} not in page.all("a")
     # Without scenes, a drawing of the scores stands above the fold.
     assert len(page.all("svg")) == 3
+
+
+def test_a_single_validation_is_no_curve(tmp_path, results):
+    for result in results:
+        result["curves"]["val"] = result["curves"]["val"][-1:]
+    # The drawing of the scores, two domains' classes, and the loss.
+    assert len(_page(tmp_path, results).all("svg")) == 4
 
 
 def test_diverged_training_is_still_reported(tmp_path, results):

@@ -117,7 +117,8 @@ def test_several_targets_are_compared_by_their_mean(make_result):
     assert table.header[3:6] == ("bdd (target)", "2 targets (mean)", "Gap")
     assert _texts(table)[1] == ["IBN-a", "49.0", "29.0", "24.0", "26.5", "22.5", "+1.5", "1"]
     assert wording.headline(rows).text == (
-        "IBN-a gains 1.5 points of mIoU on the mean of the 2 unseen domains over BN."
+        "With one seed, IBN-a reads 1.5 points of mIoU above BN on the mean of the 2 unseen "
+        "domains."
     )
 
 
@@ -136,11 +137,11 @@ def test_equal_figures_share_the_best_place_and_one_method_has_none(make_result)
     [
         ({"BN": 26.4, "IBN-a": 32.5}, "IBN-a gains 6.1 points of mIoU on the unseen domain "),
         ({"BN": 26.4, "IBN-a": 24.0}, "IBN-a loses 2.4 points of mIoU on the unseen domain "),
-        ({"BN": 26.4, "IBN-a": 26.41}, "IBN-a is level with BN on the unseen domain cityscapes."),
+        ({"BN": 26.4, "IBN-a": 26.41}, "IBN-a is level with BN on the unseen domain cityscapes, "),
         (
             {"BN": 26.4, "IBN-a": 24.0, "IBN-b": 25.0},
             "No method gains on the unseen domain cityscapes over BN: IBN-b comes closest, "
-            "1.4 points of mIoU below.",
+            "1.4 points of mIoU below, better in none of 2 seeds.",
         ),
         ({"BN": 26.4, "IBN-a": 27.0, "IBN-b": 20.0}, "IBN-a gains 0.6 points"),
         (
@@ -156,8 +157,30 @@ def test_equal_figures_share_the_best_place_and_one_method_has_none(make_result)
     ],
 )
 def test_headline_reads_right_for_gain_loss_and_level(make_result, mious, text):
-    results = [make_result(m, 0, {"gta5": 50.0, "cityscapes": v}) for m, v in mious.items()]
+    results = [
+        make_result(m, seed, {"gta5": 50.0, "cityscapes": v})
+        for m, v in mious.items()
+        for seed in (0, 1)
+    ]
     assert wording.headline(scores.summary_rows(results)).text.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("mious", "text"),
+    [
+        ((26.4, 32.5), "reads 6.1 points of mIoU above BN"),
+        ((26.4, 24.0), "reads 2.4 points of mIoU below BN"),
+        ((26.4, 26.41), "reads level with BN"),
+    ],
+)
+def test_one_seed_is_no_gain_and_no_loss(make_result, mious, text):
+    results = [
+        make_result(method, 0, {"gta5": 50.0, "cityscapes": value})
+        for method, value in zip(("BN", "IBN-a"), mious, strict=True)
+    ]
+    assert wording.headline(scores.summary_rows(results)).text == (
+        f"With one seed, IBN-a {text} on the unseen domain cityscapes."
+    )
 
 
 def test_headline_says_in_how_many_seeds(make_result):
@@ -183,7 +206,7 @@ def test_results_without_a_target_are_compared_on_the_source(make_result):
         "Seeds",
     )
     assert wording.headline(rows).text == (
-        "IBN-a gains 2.0 points of mIoU on the source domain gta5 over BN."
+        "With one seed, IBN-a reads 2.0 points of mIoU above BN on the source domain gta5."
     )
 
 
@@ -211,7 +234,7 @@ def test_several_sources_are_sources_and_their_mean_makes_the_gap(make_result):
         for method, miou in (("BN", 44.0), ("IBN-a", 46.0))
     ]
     assert wording.headline(scores.summary_rows(alone)).text == (
-        "IBN-a gains 1.0 points of mIoU on the mean of the 2 sources over BN."
+        "With one seed, IBN-a reads 1.0 points of mIoU above BN on the mean of the 2 sources."
     )
 
 

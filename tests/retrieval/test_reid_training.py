@@ -121,6 +121,15 @@ def test_pictures_are_augmented_by_the_seed(people):
     assert (first == torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)).all(dim=0).any()
 
 
+def test_two_data_sets_are_trained_on_together(people):
+    """Persons of equal numbers are others."""
+    one = TrainingPictures("market1501", people)
+    both = TrainingPictures("market1501", people, also=[("cameras_source", str(people))])
+    assert len(both) == 40
+    assert both.metainfo["classes"][::4] == ("market1501/11", "cameras_source/11")
+    assert both.labels.tolist() == [*one.labels, *(one.labels + 4)]
+
+
 class Linear(torch.nn.Module):
     """A network of two layers, which autocast computes in half precision."""
 
@@ -149,12 +158,32 @@ def test_losses_stay_float32_in_mixed_precision():
 
 
 @pytest.mark.slow
+def test_the_checkpoint_that_is_best_on_the_source_is_searched_with(people, tmp_path):
+    """The first of equals: both find everybody."""
+    recipe = dataclasses.replace(RECIPE, selection="source")
+    result = train(MODEL, "market1501", people, recipe, work_dir=tmp_path / "run", quiet=True)
+    length = result["iterations"] // 2
+    assert list(result["source_mAP"]) == [str(length), str(2 * length)]
+    best = max(result["source_mAP"], key=result["source_mAP"].get)
+    assert result["checkpoint"] == str(tmp_path / "run" / f"best_iter_{best}.pth")
+    home = result["searches"]["market1501"]
+    assert home["checkpoint"] == result["checkpoint"]
+    assert home["scores"]["measures"]["mAP"]["value"] == result["source_mAP"][best]
+
+
+@pytest.mark.slow
 def test_mixed_precision_trains_other_weights(trained, people, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=1, milestones=(1,), amp=True)
     result = train(MODEL, "market1501", people, recipe, work_dir=tmp_path / "run", quiet=True)
     assert "Bfloat16OptimWrapper" in result["config"]
     assert np.isfinite(result["curves"]["loss"]).all()
     assert result["curves"]["loss"][0] != trained[1]["curves"]["loss"][0]
+
+
+@pytest.mark.parametrize(("stride", "map_size"), [(1, (4, 2)), (2, (2, 1))])
+def test_the_last_stride_sets_the_size_of_the_last_map(stride, map_size):
+    trainer = StrongBaselineTrainer("resnet18", 2, last_stride=stride)
+    assert trainer.network.base(torch.zeros(1, 3, 64, 32))[-1].shape[2:] == map_size
 
 
 def test_the_gradient_of_the_centers_in_closed_form():
@@ -172,8 +201,9 @@ def test_the_gradient_of_the_centers_in_closed_form():
         (("--identities", "1"), "--identities 1: it must be at least 2"),
         (("--erasing", "2"), "--erasing 2.0: allowed: 0 to 1"),
         (("--lr", "0"), "--lr 0.0: it must be positive"),
+        (("--last-stride", "3"), "3 is not in the range 1<=x<=2"),
         (("--target", "market1501"), "is not NAME=ROOT"),
-        (("--target", "market1501=nowhere"), "nowhere: no such folder"),
+        (("--target", "personx=nowhere"), "nowhere: no such folder"),
         (("--option", "boxes=x"), "unknown option of Market-1501 'boxes'"),
         (("--model", "resnet19"), "unknown model 'resnet19'"),
     ],
@@ -184,6 +214,12 @@ def test_wrong_use_is_one_line(options, message, people, tmp_path, capsys, monke
     assert run_cli(["reid", *map(str, call)]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_targets_of_one_name_are_one_line(people, tmp_path):
+    with pytest.raises(UserError, match="market1501: is named twice"):
+        train(MODEL, "market1501", people, RECIPE, targets=[("market1501", str(people))],
+              work_dir=tmp_path, quiet=True)  # fmt: skip
 
 
 def test_resuming_elsewhere_is_one_line(people, tmp_path):

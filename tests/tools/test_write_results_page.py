@@ -77,6 +77,17 @@ def test_kept_results_of_the_repository_make_every_table():
     assert "| share of the clean mIoU, percent | 63.6 ± 1.1 | 69.0 ± 0.6 | 88.7 ± 0.6 |" in text
 
 
+def test_orders_of_methods_are_compared_with_those_of_rendered_scenes():
+    text = filled(page("photographs-ranks"), page_tool.Kept(page_tool.KEPT))
+    _, _, rendered, *real = rows(text)
+    assert rendered == ["rendered scenes", "IBN-b, IBN-a, BN", "", ""]
+    by_direction = {name: (order, tau) for name, order, tau, _ in real}
+    # One of the three pairs stands the other way round: (2 - 1) / 3.
+    order, tau = by_direction["CamVid day → CamVid dusk"]
+    assert order == "IBN-b, BN, IBN-a"
+    assert tau.startswith("0.33 [")
+
+
 def test_what_stands_between_the_marks_is_replaced_and_nothing_else(kept):
     # The made benchmark has no divergence by content.
     text = page(*(name for name in page_tool.TABLES if name != "divergence-content"))

@@ -22,8 +22,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ibn_seg.datasets.all_datasets import load_mmseg
 from ibn_seg.datasets.formats import read_values
+from ibn_seg.datasets.quiet_mmseg import load_mmseg
 from ibn_seg.downloads.check import check
 from ibn_seg.scenes import write_pair
 from ibn_seg.worker_pool import default_workers, run_batches

@@ -19,7 +19,10 @@ PICTURE_SETS: Mapping[str, str] = {
     "randperson": "randperson:RandPerson",
     "personx": "personx:PersonX",
     "unrealperson": "unrealperson:UnrealPerson",
+    "clonedperson": "clonedperson:ClonedPerson",
     "veri776": "veri776:VeRi776",
+    "cameras_source": "embedded_cameras:CamerasSource",
+    "cameras_target": "embedded_cameras:CamerasTarget",
     "reid_folder": "named_folder:NamedFolder",
 }
 

@@ -1,0 +1,254 @@
+"""Reads results of re-identification plans, and compares the networks with each other."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import UserError
+from ibn_seg.io import read_json
+from ibn_seg.leaderboard.result_folders import INDEX, open_folder
+from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
+from ibn_seg.reid.kept_ranks import read_ranks
+from ibn_seg.reid.ranking import Matches
+from ibn_seg.report.runs import order_methods, required
+from ibn_seg.statistics import SeedSummary
+from ibn_seg.statistics.bootstrap import Interval
+from ibn_seg.statistics.summary import summarise
+
+TASK = "reid"
+# Each draw of an interval draws people; 2,000 give its ends to a tenth of their distance.
+DRAWS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRun:
+    """A trained network and what it found.
+
+    Attributes:
+        method: Its method.
+        backbone: Its backbone.
+        segmentor: The name of its recipe.
+        source: The data sets that it was trained on, joined by '+'.
+        seed: Training seed.
+        result: The file that its numbers link to.
+        command: The command that repeats its run.
+        record: The content of that file.
+        matches: The ranks of all matches by data set.
+        file: As for other results of a leaderboard: None, so that links lead to `result`.
+    """
+
+    method: str
+    backbone: str
+    segmentor: str
+    source: str
+    seed: int
+    result: Path
+    command: str
+    record: Mapping[str, Any]
+    matches: Mapping[str, Matches]
+    file: Path | None = None
+
+    def score(self, name: str, measure: str) -> float:
+        """Return a measure on a data set, percent."""
+        return self.record["searches"][name]["scores"]["measures"][measure]["value"]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRow:
+    """The networks of a method on a source, one for each seed.
+
+    Attributes:
+        method: The method.
+        runs: Its runs by seed.
+    """
+
+    method: str
+    runs: tuple[SearchRun, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The training seeds."""
+        return tuple(run.seed for run in self.runs)
+
+    def scores(self, name: str, measure: str) -> SeedSummary:
+        """Return a measure on a data set over seeds, percent."""
+        return summarise(run.score(name, measure) for run in self.runs)
+
+    def interval(self, name: str, measure: str) -> Interval:
+        """Return the interval of the mean over seeds, percent."""
+        return score_interval([run.matches[name] for run in self.runs], measure, DRAWS)
+
+    def difference(
+        self, base: "SearchRow", name: str, measure: str
+    ) -> tuple[float, Interval] | None:
+        """Return the mean difference to another row over the seeds of both, and its interval.
+
+        None if no seed is common, or a row was not searched in the data set.
+        """
+        mine, theirs = ({run.seed: run for run in row.runs} for row in (self, base))
+        common = sorted(mine.keys() & theirs.keys())
+        pairs = [(theirs[seed], mine[seed]) for seed in common]
+        if not pairs or any(name not in run.matches for pair in pairs for run in pair):
+            return None
+        mean = summarise(new.score(name, measure) - old.score(name, measure) for old, new in pairs)
+        olds, news = ([pair[k].matches[name] for pair in pairs] for k in (0, 1))
+        return mean.mean, difference_interval(olds, news, measure, DRAWS)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchGroup:
+    """The rows of one source, backbone and recipe.
+
+    Attributes:
+        backbone: The backbone.
+        recipe: The name of the recipe.
+        source: The data sets trained on, joined by '+'.
+        rows: The methods.
+        domains: The data sets searched in, those of the source first.
+        upper: By target, the baseline trained on that target itself.
+    """
+
+    backbone: str
+    recipe: str
+    source: str
+    rows: tuple[SearchRow, ...]
+    domains: tuple[str, ...]
+    upper: Mapping[str, SearchRow]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The data sets that training did not see."""
+        return tuple(name for name in self.domains if name not in self.source.split("+"))
+
+    def row(self, method: str | None) -> SearchRow | None:
+        """Return the row of a method, or None."""
+        return next((row for row in self.rows if row.method == method), None)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchBoard:
+    """What folders of results hold.
+
+    Attributes:
+        runs: The finished cells.
+        unfinished: The index's rows of the others.
+        heads: The index of each folder without its cells.
+        baseline: The method that others are compared with.
+    """
+
+    runs: tuple[SearchRun, ...]
+    unfinished: tuple[Mapping[str, Any], ...]
+    heads: Mapping[Path, Mapping[str, Any]]
+    baseline: str
+
+    @cached_property
+    def groups(self) -> tuple[SearchGroup, ...]:
+        """The runs by backbone, recipe and source."""
+        keys = dict.fromkeys((run.backbone, run.segmentor, run.source) for run in self.runs)
+        return tuple(self._group(*key) for key in keys)
+
+    def _group(self, backbone: str, recipe: str, source: str) -> SearchGroup:
+        alike = [run for run in self.runs if (run.backbone, run.segmentor) == (backbone, recipe)]
+        here = [run for run in alike if run.source == source]
+        found = dict.fromkeys(name for run in here for name in run.matches)
+        home = [name for name in source.split("+") if name in found]
+        domains = (*home, *(name for name in found if name not in home))
+        upper = {}
+        for name in domains[len(home) :]:
+            there = [run for run in alike if run.source == name and run.method == self.baseline]
+            if there:
+                upper[name] = SearchRow(self.baseline, _by_seed(there))
+        rows = tuple(
+            SearchRow(method, _by_seed([run for run in here if run.method == method]))
+            for method in order_methods([run.method for run in here])
+        )
+        return SearchGroup(backbone, recipe, source, rows, domains, upper)
+
+
+def holds_searches(folders: Sequence[str | os.PathLike]) -> bool:
+    """Tell whether the first folder that is a benchmark's holds re-identification."""
+    for folder in map(Path, folders):
+        if (folder / INDEX).is_file() and (opened := open_folder(folder)) is not None:
+            return any(row.get("task") == TASK for row in opened.rows)
+    return False
+
+
+def read_searches(
+    folders: Sequence[str | os.PathLike], baseline: str | None, usual: str
+) -> SearchBoard:
+    """Read folders of plans of re-identification.
+
+    Args:
+        folders: Folders of `ibn-seg benchmark`. A cell in two folders counts once.
+        baseline: The method to compare others with, or None.
+        usual: The baseline without one; the first method if no network has it.
+
+    Raises:
+        UserError: A folder holds something else, a file is damaged, or no cell is done.
+    """
+    runs: dict[str, SearchRun] = {}
+    unfinished: dict[str, Mapping[str, Any]] = {}
+    heads = {}
+    for folder in map(Path, folders):
+        opened = open_folder(folder)
+        if opened is None or any(row.get("task") != TASK for row in opened.rows):
+            raise UserError(
+                f"{folder}: no results of re-identification, which others are",
+                "make one leaderboard of segmentation and one of re-identification",
+            )
+        heads[folder] = opened.head
+        for row in opened.rows:
+            where = f"{opened.index}, a cell"
+            cell = required(row, "id", str, where)
+            if required(row, "state", str, where) == "done":
+                runs.setdefault(cell, _run(folder, row, f"{opened.index}, cell {cell}"))
+            else:
+                unfinished.setdefault(cell, {**row, "folder": folder})
+    if not runs:
+        raise UserError(
+            f"{', '.join(map(str, heads))}: none of {len(unfinished)} cells is done",
+            "run `ibn-seg benchmark` until at least one is",
+        )
+    methods = order_methods([run.method for run in runs.values()])
+    if baseline is not None and baseline not in methods:
+        raise UserError(
+            f"no network of the baseline {baseline!r}", f"there are {', '.join(methods)}"
+        )
+    chosen = baseline or (usual if usual in methods else methods[0])
+    left = tuple(row for key, row in unfinished.items() if key not in runs)
+    return SearchBoard(tuple(runs.values()), left, heads, chosen)
+
+
+def _run(folder: Path, row: Mapping[str, Any], where: str) -> SearchRun:
+    """Return a finished cell with its ranks."""
+    path = folder / required(row, "result", str, where)
+    record = read_json(path)
+    matches = {
+        name: read_ranks(path.parent / required(found, "ranks", str, str(path)))
+        for name, found in required(record, "searches", Mapping, str(path)).items()
+    }
+    texts = {name: required(row, name, str, where)
+             for name in ("method", "backbone", "segmentor", "source", "command")}  # fmt: skip
+    return SearchRun(
+        **texts, seed=required(row, "seed", int, where), result=path, record=record,
+        matches=matches,
+    )  # fmt: skip
+
+
+def _by_seed(runs: Sequence[SearchRun]) -> tuple[SearchRun, ...]:
+    """Return runs by seed.
+
+    Raises:
+        UserError: Two have the same seed.
+    """
+    found = {run.seed: run for run in sorted(runs, key=lambda one: one.seed)}
+    if len(found) < len(runs):
+        first = runs[0]
+        raise UserError(
+            f"two networks of {first.method} on {first.source} with one seed",
+            "leave one folder out",
+        )
+    return tuple(found.values())

@@ -1,0 +1,303 @@
+"""The leaderboard of re-identification: one page, and CSV, LaTeX and Markdown."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ibn_seg.errors import unknown
+from ibn_seg.io import write_text
+from ibn_seg.leaderboard.board_page import Claim
+from ibn_seg.leaderboard.export_formats import FORMATS, csv_text, markdown_text
+from ibn_seg.leaderboard.latex_tables import latex_text
+from ibn_seg.leaderboard.search_board import SearchBoard, SearchGroup, SearchRow
+from ibn_seg.leaderboard.sections import published_table, unfinished_table
+from ibn_seg.report.cell_text import EMPTY
+from ibn_seg.report.links import Links
+from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.page import asset, environment
+from ibn_seg.report.published_figures import by_train_set, published_searches
+from ibn_seg.report.section import Section
+from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.tables import Cell, number, sign, signed, stat_text
+from ibn_seg.statistics.bootstrap import Interval
+
+MEASURES = ("rank-1", "mAP")
+COMPARED = "mAP"
+_RULE = (
+    "Last checkpoint; mAP is the mean precision at matches; no re-ranking. Brackets: 95 % of draws "
+    "of people, and of seeds where there are several."
+)
+_INTRODUCTION = (
+    "Networks that search people or vehicles in the pictures of other cameras, trained on one data "
+    "set and searched with in others without adaptation. Higher is better. Every number links to "
+    "its runs."
+)
+_PUBLISHED = (
+    "What papers and tools report, as they report it. Other recipes and other data: not measured "
+    "here, and not ranked with what is."
+)
+
+
+def write_search_page(
+    board: SearchBoard,
+    page: Path,
+    *,
+    exports: Sequence[str] = (),
+    only: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    published: str = "verified",
+    title: str,
+    command: str,
+) -> list[Path]:
+    """Write the page, and exports beside it; return the files, the page first.
+
+    Args:
+        board: The results.
+        page: The page.
+        exports: 'csv', 'latex', 'markdown'.
+        only: Beginnings of names of tables for LaTeX and Markdown; default all.
+        columns: Beginnings of names of columns for LaTeX; default all.
+        published: The published figures to show: 'verified', 'all' or 'none'.
+        title: Heading of the page.
+        command: The command line, for the record.
+
+    Raises:
+        UserError: No table or column has one of these names.
+        EnvError: A file cannot be written.
+    """
+    links = Links(page)
+    tables = [_table(group, board.baseline, links) for group in board.groups]
+    texts = {page: _page(board, tables, links, published, title, command)}
+    facts = [f"Command: `{command}`."]
+    for beginning in only:
+        if not any(table.key.startswith(beginning) for table in tables):
+            raise unknown("table", beginning, [table.key for table in tables])
+    chosen = [table for table in tables if not only or table.key.startswith(tuple(only))]
+    for name in exports:
+        path = page.with_suffix(FORMATS[name])
+        if name == "csv":
+            texts[path] = csv_text(record for group in board.groups
+                                   for record in _records(group, board.baseline))  # fmt: skip
+        elif name == "latex":
+            texts[path] = latex_text(chosen, facts, columns)
+        else:
+            texts[path] = markdown_text(chosen, facts)
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
+
+
+def _table(group: SearchGroup, baseline: str, links: Links) -> Table:
+    """Return the table of a group: methods by data sets, then the upper bounds."""
+    base = group.row(baseline)
+    header = ["Method"]
+    for name in group.domains:
+        header += [f"{name} {measure}" for measure in MEASURES]
+        header += [f"{name} {COMPARED} vs {baseline}"] if len(group.rows) > 1 and base else []
+    rows = [_cells(row, row.method, group, baseline, links) for row in group.rows]
+    rows += [
+        _cells(row, f"{row.method} trained on {name}", group, baseline, links)
+        for name, row in group.upper.items()
+    ]
+    about = f"{group.backbone}, {group.recipe}"
+    key = f"main-{slug(f'{group.source} {group.backbone} {group.recipe}')}"
+    return Table(
+        key=key,
+        caption=f"Trained on {group.source}: {about}",
+        header=(*header, "Seeds"),
+        parts=(Part(None, tuple(rows), reference=len(group.upper)),),
+        rules=(_RULE,),
+        notes=("The last rows saw the target in training: they are upper bounds.",)
+        if group.upper
+        else (),
+    )
+
+
+def _cells(
+    row: SearchRow, title: str, group: SearchGroup, baseline: str, links: Links
+) -> tuple[Cell, ...]:
+    """Return the cells of a row; those of an upper bound are compared with nothing."""
+    base = group.row(baseline) if row in group.rows else None
+    where, what = links.of(row.runs)
+    cells = [Cell(title)]
+    for name in group.domains:
+        there = all(name in run.matches for run in row.runs)
+        for measure in MEASURES:
+            if not there:
+                cells.append(EMPTY)
+                continue
+            stat, best = row.scores(name, measure), _best(row, group, name, measure)
+            detail = _ends(row.interval(name, measure))
+            cells.append(Cell(stat_text(stat), best, detail, stat.mean, where, what))
+        if len(group.rows) > 1 and group.row(baseline):
+            cells.append(_difference(row, base, name, where, what))
+    cells.append(Cell(", ".join(map(str, row.seeds))))
+    return tuple(cells)
+
+
+def _best(row: SearchRow, group: SearchGroup, name: str, measure: str) -> bool:
+    """Tell whether a row of a group has the highest score."""
+    if row not in group.rows or len(group.rows) < 2:
+        return False
+    values = [one.scores(name, measure).mean for one in group.rows
+              if all(name in run.matches for run in one.runs)]  # fmt: skip
+    return row.scores(name, measure).mean == max(values)
+
+
+def _difference(row: SearchRow, base: SearchRow | None, name: str, where: str, what: str) -> Cell:
+    if base is None or row is base or (found := row.difference(base, name, COMPARED)) is None:
+        return EMPTY
+    mean, interval = found
+    ends = f"[{signed(interval.low)}, {signed(interval.high)}]"
+    return Cell(signed(mean), False, ends, mean, where, what)
+
+
+def _ends(interval: Interval) -> str:
+    return f"[{number(interval.low)}, {number(interval.high)}]"
+
+
+def _claims(board: SearchBoard) -> list[Claim]:
+    """Return what the best method gains or loses on the first target of each group."""
+    made = []
+    for group in board.groups:
+        base = group.row(board.baseline)
+        others = [row for row in group.rows if row is not base]
+        if base is None or not others or not group.targets:
+            continue
+        target = group.targets[0]
+        compared = [(row, found) for row in others
+                    if (found := row.difference(base, target, COMPARED))]  # fmt: skip
+        if compared:
+            row, (mean, interval) = max(compared, key=lambda pair: pair[1][0])
+            made.append(_claim(group, row, board.baseline, target, mean, interval))
+    return made or [Claim("Nothing to compare yet.", "")]
+
+
+def _claim(
+    group: SearchGroup, row: SearchRow, baseline: str, target: str, mean: float, found: Interval
+) -> Claim:
+    points = f"{number(abs(mean))} points of mAP on {target}"
+    verb = {1: f"gains {points} over", -1: f"loses {points} against"}.get(
+        sign(mean), f"is level on {target} with"
+    )
+    seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}"
+    chance = "" if found.excludes_zero else ", which holds 0: it may be chance"
+    ends = f"[{signed(found.low)}, {signed(found.high)}]"
+    detail = (
+        f"{group.backbone}, {group.recipe}, trained on {group.source}; {seeds}; 95 % interval "
+        f"{ends}{chance}."
+    )
+    return Claim(f"{row.method} {verb} {baseline}.", detail)
+
+
+def _page(
+    board: SearchBoard,
+    tables: Sequence[Table],
+    links: Links,
+    published: str,
+    title: str,
+    command: str,
+) -> str:
+    """Return the page."""
+    script = asset("leaderboard.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rows = by_train_set(published_searches(published))
+    figures = tuple(published_table(name, some, "figures") for name, some in rows.items())
+    missing = unfinished_table(board)
+    sections = [
+        Section("searches", "Searches", tuple(tables)),
+        Section("published", "Published figures", figures, (_PUBLISHED,), folded=True),
+        Section("unfinished-cells", "Not finished", (missing,) if missing else ()),
+    ]
+    return (
+        environment()
+        .get_template("leaderboard.html.j2")
+        .render(
+            title=title, style=asset("style.css"), script=script,
+            script_hash=f"sha256-{digest}", introduction=_INTRODUCTION, claims=_claims(board),
+            warnings=["Not all cells are done; they are listed below."] if missing else [],
+            sections=[one for one in sections if one.tables], runs=_runs(board, links),
+            command=command, facts=_facts(board), versions=_versions(board),
+            plans=[(str(head.get("name")), str(head.get("plan_text")))
+                   for head in board.heads.values()],
+        )
+    )  # fmt: skip
+
+
+def _runs(board: SearchBoard, links: Links) -> list[dict[str, Any]]:
+    """Return the lists of runs that numbers link to."""
+    shown = []
+    for key, runs in links.lists:
+        first = runs[0]
+        about = f"{first.backbone}, {first.segmentor}, trained on {first.source}"
+        members = [
+            {
+                "seed": run.seed, "href": links.run(run), "command": run.command,
+                "name": f"{run.result.parent.name}/{run.result.name}",
+                "scores": ", ".join(f"{name} mAP {number(run.score(name, COMPARED))}"
+                                    for name in run.matches),
+            }
+            for run in runs
+        ]  # fmt: skip
+        shown.append({"key": key, "title": first.method, "about": about, "members": members})
+    return shown
+
+
+def _facts(board: SearchBoard) -> list[tuple[str, str]]:
+    """Return the facts of the runs, by term."""
+
+    def listed(values: Iterator[Any]) -> str:
+        return ", ".join(dict.fromkeys(str(one) for one in values if one is not None)) or "none"
+
+    heads, runs = board.heads.values(), board.runs
+    seconds = sum(run.record.get("wall_time_s") or 0 for run in runs)
+    return [
+        ("Benchmarks", listed(head.get("name") for head in heads)),
+        ("Plans", listed(head.get("plan") for head in heads)),
+        ("Networks", str(len(runs))),
+        ("Threads", listed(head.get("threads") for head in heads)),
+        ("CPU", listed(run.record.get("cpu") for run in runs)),
+        ("Training time", f"{number(seconds / 3600)} h"),
+        ("Commit", listed(run.record.get("git_commit") for run in runs)),
+    ]
+
+
+def _versions(board: SearchBoard) -> list[tuple[str, str]]:
+    """Return the versions of packages that trained the networks."""
+    found: dict[str, dict[str, None]] = {}
+    for run in board.runs:
+        for name, version in (run.record.get("versions") or {}).items():
+            found.setdefault(name, {})[str(version)] = None
+    return [(name, ", ".join(versions)) for name, versions in found.items()]
+
+
+def _records(group: SearchGroup, baseline: str) -> Iterator[Record]:
+    """Yield every number of a group."""
+    base = group.row(baseline)
+    bounds = [(row, "oracle") for row in group.upper.values()]
+    for row, role in [*((row, "method") for row in group.rows), *bounds]:
+        facts = {
+            "source": row.runs[0].source, "backbone": group.backbone, "segmentor": group.recipe,
+            "method": row.method, "role": role, "selection": "last",
+        }  # fmt: skip
+        for name in group.domains:
+            if not all(name in run.matches for run in row.runs):
+                continue
+            for measure in ("rank-1", "rank-5", "rank-10", "mAP", "mAP (trapezoid)", "mINP"):
+                stat = row.scores(name, measure)
+                yield from over_seeds(_quantity(measure), stat, row.runs, facts, domain=name)
+            if role == "method" and base is not None and row is not base:
+                found = row.difference(base, name, COMPARED)
+                if found is not None:
+                    yield Record(
+                        "map_difference", **facts, unit="points", baseline=baseline, domain=name,
+                        value=found[0], low=found[1].low, high=found[1].high, n=len(row.runs),
+                    )  # fmt: skip
+
+
+def _quantity(measure: str) -> str:
+    """Return a measure's name in CSV: 'rank_1', 'map', 'map_trapezoid', 'minp'."""
+    kept = "".join(letter if letter.isalnum() else "_" for letter in measure.lower())
+    return "_".join(part for part in kept.split("_") if part)

@@ -1,0 +1,130 @@
+"""The leaderboard of re-identification, from results that are written here."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from ibn_seg.errors import UserError
+from ibn_seg.leaderboard import write_leaderboard
+from ibn_seg.leaderboard.search_board import read_searches
+from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval
+from ibn_seg.reid.kept_ranks import write_ranks
+from ibn_seg.reid.measures import query_measures
+from ibn_seg.reid.ranking import SearchLabels, rank_matches
+
+DATA = ("home", "abroad")
+
+
+def write_results(root, cells):
+    """Write an index and the files of cells (method, source, seed, noise of the features)."""
+    rows = []
+    for number, (method, source, seed, noise) in enumerate(cells):
+        folder = root / "cells" / f"cell{number}"
+        folder.mkdir(parents=True)
+        searches = {}
+        for name in DATA:
+            found = search(noise + (0 if name == source else 0.5), seed)
+            write_ranks(folder / f"ranks_{name}.npz", found)
+            each = query_measures(found)
+            values = {key: {"value": 100 * float(measure(each).mean())}
+                      for key, measure in MEASURES.items()}  # fmt: skip
+            searches[name] = {"scores": {"measures": values}, "ranks": f"ranks_{name}.npz"}
+        (folder / "result.json").write_text(json.dumps({"searches": searches, "wall_time_s": 36}))
+        rows.append({
+            "id": f"cell{number}", "task": "reid", "method": method, "backbone": "ResNet-18",
+            "segmentor": "no erasing", "source": source, "seed": seed, "state": "done",
+            "result": f"cells/cell{number}/result.json", "command": f"ibn-seg reid train {number}",
+        })  # fmt: skip
+    index = {"schema": 1, "name": "tiny", "protocol": "native", "selection": "last",
+             "plan_text": "name: tiny", "cells": rows}  # fmt: skip
+    (root / "benchmark.json").write_text(json.dumps(index))
+    return root
+
+
+def search(noise, seed):
+    """Return the ranks of 40 queries of 20 people among 80 pictures."""
+    rng = np.random.default_rng(7)
+    labels = SearchLabels(np.repeat(np.arange(1, 21), 2), np.tile([0, 1], 20),
+                          np.tile(np.arange(1, 21), 4), np.repeat([0, 1, 2, 3], 20))  # fmt: skip
+    centres = rng.normal(size=(21, 8))
+    rng = np.random.default_rng(seed)
+    sides = [centres[ids] + noise * rng.normal(size=(len(ids), 8))
+             for ids in (labels.query_ids, labels.gallery_ids)]  # fmt: skip
+    distances = ((sides[0][:, None] - sides[1]) ** 2).sum(axis=2)
+    return rank_matches([distances], labels)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    cells = [(method, "home", seed, noise) for seed in (0, 1)
+             for method, noise in (("IBN-a", 0.6), ("BN", 1.0))]  # fmt: skip
+    return write_results(tmp_path_factory.mktemp("results"), [*cells, ("BN", "abroad", 0, 0.3)])
+
+
+def test_rows_intervals_and_upper_bounds(results):
+    board = read_searches([results], None, "BN")
+    home, abroad = board.groups
+    assert [row.method for row in home.rows] == ["BN", "IBN-a"]
+    assert (home.domains, home.targets) == (("home", "abroad"), ("abroad",))
+    assert abroad.domains == ("abroad", "home")
+    assert home.upper["abroad"].seeds == (0,)
+    base, better = home.rows
+    mean, interval = better.difference(base, "abroad", "mAP")
+    assert mean == pytest.approx(
+        better.scores("abroad", "mAP").mean - base.scores("abroad", "mAP").mean
+    )
+    assert interval.low < mean < interval.high
+    runs = [[run.matches["abroad"] for run in row.runs] for row in (base, better)]
+    assert interval == difference_interval(*runs, "mAP", interval.draws)
+
+
+def test_a_difference_is_of_common_seeds(tmp_path):
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0), ("IBN-a", "home", 1, 0.6)])
+    base, other = read_searches([results], None, "BN").groups[0].rows
+    assert other.difference(base, "home", "mAP") is None
+
+
+def test_the_page_and_the_exports(results, tmp_path):
+    page = tmp_path / "board.html"
+    files = write_leaderboard([results], page, exports=["csv", "latex", "markdown"])
+    assert [path.suffix for path in files] == [".html", ".csv", ".tex", ".md"]
+    html = page.read_text()
+    assert "IBN-a gains" in html
+    assert "BN trained on abroad" in html
+    assert "ibn-seg reid train 3" in html
+    # Figures of others stand apart, with their measure.
+    assert "Market1501 mAP" in html
+    rows = list(csv.DictReader(files[1].open()))
+    board = read_searches([results], None, "BN")
+    (found,) = [row for row in rows if row["quantity"] == "map" and row["method"] == "IBN-a"
+                and row["domain"] == "abroad" and not row["seed"]]  # fmt: skip
+    assert float(found["value"]) == board.groups[0].rows[1].scores("abroad", "mAP").mean
+    assert {row["quantity"] for row in rows} >= {"rank_1", "map_trapezoid", "minp"}
+    assert "Trained on home: ResNet-18, no erasing" in files[3].read_text()
+
+
+def test_published_figures_can_be_left_out(results, tmp_path):
+    page = tmp_path / "board.html"
+    write_leaderboard([results], page, published="none")
+    assert "Market1501" not in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"baseline": "SE"}, "no network of the baseline 'SE'"), ({"only": ["x"]}, "unknown table")],
+)
+def test_wrong_use_is_one_line(options, message, results, tmp_path):
+    with pytest.raises(UserError, match=message):
+        write_leaderboard([results], tmp_path / "board.html", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segmentation_does_not_mix_with_it(results, tmp_path):
+    (tmp_path / "benchmark.json").write_text(
+        json.dumps({"schema": 1, "protocol": "native", "selection": "last",
+                    "cells": [{"id": "a", "state": "to do"}]})
+    )  # fmt: skip
+    with pytest.raises(UserError, match="no results of re-identification"):
+        read_searches([results, tmp_path], None, "BN")
