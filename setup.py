@@ -47,6 +47,9 @@ CACHE = ["zstandard>=0.22"]
 # Where `ibn-seg train --log tensorboard` sends curves; a test reads them back.
 TENSORBOARD = ["tensorboard>=2.16"]
 
+# Independent implementations of measures, which tests compare with ours.
+JUDGES = ["scikit-learn>=1.3", "torchmetrics>=1.3"]
+
 # Where `ibn-seg benchmark` runs cells other than here.
 RAY = ["ray>=2.40"]
 SLURM = ["submitit>=1.5"]
@@ -74,7 +77,17 @@ EXTRAS = {
     "ray": RAY,
     "slurm": SLURM,
     "tests": TESTS,
-    "dev": [*TESTS, *TIMM, *SMP, *ONNX, *CACHE, *TENSORBOARD, "ruff>=0.6", "selenium>=4.20"],
+    "dev": [
+        *TESTS,
+        *TIMM,
+        *SMP,
+        *ONNX,
+        *CACHE,
+        *TENSORBOARD,
+        *JUDGES,
+        "ruff>=0.6",
+        "selenium>=4.20",
+    ],
 }
 
 
