@@ -1,16 +1,14 @@
 """ClonedPerson (Wang et al., CVPR 2022): synthetic people in outfits of photographs."""
 
-import re
-from pathlib import Path
-
-from ibn_seg.reid.sets.picture_set import NamedPictures, SetCard
+from ibn_seg.reid.sets.picture_set import SetCard
+from ibn_seg.reid.sets.scene_cameras import SceneCameras
 
 # The first camera of each scene, from 0: dataloader/clonedperson.py of the authors' repository.
 # Scenes of equal numbers here do not occur together: six scenes have four cameras each.
 _SCENES = (0, 0, 0, 4, 4, 8, 12, 12, 12, 12, 16, 16, 20)
 
 
-class ClonedPerson(NamedPictures):
+class ClonedPerson(SceneCameras):
     """ClonedPerson as unpacked.
 
     Its authors' reader puts the cameras of all scenes onto those of scene 2 (`scene = 2`). Here
@@ -22,6 +20,7 @@ class ClonedPerson(NamedPictures):
     PATTERN = r"(?P<identity>-?\d+)_s(?P<scene>\d+)_c(?P<camera>\d+)_f"
     EXAMPLE = "700000_s02_c00_f023389.jpg"
     FIRST_CAMERA = 0
+    FIRST_OF_SCENE = _SCENES
     CARD = SetCard(
         title="ClonedPerson",
         cameras=24,
@@ -29,16 +28,3 @@ class ClonedPerson(NamedPictures):
         source="https://github.com/Yanan-Wang-cs/ClonedPerson",
         citation="Wang et al., Cloning Outfits from Real-World Images to 3D Characters, CVPR 2022",
     )
-
-    def label(self, path: Path) -> tuple[int, int]:
-        """Return identity and camera: the scene's first camera plus the camera in the scene.
-
-        Raises:
-            UserError: The name does not parse, or there is no such scene.
-        """
-        match = re.match(self.PATTERN, path.name)
-        if match is None or int(match["scene"]) >= len(_SCENES):
-            raise self.bad_name(path)
-        camera = _SCENES[int(match["scene"])] + int(match["camera"])
-        self.check_camera(path, camera)
-        return int(match["identity"]), camera

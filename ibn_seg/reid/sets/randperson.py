@@ -1,15 +1,13 @@
 """RandPerson (Wang et al., ACM MM 2020): synthetic people, for training."""
 
-import re
-from pathlib import Path
-
-from ibn_seg.reid.sets.picture_set import Expected, NamedPictures, SetCard
+from ibn_seg.reid.sets.picture_set import Expected, SetCard
+from ibn_seg.reid.sets.scene_cameras import SceneCameras
 
 # The first camera of each scene, from 0: https://github.com/VideoObjectSearch/RandPerson.
 _SCENES = (0, 2, 4, 6, 8, 9, 10, 12, 13, 14, 15)
 
 
-class RandPerson(NamedPictures):
+class RandPerson(SceneCameras):
     """RandPerson's subset, the 132,145 pictures that papers train with."""
 
     FOLDERS = {"train": "subset"}
@@ -17,6 +15,7 @@ class RandPerson(NamedPictures):
     PATTERN = r"(?P<identity>\d+)_s(?P<scene>\d+)_c(?P<camera>\d+)_"
     EXAMPLE = "000000_s00_c00_f000264.jpg"
     FIRST_CAMERA = 0
+    FIRST_OF_SCENE = _SCENES
     CARD = SetCard(
         title="RandPerson",
         expected={"train": Expected(132145, 8000)},
@@ -25,16 +24,3 @@ class RandPerson(NamedPictures):
         source="https://github.com/VideoObjectSearch/RandPerson",
         citation="Wang et al., Surpassing Real-World Source Training Data, ACM MM 2020",
     )
-
-    def label(self, path: Path) -> tuple[int, int]:
-        """Return identity and camera: the scene's first camera plus the camera in the scene.
-
-        Raises:
-            UserError: The name does not parse, or there is no such scene.
-        """
-        match = re.match(self.PATTERN, path.name)
-        if match is None or int(match["scene"]) >= len(_SCENES):
-            raise self.bad_name(path)
-        camera = _SCENES[int(match["scene"])] + int(match["camera"])
-        self.check_camera(path, camera)
-        return int(match["identity"]), camera

@@ -17,6 +17,7 @@ from ibn_seg.datasets.class_map import ClassMap
 from ibn_seg.engine import pixel_stream
 from ibn_seg.engine.pixel_stream import PixelStream, fill
 from ibn_seg.errors import UserError
+from ibn_seg.io import load_checkpoint
 from ibn_seg.trust.confidence_bins import LOG_ODDS
 from ibn_seg.trust.image_confidences import RIGHT, WRONG, stack_images
 from ibn_seg.trust.stored_confidences import read_confidences
@@ -116,7 +117,7 @@ def test_the_command_prints_the_measures(tiny, trained, tmp_path, capsys):
 
 def overconfident(trained, path):
     """Write weights that give every pixel twice the logarithm of the classes' frequencies."""
-    content = torch.load(trained[0] / "iter_6.pth", weights_only=False)
+    content = load_checkpoint(trained[0] / "iter_6.pth")
     confusions = [np.array(one["confusion"]) for one in trained[1]["domains"].values()]
     frequency = torch.tensor(sum(c.sum(axis=1) / c.sum() for c in confusions) + 1e-3)
     weights = content["state_dict"]
@@ -153,7 +154,7 @@ def test_a_temperature_of_the_source_is_fitted_stored_and_used(tiny, trained, tm
     options = ("--out", str(out), "--confidence", "--work-dir", str(tmp_path / "test"))
     options = (*options, "--temperature", "global")
     assert cli.run(["test", str(tiny), str(checkpoint), *options]) == 0
-    logits = torch.load(checkpoint, weights_only=False)["state_dict"]["decode_head.conv_seg.bias"]
+    logits = load_checkpoint(checkpoint)["state_dict"]["decode_head.conv_seg.bias"]
     chance = (logits.double() / fitted["global"]["values"][0]).softmax(0).max()
     pictures = list(out.rglob("*_conf.png"))
     assert len(pictures) == 4
