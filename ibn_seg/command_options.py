@@ -1,5 +1,6 @@
 """Options and types that commands share, and mmseg's way to write `--cfg-options`."""
 
+import functools
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from ibn_seg.errors import UserError
-from ibn_seg.run.config_loading import PAIR
+from ibn_seg.run.config_loading import PAIR, read_options
 from ibn_seg.run.gpu_settings import PRECISIONS
 from ibn_seg.run.setup import LAUNCHERS
 
@@ -125,6 +126,58 @@ def config_options(function: Callable) -> Callable:
     )(function)
 
 
+def measurement_options(
+    name: str, *, protocol: bool = False, launcher: bool = False
+) -> Callable[[Callable], Callable]:
+    """Add the options that commands which measure a trained network share.
+
+    The command gets them as one argument, `options`: an `ibn_seg.run.measurement.RunOptions`.
+
+    Args:
+        name: What is measured; the last part of the default work dir.
+        protocol: Add `--protocol`, which the command gets as `protocol`.
+        launcher: Add `--launcher`, which the command gets as `launcher`.
+    """
+    last = launch_options if launcher else _verbose_option
+
+    def add(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def with_options(
+            *,
+            work_dir: str | None,
+            cfg_options: tuple[str, ...],
+            verbose: bool,
+            local_rank: int | None = None,
+            **values: Any,
+        ) -> Any:
+            set_local_rank(local_rank)
+            options = {
+                "work_dir": work_dir,
+                "cfg_options": read_options(cfg_options),
+                "quiet": not verbose,
+                "command": command_line(),
+            }
+            return function(options=options, **values)
+
+        command = last(config_options(with_options))
+        if protocol:
+            command = click.option(
+                "--protocol", metavar="NAME", help="Evaluate as a published table does."
+            )(command)
+        return click.option(
+            "--work-dir", metavar="DIR", help=f"Default: work_dirs/NAME_OF_THE_CONFIG/{name}."
+        )(command)
+
+    return add
+
+
+def _verbose_option(function: Callable) -> Callable:
+    """Add `--verbose`."""
+    return click.option(
+        "--verbose", is_flag=True, help="Print mmengine's log instead of progress."
+    )(function)
+
+
 def fuse_option(function: Callable) -> Callable:
     """Add `--fuse`."""
     return click.option(
@@ -157,7 +210,7 @@ def amp_option(function: Callable) -> Callable:
 def launch_options(function: Callable) -> Callable:
     """Add `--launcher`, `--local_rank` and `--verbose`."""
     for option in (
-        click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress."),
+        _verbose_option,
         click.option("--local_rank", "--local-rank", type=int, default=None, hidden=True),
         click.option(
             "--launcher",

@@ -1,29 +1,26 @@
 """`ibn-seg temperature`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
 @click.option("--oracle", metavar="NAME", help="Fit on a target's labels instead, to compare with.")
-@click.option(
-    "--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/temperature."
-)
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("temperature")
 def temperature(
     config: str,
     checkpoint: str,
     oracle: str | None,
-    work_dir: str | None,
-    cfg_options: tuple[str, ...],
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Fit temperatures that make the confidence of CHECKPOINT honest on its source.
 
@@ -41,7 +38,6 @@ def temperature(
       ibn-seg temperature CONFIG CHECKPOINT --oracle cityscapes
     """
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
     from ibn_seg.run.fit_temperature import fit_temperature_of
 
     with progress_by_step() as move:
@@ -49,11 +45,8 @@ def temperature(
             config,
             checkpoint,
             oracle=oracle,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("temperature", done, total),
+            progress=move,
+            **options,
         )
     for line in _lines(result["temperature"]):
         click.echo(line)

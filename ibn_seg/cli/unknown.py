@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
@@ -20,16 +23,12 @@ from ibn_seg.command_options import ConfigCommand, command_line, config_options
     help="Pictures with masks: oddities, smiyc, fishyscapes, street_hazards or bravo. Repeat for "
     "several; NAME:LAYOUT=ROOT gives one a name.",
 )
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/unknown.")
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("unknown")
 def unknown(
     config: str,
     checkpoint: str,
     data: tuple[str, ...],
-    work_dir: str | None,
-    cfg_options: tuple[str, ...],
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Measure whether low confidence finds things that are none of CHECKPOINT's classes.
 
@@ -43,7 +42,6 @@ def unknown(
       ibn-seg unknown CONFIG CHECKPOINT --data anomalies:smiyc=data/dataset_AnomalyTrack
     """
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
     from ibn_seg.run.unknown_things_run import find_unknown
 
     with progress_by_step() as move:
@@ -51,11 +49,8 @@ def unknown(
             config,
             checkpoint,
             data,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("unknown", done, total),
+            progress=move,
+            **options,
         )
     _print(result["unknown_things"])
 

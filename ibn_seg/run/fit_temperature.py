@@ -1,14 +1,12 @@
 """Fits the temperatures of a trained network on validation images of its source."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from ibn_seg.errors import UserError
 from ibn_seg.run.domains import check_domain, domain_configs, keep_domains
-from ibn_seg.run.protocol import is_metric_of_ours
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import measured, trained_runner
+from ibn_seg.run.measurement import RunOptions, check_tested, measurement
+from ibn_seg.run.segmentation import measured
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -23,11 +21,7 @@ def fit_temperature_of(
     checkpoint: str | os.PathLike,
     *,
     oracle: str | None = None,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Fit temperatures on half of the source's validation images; write them beside CHECKPOINT.
 
@@ -40,12 +34,7 @@ def fit_temperature_of(
         checkpoint: A .pth file; every weight must fit.
         oracle: A target on whose labels to fit instead. Then nothing is written beside the
             checkpoint, and the record has a mark, `oracle`.
-        work_dir: The folder for log and record. Default: `temperature` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (batches done, batches in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the record, with the `file` beside the checkpoint, or None.
@@ -56,36 +45,24 @@ def fit_temperature_of(
         EnvError: Something cannot be written.
     """
     from ibn_seg.engine.logit_samples import LogitSampleHook
-    from ibn_seg.engine.progress_hook import BatchCallbackHook
     from ibn_seg.trust.stored_temperature import fit, write_temperature
 
     chosen: list[str] = []
 
     def adapt(cfg: "Config") -> None:
-        if not is_metric_of_ours(cfg.test_evaluator):
-            raise UserError("temperature: test_evaluator is not MultiDomainIoU", "use that metric")
+        check_tested("temperature", cfg)
         chosen.append(oracle or _source(cfg))
         if oracle is not None and oracle == (cfg.get("experiment") or {}).get("source"):
             raise UserError(f"--oracle {oracle}: it is the source", "leave --oracle out")
         keep_domains(cfg, chosen)
 
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="temperature",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        quiet=quiet,
-    ) as runner:
+    with measurement("temperature", config, checkpoint, adapt, **run) as opened:
         (domain,) = chosen
-        (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
+        runner, metric = opened.runner, opened.metric
         total = len(runner.test_dataloader.dataset)
         hook = LogitSampleHook(max(1, _MOST_PIXELS // total), metric.ignore_index)
         runner.register_hook(hook)
-        if progress is not None:
-            batches = len(runner.test_dataloader)
-            runner.register_hook(BatchCallbackHook(lambda done: progress(done, batches)))
+        opened.count_batches()
         runner.test()
         if metric.map_of(domain) is not None:
             raise UserError(
@@ -98,13 +75,7 @@ def fit_temperature_of(
         if oracle is not None:
             found = {"oracle": _ORACLE, **found}
         file = None if oracle is not None else str(write_temperature(checkpoint, found))
-        return finish(
-            runner,
-            "temperature",
-            lambda: {**measured(runner), "temperature": found, "file": file},
-            command=command,
-            checkpoint=str(checkpoint),
-        )
+        return opened.write(lambda: {**measured(runner), "temperature": found, "file": file})
 
 
 def _source(cfg: "Config") -> str:

@@ -1,12 +1,12 @@
 """Tests how well a network's confidence finds unknown things."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ibn_seg.errors import UserError
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import measured, network_of, trained_runner
+from ibn_seg.run.measurement import RunOptions, measurement
+from ibn_seg.run.segmentation import measured
 from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ def find_unknown(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     data: Iterable[str],
-    *,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Test on pictures with unknown things; write `WORK_DIR/unknown.json`.
 
@@ -40,12 +35,7 @@ def find_unknown(
         checkpoint: A .pth file; every weight must fit.
         data: LAYOUT=ROOT or NAME:LAYOUT=ROOT, at least one; see
             `ibn_seg.datasets.unknown_things.LAYOUTS`.
-        work_dir: The folder for log and result. Default: `unknown` in the config's `work_dir`, else
-            in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (batches done, batches in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file. `unknown_things` has, by name, what
@@ -57,7 +47,6 @@ def find_unknown(
         EnvError: Something cannot be written.
     """
     from ibn_seg.engine.pixel_confidence import check_gives_logits
-    from ibn_seg.engine.progress_hook import BatchCallbackHook
 
     named = _named(data)
 
@@ -75,28 +64,12 @@ def find_unknown(
         )
         cfg.test_evaluator = {"type": "UnknownThingsMetric"}
 
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="unknown",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        quiet=quiet,
-    ) as runner:
-        check_gives_logits(network_of(runner.model))
-        if progress is not None:
-            total = len(runner.test_dataloader)
-            runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
-        runner.test()
-        (metric,) = runner.test_evaluator.metrics
-        return finish(
-            runner,
-            "unknown",
-            lambda: {**measured(runner), "unknown_things": metric.domains},
-            command=command,
-            checkpoint=str(checkpoint),
-        )
+    with measurement("unknown", config, checkpoint, adapt, **run) as opened:
+        check_gives_logits(opened.network)
+        opened.count_batches()
+        opened.runner.test()
+        (metric,) = opened.runner.test_evaluator.metrics
+        return opened.write(lambda: {**measured(opened.runner), "unknown_things": metric.domains})
 
 
 def _named(data: Iterable[str]) -> list[dict[str, str]]:

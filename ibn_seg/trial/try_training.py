@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.config import load_config
 from ibn_seg.run import setup
 from ibn_seg.run.protocol import DEFAULT_PROTOCOL, set_protocol
-from ibn_seg.run.segmentation import build_runner
+from ibn_seg.run.runners import build_runner
 from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:

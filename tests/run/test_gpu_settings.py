@@ -10,7 +10,8 @@ from ibn_seg.command_options import ConfigCommand, amp_option
 from ibn_seg.config import load_config
 from ibn_seg.engine import runner as runners
 from ibn_seg.errors import EnvError, UserError
-from ibn_seg.run import gpu_settings, segmentation, setup
+from ibn_seg.run import gpu_settings, setup
+from ibn_seg.run.runners import build_runner
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
@@ -136,7 +137,7 @@ def test_copies_to_a_gpu_do_not_wait(tiny, tmp_path, monkeypatch):
     setup.register()
     cfg = setup.prepare(tiny, work_dir=tmp_path, cfg_options=None, launcher="none", quiet=True)
     setup.set_training(cfg, seed=0, amp=False)
-    runner = segmentation.build_runner(cfg)
+    runner = build_runner(cfg)
     runner.close()
     parts = [part for part in runner.model.modules() if isinstance(part, BaseDataPreprocessor)]
     assert [part._non_blocking for part in parts] == [True]

@@ -39,7 +39,7 @@ from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.evaluation.confusion import confusion_matrix, scores
 from ibn_seg.heap import keep_freed_memory
 from ibn_seg.io import atomic_path
-from ibn_seg.run.segmentation import trained_runner
+from ibn_seg.run.runners import trained_runner
 from ibn_seg.run.setup import fuse_network, register, without_pretraining
 from ibn_seg.scenes import cityscapes_frames, write_frames
 

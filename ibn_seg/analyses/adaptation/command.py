@@ -2,22 +2,23 @@
 
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from ibn_seg.analyses.adaptation.options import OPTIONS
 from ibn_seg.analyses.option_kinds import add_options
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
 @add_options(OPTIONS, "adaptations", "batch_sizes", "domains", "seed")
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/adaptation.")
-@click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("adaptation", protocol=True)
 def adaptation(
     config: str,
     checkpoint: str,
@@ -25,10 +26,8 @@ def adaptation(
     batch_sizes: tuple[int, ...],
     domains: tuple[str, ...],
     seed: int,
-    work_dir: str | None,
     protocol: str | None,
-    cfg_options: tuple[str, ...],
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Score CHECKPOINT as it is, and adapted to each domain at test time.
 
@@ -43,7 +42,6 @@ def adaptation(
     """
     from ibn_seg.analyses.adaptation.run import adaptation as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
     with progress_by_step() as move:
         result = run(
@@ -53,12 +51,9 @@ def adaptation(
             batch_sizes=batch_sizes,
             domains=domains,
             seed=seed,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
             protocol=protocol,
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("adaptation", done, total),
+            progress=move,
+            **options,
         )
     _print(result)
 

@@ -1,15 +1,14 @@
 """Scores a trained network after test-time methods have adapted it to each domain."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ibn_seg.analyses.adaptation.conditions import Condition, check_methods, conditions
 from ibn_seg.errors import UserError
-from ibn_seg.run.domains import keep_domains
-from ibn_seg.run.protocol import is_metric_of_ours
-from ibn_seg.run.result_file import finish, recorder
-from ibn_seg.run.segmentation import measured, trained_runner
+from ibn_seg.run.measurement import RunOptions, check_tested, measurement
+from ibn_seg.run.result_file import recorder
+from ibn_seg.run.segmentation import measured
 from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
@@ -26,12 +25,8 @@ def adaptation(
     batch_sizes: Iterable[int] = (),
     domains: Iterable[str] = (),
     seed: int = 0,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
     protocol: str | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Score a checkpoint as it is and adapted to each domain; write `WORK_DIR/adaptation.json`.
 
@@ -45,13 +40,8 @@ def adaptation(
         batch_sizes: Images that a method sees at once; default 1 and 8.
         domains: Names of domains of the config's test data; default all.
         seed: Seed of the order of images.
-        work_dir: The folder for log and result. Default: `adaptation` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (conditions done, conditions in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file.
@@ -64,40 +54,25 @@ def adaptation(
     tried = list(conditions(check_methods(adaptations), batch_sizes))
 
     def adapt(cfg: "Config") -> None:
-        _check(cfg)
-        keep_domains(cfg, domains)
+        check_tested("adaptation", cfg, domains)
+        _check_hooks(cfg)
 
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="adaptation",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        protocol=protocol,
-        quiet=quiet,
-    ) as runner:
-        tell = progress or (lambda done, total: None)
+    with measurement("adaptation", config, checkpoint, adapt, protocol=protocol, **run) as opened:
+        runner, steps = opened.runner, len(tried) + 1
         runner.test()
         # Keep the scores of the network as it is before the next test replaces them in the record.
         clean = measured(runner)
         adapted = []
         for done, condition in enumerate(tried, start=1):
-            tell(done, len(tried) + 1)
+            opened.progress("adaptation", done, steps)
             adapted.append(_score(runner, condition, seed))
-        tell(len(tried) + 1, len(tried) + 1)
-        return finish(
-            runner,
-            "adaptation",
-            lambda: {**clean, "order_seed": seed, "adapted": _with_gains(adapted, clean)},
-            command=command,
-            checkpoint=str(checkpoint),
+        opened.progress("adaptation", steps, steps)
+        return opened.write(
+            lambda: {**clean, "order_seed": seed, "adapted": _with_gains(adapted, clean)}
         )
 
 
-def _check(cfg: "Config") -> None:
-    if not is_metric_of_ours(cfg.test_evaluator):
-        raise UserError("adaptation: test_evaluator is not MultiDomainIoU", "use that metric")
+def _check_hooks(cfg: "Config") -> None:
     for hook in cfg.get("custom_hooks") or ():
         if is_named(hook.get("type"), "TargetAdaptationHook"):
             raise UserError(

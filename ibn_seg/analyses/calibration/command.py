@@ -1,31 +1,29 @@
 """`ibn-seg calibration`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ibn_seg.analyses.calibration.options import OPTIONS
 from ibn_seg.analyses.option_kinds import add_options
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
 @add_options(OPTIONS, "domains", "temperature")
-@click.option(
-    "--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/calibration."
-)
-@click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("calibration", protocol=True)
 def calibration(
     config: str,
     checkpoint: str,
     domains: tuple[str, ...],
     temperature: str | None,
-    work_dir: str | None,
     protocol: str | None,
-    cfg_options: tuple[str, ...],
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Measure on each domain whether CHECKPOINT knows where it is wrong.
 
@@ -45,7 +43,6 @@ def calibration(
     from ibn_seg.analyses.calibration.printing import print_tempered, print_trust
     from ibn_seg.analyses.calibration.run import calibration as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
     with progress_by_step() as move:
         result = run(
@@ -53,12 +50,9 @@ def calibration(
             checkpoint,
             domains=domains,
             temperature=temperature,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
             protocol=protocol,
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("calibration", done, total),
+            progress=move,
+            **options,
         )
     print_trust(result["trust"])
     if result.get("tempered"):

@@ -2,20 +2,16 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from ibn_seg.errors import UserError
-from ibn_seg.run.domains import keep_domains
-from ibn_seg.run.protocol import is_metric_of_ours
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import measured, trained_runner
+from ibn_seg.run.measurement import Measurement, RunOptions, check_tested, measurement
+from ibn_seg.run.segmentation import measured
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.engine import StrictRunner
     from ibn_seg.trust.stored_temperature import StoredTemperature
 
 CONFIDENCE_FILE = "calibration_confidences.npz"
@@ -28,12 +24,8 @@ def calibration(
     *,
     domains: Iterable[str] = (),
     temperature: str | None = None,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
     protocol: str | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Test a checkpoint and measure its confidence; write `WORK_DIR/calibration.json`.
 
@@ -47,13 +39,8 @@ def calibration(
         temperature: 'global' or 'class': measure once more with logits divided by temperatures that
             were fitted on the source. They are read from the file beside the checkpoint, or fitted
             and written there (`ibn_seg.run.fit_temperature`).
-        work_dir: The folder for log and result. Default: `calibration` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (batches done, batches in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file. `trust` has, by domain, what
@@ -68,39 +55,18 @@ def calibration(
     """
 
     def adapt(cfg: "Config") -> None:
-        if not is_metric_of_ours(cfg.test_evaluator):
-            raise UserError("calibration: test_evaluator is not MultiDomainIoU", "use that metric")
-        keep_domains(cfg, domains)
+        check_tested("calibration", cfg, domains)
 
     stored = None
     if temperature is not None:
-        folder = None if work_dir is None else Path(work_dir) / "temperature"
-        stored = _temperatures(
-            config, checkpoint, temperature, work_dir=folder, cfg_options=cfg_options, quiet=quiet
-        )
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="calibration",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        protocol=protocol,
-        quiet=quiet,
-    ) as runner:
-        return _measured(runner, checkpoint, command, progress, stored)
+        stored = _temperatures(config, checkpoint, temperature, run)
+    with measurement("calibration", config, checkpoint, adapt, protocol=protocol, **run) as opened:
+        return _measured(opened, stored)
 
 
-def _measured(
-    runner: "StrictRunner",
-    checkpoint: str | os.PathLike,
-    command: str | None,
-    progress: Callable[[int, int], None] | None,
-    temperature: "StoredTemperature | None",
-) -> dict:
+def _measured(opened: Measurement, temperature: "StoredTemperature | None") -> dict:
     """Test the runner's network, and write result and histograms."""
     from ibn_seg.engine.confidence_hook import ConfidenceHook
-    from ibn_seg.engine.progress_hook import BatchCallbackHook
     from ibn_seg.trust.confidence_bins import LOG_ODDS
     from ibn_seg.trust.image_confidences import stack_images
     from ibn_seg.trust.image_intervals import image_intervals
@@ -108,13 +74,11 @@ def _measured(
     from ibn_seg.trust.tempered_measures import tempered_measures
     from ibn_seg.trust.trust_measures import class_measures, trust_measures
 
-    (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
+    runner, metric = opened.runner, opened.metric
     values = None if temperature is None else temperature.values
     hook = ConfidenceHook(metric.map_of, metric.ignore_index, metric.domain, values)
     runner.register_hook(hook)
-    if progress is not None:
-        total = len(runner.test_dataloader)
-        runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
+    opened.count_batches()
     runner.test()
     found, tempered = (
         {
@@ -141,20 +105,14 @@ def _measured(
             name: tempered_measures(found[name], one, _fitted_on(temperature, name))
             for name, one in tempered.items()
         }
-    return finish(
-        runner,
-        "calibration",
-        lambda: {**measured(runner), **entries},
-        command=command,
-        checkpoint=str(checkpoint),
-    )
+    return opened.write(lambda: {**measured(runner), **entries})
 
 
 def _temperatures(
     config: "str | os.PathLike | Config",
     checkpoint: str | os.PathLike,
     kind: str,
-    **how: Any,
+    run: RunOptions,
 ) -> "StoredTemperature":
     """Return the temperatures beside the checkpoint; fit them first if there are none.
 
@@ -162,13 +120,16 @@ def _temperatures(
         config: As for `fit_temperature_of`.
         checkpoint: As for `fit_temperature_of`.
         kind: 'global' or 'class'.
-        how: The other arguments of `fit_temperature_of`.
+        run: The options of the calibration.
     """
     from ibn_seg.run.fit_temperature import fit_temperature_of
     from ibn_seg.trust.stored_temperature import read_temperature, temperature_file
 
     if not temperature_file(checkpoint).exists():
-        fit_temperature_of(config, checkpoint, **how)
+        given = run.get("work_dir")
+        folder = None if given is None else Path(given) / "temperature"
+        own = {key: run[key] for key in ("cfg_options", "quiet") if key in run}
+        fit_temperature_of(config, checkpoint, work_dir=folder, **own)
     return read_temperature(checkpoint, kind)
 
 

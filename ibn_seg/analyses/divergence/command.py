@@ -8,10 +8,12 @@ import click
 
 from ibn_seg.analyses.divergence.options import OPTIONS
 from ibn_seg.analyses.option_kinds import add_options
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
@@ -24,12 +26,10 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes that render.")  # fmt: skip
 @add_options(OPTIONS, "seed")
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/divergence.")
 @click.option("--plot", metavar="FILE", help="Draw the divergence over depth, .svg or .png.")
 @click.option("--with", "others", metavar="RESULT", multiple=True,
               help="Draw this divergence.json too; repeat for several.")  # fmt: skip
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("divergence")
 def divergence(
     config: str,
     checkpoint: str,
@@ -41,11 +41,9 @@ def divergence(
     scene_seed: int,
     workers: int,
     seed: int,
-    work_dir: str | None,
     plot: str | None,
     others: tuple[str, ...],
-    verbose: bool,
-    cfg_options: tuple[str, ...],
+    options: "RunOptions",
 ) -> None:
     """Measure how far apart two domains are in each layer of CHECKPOINT's backbone.
 
@@ -70,10 +68,9 @@ def divergence(
     from ibn_seg.analyses.divergence.run import Scenes
     from ibn_seg.analyses.divergence.run import divergence as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
     earlier = _earlier(plot, others)
-    with progress_by_step() as progress:
+    with progress_by_step() as move:
         result = run(
             config,
             checkpoint,
@@ -82,11 +79,8 @@ def divergence(
             min_images=min_images,
             scenes=Scenes(scenes, size, scene_seed, workers),
             seed=seed,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
-            quiet=not verbose,
-            command=command_line(),
-            progress=progress,
+            progress=move,
+            **options,
         )
     _print(result)
     if plot is not None:

@@ -1,10 +1,10 @@
 """Measures the divergence of two domains in each layer of a trained network."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -23,16 +23,12 @@ from ibn_seg.analyses.divergence.measure import (
 )
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.run.domains import domain_configs
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import network_of, trained_runner
+from ibn_seg.run.measurement import Measurement, Progress, RunOptions, measurement
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ibn_seg.engine import StrictRunner
-
 SCENE_SEED = 1
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -82,11 +78,7 @@ def divergence(
     min_images: int = MIN_IMAGES,
     scenes: Scenes | None = None,
     seed: int = 0,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Progress | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Measure the feature divergence of pairs of domains; write `WORK_DIR/divergence.json`.
 
@@ -102,12 +94,7 @@ def divergence(
         min_images: Fewer pictures on a side are an error.
         scenes: The settings for rendering scenes.
         seed: Decides the random halves of 'null'.
-        work_dir: The folder for log and result. Default: `divergence` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (step, pictures done, pictures in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file.
@@ -120,30 +107,16 @@ def divergence(
     wanted = read_pairs(pairs)
     if min_images < 2:
         raise UserError(f"min_images = {min_images}", "give 2 or more, which a variance needs")
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="divergence",
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        quiet=quiet,
-    ) as runner:
-        datasets = _datasets(runner.cfg, wanted, images, scenes or Scenes(), progress)
+    with measurement("divergence", config, checkpoint, **run) as opened:
+        cfg = opened.runner.cfg
+        datasets = _datasets(cfg, wanted, images, scenes or Scenes(), opened.progress)
         compared = [
             (pair, _pair_sides(pair, datasets, images, seed, min_images)) for pair in wanted
         ]
-        # No mmengine loop runs here to call the hooks for a run's beginning and end.
-        runner.call_hook("before_run")
-        for name, dataset in datasets.items():
-            _measure(runner, name, dataset, [s for _, both in compared for s in both], progress)
-        runner.call_hook("after_run")
-        return finish(
-            runner,
-            "divergence",
-            lambda: _summary(runner.cfg, compared, seed),
-            command=command,
-            checkpoint=str(checkpoint),
-        )
+        with opened.run_without_loop():
+            for name, dataset in datasets.items():
+                _measure(opened, name, dataset, [side for _, both in compared for side in both])
+        return opened.write(lambda: _summary(cfg, compared, seed))
 
 
 def _datasets(
@@ -151,7 +124,7 @@ def _datasets(
     pairs: Sequence[Pair],
     images: int | None,
     scenes: Scenes,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return the data set of each domain in the pairs, and render missing scenes."""
     from mmseg.registry import DATASETS
@@ -209,7 +182,7 @@ def _chosen(name: str, dataset: Any, images: int | None) -> np.ndarray:
 
 
 def _render(
-    cfg: "Config", counts: Mapping[str, int | None], scenes: Scenes, progress: Progress | None
+    cfg: "Config", counts: Mapping[str, int | None], scenes: Scenes, progress: Progress
 ) -> dict[str, Path]:
     """Render the scenes to compare; return the folder of each domain."""
     from ibn_seg.scenes import write_styles
@@ -223,7 +196,7 @@ def _render(
         size=scenes.size,
         seed=scenes.seed,
         workers=scenes.workers,
-        progress=progress and (lambda done, total: progress("scenes", done, total)),
+        progress=lambda done, total: progress("scenes", done, total),
     )
     return {RENDERED + style: folder for style, folder in written.items()}
 
@@ -253,19 +226,13 @@ def _pair_sides(
     return _Side(names[0], members[0]), _Side(names[1], members[1])
 
 
-def _measure(
-    runner: "StrictRunner",
-    name: str,
-    dataset: Any,
-    all_sides: Sequence[_Side],
-    progress: Progress | None,
-) -> None:
+def _measure(opened: Measurement, name: str, dataset: Any, all_sides: Sequence[_Side]) -> None:
     """Run one domain's pictures through the backbone once, for all sides that need them."""
     import torch
 
     from ibn_seg.analyses.divergence.features import DepthFeatures
 
-    network = network_of(runner.model).eval()
+    runner, network = opened.runner, opened.network.eval()
     if not hasattr(network, "backbone"):
         raise UserError(
             f"{type(network).__name__} has no backbone", "give a segmentor with a backbone"
@@ -282,8 +249,7 @@ def _measure(
         for side in mine:
             side.add(done, values)
         done += len(inputs)
-        if progress:
-            progress(name, done, len(dataset))
+        opened.progress(name, done, len(dataset))
 
 
 def _summary(

@@ -3,18 +3,16 @@
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from ibn_seg.analyses.option_kinds import add_options
 from ibn_seg.analyses.robustness.options import OPTIONS
-from ibn_seg.command_options import (
-    ConfigCommand,
-    command_line,
-    config_options,
-    launch_options,
-    set_local_rank,
-)
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
@@ -27,10 +25,7 @@ from ibn_seg.command_options import (
     envvar="IBN_SEG_FROST",
     help="Folder of the pictures for imagenet_c.frost. Default: that of IBN_SEG_FROST.",
 )
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/robustness.")
-@click.option("--protocol", metavar="NAME", help="Evaluate as a published table does.")
-@config_options
-@launch_options
+@measurement_options("robustness", protocol=True, launcher=True)
 def robustness(
     config: str,
     checkpoint: str,
@@ -39,12 +34,9 @@ def robustness(
     domains: tuple[str, ...],
     seed: int,
     frost: str | None,
-    work_dir: str | None,
     protocol: str | None,
-    cfg_options: tuple[str, ...],
     launcher: str,
-    local_rank: int | None,
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Evaluate CHECKPOINT on clean pictures and on pictures of changed appearance.
 
@@ -71,9 +63,7 @@ def robustness(
     """
     from ibn_seg.analyses.robustness.run import robustness as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
-    set_local_rank(local_rank)
     with progress_by_step() as move:
         result = run(
             config,
@@ -83,13 +73,10 @@ def robustness(
             domains=domains,
             seed=seed,
             frost=frost,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
             launcher=launcher,
             protocol=protocol,
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("robustness", done, total),
+            progress=move,
+            **options,
         )
     _print(result)
 

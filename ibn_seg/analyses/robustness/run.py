@@ -1,15 +1,15 @@
 """Measures how much of its score a trained network keeps when appearance changes."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ibn_seg.analyses.robustness.degradation import performance, scores_of
 from ibn_seg.errors import UserError
-from ibn_seg.run.domains import keep_domains
-from ibn_seg.run.protocol import insert_step, is_metric_of_ours
-from ibn_seg.run.result_file import finish, recorder
-from ibn_seg.run.segmentation import measured, trained_runner
+from ibn_seg.run.measurement import RunOptions, check_tested, measurement
+from ibn_seg.run.protocol import insert_step
+from ibn_seg.run.result_file import recorder
+from ibn_seg.run.segmentation import measured
 from ibn_seg.type_names import is_named
 
 if TYPE_CHECKING:
@@ -29,13 +29,9 @@ def robustness(
     domains: Iterable[str] = (),
     seed: int = 0,
     frost: str | os.PathLike | None = None,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
     launcher: str = "none",
     protocol: str | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Evaluate a checkpoint on clean and on corrupted pictures; write `WORK_DIR/robustness.json`.
 
@@ -52,14 +48,9 @@ def robustness(
         seed: Seed of the noise, see `ibn_seg.transforms.corruptions.generator`.
         frost: The folder of the pictures of frost, see
             `ibn_seg.transforms.imagenet_c.weathers.frost_folder`.
-        work_dir: The folder for log and result. Default: `robustness` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         protocol: Name of an evaluation protocol (`ibn_seg.evaluation.protocols`).
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (batches done, batches in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file.
@@ -74,22 +65,14 @@ def robustness(
     conditions = planned_conditions(named, severities, frost)
 
     def adapt(cfg: "Config") -> None:
-        _check_metric(cfg)
-        keep_domains(cfg, domains)
+        check_tested("robustness", cfg, domains)
         _check_loaders(cfg.test_dataloader.dataset)
 
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="robustness",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        launcher=launcher,
-        protocol=protocol,
-        quiet=quiet,
-    ) as runner:
-        _count_batches(runner, len(conditions) + 1, progress)
+    with measurement(
+        "robustness", config, checkpoint, adapt, launcher=launcher, protocol=protocol, **run
+    ) as opened:
+        runner = opened.runner
+        opened.count_batches(len(conditions) + 1)
         runner.test()
         # Keep the clean scores before the next test replaces them in the record.
         clean = measured(runner)
@@ -101,18 +84,7 @@ def robustness(
             }
             for name, severity in conditions
         ]
-        return finish(
-            runner,
-            "robustness",
-            lambda: _summary(clean, corrupted, seed, named),
-            command=command,
-            checkpoint=str(checkpoint),
-        )
-
-
-def _check_metric(cfg: "Config") -> None:
-    if not is_metric_of_ours(cfg.test_evaluator):
-        raise UserError("robustness: test_evaluator is not MultiDomainIoU", "use that metric")
+        return opened.write(lambda: _summary(clean, corrupted, seed, named))
 
 
 def _check_loaders(part: Any) -> None:
@@ -129,19 +101,6 @@ def _check_loaders(part: Any) -> None:
     elif isinstance(part, (list, tuple)):
         for item in part:
             _check_loaders(item)
-
-
-def _count_batches(
-    runner: "StrictRunner", tests: int, progress: Callable[[int, int], None] | None
-) -> None:
-    """Report progress after each evaluated batch."""
-    from mmengine.dist import is_main_process
-
-    from ibn_seg.engine.progress_hook import BatchCallbackHook
-
-    if progress is not None and is_main_process():
-        total = tests * len(runner.test_dataloader)
-        runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
 
 
 def _score(

@@ -2,30 +2,29 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ibn_seg.analyses.option_kinds import add_options
 from ibn_seg.analyses.scales.options import OPTIONS
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
 @add_options(OPTIONS, "scales", "domains")
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/scales.")
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("scales")
 def scales(
     config: str,
     checkpoint: str,
     scales: tuple[float, ...],
     domains: tuple[str, ...],
-    work_dir: str | None,
-    cfg_options: tuple[str, ...],
-    verbose: bool,
+    options: "RunOptions",
 ) -> None:
     """Test CHECKPOINT at several scales of its input, and with the mean over them.
 
@@ -39,7 +38,6 @@ def scales(
     """
     from ibn_seg.analyses.scales.run import scale_sweep
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
     with progress_by_step() as move:
         result = scale_sweep(
@@ -47,11 +45,8 @@ def scales(
             checkpoint,
             scales=scales,
             domains=domains,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("scales", done, total),
+            progress=move,
+            **options,
         )
     _print(result["scales"])
 

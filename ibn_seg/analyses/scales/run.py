@@ -1,14 +1,12 @@
 """Tests a trained network at several scales of its input."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Unpack
 
-from ibn_seg.errors import UserError
-from ibn_seg.run.domains import keep_domains
-from ibn_seg.run.protocol import is_metric_of_ours
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import measured, network_of, trained_runner
+from ibn_seg.run.measurement import RunOptions, check_tested, measurement
+from ibn_seg.run.runners import network_of
+from ibn_seg.run.segmentation import measured
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,11 +23,7 @@ def scale_sweep(
     *,
     scales: Iterable[float] = (),
     domains: Iterable[str] = (),
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Test a checkpoint at scales and with their ensemble; write `WORK_DIR/scales.json`.
 
@@ -40,12 +34,7 @@ def scale_sweep(
         checkpoint: A .pth file; every weight must fit.
         scales: Factors of both sides of the prepared input. Default: `SCALES`.
         domains: Names of domains of the config's test data; default all.
-        work_dir: The folder for log and result. Default: `scales` in the config's `work_dir`, else
-            in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (batches done, batches in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file. `scales` has for each scale, and last for the ensemble of
@@ -58,40 +47,21 @@ def scale_sweep(
         EnvError: Something cannot be written.
     """
     from ibn_seg.engine.confidence_hook import ConfidenceHook
-    from ibn_seg.engine.progress_hook import BatchCallbackHook
 
     chosen = tuple(scales) or SCALES
     conditions = [(one,) for one in chosen] + ([chosen] if len(chosen) > 1 else [])
 
     def adapt(cfg: "Config") -> None:
-        if not is_metric_of_ours(cfg.test_evaluator):
-            raise UserError("scales: test_evaluator is not MultiDomainIoU", "use that metric")
-        keep_domains(cfg, domains)
+        check_tested("scales", cfg, domains)
 
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="scales",
-        adapt=adapt,
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        quiet=quiet,
-    ) as runner:
-        (metric,) = (one for one in runner.test_evaluator.metrics if hasattr(one, "map_of"))
+    with measurement("scales", config, checkpoint, adapt, **run) as opened:
+        runner, metric = opened.runner, opened.metric
         hook = ConfidenceHook(metric.map_of, metric.ignore_index, metric.domain)
         runner.register_hook(hook)
-        if progress is not None:
-            total = len(runner.test_dataloader) * len(conditions)
-            runner.register_hook(BatchCallbackHook(lambda done: progress(done, total)))
+        opened.count_batches(len(conditions))
         found = [_measured_at(runner, hook, one) for one in conditions]
-        return finish(
-            runner,
-            "scales",
-            # The scores of the record are those of the ensemble, the last test.
-            lambda: {**measured(runner), "scales": found},
-            command=command,
-            checkpoint=str(checkpoint),
-        )
+        # The scores of the record are those of the ensemble, the last test.
+        return opened.write(lambda: {**measured(runner), "scales": found})
 
 
 def _measured_at(

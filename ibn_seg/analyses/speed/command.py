@@ -2,31 +2,30 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ibn_seg.analyses.option_kinds import add_options
 from ibn_seg.analyses.speed.options import OPTIONS
-from ibn_seg.command_options import ConfigCommand, command_line, config_options
+from ibn_seg.command_options import ConfigCommand, measurement_options
+
+if TYPE_CHECKING:
+    from ibn_seg.run.measurement import RunOptions
 
 
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
 @add_options(OPTIONS, "repeats", "size", "seed")
-@click.option("--work-dir", metavar="DIR", help="Default: work_dirs/NAME_OF_THE_CONFIG/speed.")
-@click.option("--verbose", is_flag=True, help="Print mmengine's log instead of progress.")
-@config_options
+@measurement_options("speed")
 def speed(
     config: str,
     checkpoint: str,
     repeats: int,
     size: tuple[int, int],
     seed: int,
-    work_dir: str | None,
-    verbose: bool,
-    cfg_options: tuple[str, ...],
+    options: "RunOptions",
 ) -> None:
     """Compare the time and memory of CHECKPOINT's network with those of its BN twin.
 
@@ -44,7 +43,6 @@ def speed(
     """
     from ibn_seg.analyses.speed.run import speed as run
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.config_loading import read_options
 
     with progress_by_step() as move:
         result = run(
@@ -53,11 +51,8 @@ def speed(
             repeats=repeats,
             size=size,
             seed=seed,
-            work_dir=work_dir,
-            cfg_options=read_options(cfg_options),
-            quiet=not verbose,
-            command=command_line(),
-            progress=lambda done, total: move("speed", done, total),
+            progress=move,
+            **options,
         )
     _print(result)
 

@@ -1,20 +1,17 @@
 """Compares a trained network with its BN twin: time, memory, parameters, multiply-adds."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ibn_seg.analyses.speed.timing import ENOUGH, LEAST, Times, quartiles, time_in_turn
 from ibn_seg.analyses.speed.twin import bn_twin
 from ibn_seg.errors import UserError
-from ibn_seg.run.result_file import finish
-from ibn_seg.run.segmentation import network_of, trained_runner
+from ibn_seg.run.measurement import RunOptions, measurement
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import nn
-
-Progress = Callable[[int, int], None]
 
 
 def speed(
@@ -24,11 +21,7 @@ def speed(
     repeats: int = ENOUGH,
     size: tuple[int, int] = (512, 256),
     seed: int = 0,
-    work_dir: str | os.PathLike | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    command: str | None = None,
-    progress: Progress | None = None,
+    **run: Unpack[RunOptions],
 ) -> dict:
     """Compare the costs of a trained network and its BN twin; write `WORK_DIR/speed.json`.
 
@@ -41,12 +34,7 @@ def speed(
         repeats: Number of times that each network is timed.
         size: Width and height of the picture.
         seed: Seed of the picture's noise.
-        work_dir: The folder for log and result. Default: `speed` in the config's `work_dir`,
-            else in `work_dirs/CONFIG_NAME`.
-        cfg_options: Values that override the config's, by dotted key.
-        quiet: Keep mmengine's log lines off the console.
-        command: The command line, for the record.
-        progress: Called with (repeats done, repeats in all).
+        run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
         The content of the result file.
@@ -57,27 +45,18 @@ def speed(
     """
     if repeats < LEAST:
         raise UserError(f"repeats = {repeats}", f"give {LEAST} or more, which quartiles need")
-    with trained_runner(
-        config,
-        checkpoint,
-        default_folder="speed",
-        work_dir=work_dir,
-        cfg_options=cfg_options,
-        quiet=quiet,
-    ) as runner:
-        # No mmengine loop runs here to call the hooks for a run's beginning and end.
-        runner.call_hook("before_run")
-        found = _compared(
-            runner.cfg, network_of(runner.model), repeats, tuple(size), seed, progress
-        )
-        runner.call_hook("after_run")
-        return finish(
-            runner,
-            "speed",
-            lambda: {**_owner(runner.cfg), **found},
-            command=command,
-            checkpoint=str(checkpoint),
-        )
+    with measurement("speed", config, checkpoint, **run) as opened:
+        cfg = opened.runner.cfg
+        with opened.run_without_loop():
+            found = _compared(
+                cfg,
+                opened.network,
+                repeats,
+                tuple(size),
+                seed,
+                lambda done, total: opened.progress("speed", done, total),
+            )
+        return opened.write(lambda: {**_owner(cfg), **found})
 
 
 def _compared(
@@ -86,7 +65,7 @@ def _compared(
     repeats: int,
     size: tuple[int, int],
     seed: int,
-    progress: Progress | None,
+    progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Return the costs of both networks, and their ratios."""
     import torch

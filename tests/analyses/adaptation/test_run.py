@@ -28,7 +28,7 @@ def result(tiny, checkpoint, tmp_path_factory):
         tiny, checkpoint, batch_sizes=(1, 2), seed=3, work_dir=work_dir, quiet=True,
         progress=lambda *counts: moved.append(counts),
     )  # fmt: skip
-    assert moved[-1] == (8, 8)
+    assert moved[-1] == ("adaptation", 8, 8)
     assert json.loads((work_dir / "adaptation.json").read_text()) == found
     return found
 

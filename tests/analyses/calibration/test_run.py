@@ -34,7 +34,7 @@ def result(tiny, trained, tmp_path_factory):
         tiny, trained[0] / "iter_6.pth", work_dir=work_dir, quiet=True,
         progress=lambda *counts: moved.append(counts),
     )  # fmt: skip
-    assert moved[-1] == (4, 4)
+    assert moved[-1] == ("calibration", 4, 4)
     assert json.loads((work_dir / "calibration.json").read_text()) == found
     return found, work_dir
 

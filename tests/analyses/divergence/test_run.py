@@ -136,9 +136,9 @@ def kept(trained, tiny, tmp_path_factory):
     calls = []
     result = robustness(
         tiny, trained[0] / "iter_6.pth", corruptions=["haze", "gaussian_noise"], severities=[5, 1],
-        work_dir=work_dir, quiet=True, progress=lambda done, total: calls.append((done, total)),
+        work_dir=work_dir, quiet=True, progress=lambda *at: calls.append(at),
     )  # fmt: skip
-    assert calls[-1] == (20, 20)  # five tests of four pictures
+    assert calls[-1] == ("robustness", 20, 20)  # five tests of four pictures
     return result, work_dir
 
 

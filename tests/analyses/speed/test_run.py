@@ -35,7 +35,7 @@ def result(tiny, checkpoint, tmp_path_factory):
         tiny, checkpoint, repeats=15, size=SIZE, seed=3, work_dir=work_dir, quiet=True,
         progress=lambda *counts: moved.append(counts),
     )  # fmt: skip
-    assert moved[-1] == (15, 15)
+    assert moved[-1] == ("speed", 15, 15)
     assert json.loads((work_dir / "speed.json").read_text()) == found
     return found
 
