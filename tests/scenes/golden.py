@@ -11,6 +11,7 @@ import numpy as np
 
 from ibn_seg.io import read_json, write_json
 from ibn_seg.scenes import render
+from ibn_seg.scenes.variation import KINDS
 
 FILE = Path(__file__).with_name("golden.json")
 # All domains, other seeds, and sizes that are not the default.
@@ -32,6 +33,13 @@ FRAMES = (
     ("oddities", 9_000_000, 0, (256, 128)),
     ("oddities", 9_000_031, 1, (256, 128)),
     ("oddities", 9_000_099, 1, (479, 263)),
+    # Frozen before any network trained on it was scored on CamVid's test split or on IDD-Lite.
+    ("varied", 8_000_000, 1, (256, 128)),
+    ("varied", 8_000_057, 1, (256, 128)),
+    ("varied", 8_000_433, 1, (256, 128)),
+    ("varied", 8_001_499, 1, (256, 128)),
+    ("varied", 8_000_009, 0, (479, 263)),
+    *((f"varied_without_{kind}", 8_000_057, 1, (256, 128)) for kind in KINDS),
 )
 
 

@@ -1,5 +1,5 @@
 # Train on the rendered source `varied` without one kind of variation.
-_base_ = ['../../photographs/mlp_r18_1xb8-1000_varied-128x128.py']
+_base_ = ['../../photographs/mlp_r18_1xb8-1200_varied-128x128.py']
 experiment = dict(source='varied_without_optics')
 root = '{{$IBN_SEG_SCENES:work_dirs/demo/scenes}}/varied_without_optics'
 train_dataloader = dict(dataset=dict(target='varied_without_optics', data_root=root))
