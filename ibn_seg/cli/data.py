@@ -1,6 +1,7 @@
 """`ibn-seg data`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 
@@ -114,8 +115,6 @@ def check(
     from ibn_seg.downloads.check_report import check_report
     from ibn_seg.downloads.exclude import readable_list, write_exclude_list
     from ibn_seg.downloads.findings import failing
-    from ibn_seg.errors import UserError
-    from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
     from ibn_seg.run.config_loading import read_options
 
@@ -137,17 +136,29 @@ def check(
             progress=progress,
         )
     print_check(result, show)
-    report = report or f"data_check_{name}.json"
-    write_json(report, {"command": command_line(), **check_report(name, result)})
-    click.echo(f"report: {report}")
+    _write_report(report or f"data_check_{name}.json", check_report(name, result))
     if fix:
         path, added = write_exclude_list(result, exclude)
         click.echo(f"{path}: {added} file{'s' * (added != 1)} added")
-    count = failing(result.findings, allow)
+    _fail(root, failing(result.findings, allow), "--fix list writes an exclude list, ")
+
+
+def _write_report(file: str, content: Mapping[str, Any], also: str = "") -> None:
+    """Write a report with the command line, and say where it is."""
+    from ibn_seg.io import write_json
+
+    write_json(file, {"command": command_line(), **content})
+    click.echo(f"report: {file}{also}")
+
+
+def _fail(root: str, count: int, hint: str = "") -> None:
+    """Raise a `UserError` if there are findings that count."""
+    from ibn_seg.errors import UserError
+
     if count:
         raise UserError(
             f"{root}: {count} finding{'s' * (count != 1)}",
-            "see above and the report; --fix list writes an exclude list, --allow KIND accepts one",
+            f"see above and the report; {hint}--allow KIND accepts one",
         )
 
 
@@ -180,8 +191,6 @@ def _check_pictures(
     from ibn_seg.cli.picture_output import print_picture_check
     from ibn_seg.downloads.findings import failing
     from ibn_seg.downloads.picture_check import check_pictures
-    from ibn_seg.errors import UserError
-    from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
     from ibn_seg.run.config_loading import read_options
 
@@ -196,15 +205,8 @@ def _check_pictures(
             progress=progress,
         )
     print_picture_check(result, show)
-    report = report or f"data_check_{name}.json"
-    write_json(report, {"command": command_line(), **result.report()})
-    click.echo(f"report: {report}")
-    count = failing(result.findings, allow)
-    if count:
-        raise UserError(
-            f"{root}: {count} finding{'s' * (count != 1)}",
-            "see above and the report; --allow KIND accepts one",
-        )
+    _write_report(report or f"data_check_{name}.json", result.report())
+    _fail(root, failing(result.findings, allow))
 
 
 @data.command()
@@ -287,7 +289,6 @@ def stats(
     from ibn_seg.cli.data_output import print_stats
     from ibn_seg.downloads.sheet import write_sheet
     from ibn_seg.downloads.stats import measure
-    from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
     from ibn_seg.run.config_loading import read_options
 
@@ -302,10 +303,9 @@ def stats(
         )
     if sheet:
         write_sheet(result.samples, sheet, result.palette, count)
-    report = report or f"data_stats_{name}.json"
-    write_json(report, {"command": command_line(), **result.report()})
     print_stats(result)
-    click.echo(f"report: {report}" + (f"; sheet: {sheet}" if sheet else ""))
+    sheet_line = f"; sheet: {sheet}" if sheet else ""
+    _write_report(report or f"data_stats_{name}.json", result.report(), sheet_line)
 
 
 def _measure_pictures(
@@ -320,7 +320,6 @@ def _measure_pictures(
     """Measure a re-identification data set."""
     from ibn_seg.cli.picture_output import print_picture_stats
     from ibn_seg.downloads.picture_stats import measure_pictures, write_picture_sheet
-    from ibn_seg.io import write_json
     from ibn_seg.progress import progress_callback
     from ibn_seg.run.config_loading import read_options
 
@@ -334,7 +333,6 @@ def _measure_pictures(
         )
     if sheet:
         write_picture_sheet(result.parts, sheet, count)
-    report = report or f"data_stats_{name}.json"
-    write_json(report, {"command": command_line(), **result.report()})
     print_picture_stats(result)
-    click.echo(f"report: {report}" + (f"; sheet: {sheet}" if sheet else ""))
+    sheet_line = f"; sheet: {sheet}" if sheet else ""
+    _write_report(report or f"data_stats_{name}.json", result.report(), sheet_line)

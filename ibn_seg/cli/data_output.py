@@ -15,6 +15,7 @@ from ibn_seg.downloads.findings import KINDS
 if TYPE_CHECKING:
     from ibn_seg.downloads.check import Check
     from ibn_seg.downloads.parts import Listing
+    from ibn_seg.downloads.picture_check import PictureCheck
     from ibn_seg.downloads.prepare import Prepared
     from ibn_seg.downloads.stats import Stats
 
@@ -30,12 +31,7 @@ def print_check(result: "Check", show: int) -> None:
         result: The check.
         show: Number of findings of each kind to print.
     """
-    for kind, count in result.counts().items():
-        lines = [finding.line for finding in result.findings if finding.kind == kind]
-        for line in lines[:show]:
-            click.echo(f"{kind}: {line}")
-        if count > show:
-            click.echo(f"{kind}: {count - show} more in the report")
+    print_findings(result, show)
     classes = class_rows(result.classes, result.pixels.values(), result.present.values())
     _print_table(
         "summary",
@@ -56,6 +52,16 @@ def print_check(result: "Check", show: int) -> None:
     )
 
 
+def print_findings(result: "Check | PictureCheck", show: int) -> None:
+    """Print the first findings of each kind, and how many more there are."""
+    for kind, count in result.counts().items():
+        lines = [finding.line for finding in result.findings if finding.kind == kind]
+        for line in lines[:show]:
+            click.echo(f"{kind}: {line}")
+        if count > show:
+            click.echo(f"{kind}: {count - show} more in the report")
+
+
 def print_prepared(result: "Prepared") -> None:
     """Print the unpacked files, the existing files and the missing ones."""
     if result.listings:
@@ -73,7 +79,7 @@ def print_stats(result: "Stats") -> None:
     """Print class frequencies, and the images' sizes, mean and deviation."""
     report = result.report()
     _print_table("classes", _class_lines(report["classes"]))
-    sizes = _sizes_text(list(report["sizes"].items()))
+    sizes = sizes_text(list(report["sizes"].items()))
     click.echo(f"{report['samples']:,} samples: {sizes}")
     for name in ("mean", "std"):
         values = ", ".join(f"{value:.3f}" for value in report[name])
@@ -125,10 +131,11 @@ def _picture_lines(result: "Check") -> Iterator[Row]:
     size = result.card.size
     official = f"; officially {size[0]}x{size[1]}" if size else ""
     sizes = [(f"{w}x{h}", count) for (w, h), count in result.sizes.most_common()]
-    yield "image sizes", f"{len(sizes):,}", _sizes_text(sizes) + official
+    yield "image sizes", f"{len(sizes):,}", sizes_text(sizes) + official
 
 
-def _sizes_text(sizes: list[tuple[str, int]]) -> str:
+def sizes_text(sizes: list[tuple[str, int]]) -> str:
+    """Return the most frequent sizes, each with its count."""
     text = ", ".join(f"{size} ({count:,})" for size, count in sizes[:_SIZES])
     return text + (f", {len(sizes) - _SIZES:,} others" if len(sizes) > _SIZES else "")
 

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ibn_seg.cli.data_output import print_findings, sizes_text
 from ibn_seg.downloads.findings import KINDS
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ibn_seg.downloads.picture_stats import PictureStats
     from ibn_seg.reid.set_numbers import PartNumbers
     from ibn_seg.reid.sets.picture_set import Expected, PictureSet
-
-_SIZES = 3
 
 
 def print_picture_check(result: "PictureCheck", show: int) -> None:
@@ -26,18 +25,13 @@ def print_picture_check(result: "PictureCheck", show: int) -> None:
         result: The check.
         show: Number of findings of each kind to print.
     """
-    for kind, count in result.counts().items():
-        lines = [finding.line for finding in result.findings if finding.kind == kind]
-        for line in lines[:show]:
-            click.echo(f"{kind}: {line}")
-        if count > show:
-            click.echo(f"{kind}: {count - show} more in the report")
+    print_findings(result, show)
     _print_parts(result.pictures, result.numbers, result.unmatched)
     for kind, count in result.counts().items():
         harmless = "" if KINDS[kind].harmful else " (harmless)"
         click.echo(f"{kind}: {count:,}, {KINDS[kind].meaning}{harmless}")
     sizes = [(f"{w}x{h}", count) for (w, h), count in result.sizes.most_common()]
-    click.echo(f"{result.files:,} files in {result.seconds:.1f} s; {_sizes(sizes)}")
+    click.echo(f"{result.files:,} files in {result.seconds:.1f} s; {sizes_text(sizes)}")
 
 
 def print_picture_stats(result: "PictureStats") -> None:
@@ -50,7 +44,7 @@ def print_picture_stats(result: "PictureStats") -> None:
         click.echo(f"{part}: pictures by camera, from 0: {_pairs(numbers.cameras)}")
         spread = _pairs(numbers.cameras_per_identity)
         click.echo(f"{part}: identities by their number of cameras: {spread}")
-    click.echo(f"{report['pictures']:,} pictures: {_sizes(list(report['sizes'].items()))}")
+    click.echo(f"{report['pictures']:,} pictures: {sizes_text(list(report['sizes'].items()))}")
     for name in ("mean", "std"):
         click.echo(f"{name}, RGB: " + ", ".join(f"{value:.3f}" for value in report[name]))
 
@@ -93,8 +87,3 @@ def _remarks(found: "PartNumbers", official: "Expected | None") -> str:
 
 def _pairs(counts: Mapping[int, int]) -> str:
     return ", ".join(f"{key}: {count:,}" for key, count in counts.items())
-
-
-def _sizes(sizes: list[tuple[str, int]]) -> str:
-    text = ", ".join(f"{size} ({count:,})" for size, count in sizes[:_SIZES])
-    return text + (f", {len(sizes) - _SIZES:,} other sizes" if len(sizes) > _SIZES else "")

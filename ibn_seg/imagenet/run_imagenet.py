@@ -79,7 +79,10 @@ def train(
     folders = {split: split_folder(data, split) for split in ("train", "val")}
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
         config, classes = _training(model, folders, recipe, seed, workers)
-        cfg = _prepared(config, model, work_dir, launcher, quiet)
+        _register()
+        cfg = setup.prepare_built(
+            config, WORK_DIR / model, work_dir=work_dir, launcher=launcher, quiet=quiet
+        )
         setup.set_training(cfg, seed=seed, amp=False)
         with earlier_run.occupied(cfg, resume=resume, seed=None) as beginning:
             if cfg.resume:
@@ -166,7 +169,10 @@ def test(
         loader = data_loader(folder, size, share, _workers(workers))
         classes = _tested_classes(model, weights, source, loader)
         config = testing_config(model, classes, loader, names)
-        cfg = _prepared(config, model, work_dir, launcher, quiet)
+        _register()
+        cfg = setup.prepare_built(
+            config, WORK_DIR / model, work_dir=work_dir, launcher=launcher, quiet=quiet
+        )
         setup.for_testing(cfg)
         runner = _build_runner(cfg)
         try:
@@ -257,30 +263,6 @@ def _training(
         classes=len(classes),
     )
     return config, classes
-
-
-def _prepared(
-    config: Mapping[str, Any],
-    model: str,
-    work_dir: str | os.PathLike | None,
-    launcher: str,
-    quiet: bool,
-) -> "Config":
-    """Return mmengine's config with the settings of every task."""
-    from mmengine.config import Config
-
-    _register()
-    cfg = setup.prepare(
-        Config({**config, "work_dir": str(WORK_DIR / model)}),
-        work_dir=work_dir,
-        cfg_options=None,
-        launcher=launcher,
-        quiet=quiet,
-    )
-    if not quiet:
-        hooks = cfg.custom_hooks
-        cfg.custom_hooks = [hook for hook in hooks if hook["type"] != "ProgressHook"]
-    return cfg
 
 
 def _register() -> None:

@@ -127,6 +127,7 @@ def baseline_config(
             "batch_size": recipe.identities * recipe.images,
             "num_workers": workers,
             "persistent_workers": workers > 0,
+            "pin_memory": gpu,
             "sampler": {
                 "type": "IdentitySampler",
                 "identities": recipe.identities,

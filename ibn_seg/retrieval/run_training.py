@@ -80,7 +80,14 @@ def train(
         _check_target(other, place)
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
         config = _config(model, name, root, recipe, options, also, seed, workers)
-        cfg = _prepared(config, f"{model}_{name}", work_dir, launcher, quiet)
+        _register()
+        cfg = setup.prepare_built(
+            config,
+            WORK_DIR / f"{model}_{name}",
+            work_dir=work_dir,
+            launcher=launcher,
+            quiet=quiet,
+        )
         setup.set_training(cfg, seed=seed, amp=False)
         with earlier_run.occupied(cfg, resume=resume, seed=None) as beginning:
             if cfg.resume:
@@ -146,31 +153,6 @@ def _config(
         epoch_length=max(1, len(first) // get_world_size()),
         gpu=torch.cuda.is_available(),
     )
-
-
-def _prepared(
-    config: Mapping[str, Any],
-    folder: str,
-    work_dir: str | os.PathLike | None,
-    launcher: str,
-    quiet: bool,
-) -> "Config":
-    """Return mmengine's config with the settings of every task."""
-    import torch
-    from mmengine.config import Config
-
-    _register()
-    cfg = setup.prepare(
-        Config({**config, "work_dir": str(WORK_DIR / folder)}),
-        work_dir=work_dir,
-        cfg_options=None,
-        launcher=launcher,
-        quiet=quiet,
-    )
-    cfg.train_dataloader.pin_memory = torch.cuda.is_available()
-    if not quiet:
-        cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook["type"] != "ProgressHook"]
-    return cfg
 
 
 def _register() -> None:

@@ -118,6 +118,37 @@ def prepare(
     return cfg
 
 
+def prepare_built(
+    config: Mapping[str, Any],
+    default_folder: Path,
+    *,
+    work_dir: str | os.PathLike | None,
+    launcher: str,
+    quiet: bool,
+) -> "Config":
+    """Return mmengine's config of a run whose config is built in code, as `prepare` returns it.
+
+    Args:
+        config: The config.
+        default_folder: The default work dir.
+        work_dir: The folder of the run.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        quiet: Show progress bars in place of mmengine's log lines.
+    """
+    from mmengine.config import Config
+
+    cfg = prepare(
+        Config({**config, "work_dir": str(default_folder)}),
+        work_dir=work_dir,
+        cfg_options=None,
+        launcher=launcher,
+        quiet=quiet,
+    )
+    if not quiet:
+        cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook["type"] != "ProgressHook"]
+    return cfg
+
+
 def check_writable(folder: str | os.PathLike) -> None:
     """Make a folder and check that files can be written to it.
 

@@ -12,16 +12,15 @@ time.
 
 import argparse
 import contextlib
-import multiprocessing
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import torch
 from evaluation import network, own_peak, runner_of, synchronised, write_inputs
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from row_processes import take_turns
 from timing import clock, ratio
 
 from ibn_seg.engine.confidence_hook import ConfidenceHook
@@ -60,24 +59,6 @@ def serve(pipe: Connection, args: argparse.Namespace, name: str, checkpoint: Pat
         pipe.send(own_peak())
 
 
-class Child:
-    """A row in a process of its own."""
-
-    def __init__(self, args: argparse.Namespace, name: str, checkpoint: Path) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._name, (self._pipe, theirs) = name, spawn.Pipe()
-        spawn.Process(target=serve, args=(theirs, args, name, checkpoint), daemon=True).start()
-        theirs.close()
-
-    def ask(self, what: str) -> Any:
-        """Return seconds per image for 'turn', the peak in MiB for 'peak', which ends it."""
-        try:
-            self._pipe.send(what)
-            return self._pipe.recv()
-        except (EOFError, BrokenPipeError):
-            raise SystemExit(f"{self._name}: its process has failed, see above") from None
-
-
 def main() -> None:
     """Render what is missing, measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -101,14 +82,7 @@ def main() -> None:
         frames.parent.mkdir(exist_ok=True)
         if not frames.exists():
             frames.symlink_to(args.work_dir / "cityscapes")
-    rows = {name: Child(args, name, checkpoint) for name in ROWS}
-    turns: dict[str, list[float]] = {name: [] for name in rows}
-    for number in range(1 + args.rounds):
-        for name, row in rows.items():
-            spent = row.ask("turn")
-            if number:  # the first one warms up
-                turns[name].append(spent)
-    peaks = {name: row.ask("peak") for name, row in rows.items()}
+    turns, peaks = take_turns(ROWS, serve, lambda name: (args, name, checkpoint), args.rounds)
     print(f"PyTorch {torch.__version__}, {args.threads} threads, {args.images} images of")
     print(f"{args.size}, {args.rounds} turns\n")
     print(

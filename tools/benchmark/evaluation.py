@@ -14,7 +14,6 @@ machine, --cpu-time with --threads 1 counts the processor's time.
 
 import argparse
 import contextlib
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from row_processes import take_turns
 from timing import clock
 from torch import nn
 
@@ -218,24 +218,6 @@ class Outcome:
     peak: float
 
 
-class Child:
-    """A row in a process of its own, which takes its turns when it is asked."""
-
-    def __init__(self, args: argparse.Namespace, name: str, checkpoint: Path) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._name, (self._pipe, theirs) = name, spawn.Pipe()
-        spawn.Process(target=serve, args=(theirs, args, name, checkpoint), daemon=True).start()
-        theirs.close()
-
-    def ask(self, what: str) -> Any:
-        """Return seconds by step for 'turn', the `Outcome` for 'outcome', which ends it."""
-        try:
-            self._pipe.send(what)
-            return self._pipe.recv()
-        except (EOFError, BrokenPipeError):
-            raise SystemExit(f"{self._name}: its process has failed, see above") from None
-
-
 def serve(pipe: Connection, args: argparse.Namespace, name: str, checkpoint: Path) -> None:
     """Take turns until the outcome is asked for."""
     if name != BASE:
@@ -292,14 +274,7 @@ def main() -> None:
     init_default_scope("mmseg")
     checkpoint = args.checkpoint or args.work_dir / "random.pth"
     write_inputs(args, network(args.config), checkpoint)
-    rows = {name: Child(args, name, checkpoint) for name in ROWS}
-    turns = {name: [] for name in rows}
-    for number in range(1 + args.rounds):
-        for name, row in rows.items():
-            spent = row.ask("turn")
-            if number:  # the first one warms up
-                turns[name].append(spent)
-    outcomes = {name: row.ask("outcome") for name, row in rows.items()}
+    turns, outcomes = take_turns(ROWS, serve, lambda name: (args, name, checkpoint), args.rounds)
     device = "GPU" if torch.cuda.is_available() else "CPU"
     print(f"PyTorch {torch.__version__}, {device}, {args.threads} threads, {args.images} images of")
     print(f"{args.size}, {args.rounds} turns; times are of one image\n")
