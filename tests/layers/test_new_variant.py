@@ -161,7 +161,7 @@ def test_a_norm_of_ones_own_is_in_every_family(name, table):
         ("mine", Variant((0,), first_norm=lambda c, **_: None), "returns None, no module"),
         (
             "mine", Variant((0,), first_norm=lambda c, **_: nn.GroupNorm(48, c)),
-            r"for 64 channels: num_channels \(64\) must be divisible by num_groups \(48\)",
+            r"for 64 channels: num_channels .*must be divisible by num_groups",
         ),
         (
             "mine", Variant((0,), first_norm=lambda c, **_: nn.LayerNorm(c)),
