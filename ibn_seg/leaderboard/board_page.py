@@ -10,7 +10,7 @@ from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links
-from ibn_seg.report.page import asset, environment
+from ibn_seg.report.page import asset, environment, style_sheet
 from ibn_seg.report.section import Section
 from ibn_seg.report.tables import number, sign
 
@@ -34,7 +34,7 @@ def page_text(
         .get_template("leaderboard.html.j2")
         .render(
             title=title,
-            style=asset("style.css"),
+            style=style_sheet(),
             script=script,
             script_hash=f"sha256-{digest}",
             introduction=introduction(),

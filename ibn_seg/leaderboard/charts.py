@@ -6,7 +6,7 @@ from ibn_seg.leaderboard.compare import Comparison, Group
 from ibn_seg.report.board import Board
 from ibn_seg.report.forest import ForestRow, forest_chart
 from ibn_seg.report.interval_marks import axis_of
-from ibn_seg.report.runs import order_methods
+from ibn_seg.report.method_looks import method_looks
 from ibn_seg.report.section import Chart, chart
 from ibn_seg.statistics import Interval
 
@@ -39,9 +39,9 @@ def about(found: Comparison) -> str:
 
 
 def _rows(board: Board, found: Comparison, group: Group) -> list[ForestRow]:
-    methods = order_methods(board.methods)
+    looks = method_looks(board.every_method)
     return [
-        ForestRow(column, methods.index(row.method), difference.per_seed.mean, *ends)
+        ForestRow(column, looks[row.method], difference.per_seed.mean, *ends)
         for column in found.columns
         for row in group.ranked
         if (difference := row.differences.get(column)) is not None

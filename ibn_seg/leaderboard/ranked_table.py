@@ -15,8 +15,8 @@ from ibn_seg.report.cell_text import (
 )
 from ibn_seg.report.interval_marks import Axis, Mark, axis_of
 from ibn_seg.report.links import Links
+from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.scores import is_best
-from ibn_seg.report.section import legend
 from ibn_seg.report.table import Part, Table
 from ibn_seg.report.tables import Cell, number
 
@@ -63,7 +63,7 @@ def ranked_table(
     """
     columns = _columns(found, spread)
     compared = axis is not None and any(row.differences for row in found.rows)
-    colours = dict(legend(board, board.methods))
+    looks = method_looks(board.every_method)
     header = ["Method", heading(found, found.primary)]
     header += [f"vs {found.baseline}", "95 % interval", "points of mIoU"] * compared
     header += [heading(found, name) for name in columns.others]
@@ -71,7 +71,7 @@ def ranked_table(
     told = found.some_see_target and not spread
     parts = []
     for group in found.groups:
-        rows = [_row(*one, group, found, columns, colours, links, compared)
+        rows = [_row(*one, group, found, columns, looks, links, compared)
                 for one in _by_rank(group, found)]  # fmt: skip
         oracles = [_oracle_row(rows_, found, columns, links, len(header))
                    for rows_ in _oracles(group).values()]  # fmt: skip
@@ -124,14 +124,14 @@ def _row(
     group: Group,
     found: Comparison,
     columns: _Columns,
-    colours: dict[str, int],
+    looks: dict[str, Look],
     links: Links,
     compared: bool,
 ) -> tuple[Cell, ...]:
-    name = Cell(row.method, colour=colours[row.method], rank=rank)
+    name = Cell(row.method, look=looks[row.method], rank=rank)
     cells = [name, _score(row, found.primary, group, links, spread=True)]
     if compared:
-        cells += _compared(row, found, colours[row.method], links)
+        cells += _compared(row, found, looks[row.method].colour, links)
     return (*cells, *(_score(row, n, group, links, spread=columns.spread) for n in columns.others))
 
 

@@ -16,7 +16,7 @@ from ibn_seg.leaderboard.sections import published_table, unfinished_table
 from ibn_seg.report.cell_text import EMPTY
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record, over_seeds
-from ibn_seg.report.page import asset, environment
+from ibn_seg.report.page import asset, environment, style_sheet
 from ibn_seg.report.published_figures import by_train_set, published_searches
 from ibn_seg.report.section import Section
 from ibn_seg.report.table import Part, Table, slug
@@ -215,7 +215,7 @@ def _page(
         environment()
         .get_template("leaderboard.html.j2")
         .render(
-            title=title, style=asset("style.css"), script=script,
+            title=title, style=style_sheet(), script=script,
             script_hash=f"sha256-{digest}", introduction=_INTRODUCTION, claims=_claims(board),
             warnings=["Not all cells are done; they are listed below."] if missing else [],
             sections=[one for one in sections if one.tables], runs=_runs(board, links),

@@ -9,7 +9,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.progress import progress_callback
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.html import TITLE, write_report
-from ibn_seg.report.run_files import RunFile, read_run_files
+from ibn_seg.report.run_files import RunFile, plan_methods, read_run_files
 from ibn_seg.report.runs import read_runs
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def report_runs(
     # What cannot be compared is refused before anything is predicted.
     read_runs(results)
     panels = _panels(files, scenes) if scenes else []
-    return write_report(results, panels, out or files[0].path.parent / PAGE, title=title)
+    page = out or files[0].path.parent / PAGE
+    return write_report(results, panels, page, title=title, plan_methods=plan_methods(files))
 
 
 def _panels(files: Sequence[RunFile], count: int) -> "list[Panel]":

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from ibn_seg.report import plots
+from ibn_seg.report.method_looks import LIGHT, Look
 
-# Lines differ by marker too, for readers who do not see the colours.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _BAND_OPACITY = 0.18
 
 
@@ -19,14 +18,14 @@ class Band:
 
     Args:
         name: Its name in a legend.
-        index: Number of the method, which chooses colour and marker.
+        look: The colour and shape of the method.
         at: The N positions, ascending.
         values: For each position, one value per seed. A position without values leaves a gap.
         dashed: Whether the line is dashed and its markers are hollow.
     """
 
     name: str
-    index: int
+    look: Look
     at: tuple[float, ...]
     values: tuple[tuple[float, ...], ...]
     dashed: bool = False
@@ -53,12 +52,12 @@ def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> Non
     Args:
         axes: Where to draw.
         bands: The bands to draw.
-        colours: Colour by number of the method; further methods start over.
+        colours: The colours that looks number.
     """
     for band in bands:
         if not any(band.values):
             continue
-        colour = colours[band.index % len(colours)]
+        colour = colours[band.look.colour]
         if any(len(set(values)) > 1 for values in band.values):
             area = {"color": colour, "alpha": _BAND_OPACITY, "linewidth": 0}
             axes.fill_between(band.at, band.lows, band.highs, **area)
@@ -66,7 +65,7 @@ def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> Non
             band.at,
             band.means,
             color=colour,
-            marker=MARKERS[band.index % len(MARKERS)],
+            marker=band.look.marker,
             markersize=4.5,
             markerfacecolor="none" if band.dashed else colour,
             linewidth=1.8,
@@ -76,14 +75,9 @@ def draw_bands(axes: Axes, bands: Iterable[Band], colours: Sequence[str]) -> Non
         )
 
 
-def colour_order(methods: Sequence[str], present: Iterable[str]) -> list[str]:
-    """Return the methods of a page in its order, then the other methods that are present."""
-    return list(dict.fromkeys([*methods, *present]))
-
-
 def page_colours() -> list[str]:
-    """Return the stand-ins for the page's colours, by number of the method."""
-    return [plots.series_colour(k) for k in range(plots.SERIES_COLOURS)]
+    """Return the stand-ins for the page's colours, in their order."""
+    return [plots.series_colour(k) for k in range(len(LIGHT))]
 
 
 def top_of(bands: Iterable[Band], *, at_least: float = 1.0) -> float:

@@ -109,5 +109,15 @@ class Board:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The names of all methods."""
+        """The methods of the networks."""
         return tuple(dict.fromkeys(network.method for network in self.networks))
+
+    @property
+    def every_method(self) -> tuple[str, ...]:
+        """All methods, those of unfinished cells too.
+
+        Colours follow from them, so that they stay as they are while a benchmark goes on.
+        """
+        planned = (row.get("method") for row in self.unfinished)
+        named = [*self.methods, *(one.method for one in self.analyses), *planned]
+        return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))

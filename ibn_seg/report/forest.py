@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.errors import UserError
 from ibn_seg.report import plots
-from ibn_seg.report.bands import MARKERS
+from ibn_seg.report.method_looks import Look
 
 _PER_ROW, _BETWEEN = 17.0, 0.7
 # Letters of a domain's name that fit beside the plot; longer names are cut.
@@ -24,14 +24,14 @@ class ForestRow:
 
     Args:
         domain: The domain. Rows of one domain stand together under its name.
-        index: Number of the method, which chooses colour and marker.
+        look: The colour and shape of the method.
         value: The difference.
         low: Lower end of its interval; None without an interval, as with a single seed.
         high: Upper end.
     """
 
     domain: str
-    index: int
+    look: Look
     value: float
     low: float | None = None
     high: float | None = None
@@ -89,7 +89,7 @@ def forest_chart(
 
 
 def _draw_row(axes: Axes, row: ForestRow, at: float) -> None:
-    colour = plots.series_colour(row.index)
+    colour = plots.series_colour(row.look.colour)
     known = row.low is not None and row.high is not None
     if known:
         axes.plot((row.low, row.high), (at, at), color=colour, linewidth=2.2, zorder=2)
@@ -97,7 +97,7 @@ def _draw_row(axes: Axes, row: ForestRow, at: float) -> None:
         row.value,
         at,
         color=colour,
-        marker=MARKERS[row.index % len(MARKERS)],
+        marker=row.look.marker,
         markerfacecolor=colour if known else "none",
         markersize=6,
         zorder=3,

@@ -10,7 +10,8 @@ from ibn_seg.datasets.known_classes import SPACES
 from ibn_seg.io import write_text
 from ibn_seg.report import plots, scores, tables, wording
 from ibn_seg.report.forest import shortened
-from ibn_seg.report.page import asset, environment, scenes
+from ibn_seg.report.method_looks import Look, method_looks
+from ibn_seg.report.page import environment, scenes, style_sheet
 from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import DomainScores, Run, order_methods, read_runs
 
@@ -24,6 +25,7 @@ def write_report(
     *,
     title: str = TITLE,
     notes: Sequence[str] = (),
+    plan_methods: Sequence[str] = (),
 ) -> Path:
     """Write the report of finished runs.
 
@@ -33,6 +35,8 @@ def write_report(
         out: The HTML file to write; an older one is replaced as a whole.
         title: Heading of the page.
         notes: Plain-text paragraphs about the runs, with facts that the results do not hold.
+        plan_methods: All methods of the plan that the runs are of. Each then has the colour that
+            it has on the plan's leaderboard.
 
     Returns:
         The file written.
@@ -42,20 +46,26 @@ def write_report(
         EnvError: The file cannot be written.
     """
     runs = read_runs(results)
-    page = environment().get_template("report.html.j2").render(_content(runs, panels, title, notes))
+    looks = method_looks([*(run.method for run in runs), *plan_methods])
+    content = _content(runs, panels, looks, title, notes)
+    page = environment().get_template("report.html.j2").render(content)
     write_text(out, page)
     return Path(out)
 
 
 def _content(
-    runs: Sequence[Run], panels: Sequence[Panel], title: str, notes: Sequence[str]
+    runs: Sequence[Run],
+    panels: Sequence[Panel],
+    looks: Mapping[str, Look],
+    title: str,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Return all values that the template shows."""
     rows = scores.rows_of_runs(runs)
     methods = order_methods([run.method for run in runs])
     return {
         "title": title,
-        "style": asset("style.css"),
+        "style": style_sheet(),
         "introduction": wording.introduction(runs),
         "methods_note": wording.methods_note(runs),
         "headline": wording.headline(rows),
@@ -63,11 +73,11 @@ def _content(
         "seeds_note": tables.seeds_note(rows),
         "gap": runs[0].gap is not None,
         "absent_notes": wording.absent_notes(runs),
-        "methods": [(name, k % plots.SERIES_COLOURS) for k, name in enumerate(methods)],
+        "methods": [(name, looks[name]) for name in methods],
         "scenes": scenes(panels, lambda domain: _role(domain, runs[0]), methods),
-        "charts": _class_charts(runs, methods, rows),
-        "overview": None if panels else _overview(rows),
-        "curves": _curve_charts(runs, methods),
+        "charts": _class_charts(runs, methods, rows, looks),
+        "overview": None if panels else _overview(rows, looks),
+        "curves": _curve_charts(runs, methods, looks),
         "several_seeds": any(len(row.seeds) > 1 for row in rows),
         "seeds": tables.seed_table(runs),
         "facts": wording.facts(runs),
@@ -78,7 +88,7 @@ def _content(
     }
 
 
-def _overview(rows: Sequence[scores.SummaryRow]) -> Markup:
+def _overview(rows: Sequence[scores.SummaryRow], looks: Mapping[str, Look]) -> Markup:
     """Return the score of each method on each domain as bars, for a page without scenes."""
     bars = [
         scores.ClassRow(_column(one), {row.method: row.scores[k].stat for row in rows})
@@ -86,8 +96,9 @@ def _overview(rows: Sequence[scores.SummaryRow]) -> Markup:
     ]
     label = f"Bars of the mIoU on each domain for {', '.join(row.method for row in rows)}"
     top = plots.bars_top(bars)
-    drawn = plots.class_bars(bars, "overview", label, top=top, quantity="mIoU (%)", left=145)
-    return Markup(drawn)
+    return Markup(
+        plots.class_bars(bars, "overview", label, looks, top=top, quantity="mIoU (%)", left=145)
+    )
 
 
 def _column(score: scores.Score) -> str:
@@ -95,7 +106,10 @@ def _column(score: scores.Score) -> str:
 
 
 def _class_charts(
-    runs: Sequence[Run], methods: Sequence[str], summary: Sequence[scores.SummaryRow]
+    runs: Sequence[Run],
+    methods: Sequence[str],
+    summary: Sequence[scores.SummaryRow],
+    looks: Mapping[str, Look],
 ) -> list[dict[str, Any]]:
     """Return the bars per class of each domain, targets first, with the numbers behind them.
 
@@ -116,7 +130,7 @@ def _class_charts(
                 "domain": domain,
                 "role": _role(domain, runs[0]),
                 "order": compared,
-                "svg": Markup(plots.class_bars(drawn, f"classes{k}", label, top=top)),
+                "svg": Markup(plots.class_bars(drawn, f"classes{k}", label, looks, top=top)),
                 "table": tables.class_table(rows, methods),
             }
         )
@@ -138,7 +152,9 @@ def _class_order(found: DomainScores) -> list[str]:
     return names
 
 
-def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str, Any]]:
+def _curve_charts(
+    runs: Sequence[Run], methods: Sequence[str], looks: Mapping[str, Look]
+) -> list[dict[str, Any]]:
     """Return the training loss and the validation mIoU of each domain, where runs have them.
 
     A single validation is no curve: its scores stand in the tables.
@@ -146,8 +162,11 @@ def _curve_charts(runs: Sequence[Run], methods: Sequence[str]) -> list[dict[str,
     groups = scores.group_by_method(runs)
 
     def series_of(curve_of: Any) -> list[plots.Series]:
-        found = ((k, [curve_of(run) for run in groups[name]]) for k, name in enumerate(methods))
-        series = (plots.Series(k, tuple(c for c in curves if c is not None)) for k, curves in found)
+        found = {name: [curve_of(run) for run in groups[name]] for name in methods}
+        series = (
+            plots.Series(looks[name].colour, tuple(c for c in curves if c is not None))
+            for name, curves in found.items()
+        )
         return [one for one in series if one.curves]
 
     charts = []

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ibn_seg.report import panel_images as pictures
 from ibn_seg.report.aligned import aligned
+from ibn_seg.report.method_looks import style_of_colours
 from ibn_seg.report.panel_images import Panel
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.tables import NOTHING, number
@@ -33,8 +34,13 @@ def environment() -> jinja2.Environment:
 
 
 def asset(name: str) -> Markup:
-    """Return a style sheet or script of the package, to be inlined unchanged."""
+    """Return a file of the package, to be inlined unchanged."""
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def style_sheet() -> Markup:
+    """Return the style sheet of every page."""
+    return Markup(style_of_colours()) + asset("style.css")
 
 
 def figures(text: str) -> str:

@@ -9,7 +9,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ibn_seg.report.method_looks import Look
 from ibn_seg.report.runs import Curve
 from ibn_seg.report.scores import ClassRow
 from ibn_seg.report.tables import number
@@ -25,8 +26,6 @@ from ibn_seg.report.tables import number
 # The text column of a phone. At this width, text stays readable there.
 WIDTH = 340
 FONT_SIZE = 12.5
-# Series colours that the style sheet defines (--series-0 ...); further methods start over.
-SERIES_COLOURS = 8
 # At this size, a loss logged at every iteration looks like noise. Longer curves are averaged.
 LOSS_POINTS = 60
 # Points: the height of a bar with its gap, and its value, which a phone still shows with 9 pixels.
@@ -43,11 +42,11 @@ class Series:
     """Curves of one method, one per seed.
 
     Args:
-        index: Number of the method, which chooses its colour.
+        colour: Number of the method's colour.
         curves: One curve per seed.
     """
 
-    index: int
+    colour: int
     curves: tuple[Curve, ...]
 
 
@@ -55,6 +54,7 @@ def class_bars(
     rows: Sequence[ClassRow],
     name: str,
     label: str,
+    looks: Mapping[str, Look],
     *,
     top: float = 100,
     quantity: str = "IoU (%)",
@@ -69,21 +69,23 @@ def class_bars(
         rows: Classes from top to bottom.
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
+        looks: The look of each method.
         top: The longest bar with its spread, percent.
         quantity: Label of the axis.
         left: Room for the names, in points.
     """
-    methods = max((len(row.stats) for row in rows if row.stats), default=1)
-    per_class = 8 + _BAR * methods
+    count = max((len(row.stats) for row in rows if row.stats), default=1)
+    per_class = 8 + _BAR * count
     figure, axes = empty_figure(height=per_class * len(rows) + 42, left=left)
-    thickness = 0.78 / methods
+    thickness = 0.78 / count
     for at, row in enumerate(rows):
         if row.stats is None:
             axes.text(1, at, "absent", color=MUTED, va="center", style="italic", fontsize=11)
             continue
-        for k, stat in enumerate(row.stats.values()):
-            centre = at + (k - (methods - 1) / 2) * thickness
-            axes.barh(centre, stat.mean, height=thickness * 0.86, color=series_colour(k))
+        for k, (method, stat) in enumerate(row.stats.items()):
+            centre = at + (k - (count - 1) / 2) * thickness
+            colour = series_colour(looks[method].colour)
+            axes.barh(centre, stat.mean, height=thickness * 0.86, color=colour)
             if stat.sd:
                 spread = (stat.mean - stat.sd, stat.mean + stat.sd)
                 axes.plot(spread, (centre, centre), color=_INK, linewidth=0.9, alpha=0.75)
@@ -118,7 +120,7 @@ def curves(
     """
     figure, axes = empty_figure(height=250, left=52)
     for one in series:
-        colour = series_colour(one.index)
+        colour = series_colour(one.colour)
         mean = _mean_curve(one.curves)
         for curve in one.curves if mean is None or len(one.curves) > 1 else ():
             _line(axes, curve, colour, linewidth=1.0, alpha=0.35)
@@ -158,9 +160,9 @@ def common_limits(series: Sequence[Series]) -> tuple[float, float]:
     return 0.0, max(top, 1.0) * 1.06
 
 
-def series_colour(index: int) -> str:
-    """Return the stand-in for the page's colour of a series."""
-    return f"#0102{index % SERIES_COLOURS:02x}"
+def series_colour(number: int) -> str:
+    """Return the stand-in for a colour of the page, by its number."""
+    return f"#0102{number:02x}"
 
 
 def _line(axes: Axes, curve: Curve, colour: str, **style: float) -> None:
@@ -225,4 +227,4 @@ def as_svg(figure: Figure, name: str, label: str) -> str:
     text = re.sub(r"font-family: [^;\"]*;?\s*", "", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
-    return re.sub(r"#0102(0\d)", lambda match: f"var(--series-{int(match[1])})", text)
+    return re.sub(r"#0102(0[0-9a-f])", lambda match: f"var(--series-{int(match[1], 16)})", text)

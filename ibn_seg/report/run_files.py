@@ -12,7 +12,8 @@ from ibn_seg.io import read_json
 
 # The result of each kind of run, that with curves first.
 RESULT_FILES = {"train": "result.json", "test": "test.json"}
-_BENCHMARKS = ("benchmark.json", "kept.json")
+_INDEX = "benchmark.json"
+_BENCHMARKS = (_INDEX, "kept.json")
 _RUNS = "work dirs or result files of `ibn-seg train`, `test` or `evaluate`"
 
 
@@ -50,6 +51,20 @@ def read_run_files(
         if counts[one.content["name"]] > 1:
             one.content["name"] = str(one.path.parent)
     return tuple(found)
+
+
+def plan_methods(files: Sequence[RunFile]) -> tuple[str, ...]:
+    """Return all methods of the benchmarks that have some of the runs as cells.
+
+    Raises:
+        UserError: The index of a benchmark is damaged.
+    """
+    # The result of a cell is RESULTS/cells/ID/result.json, and the index is RESULTS/benchmark.json.
+    indices = dict.fromkeys(one.path.resolve().parent.parent.parent / _INDEX for one in files)
+    found = [read_json(index) for index in indices if index.is_file()]
+    cells = [row for index in found if isinstance(index, Mapping) for row in index.get("cells", ())]
+    named = [row.get("method") for row in cells if isinstance(row, Mapping)]
+    return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 def result_file(run: str | os.PathLike) -> Path:

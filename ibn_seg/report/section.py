@@ -7,9 +7,8 @@ from typing import Any
 from markupsafe import Markup
 
 from ibn_seg.report.board import Board
+from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.number_record import Record
-from ibn_seg.report.plots import SERIES_COLOURS
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.table import Table
 
 Chart = dict[str, Any]
@@ -25,7 +24,7 @@ class Section:
         tables: Its tables.
         lines: Notes before the tables.
         folded: Whether each table is collapsed at first.
-        legend: Methods with their colour numbers, for its charts.
+        legend: Methods with their looks, for its charts.
         charts: Drawings, as `chart` returns them.
         scenes: Return value of `ibn_seg.report.page.scenes`.
     """
@@ -35,7 +34,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     lines: tuple[str, ...] = ()
     folded: bool = False
-    legend: tuple[tuple[str, int], ...] = ()
+    legend: tuple[tuple[str, Look], ...] = ()
     charts: tuple[Chart, ...] = field(default=())
     scenes: tuple[dict[str, Any], ...] = field(default=())
 
@@ -125,11 +124,11 @@ def analysis_section(
     )
 
 
-def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """Return the methods of some charts with their colour numbers on the whole page."""
-    colours = {name: k % SERIES_COLOURS for k, name in enumerate(order_methods(board.methods))}
+def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, Look], ...]:
+    """Return the methods of some charts with their looks on the whole page."""
     kept = set(drawn)
-    return tuple((name, colour) for name, colour in colours.items() if name in kept)
+    looks = method_looks(board.every_method)
+    return tuple((name, look) for name, look in looks.items() if name in kept)
 
 
 def chart(title: str, svg: str, *, about: str = "", fold: str = "") -> Chart:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ibn_seg.report.interval_marks import Mark
+    from ibn_seg.report.method_looks import Look
 
 NOTHING = "-"
 
@@ -32,7 +33,7 @@ class Cell:
         href: Link to the number's origin.
         title: The command that measured it.
         mark: A drawing in place of the text.
-        colour: Number of the colour before a method's name; None for none.
+        look: The colour and shape before a method's name; None for none.
         rank: The place of a method, before its name.
     """
 
@@ -43,7 +44,7 @@ class Cell:
     href: str | None = None
     title: str | None = None
     mark: "Mark | None" = None
-    colour: int | None = None
+    look: "Look | None" = None
     rank: int | None = None
 
     @property

@@ -16,9 +16,11 @@ import pytest
 from ibn_seg.cli import run
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
+from ibn_seg.report.method_looks import method_looks
 from ibn_seg.report.stored_panels import FOLDER, write_panels
 from tests.leaderboard.made import COMMIT, Folder, evaluated, skill_of
 from tests.report.conftest import four_scenes
+from tests.report.test_method_looks import twins
 
 
 class _Page(HTMLParser):
@@ -288,7 +290,7 @@ def test_a_legend_names_what_its_charts_draw(written):
     text = written[".html"].read_text(encoding="utf-8")
     named = {}
     for key, section in re.findall(r'<section id="(\w+)"(.*?)</section>', text, re.DOTALL):
-        items = re.findall(r"--series-(\d)\)\"></span>([^<]+)</li>", section)
+        items = re.findall(r"--series-(\d+)\)\"></span>([^<]+)</li>", section)
         named[key] = {name: colour for colour, name in items}
     assert {"BN", "IBN-a", "IBN-b"} < set(named["methods"])
     assert list(named["divergence"]) == list(named["robustness"]) == ["BN", "IBN-a", "IBN-b"]
@@ -302,6 +304,28 @@ def test_a_divergence_s_chart_has_a_title_that_can_break_between_words(written):
     # The network stands once above its drawings, not in each title.
     section = re.search(r'<section id="divergence".*?</section>', text, re.DOTALL)[0]
     assert section.count("ResNet-18, FCN, trained on game</h3>") == 1
+
+
+def test_a_method_has_one_colour_on_every_page_of_a_plan(tmp_path):
+    first, second = twins()
+    folder = Folder(tmp_path / "results")
+    folder.train("BN", 0, skill_of("BN"))
+    mine = folder.train(second, 0, skill_of("IBN-a"), entropy=1)
+    # Another cell, which is not done yet, comes before it in the table of colours.
+    folder.unfinished("to do", method=first)
+    (board,) = write_leaderboard([folder.write()], tmp_path / "board.html", published="none")
+    page = tmp_path / "report.html"
+    assert run(["report", str(folder.path / mine["result"]), "-o", str(page)]) == 0
+    found = []
+    for path in (board, page):
+        (look,) = set(
+            re.findall(rf'<span class="look ([^>]+)></span>(?:<[^>]+>)?{second}<', path.read_text())
+        )
+        found.append(look)
+    both = method_looks(["BN", first, second])[second]
+    assert both.colour != method_looks([second])[second].colour
+    style = f'shape-{both.shape}" style="background:var(--series-{both.colour})"'
+    assert found == [style, style]
 
 
 @pytest.mark.parametrize(("count", "folded"), [(10, False), (11, True)])

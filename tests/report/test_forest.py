@@ -7,12 +7,13 @@ import pytest
 
 from ibn_seg.errors import UserError
 from ibn_seg.report.forest import ForestRow, forest_chart
+from ibn_seg.report.method_looks import Look
 from tests.report.test_plots import _paths, _words
 
 ROWS = [
-    ForestRow("dashcam", 1, 4.0, 3.0, 6.0),
-    ForestRow("dashcam", 2, -2.0, -3.0, -1.0),
-    ForestRow("night", 1, 1.0),
+    ForestRow("dashcam", Look(1, 1), 4.0, 3.0, 6.0),
+    ForestRow("dashcam", Look(2, 2), -2.0, -3.0, -1.0),
+    ForestRow("night", Look(1, 1), 1.0),
 ]
 
 
@@ -31,7 +32,7 @@ def test_intervals_are_as_long_as_they_are_and_zero_is_where_it_is():
 
 def test_names_from_results_cannot_break_the_drawing():
     names = ('"><script>', '$x_1$ & font-family: a; id="b"', "a-name-of-more-than-twenty-letters")
-    svg = forest_chart([ForestRow(n, 0, 1.0, 0.0, 2.0) for n in names], "f", '"<>')
+    svg = forest_chart([ForestRow(n, Look(0, 0), 1.0, 0.0, 2.0) for n in names], "f", '"<>')
     words = _words(svg)
     assert names[0] in words
     assert any(word.startswith("$x_1$ & font-fam") for word in words if word)

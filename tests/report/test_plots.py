@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibn_seg.report import plots
+from ibn_seg.report.method_looks import method_looks
 from ibn_seg.report.runs import Curve
 from ibn_seg.report.scores import ClassRow, by_difference
 from ibn_seg.statistics import SeedSummary
@@ -49,7 +50,7 @@ def test_bars_are_as_long_as_the_values_and_absent_classes_have_none():
         ClassRow("train", None),
         ClassRow("sky", {"BN": SeedSummary((10.0, 30.0)), "IBN-a": SeedSummary((0.0, 0.0))}),
     ]
-    svg = plots.class_bars(rows, "x", "bars")
+    svg = plots.class_bars(rows, "x", "bars", method_looks(["BN", "IBN-a"]))
     lengths = [
         [float(np.ptp(points[:, 0])) for points in _paths(svg, f"--series-{k}")] for k in (0, 1)
     ]

@@ -14,7 +14,6 @@ from ibn_seg.report.measured import (
     seeds_of,
     shape_words,
 )
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
@@ -86,9 +85,7 @@ def _charts(board: Board) -> list[Chart]:
         domains = dict.fromkeys(name for one in contents for name in one.get("trust") or ())
         for at, domain in enumerate(domains):
             having = [one for one in contents if domain in one["trust"]]
-            drawn = trust_charts(
-                having, domain, f"trust{k}-{at}", methods=order_methods(board.methods)
-            )
+            drawn = trust_charts(having, domain, f"trust{k}-{at}", methods=board.every_method)
             charts += [
                 chart(f"{title}, on {domain}: {shape_words(shape)}", svg)
                 for title, svg in drawn.items()

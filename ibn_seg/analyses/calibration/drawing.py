@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ibn_seg.report import plots
-from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours
+from ibn_seg.report.bands import Band, draw_bands, page_colours
+from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.result_owner import reading
 from ibn_seg.report.runs import order_methods
 
@@ -22,7 +23,7 @@ def trust_charts(
         results: Contents of `calibration.json` files, of one backbone.
         domain: The domain.
         name: Prefix of the drawings' ids, unique on the page.
-        methods: All methods of the page in its order, which sets colours.
+        methods: All methods of the page, whose colours differ. Default: the drawn ones.
 
     Raises:
         UserError: A result is of another kind or damaged.
@@ -40,20 +41,22 @@ def trust_charts(
             points = risk.setdefault(owner.method, {})
             for coverage, error in found["risk_coverage"]:
                 points.setdefault(100 * coverage, []).append(100 * error)
-    order = colour_order(methods, order_methods(list(accuracy)))
+    looks = method_looks([*methods, *accuracy])
     shown = (
         ("reliability", accuracy, "confidence (%)", "right pixels (%)", (0.0, 100.0)),
         ("risk over coverage", risk, "pixels kept (%)", "wrong pixels (%)", None),
     )
     return {
-        title: _draw(_bands(values, order), f"{name}-{k}", f"{title} on {domain}", axes, top)
+        title: _draw(_bands(values, looks), f"{name}-{k}", f"{title} on {domain}", axes, top)
         for k, (title, values, *axes, top) in enumerate(shown)
     }
 
 
-def _bands(values: Mapping[str, Mapping[float, list[float]]], order: Sequence[str]) -> list[Band]:
+def _bands(
+    values: Mapping[str, Mapping[float, list[float]]], looks: Mapping[str, Look]
+) -> list[Band]:
     return [
-        Band(method, order.index(method), at, tuple(tuple(values[method][one]) for one in at))
+        Band(method, looks[method], at, tuple(tuple(values[method][one]) for one in at))
         for method in order_methods(list(values))
         for at in [tuple(sorted(values[method]))]
     ]

@@ -15,7 +15,6 @@ from ibn_seg.report.measured import (
     seeds_of,
     shape_words,
 )
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
@@ -84,7 +83,7 @@ def divergence_charts(board: Board) -> list[Chart]:
         drawn = depth_charts(
             depth_curves([named_content(run) for run in runs]),
             f"depth{k}",
-            methods=order_methods(board.methods),
+            methods=board.every_method,
         )
         about = shape_words(shape)
         charts += [chart(_words(pair), svg, about=about) for pair, svg in drawn.items()]

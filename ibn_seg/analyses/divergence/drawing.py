@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from ibn_seg.analyses.divergence.curves import DepthCurve, check_format, depth_curves
 from ibn_seg.io import write_bytes
 from ibn_seg.report import plots
-from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours
+from ibn_seg.report.bands import Band, draw_bands, page_colours
+from ibn_seg.report.method_looks import LIGHT, method_looks
 
-# The report's colours on white (templates/style.css). A page replaces them by its variables.
-_PRINT = ("#7b8590", "#2f6fd0", "#e07a1f", "#1b936f", "#a4478f", "#a48b00", "#3ba3cf", "#8a5a3b")
+# Text and lines of the report on white (templates/style.css).
 _INK, _MUTED, _GRID = "#1d2126", "#5b636d", "#e6e8eb"
 _PANEL = (4.7, 3.4)
 # At most this many layers get a name below the axis. In deeper networks every second, third ...
@@ -55,7 +55,7 @@ def depth_charts(
     Args:
         curves: The return value of `depth_curves`.
         name: Prefix of the drawings' ids, unique on the page.
-        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
+        methods: All methods of the page, whose colours differ. Default: the drawn ones.
     """
     limits = _limits(curves)
     charts = {}
@@ -80,7 +80,7 @@ def depth_figure(curves: Mapping[str, Sequence[DepthCurve]], kind: str) -> bytes
     figure = Figure(figsize=(width * len(curves), height), layout="constrained", facecolor="white")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, (pair, lines) in zip(panels, curves.items(), strict=True):
-        _draw(axes, lines, _PRINT, _GRID, limits)
+        _draw(axes, lines, LIGHT, _GRID, limits)
         axes.set_title(pair, fontsize=11, color=_INK, parse_math=False)
         axes.tick_params(which="both", length=0, labelcolor=_INK)
         axes.xaxis.label.set_color(_MUTED)
@@ -119,11 +119,11 @@ def _draw(
     methods: Sequence[str] = (),
 ) -> None:
     """Draw lines over layers on a logarithmic axis, with a gap for a divergence of 0."""
-    order = colour_order(methods, [curve.name for curve in curves])
+    looks = method_looks([*methods, *(curve.name for curve in curves)])
     bands = [
         Band(
             curve.name,
-            order.index(curve.name),
+            looks[curve.name],
             tuple(range(len(curve.layers))),
             tuple(tuple(value for value in at if value > 0) for at in curve.values),
         )

@@ -14,7 +14,6 @@ from ibn_seg.report.measured import (
     seeds_of,
     shape_words,
 )
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
@@ -113,7 +112,7 @@ def retention_charts(board: Board) -> list[Chart]:
         domains = dict.fromkeys(name for one in contents for name in one.get("retention") or ())
         for at, domain in enumerate(domains):
             drawn = robustness_charts(
-                contents, domain, f"robust{k}-{at}", methods=order_methods(board.methods)
+                contents, domain, f"robust{k}-{at}", methods=board.every_method
             )
             charts += [
                 chart(

@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.report import plots
-from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours, top_of
+from ibn_seg.report.bands import Band, draw_bands, page_colours, top_of
+from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.result_owner import Owner, reading
 from ibn_seg.report.runs import order_methods
 
@@ -49,7 +50,7 @@ def robustness_bands(
         results: Contents of `robustness.json` files, of one backbone; any methods and seeds.
         domain: The domain that was corrupted.
         quantity: A key of `QUANTITIES`; both are in percent.
-        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
+        methods: All methods of the page, whose colours differ. Default: the drawn ones.
 
     Raises:
         UserError: A result is of another kind, lacks the domain, or cannot be compared with the
@@ -60,11 +61,11 @@ def robustness_bands(
     runs = [_read(result, domain) for result in results]
     _check_comparable(runs)
     present = order_methods([run.owner.method for run in runs])
-    order = colour_order(methods, present)
+    looks = method_looks([*methods, *present])
     found: dict[str, list[Band]] = {}
     for name in [MEAN, *(runs[0].corruptions if runs else ())]:
         found[name] = [
-            _band([r for r in runs if r.owner.method == method], name, quantity, order)
+            _band([r for r in runs if r.owner.method == method], name, quantity, looks[method])
             for method in present
         ]
     return found
@@ -87,7 +88,7 @@ def robustness_charts(
         domain: The domain that was corrupted.
         name: Prefix of the drawings' ids, unique on the page.
         quantity: A key of `QUANTITIES`.
-        methods: All methods of the page in its order.
+        methods: All methods of the page.
 
     Raises:
         UserError: As in `robustness_bands`.
@@ -117,7 +118,7 @@ def _draw(bands: Sequence[Band], name: str, label: str, axis: str, top: float) -
     return plots.as_svg(figure, name, label)
 
 
-def _band(runs: Sequence[_Run], corruption: str, quantity: str, order: Sequence[str]) -> Band:
+def _band(runs: Sequence[_Run], corruption: str, quantity: str, look: Look) -> Band:
     """Return a method's band of one corruption, or of the mean over them."""
     points: dict[int, list[float]] = {}
     for run in runs:
@@ -127,7 +128,7 @@ def _band(runs: Sequence[_Run], corruption: str, quantity: str, order: Sequence[
                 points.setdefault(severity, []).append(value)
     method = runs[0].owner.method
     at = tuple(sorted(points))
-    return Band(method, order.index(method), at, tuple(tuple(points[s]) for s in at))
+    return Band(method, look, at, tuple(tuple(points[s]) for s in at))
 
 
 def _value(run: _Run, corruption: str, severity: int, quantity: str) -> float | None:

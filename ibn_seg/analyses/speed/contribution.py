@@ -9,7 +9,6 @@ from ibn_seg.report.cell_text import rule_lines, significant
 from ibn_seg.report.links import Links
 from ibn_seg.report.measured import AnalysisTable, Measured, seeds_of, shape_words
 from ibn_seg.report.number_record import Record, over_seeds
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
@@ -68,7 +67,7 @@ def speed_charts(board: Board, found: list[AnalysisTable]) -> list[Chart]:
         scored, marks = trade_offs(board, table)
         if marks:
             title, about = f"mIoU ({scored}) over time, {table.of}", shape_words(table.shape)
-            label, methods = f"{title}: {about}", order_methods(board.methods)
+            label, methods = f"{title}: {about}", board.every_method
             svg = trade_off_chart(marks, f"speed{k}", label, methods=methods)
             charts.append(chart(title, svg, about=about))
     return charts

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.analyses.speed.numbers import TradeOff
 from ibn_seg.report import plots
-from ibn_seg.report.bands import MARKERS, colour_order
+from ibn_seg.report.method_looks import Look, method_looks
 
 
 def trade_off_chart(
@@ -22,13 +22,13 @@ def trade_off_chart(
         marks: The methods.
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
-        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
+        methods: All methods of the page, whose colours differ. Default: the drawn ones.
     """
-    order = colour_order(methods, [mark.method for mark in marks])
+    looks = method_looks([*methods, *(mark.method for mark in marks)])
     figure, axes = plots.empty_figure(height=250, left=52)
     axes.axvline(1, color=plots.MUTED, linewidth=1.1, zorder=1)
     for mark in marks:
-        _draw(axes, mark, order.index(mark.method))
+        _draw(axes, mark, looks[mark.method])
     axes.margins(x=0.1, y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
@@ -38,10 +38,10 @@ def trade_off_chart(
     return plots.as_svg(figure, name, label)
 
 
-def _draw(axes: Axes, mark: TradeOff, index: int) -> None:
-    colour = plots.series_colour(index)
+def _draw(axes: Axes, mark: TradeOff, look: Look) -> None:
+    colour = plots.series_colour(look.colour)
     x, y = statistics.fmean(mark.times), statistics.fmean(mark.scores)
     if len(mark.times) > 1:
         axes.plot((min(mark.times), max(mark.times)), (y, y), color=colour, linewidth=1.8)
         axes.plot((x, x), (min(mark.scores), max(mark.scores)), color=colour, linewidth=1.8)
-    axes.plot(x, y, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=6.5, zorder=3)
+    axes.plot(x, y, color=colour, marker=look.marker, markersize=6.5, zorder=3)

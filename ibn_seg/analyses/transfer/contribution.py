@@ -8,7 +8,6 @@ from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import EMPTY, difference_cell, rule_lines, score_cell
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record, difference_record, over_seeds
-from ibn_seg.report.runs import order_methods
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
 from ibn_seg.report.table import Part, Table, slug
@@ -92,7 +91,7 @@ def transfer_charts(board: Board, tables: Sequence[TransferTable]) -> list[Chart
         ]  # fmt: skip
         for at, domain in enumerate(table.domain.split("+")):
             title, shape = f"mIoU on {domain} by share", f"{table.backbone}, {table.segmentor}"
-            label, methods = f"{title}: {shape}", order_methods(board.methods)
+            label, methods = f"{title}: {shape}", board.every_method
             svg = transfer_chart(cells, domain, f"transfer{k}-{at}", label, methods=methods)
             charts.append(chart(title, svg, about=shape))
     return charts

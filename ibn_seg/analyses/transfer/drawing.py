@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from ibn_seg.analyses.transfer.share_config import STARTS
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.report import plots
-from ibn_seg.report.bands import Band, colour_order, draw_bands, page_colours, top_of
+from ibn_seg.report.bands import Band, draw_bands, page_colours, top_of
+from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.runs import order_methods
 
 TRANSFER_NOTE = (
@@ -26,7 +27,7 @@ def transfer_bands(
         rows: Rows of a benchmark's index, of one backbone. Rows are left out if they are not a
             transfer (`start` is null), not done, or not evaluated on the domain.
         domain: The evaluated domain.
-        methods: All methods of the page, in the order that sets colours. Default: the drawn ones.
+        methods: All methods of the page, whose colours differ. Default: the drawn ones.
 
     Raises:
         UserError: A row is incomplete, two rows have the same training, or backbones differ.
@@ -52,9 +53,9 @@ def transfer_bands(
             "draw each backbone by itself",
         )
     present = order_methods([method for method, _ in points])
-    order = colour_order(methods, present)
+    looks = method_looks([*methods, *present])
     return [
-        _band(method, start, points[method, start], order.index(method))
+        _band(method, start, points[method, start], looks[method])
         for method in present
         for start in STARTS
         if (method, start) in points
@@ -76,7 +77,7 @@ def transfer_chart(
         domain: The domain that was evaluated.
         name: Prefix of the drawing's ids, unique on the page.
         label: Text alternative for readers who do not see the drawing.
-        methods: All methods of the page in its order.
+        methods: All methods of the page.
 
     Raises:
         UserError: As in `transfer_bands`, or there is nothing to draw.
@@ -126,7 +127,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, float, int]:
     return row["method"], row["start"], float(share), row["seed"]
 
 
-def _band(method: str, start: str, points: Mapping[float, Mapping[int, float]], index: int) -> Band:
+def _band(method: str, start: str, points: Mapping[float, Mapping[int, float]], look: Look) -> Band:
     at = tuple(sorted(points))
     values = tuple(tuple(points[share][seed] for seed in sorted(points[share])) for share in at)
-    return Band(f"{method}, {STARTS[start]}", index, at, values, dashed=start == "scratch")
+    return Band(f"{method}, {STARTS[start]}", look, at, values, dashed=start == "scratch")

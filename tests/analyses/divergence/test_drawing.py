@@ -6,6 +6,7 @@ import pytest
 from ibn_seg.analyses.divergence.curves import depth_curves
 from ibn_seg.analyses.divergence.drawing import depth_charts, write_depth_plot
 from ibn_seg.errors import UserError
+from ibn_seg.report.method_looks import method_looks
 from tests.report.test_plots import _areas, _paths, _words
 
 
@@ -20,10 +21,11 @@ BOTH = [result("BN <$x_1$>", (1.0, 10.0, 100.0)), result("IBN-b", (0.0, 1.0, 2.0
 
 def test_lines_rise_by_the_logarithm_and_a_zero_is_left_out():
     svg = depth_charts(depth_curves(BOTH), "d")["null:x"]
-    line = next(p for p in _paths(svg, "--series-0") if len(p) == 3)
+    look = method_looks(["BN <$x_1$>", "IBN-b"])["BN <$x_1$>"]
+    line = next(p for p in _paths(svg, f"--series-{look.colour}") if len(p) == 3)
     rise = -line[:, 1]
     assert rise[1] - rise[0] == pytest.approx(rise[2] - rise[1], abs=0.01)
-    assert any(len(p) == 2 for p in _paths(svg, "--series-1"))
+    assert any(len(p) == 2 for p in _paths(svg, "--series-2"))
     assert {"stem", "layer1.0", "layer1.1"} <= set(_words(svg))
     assert "null:x, for BN &lt;$x_1$&gt;, IBN-b" in svg
 
@@ -33,9 +35,9 @@ def test_seeds_of_a_method_are_one_curve_with_its_range():
     ((curve,),) = depth_curves(seeds).values()
     assert curve.values == ((1.0, 3.0), (10.0, 30.0), (2.0, 2.0))
     (svg,) = depth_charts({"null:x": [curve]}, "d", methods=("other", "BN")).values()
-    assert not _paths(svg, "--series-0")
-    (area,) = _areas(svg, "--series-1")
-    line = next(p for p in _paths(svg, "--series-1") if len(p) == 3)
+    # BN has its colour wherever it stands on the page.
+    (area,) = _areas(svg, "--series-0")
+    line = next(p for p in _paths(svg, "--series-0") if len(p) == 3)
     at_stem = np.sort(area[np.isclose(area[:, 0], line[0, 0]), 1])
     assert at_stem[0] < line[0, 1] < at_stem[-1]
     # The line is at the mean, 2, of 1 and 3 on a logarithmic axis.

@@ -14,6 +14,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.report.links import Links
+from ibn_seg.report.method_looks import Look
 from tests.analyses.speed.made import add_speed
 from tests.leaderboard.made import Folder, skill_of
 from tests.report.test_plots import SVG, _paths
@@ -136,10 +137,10 @@ def test_marks_stand_at_the_means_and_lines_over_the_ranges():
         TradeOff("BN", (1.0,), (30.0,)),
     ]
     svg = trade_off_chart(given, "s", "score over time", methods=("BN", "other", "IBN-a"))
-    ((x, y),) = marks_of(svg, "--series-2")
+    ((x, y),) = marks_of(svg, "--series-1")
     ((x0, y0),) = marks_of(svg, "--series-0")
     # The mark's own outline is a path too, of more points.
-    across, upright = (path for path in _paths(svg, "--series-2") if len(path) == 2)
+    across, upright = (path for path in _paths(svg, "--series-1") if len(path) == 2)
     np.testing.assert_allclose(across.mean(axis=0), (x, y), atol=0.01)
     np.testing.assert_allclose(upright.mean(axis=0), (x, y), atol=0.01)
     # BN is 0.2 to the left and 20 points below; the ranges are 0.2 wide and 20 points high.
@@ -149,7 +150,6 @@ def test_marks_stand_at_the_means_and_lines_over_the_ranges():
     # The line of BN's time goes through its mark.
     verticals = [p for p in _paths(svg, "--muted") if len(p) == 2 and np.ptp(p[:, 0]) == 0]
     assert [p[0, 0] for p in verticals] == [pytest.approx(x0, abs=0.01)]
-    assert marks_of(svg, "--series-1") == []
 
 
 def test_the_drawing_has_the_page_s_colours(made):
@@ -157,7 +157,7 @@ def test_the_drawing_has_the_page_s_colours(made):
     # The page names network and source once, as all its tables have the same.
     assert drawn["title"] == "mIoU (mean of 2 targets) over time, 512x256 on cpu"
     assert len(marks_of(str(drawn["svg"]), "--series-1")) == 1
-    assert made.section.legend == (("BN", 0), ("IBN-a", 1))
+    assert made.section.legend == (("BN", Look(0, 0)), ("IBN-a", Look(1, 1)))
 
 
 def test_without_speed_there_is_no_section(tmp_path):

@@ -38,18 +38,18 @@ def test_one_line_per_method_and_start_with_its_seeds():
         ("IBN-a, fine-tuned from the source", (10.0,), False),
     ]
     assert bands[1].values == ((10.0,), (20.0, 24.0), (40.0,))
-    assert [band.index for band in bands] == [0, 0, 1]
+    assert [band.look.colour for band in bands] == [0, 0, 1]
 
 
 def test_shares_are_on_a_logarithmic_axis_at_the_mean_of_seeds():
     svg = transfer_chart(ROWS, "dashcam", "t", "transfer", methods=("other", "BN"))
-    (line,) = (p for p in _paths(svg, "--series-1") if len(p) == 3)
+    (line,) = (p for p in _paths(svg, "--series-0") if len(p) == 3)
     x, y = line.T
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.01)
     assert (y[0] - y[1]) / (y[0] - y[2]) == pytest.approx(12 / 30, abs=1e-3)
     assert {"1", "10", "100"} <= set(_words(svg))
     assert "stroke-dasharray" in svg
-    area = next(a for a in _areas(svg, "--series-1"))
+    area = next(a for a in _areas(svg, "--series-0"))
     assert np.ptp(area[np.isclose(area[:, 0], x[1]), 1]) == pytest.approx(
         (y[0] - y[2]) * 4 / 30, abs=0.01
     )
@@ -58,11 +58,12 @@ def test_shares_are_on_a_logarithmic_axis_at_the_mean_of_seeds():
 def test_a_single_share_of_a_single_seed_and_many_methods_are_drawn():
     many = [row(f"M{k}", "source", share, 0, 20.0 + k) for k in range(11) for share in (1.0, 5.0)]
     svg = transfer_chart(many, "dashcam", "t", "transfer")
-    # Eleven methods share eight colours.
-    assert sum(len(p) == 2 for k in range(8) for p in _paths(svg, f"--series-{k}")) == 11
+    # Eleven methods have eleven colours.
+    drawn = [sum(len(p) == 2 for p in _paths(svg, f"--series-{k}")) for k in range(12)]
+    assert drawn == [0] + 11 * [1]
     alone = transfer_chart(ROWS[:1], "dashcam", "t", "transfer")
     assert "10" in _words(alone)
-    assert _paths(alone, "--series-0")
+    assert _paths(alone, "--series-1")
 
 
 def test_wrong_rows_are_refused():
