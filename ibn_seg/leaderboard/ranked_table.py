@@ -24,6 +24,8 @@ from ibn_seg.report.tables import Cell, number
 _SPREAD_UP_TO, _MOST = 4, 7
 # The column of the drawings, after method, score, difference and interval.
 _DRAWN = 4
+# Method, score, and the difference with its interval below, or a domain.
+_ON_PHONES = 3
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def ranked_table(
         drawn=_DRAWN if compared else None,
         unsorted=(_DRAWN - 1, _DRAWN) if compared else (),
         sorted_by=1,
+        phone=_ON_PHONES,
+        whole=f"main-{found.key}",
     )
 
 

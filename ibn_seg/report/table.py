@@ -40,6 +40,8 @@ class Table:
         drawn: The column, from 0, that holds the drawings; None without any.
         unsorted: Columns, from 0, that a reader cannot sort.
         sorted_by: The column, from 0, by which its rows fall; None if they have another order.
+        phone: How many of the first columns a phone shows; None for all.
+        whole: Key of the table of all columns, which a phone links to.
     """
 
     key: str
@@ -55,6 +57,8 @@ class Table:
     drawn: int | None = None
     unsorted: tuple[int, ...] = ()
     sorted_by: int | None = None
+    phone: int | None = None
+    whole: str = ""
 
     @property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:

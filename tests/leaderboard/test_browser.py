@@ -121,11 +121,31 @@ def test_the_page_has_one_left_edge_and_its_table_fits(driver, url, width):  # n
     wide, room, top = driver.execute_script(
         f"{box} return [b.scrollWidth, b.clientWidth, b.getBoundingClientRect().top]"
     )
+    assert wide <= room
     if width == 1280:
-        assert wide <= room
         # The table begins above the fold.
         assert top < 400
     assert driver.get_log("browser") == []
+
+
+def test_a_phone_shows_the_interval_below_the_difference_and_links_to_all_columns(driver, url):  # noqa: F811
+    shown = """
+    const row = document.querySelector('#ranked-game tbody tr:nth-child(2)');
+    return [...row.cells].filter(cell => cell.getClientRects().length).map(cell => cell.innerText);
+    """
+    _load(driver, url)
+    on_desk = driver.execute_script(shown)
+    assert len(on_desk) == 8
+    _load(driver, url, width=390)
+    name, score, difference = driver.execute_script(shown)
+    assert name.endswith("IBN-b")
+    assert score == on_desk[1]
+    assert difference.split("\n") == [on_desk[2], on_desk[3]]
+    link = driver.execute_script("return document.querySelector('#ranking a[href^=\"#main\"]')")
+    link.click()
+    assert driver.execute_script(
+        "return document.getElementById('main-game').getBoundingClientRect().height > 0"
+    )
 
 
 def test_the_page_of_a_whole_plan_is_short_before_it_is_unfolded(driver, tmp_path):  # noqa: F811
@@ -145,10 +165,11 @@ def test_many_long_names_still_fit(driver, tmp_path):  # noqa: F811
         for seed in (0, 1):
             folder.train(method, seed, skill, entropy=entropy)
     (page,) = write_leaderboard([folder.write()])
-    _load(driver, page.as_uri())
     box = "const b = document.getElementById('ranked-game').parentElement;"
-    wide, room = driver.execute_script(f"{box} return [b.scrollWidth, b.clientWidth]")
-    assert wide <= room
+    for width in (PHONE, 1280):
+        _load(driver, page.as_uri(), width=width)
+        wide, room = driver.execute_script(f"{box} return [b.scrollWidth, b.clientWidth]")
+        assert wide <= room
     assert "In the table of all columns: a_long_domain_7, game." in driver.page_source
 
 

@@ -194,6 +194,26 @@ def test_phone_does_not_scroll_sideways(driver, url, opened):
     assert min(driver.execute_script(TEXT_SIZES)) >= 9
 
 
+def test_a_phone_shows_the_rows_of_the_main_tables_as_cards(driver, url):
+    _load(driver, url, width=390)
+    cards = """
+    return [...document.querySelectorAll('#result table, #runs table')].map(table => {
+      const cells = [...table.querySelectorAll('tbody tr:first-child > *')];
+      const label = cell => getComputedStyle(cell, '::before').content;
+      return [table.parentElement.scrollWidth <= table.parentElement.clientWidth,
+              getComputedStyle(table.tHead).display, cells.map(label)];
+    });
+    """
+    summary, seeds = driver.execute_script(cards)
+    assert summary[:2] == seeds[:2] == [True, "none"]
+    names = ["gta5 (source)", "cityscapes (target)", "Gap", "Target vs BN", "Seeds"]
+    assert summary[2] == ["none", *(f'"{name}"' for name in names)]
+    assert seeds[2][1] == '"Seed"'
+    # On a desk they are tables.
+    _load(driver, url)
+    assert driver.execute_script(cards)[0][1:] == ["table-header-group", ["none"] * 6]
+
+
 def test_long_names_and_many_domains_fit_a_phone_too(driver, tmp_path, make_result, panels):
     domains = ("gta5", *(f"a_rather_long_domain_name_{k}" for k in range(4)))
     results = [
