@@ -13,6 +13,8 @@ LAST = "last"
 def selected(result: Mapping[str, Any], rule: str) -> tuple[int, dict[str, float]]:
     """Return the iteration that a rule selects, and each domain's mIoU there, percent.
 
+    Targets that were only evaluated after the training have no mIoU at another iteration.
+
     Args:
         result: The content of a training's `result.json`.
         rule: 'last' or 'best-on-source-validation'. The latter is the validation with the highest
@@ -23,7 +25,7 @@ def selected(result: Mapping[str, Any], rule: str) -> tuple[int, dict[str, float
         return result["iterations"], last
     sources = [f"{name}/mIoU" for name in source_domains(result["source"])]
     best = max(result["curves"]["val"], key=lambda v: statistics.fmean(v[key] for key in sources))
-    return best["iter"], {name: best[f"{name}/mIoU"] for name in last}
+    return best["iter"], {name: best[f"{name}/mIoU"] for name in last if f"{name}/mIoU" in best}
 
 
 def selected_checkpoint(work_dir: Path, result: Mapping[str, Any], rule: str) -> Path | None:

@@ -1,7 +1,8 @@
 """Takes over a network that was trained for other targets, so that it is not trained again.
 
 A cell's ID depends on the targets that it is evaluated on. Its training does not: targets are only
-evaluated. So a finished training of another cell serves, and only the evaluation is run.
+evaluated. So a finished training of another cell serves, and only the evaluation is run. Both rules
+for checkpoints look at the source alone, whose images are part of what has to be equal.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ from ibn_seg.provenance import source_domains
 from ibn_seg.results.identity import cell_id
 from ibn_seg.run.result_file import LAST_CHECKPOINT, read_result, result_name
 
+# The folder of the evaluation in that of the cell. The last step of a take-over deletes it.
+_EVALUATION = "last"
 # What a result says of the evaluation; the rest is the training's.
 _EVALUATED = ("domains", "targets_mIoU", "gap", "metrics", "protocol", "config", "config_file")
 
@@ -34,12 +37,14 @@ class Trained:
 
     Attributes:
         id: The cell.
-        checkpoint: The file of its network.
+        checkpoint: The file of its last network.
+        selected: The file of the network that the plan's rule selects, which may be the same.
         result: The content of its result file.
     """
 
     id: str
     checkpoint: Path
+    selected: Path
     result: Mapping[str, Any]
 
 
@@ -58,12 +63,12 @@ def trained_before(store: Store, cell: Cell, rule: str) -> Trained | None:
     Args:
         store: The results.
         cell: The cell.
-        rule: The plan's rule for checkpoints. Only the last checkpoint can be taken over: others
-            are chosen by validations, which have not seen the other targets.
+        rule: The plan's rule for checkpoints.
     """
     work_dir = store.work_dir(cell)
-    begun = (work_dir / result_name(TRAINING)).is_file() or any(work_dir.glob("*.pth"))
-    if cell.task != TRAINING or rule != LAST or begun:
+    copying = (work_dir / _EVALUATION).is_dir()  # and interrupted, if there are networks already
+    begun = any(work_dir.glob("*.pth")) and not copying
+    if cell.task != TRAINING or begun or (work_dir / result_name(TRAINING)).is_file():
         return None
     key = training_key(cell.identity)
     for file in sorted(work_dir.parent.glob(f"*/{CELL}")):
@@ -73,50 +78,59 @@ def trained_before(store: Store, cell: Cell, rule: str) -> Trained | None:
             if described["task"] != TRAINING or training_key(described["identity"]) != key:
                 continue
             result = read_result(file.parent)
-            checkpoint = result and selected_checkpoint(file.parent, result, rule)
-            if checkpoint:
-                return Trained(described["id"], checkpoint, result)
+            kept = [
+                result and selected_checkpoint(file.parent, result, one) for one in (LAST, rule)
+            ]
+            if all(kept):
+                return Trained(described["id"], *kept, result)
     return None
 
 
 def evaluation(store: Store, cell: Cell, trained: Trained) -> Step:
-    """Return the command that evaluates a network on a cell's targets."""
-    work_dir, config = store.work_dir(cell), store.config_file(cell)
-    where = ("--work-dir", os.fspath(work_dir))
+    """Return the command that evaluates the last network on a cell's targets.
+
+    It has a folder of its own, because the result of a test in the cell's folder is that of the
+    selected network.
+    """
+    folder, config = store.work_dir(cell) / _EVALUATION, store.config_file(cell)
     network = os.fspath(trained.checkpoint.resolve())
-    return Step(work_dir / TEST, ("test", os.fspath(config), network, *where))
+    arguments = ("test", os.fspath(config), network, "--work-dir", os.fspath(folder))
+    return Step(folder / TEST, arguments)
 
 
 def take_over(store: Store, cell: Cell, trained: Trained) -> None:
     """Write the result of a cell from its evaluation and another cell's training.
 
-    It names that cell in `trained_in`. The curves of validation are those of the training, so they
-    lack new targets.
+    It names the cell that was trained in `trained_in`. The curves of validation are those of the
+    training, so they lack new targets. The selected network is only copied: its test is a command
+    of the cell, as after a training.
 
     Args:
         store: The results.
         cell: The cell, after the command of `evaluation`.
         trained: The training.
     """
-    work_dir, tested = store.work_dir(cell), store.test(cell)
+    work_dir = store.work_dir(cell)
+    evaluated = work_dir / _EVALUATION
+    tested = read_json(evaluated / TEST)
+    # Copies, and not links: either cell may be deleted, and links do not cross file systems.
+    for network in {trained.checkpoint, trained.selected}:
+        shutil.copyfile(network, work_dir / network.name)
     own = work_dir / trained.checkpoint.name
-    # A copy, and not a link: either cell may be deleted, and links do not cross file systems.
-    shutil.copyfile(trained.checkpoint, own)
     write_text(work_dir / LAST_CHECKPOINT, os.fspath(own.resolve()))
     matrices = CONFUSION_FILES[TRAINING]
-    shutil.copyfile(work_dir / tested["confusions"], work_dir / matrices)
+    shutil.copyfile(evaluated / tested["confusions"], work_dir / matrices)
     write_json(
         work_dir / result_name(TRAINING),
         {
             **trained.result,
             **{name: tested[name] for name in _EVALUATED if name in tested},
             "name": cell.id,
-            "trained_in": trained.id,
+            "trained_in": trained.result.get("trained_in", trained.id),
             "checkpoint": os.fspath(own),
             "confusions": matrices,
             "wall_time_s": trained.result["wall_time_s"] + tested["wall_time_s"],
             "command": f"{trained.result['command']} && {tested['command']}",
         },
     )
-    (work_dir / tested["confusions"]).unlink()
-    (work_dir / TEST).unlink()
+    shutil.rmtree(evaluated)
