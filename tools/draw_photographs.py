@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import matplotlib
+from kept_tables import KEPT, place
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from write_results_page import KEPT, finished, place
+from photograph_tables import finished
 
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import Comparison, Row, compare

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.timing import ratio
-from write_results_page import (
+from kept_tables import (
     KEPT,
     ROOT,
     Kept,
