@@ -1,6 +1,7 @@
 """The page for a machine with a GPU: all of it in small on the CPU, and what it does in need."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,24 @@ def test_the_whole_page_in_small(tool, tmp_path):
     assert list(rows) == [part.title for part in tool.parts(tmp_path)]
     assert all(count >= 2 for count in rows.values()), rows
     assert "9 of 9 parts succeeded." in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++ on a CPU")
+def test_the_layers_are_compiled_where_the_page_says_so(tool, tmp_path):
+    (part,) = (one for one in tool.parts(tmp_path) if one.title == "Layers inside torch.compile")
+    # The page in small compiles nothing. Here the same command does, in an empty cache.
+    cache = tmp_path / "compiled"
+    done = subprocess.run(
+        [sys.executable, *part.command, *part.small], capture_output=True, text=True,
+        env={**environment(), "TORCHINDUCTOR_CACHE_DIR": str(cache)}, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split("|") for line in done.stdout.splitlines() if "4x64x56x56" in line]
+    assert [row[1].strip() for row in rows] == ["NCHW", "channels_last"]
+    assert all(float(row[column]) > 0 for row in rows for column in (3, 4, 5))
+    # IBN, whose plain form is compiled to the same, and batch norm: in two formats, both ways.
+    assert len(list(cache.rglob("*.so"))) >= 8
 
 
 def test_a_failed_part_does_not_end_the_page(tool, tmp_path, monkeypatch, capsys):
