@@ -33,8 +33,6 @@ from ibn_seg.report.stored_panels import FOLDER, read_panels
 from ibn_seg.report.table import Table
 
 NAME = "leaderboard.html"
-# A longer list of unfinished cells is folded.
-_MOST_UNFOLDED = 10
 
 
 def write_leaderboard(
@@ -164,7 +162,7 @@ class _Content:
             Section("published", "Published figures", tuple(self.figures), (published,),
                     folded=True),
             Section("unfinished-cells", "Not finished", missing,
-                    folded=len(board.unfinished) > _MOST_UNFOLDED),
+                    folded=len(board.unfinished) > sections.MOST_UNFOLDED),
         ]  # fmt: skip
 
     def _scenes(self) -> tuple[dict[str, Any], ...]:

@@ -15,10 +15,10 @@ from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import StoredConfusions, confusions_of
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, ResultFolder, open_folder
-from ibn_seg.methods.all_methods import is_test_time
+from ibn_seg.leaderboard.search_board import APART, is_search
 from ibn_seg.pretraining import pretraining_of
 from ibn_seg.report.board import UNKNOWN, Board, Measurement, Network
-from ibn_seg.report.runs import read_curves, required
+from ibn_seg.report.runs import read_curves, required, sees_target
 
 EVALUATED = "test.json"
 # Largest allowed difference, in points, between an index and the matrices beside it. On a GPU, a
@@ -35,7 +35,8 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
 
     Raises:
         UserError: A file is missing, damaged or of another version. Or no cell is done, two folders
-            differ in protocol or selection, or two networks have the same name and seed.
+            differ in protocol or selection, or two networks have the same name and seed. Or a
+            folder holds re-identification.
     """
     if not folders:
         raise UserError("no results given", "name at least one folder of results")
@@ -48,6 +49,9 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
     for folder in map(Path, folders):
         opened = open_folder(folder)
         if opened is not None:
+            if any(map(is_search, opened.rows)):
+                raise UserError(f"{folder}: holds results of re-identification, unlike the first "
+                                "folder", APART)  # fmt: skip
             heads[folder], protocols[folder] = opened.head, opened.head["protocol"]
             merges[folder] = "hard"
             for row in opened.rows:
@@ -129,7 +133,7 @@ def _network(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: 
         command=row["command"],
         record=record,
         validation=read_curves(record.get("curves"), str(result))[1],
-        sees_target=_sees_target(row["method"], record),
+        sees_target=sees_target(row["method"], record),
         file=opened.file,
         pretraining=_pretraining(opened, row, record),
         **_part(row, where),
@@ -142,11 +146,6 @@ def _pretraining(opened: ResultFolder, row: Mapping[str, Any], record: Mapping[s
         return str(record["pretraining"])
     config = opened.identity(row).get("config")
     return pretraining_of(config) if isinstance(config, Mapping) else UNKNOWN
-
-
-def _sees_target(method: str, record: Mapping[str, Any]) -> bool:
-    """Tell whether a network adapts to its target, by its result or by its method's name."""
-    return record.get("sees_target") is True or is_test_time(method)
 
 
 def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -205,7 +204,7 @@ def _read_evaluated(folder: Path) -> tuple[Network, str]:
         record=record,
         selected=False,
         pretraining=record.get("pretraining") or UNKNOWN,
-        sees_target=_sees_target(record["method"], record),
+        sees_target=sees_target(record["method"], record),
     )
     return network, record.get("protocol") or "native"
 

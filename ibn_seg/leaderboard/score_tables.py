@@ -236,11 +236,11 @@ def _with_oracle(found: Comparison) -> list[str]:
 def _lacking(row: Row, found: Comparison) -> bool:
     """Tell whether a row's seeds differ from those of its network's baseline."""
     network = row.networks[0]
-    shape = network.backbone, network.segmentor
+    shape = network.backbone, network.segmentor, network.pretraining
     return any(
         one.method == found.baseline and one.seeds != row.seeds
         for group in found.groups
-        if (group.backbone, group.segmentor) == shape
+        if (group.backbone, group.segmentor, group.pretraining) == shape
         for one in group.ranked
     )
 

@@ -13,7 +13,7 @@ from ibn_seg.leaderboard.result_folders import INDEX, open_folder
 from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
 from ibn_seg.reid.kept_ranks import read_ranks
 from ibn_seg.reid.ranking import Matches
-from ibn_seg.report.runs import order_methods, required
+from ibn_seg.report.runs import order_methods, percent, required
 from ibn_seg.statistics import SeedSummary
 from ibn_seg.statistics.bootstrap import Interval
 from ibn_seg.statistics.summary import summarise
@@ -21,6 +21,9 @@ from ibn_seg.statistics.summary import summarise
 TASK = "reid"
 # Each draw of an interval draws people; 2,000 give its ends to a tenth of their distance.
 DRAWS = 2000
+APART = "make one leaderboard of segmentation and one of re-identification"
+# What a result has to hold of each search.
+MEASURES = ("rank-1", "rank-5", "rank-10", "mAP", "mAP (trapezoid)", "mINP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,7 @@ class SearchRun:
         command: The command that repeats its run.
         record: The content of that file.
         matches: The ranks of all matches by data set.
+        measured: Each of `MEASURES` by data set, percent.
         file: As for other results of a leaderboard: None, so that links lead to `result`.
     """
 
@@ -49,11 +53,27 @@ class SearchRun:
     command: str
     record: Mapping[str, Any]
     matches: Mapping[str, Matches]
+    measured: Mapping[str, Mapping[str, float]]
     file: Path | None = None
 
     def score(self, name: str, measure: str) -> float:
         """Return a measure on a data set, percent."""
-        return self.record["searches"][name]["scores"]["measures"][measure]["value"]
+        return self.measured[name][measure]
+
+
+@dataclass(frozen=True)
+class SearchDifference:
+    """A row minus another, over the seeds of both.
+
+    Attributes:
+        mean: The mean difference, points.
+        interval: Its interval over people, and over seeds where there are several.
+        seeds: The seeds of both.
+    """
+
+    mean: float
+    interval: Interval
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +101,8 @@ class SearchRow:
         """Return the interval of the mean over seeds, percent."""
         return score_interval([run.matches[name] for run in self.runs], measure, DRAWS)
 
-    def difference(
-        self, base: "SearchRow", name: str, measure: str
-    ) -> tuple[float, Interval] | None:
-        """Return the mean difference to another row over the seeds of both, and its interval.
+    def difference(self, base: "SearchRow", name: str, measure: str) -> SearchDifference | None:
+        """Return the difference to another row over the seeds of both.
 
         None if no seed is common, or a row was not searched in the data set.
         """
@@ -95,7 +113,8 @@ class SearchRow:
             return None
         mean = summarise(new.score(name, measure) - old.score(name, measure) for old, new in pairs)
         olds, news = ([pair[k].matches[name] for pair in pairs] for k in (0, 1))
-        return mean.mean, difference_interval(olds, news, measure, DRAWS)
+        interval = difference_interval(olds, news, measure, DRAWS)
+        return SearchDifference(mean.mean, interval, tuple(common))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +191,7 @@ def holds_searches(folders: Sequence[str | os.PathLike]) -> bool:
     """Tell whether the first folder that is a benchmark's holds re-identification."""
     for folder in map(Path, folders):
         if (folder / INDEX).is_file() and (opened := open_folder(folder)) is not None:
-            return any(row.get("task") == TASK for row in opened.rows)
+            return any(is_search(row) for row in opened.rows)
     return False
 
 
@@ -194,10 +213,10 @@ def read_searches(
     heads = {}
     for folder in map(Path, folders):
         opened = open_folder(folder)
-        if opened is None or any(row.get("task") != TASK for row in opened.rows):
+        if opened is None or not all(map(is_search, opened.rows)):
             raise UserError(
-                f"{folder}: no results of re-identification, which others are",
-                "make one leaderboard of segmentation and one of re-identification",
+                f"{folder}: holds other results than re-identification, unlike the first folder",
+                APART,
             )
         heads[folder] = opened.head
         for row in opened.rows:
@@ -226,16 +245,32 @@ def _run(folder: Path, row: Mapping[str, Any], where: str) -> SearchRun:
     """Return a finished cell with its ranks."""
     path = folder / required(row, "result", str, where)
     record = read_json(path)
+    searches = required(record, "searches", Mapping, str(path))
     matches = {
         name: read_ranks(path.parent / required(found, "ranks", str, str(path)))
-        for name, found in required(record, "searches", Mapping, str(path)).items()
+        for name, found in searches.items()
     }
+    measured = {name: _measured(found, f"{path}, {name}") for name, found in searches.items()}
     texts = {name: required(row, name, str, where)
              for name in ("method", "backbone", "segmentor", "source", "command")}  # fmt: skip
     return SearchRun(
         **texts, seed=required(row, "seed", int, where), result=path, record=record,
-        matches=matches,
+        matches=matches, measured=measured,
     )  # fmt: skip
+
+
+def _measured(found: Any, where: str) -> dict[str, float]:
+    """Return the measures of a search, percent."""
+    given = required(required(found, "scores", Mapping, where), "measures", Mapping, where)
+    return {
+        name: percent(required(given, name, Mapping, where), "value", f"{where}, {name}")
+        for name in MEASURES
+    }
+
+
+def is_search(row: Any) -> bool:
+    """Tell whether a row of an index is of re-identification."""
+    return isinstance(row, Mapping) and row.get("task") == TASK
 
 
 def _by_seed(runs: Sequence[SearchRun]) -> tuple[SearchRun, ...]:
@@ -244,11 +279,13 @@ def _by_seed(runs: Sequence[SearchRun]) -> tuple[SearchRun, ...]:
     Raises:
         UserError: Two have the same seed.
     """
-    found = {run.seed: run for run in sorted(runs, key=lambda one: one.seed)}
-    if len(found) < len(runs):
-        first = runs[0]
-        raise UserError(
-            f"two networks of {first.method} on {first.source} with one seed",
-            "leave one folder out",
-        )
+    found: dict[int, SearchRun] = {}
+    for run in sorted(runs, key=lambda one: one.seed):
+        twin = found.setdefault(run.seed, run)
+        if twin is not run:
+            raise UserError(
+                f"{twin.result} and {run.result} are both of {run.method!r}, trained on "
+                f"{run.source} with seed {run.seed}",
+                "leave one folder out",
+            )
     return tuple(found.values())

@@ -1,29 +1,34 @@
 """The leaderboard of re-identification: one page, and CSV, LaTeX and Markdown."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
-from ibn_seg.leaderboard.board_page import Claim
+from ibn_seg.leaderboard.board_frame import (
+    Claim,
+    claim_of,
+    framed,
+    listed,
+    training_time,
+    unfinished_warnings,
+)
 from ibn_seg.leaderboard.export_formats import FORMATS, csv_text, markdown_text
 from ibn_seg.leaderboard.latex_tables import latex_text
-from ibn_seg.leaderboard.search_board import SearchBoard, SearchGroup, SearchRow
-from ibn_seg.leaderboard.sections import published_table, unfinished_table
+from ibn_seg.leaderboard.search_board import MEASURES, SearchBoard, SearchGroup, SearchRow
+from ibn_seg.leaderboard.sections import MOST_UNFOLDED, published_table, unfinished_table
 from ibn_seg.report.cell_text import EMPTY
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record, over_seeds
-from ibn_seg.report.page import asset, environment, style_sheet
 from ibn_seg.report.published_figures import by_train_set, published_searches
 from ibn_seg.report.section import Section
 from ibn_seg.report.table import Part, Table, slug
-from ibn_seg.report.tables import Cell, number, sign, signed, stat_text
+from ibn_seg.report.tables import Cell, number, signed, stat_text
 from ibn_seg.statistics.bootstrap import Interval
 
-MEASURES = ("rank-1", "mAP")
+# The measures of a table, and the one that methods are compared by.
+SHOWN = ("rank-1", "mAP")
 COMPARED = "mAP"
 _RULE = (
     "Last checkpoint; mAP is the mean precision at matches; no re-ranking. Brackets: 95 % of draws "
@@ -94,7 +99,7 @@ def _table(group: SearchGroup, baseline: str, links: Links) -> Table:
     base = group.row(baseline)
     header = ["Method"]
     for name in group.domains:
-        header += [f"{name} {measure}" for measure in MEASURES]
+        header += [f"{name} {measure}" for measure in SHOWN]
         header += [f"{name} {COMPARED} vs {baseline}"] if len(group.rows) > 1 and base else []
     rows = [_cells(row, row.method, group, baseline, links) for row in group.rows]
     rows += [
@@ -124,7 +129,7 @@ def _cells(
     cells = [Cell(title)]
     for name in group.domains:
         there = all(name in run.matches for run in row.runs)
-        for measure in MEASURES:
+        for measure in SHOWN:
             if not there:
                 cells.append(EMPTY)
                 continue
@@ -149,9 +154,10 @@ def _best(row: SearchRow, group: SearchGroup, name: str, measure: str) -> bool:
 def _difference(row: SearchRow, base: SearchRow | None, name: str, where: str, what: str) -> Cell:
     if base is None or row is base or (found := row.difference(base, name, COMPARED)) is None:
         return EMPTY
-    mean, interval = found
-    ends = f"[{signed(interval.low)}, {signed(interval.high)}]"
-    return Cell(signed(mean), False, ends, mean, where, what)
+    detail = f"[{signed(found.interval.low)}, {signed(found.interval.high)}]"
+    if len(found.seeds) < len(row.runs):
+        detail += f", seeds {', '.join(map(str, found.seeds))}"
+    return Cell(signed(found.mean), False, detail, found.mean, where, what)
 
 
 def _ends(interval: Interval) -> str:
@@ -163,33 +169,19 @@ def _claims(board: SearchBoard) -> list[Claim]:
     made = []
     for group in board.groups:
         base = group.row(board.baseline)
-        others = [row for row in group.rows if row is not base]
-        if base is None or not others or not group.targets:
+        if base is None or not group.targets:
             continue
         target = group.targets[0]
-        compared = [(row, found) for row in others
-                    if (found := row.difference(base, target, COMPARED))]  # fmt: skip
+        compared = [(row, found) for row in group.rows if row is not base
+                    and (found := row.difference(base, target, COMPARED))]  # fmt: skip
         if compared:
-            row, (mean, interval) = max(compared, key=lambda pair: pair[1][0])
-            made.append(_claim(group, row, board.baseline, target, mean, interval))
-    return made or [Claim("Nothing to compare yet.", "")]
-
-
-def _claim(
-    group: SearchGroup, row: SearchRow, baseline: str, target: str, mean: float, found: Interval
-) -> Claim:
-    points = f"{number(abs(mean))} points of mAP on {target}"
-    verb = {1: f"gains {points} over", -1: f"loses {points} against"}.get(
-        sign(mean), f"is level on {target} with"
-    )
-    seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}"
-    chance = "" if found.excludes_zero else ", which holds 0: it may be chance"
-    ends = f"[{signed(found.low)}, {signed(found.high)}]"
-    detail = (
-        f"{group.backbone}, {group.recipe}, trained on {group.source}; {seeds}; 95 % interval "
-        f"{ends}{chance}."
-    )
-    return Claim(f"{row.method} {verb} {baseline}.", detail)
+            row, found = max(compared, key=lambda pair: pair[1].mean)
+            about = f"{group.backbone}, {group.recipe}, trained on {group.source}"
+            made.append(claim_of(
+                row.method, board.baseline, found.mean, found.interval, seeds=len(found.seeds),
+                measure=COMPARED, where=target, about=about,
+            ))  # fmt: skip
+    return made
 
 
 def _page(
@@ -201,29 +193,27 @@ def _page(
     command: str,
 ) -> str:
     """Return the page."""
-    script = asset("leaderboard.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rows = by_train_set(published_searches(published))
     figures = tuple(published_table(name, some, "figures") for name, some in rows.items())
     missing = unfinished_table(board)
     sections = [
         Section("searches", "Searches", tuple(tables)),
         Section("published", "Published figures", figures, (_PUBLISHED,), folded=True),
-        Section("unfinished-cells", "Not finished", (missing,) if missing else ()),
-    ]
-    return (
-        environment()
-        .get_template("leaderboard.html.j2")
-        .render(
-            title=title, style=style_sheet(), script=script,
-            script_hash=f"sha256-{digest}", introduction=_INTRODUCTION, claims=_claims(board),
-            warnings=["Not all cells are done; they are listed below."] if missing else [],
-            sections=[one for one in sections if one.tables], runs=_runs(board, links),
-            command=command, facts=_facts(board), versions=_versions(board),
-            plans=[(str(head.get("name")), str(head.get("plan_text")))
-                   for head in board.heads.values()],
-        )
-    )  # fmt: skip
+        Section("unfinished-cells", "Not finished", (missing,) if missing else (),
+                folded=len(board.unfinished) > MOST_UNFOLDED),
+    ]  # fmt: skip
+    return framed(
+        sections,
+        board.heads.values(),
+        [run.record for run in board.runs],
+        title=title,
+        introduction=_INTRODUCTION,
+        claims=_claims(board),
+        warnings=unfinished_warnings(board.unfinished),
+        runs=_runs(board, links),
+        command=command,
+        facts=_facts(board),
+    )
 
 
 def _runs(board: SearchBoard, links: Links) -> list[dict[str, Any]]:
@@ -247,30 +237,16 @@ def _runs(board: SearchBoard, links: Links) -> list[dict[str, Any]]:
 
 def _facts(board: SearchBoard) -> list[tuple[str, str]]:
     """Return the facts of the runs, by term."""
-
-    def listed(values: Iterator[Any]) -> str:
-        return ", ".join(dict.fromkeys(str(one) for one in values if one is not None)) or "none"
-
     heads, runs = board.heads.values(), board.runs
-    seconds = sum(run.record.get("wall_time_s") or 0 for run in runs)
     return [
         ("Benchmarks", listed(head.get("name") for head in heads)),
         ("Plans", listed(head.get("plan") for head in heads)),
         ("Networks", str(len(runs))),
         ("Threads", listed(head.get("threads") for head in heads)),
         ("CPU", listed(run.record.get("cpu") for run in runs)),
-        ("Training time", f"{number(seconds / 3600)} h"),
+        ("Training time", training_time(run.record for run in runs)),
         ("Commit", listed(run.record.get("git_commit") for run in runs)),
     ]
-
-
-def _versions(board: SearchBoard) -> list[tuple[str, str]]:
-    """Return the versions of packages that trained the networks."""
-    found: dict[str, dict[str, None]] = {}
-    for run in board.runs:
-        for name, version in (run.record.get("versions") or {}).items():
-            found.setdefault(name, {})[str(version)] = None
-    return [(name, ", ".join(versions)) for name, versions in found.items()]
 
 
 def _records(group: SearchGroup, baseline: str) -> Iterator[Record]:
@@ -285,7 +261,7 @@ def _records(group: SearchGroup, baseline: str) -> Iterator[Record]:
         for name in group.domains:
             if not all(name in run.matches for run in row.runs):
                 continue
-            for measure in ("rank-1", "rank-5", "rank-10", "mAP", "mAP (trapezoid)", "mINP"):
+            for measure in MEASURES:
                 stat = row.scores(name, measure)
                 yield from over_seeds(_quantity(measure), stat, row.runs, facts, domain=name)
             if role == "method" and base is not None and row is not base:
@@ -293,7 +269,8 @@ def _records(group: SearchGroup, baseline: str) -> Iterator[Record]:
                 if found is not None:
                     yield Record(
                         "map_difference", **facts, unit="points", baseline=baseline, domain=name,
-                        value=found[0], low=found[1].low, high=found[1].high, n=len(row.runs),
+                        value=found.mean, low=found.interval.low, high=found.interval.high,
+                        n=len(found.seeds), remark=f"seeds {', '.join(map(str, found.seeds))}",
                     )  # fmt: skip
 
 

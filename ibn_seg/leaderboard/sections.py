@@ -1,16 +1,20 @@
-"""Makes the sections on analyses, published figures and unfinished cells."""
+"""Makes the tables of published figures and of unfinished cells."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ibn_seg.leaderboard.pretraining_groups import pretraining_words
 from ibn_seg.report.board import Board
-from ibn_seg.report.cell_text import (
-    EMPTY,
-)
+from ibn_seg.report.cell_text import EMPTY
 from ibn_seg.report.published_figures import PublishedRow
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell, number
+
+if TYPE_CHECKING:
+    from ibn_seg.leaderboard.search_board import SearchBoard
+
+# A longer list of unfinished cells is folded.
+MOST_UNFOLDED = 10
 
 
 def published_table(train_set: str, rows: Sequence[PublishedRow], what: str = "mIoU") -> Table:
@@ -33,7 +37,7 @@ def published_table(train_set: str, rows: Sequence[PublishedRow], what: str = "m
     )
 
 
-def unfinished_table(board: Board) -> Table | None:
+def unfinished_table(board: "Board | SearchBoard") -> Table | None:
     """Return the cells that are not done; None if all are."""
     rows = tuple(
         (

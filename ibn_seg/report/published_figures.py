@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ibn_seg.report.board import UNKNOWN
+
 _FILE = Path(__file__).with_name("published.yaml")
 _SEARCHES = Path(__file__).with_name("published_reid.yaml")
-_UNKNOWN = "not stated"
 WHICH = ("verified", "all", "none")
 # Names in the papers for domains that have another name here.
 _NAMES = {"gta5": "GTAV", "cityscapes": "Cityscapes", "synthia": "SYNTHIA", "bdd100k": "BDD100K",
@@ -79,7 +80,7 @@ def _rows(which: str, file: Path) -> list[PublishedRow]:
         if which == "verified" and not record["verified"]:
             continue
         facts = {**{name: record[name] for name in names}, "note": record.get("note", "")}
-        start = {"pretraining": record.get("pretraining") or data.get(record["backbone"], _UNKNOWN)}
+        start = {"pretraining": record.get("pretraining") or data.get(record["backbone"], UNKNOWN)}
         key, test_set = tuple(facts.values()), record["test_set"]
         test_set = f"{test_set} {record['metric']}" if "metric" in record else test_set
         while test_set in rows.setdefault(key, PublishedRow(**facts, values={}, **start)).values:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ibn_seg.datasets.targets import check_source
 from ibn_seg.errors import UserError
-from ibn_seg.methods.all_methods import METHODS
+from ibn_seg.methods.all_methods import METHODS, is_test_time
 from ibn_seg.provenance import source_domains
 
 SCHEMA = 1
@@ -78,6 +78,11 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def sees_target(self) -> bool:
+        """Whether it adapts to images of the domain that it is evaluated on."""
+        return sees_target(self.method, self.record)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The evaluated domains that are training domains."""
         trained_on = source_domains(self.source)
@@ -137,6 +142,11 @@ def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (methods.index(run.method), run.seed)))
 
 
+def sees_target(method: str, record: Mapping[str, Any]) -> bool:
+    """Tell whether a network adapts to its target, by its result or by its method's name."""
+    return record.get("sees_target") is True or is_test_time(method)
+
+
 def order_methods(methods: Sequence[str]) -> tuple[str, ...]:
     """Return each method once: BN, IBN-a, IBN-b, then the others in the given order."""
     given = tuple(dict.fromkeys(methods))
@@ -179,10 +189,10 @@ def _read_domain(scores: Any, where: str) -> DomainScores:
         raise UserError(f"{where}: not a domain's scores", "give mIoU, mAcc, aAcc, IoU, absent")
     iou = required(scores, "IoU", Mapping, where)
     return DomainScores(
-        miou=_percent(scores, "mIoU", where),
-        macc=_percent(scores, "mAcc", where),
-        aacc=_percent(scores, "aAcc", where),
-        iou={name: _percent(iou, name, f"{where}, IoU") for name in iou},
+        miou=percent(scores, "mIoU", where),
+        macc=percent(scores, "mAcc", where),
+        aacc=percent(scores, "aAcc", where),
+        iou={name: percent(iou, name, f"{where}, IoU") for name in iou},
         absent=tuple(required(scores, "absent", (list, tuple), where)),
         images=required(scores, "images", int, where),
         unlabelled=tuple(scores.get("unlabelled", ())),
@@ -261,7 +271,12 @@ def _kind_name(kind: type | tuple[type, ...]) -> str:
     return names[kind[0] if isinstance(kind, tuple) else kind]
 
 
-def _percent(mapping: Any, key: str, where: str) -> float:
+def percent(mapping: Any, key: str, where: str) -> float:
+    """Return a value of a result file that is percent.
+
+    Raises:
+        UserError: The value is missing, or not from 0 to 100.
+    """
     value = _number(required(mapping, key, object, where))
     if not 0 <= value <= 100:
         raise UserError(f"{where}: {key!r} is {mapping[key]!r}", "expected percent, 0 to 100")

@@ -1,6 +1,6 @@
 """Formats the report's tables for the page, the terminal and Markdown.
 
-Only this module rounds, to one decimal.
+Percent and points are rounded here, to one decimal.
 """
 
 from collections.abc import Iterable, Sequence

@@ -68,16 +68,25 @@ def introduction(runs: Sequence[Run]) -> str:
     if first.targets:
         kind = "domains" if len(first.targets) > 1 else "a domain"
         places.append(f"on {kind} never seen ({_join(first.targets)})")
+    how, adapted = " without adaptation", _adapted(runs)
     text = (
         f"Networks that label every pixel of a street scene were trained on {sources} "
-        f"{_join(source_domains(first.source))}, and evaluated without adaptation "
-        f"{_join(places)}. The score is mIoU in percent: the overlap of predicted and true pixels "
-        "of each class, averaged over the classes; higher is better."
+        f"{_join(source_domains(first.source))}, and evaluated{'' if adapted else how} "
+        f"{_join(places)}. {adapted}The score is mIoU in percent: the overlap of predicted and "
+        "true pixels of each class, averaged over the classes; higher is better."
     )
     if first.gap is not None:
         owner = "mean of the sources' scores" if several else "source's score"
         text += f" The gap is the {owner} minus the targets'."
     return text
+
+
+def _adapted(runs: Sequence[Run]) -> str:
+    """Return the sentence on methods that adapt to the images they are evaluated on, if any do."""
+    names = order_methods([run.method for run in runs if run.sees_target])
+    if not names:
+        return ""
+    return f"{_join(names)} adapt{'s' * (len(names) == 1)} to the images of each domain. "
 
 
 def methods_note(runs: Sequence[Run]) -> str:
@@ -166,7 +175,8 @@ def _where(row: SummaryRow) -> str:
 def _how_often(difference: Difference) -> str:
     """Return the number of seeds in which the method is above."""
     n, wins = difference.stat.n, difference.wins
-    share = {n: f"all {n}", 0: f"none of {n}"}.get(wins, f"{wins} of {n}")
+    every = "both" if n == 2 else f"all {n}"
+    share = {n: every, 0: f"none of {n}"}.get(wins, f"{wins} of {n}")
     return f", better in {share} seeds"
 
 

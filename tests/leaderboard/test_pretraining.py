@@ -7,6 +7,7 @@ from ibn_seg.leaderboard.compare import compare
 from ibn_seg.leaderboard.network_table import network_table
 from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.leaderboard.read import read_board
+from ibn_seg.leaderboard.score_tables import main_notes
 from ibn_seg.leaderboard.sections import published_table
 from ibn_seg.pretraining import data_of_tag, pretraining_of
 from ibn_seg.report.published_figures import published_rows
@@ -35,6 +36,18 @@ def test_groups_have_one_pretraining(folder):
     ]
     # Both have seed 0, but their first weights differ.
     assert not any(row.differences for row in found.rows)
+
+
+def test_seeds_are_incomplete_only_beside_a_baseline_of_the_same_pretraining(tmp_path):
+    made = Folder(tmp_path / "results")
+    made.train("BN", 2, skill_of("BN"))
+    for seed in (0, 1):
+        for method in ("BN", "IBN-a"):
+            made.train(method, seed, skill_of(method), record={"pretraining": "ImageNet-1k"})
+    board = read_board([made.write()])
+    (found,) = compare(board, "BN")
+    notes = main_notes(board, found, chosen=False, compared=True)
+    assert not any(note.startswith("Incomplete seeds") for note in notes)
 
 
 def test_the_page_says_that_groups_are_no_ranking(folder, tmp_path):

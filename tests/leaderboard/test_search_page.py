@@ -71,7 +71,9 @@ def test_rows_intervals_and_upper_bounds(results):
     assert abroad.domains == ("abroad", "home")
     assert home.upper["abroad"].seeds == (0,)
     base, better = home.rows
-    mean, interval = better.difference(base, "abroad", "mAP")
+    found = better.difference(base, "abroad", "mAP")
+    mean, interval = found.mean, found.interval
+    assert found.seeds == (0, 1)
     assert mean == pytest.approx(
         better.scores("abroad", "mAP").mean - base.scores("abroad", "mAP").mean
     )
@@ -84,6 +86,56 @@ def test_a_difference_is_of_common_seeds(tmp_path):
     results = write_results(tmp_path, [("BN", "home", 0, 1.0), ("IBN-a", "home", 1, 0.6)])
     base, other = read_searches([results], None, "BN").groups[0].rows
     assert other.difference(base, "home", "mAP") is None
+
+
+def test_one_common_seed_claims_no_gain(tmp_path):
+    cells = [("BN", "home", 0, 1.0), ("IBN-a", "home", 0, 0.6), ("IBN-a", "home", 1, 0.6)]
+    results = write_results(tmp_path / "results", cells)
+    page, csv_file, text = write_leaderboard(
+        [results], tmp_path / "board.html", exports=["csv", "markdown"], published="none"
+    )
+    html = page.read_text()
+    assert "With one seed, IBN-a reads" in html
+    assert "trained on home; 1 seed; 95\N{NO-BREAK SPACE}% interval [" in html
+    assert " gains " not in html
+    # Tables and CSV say which seeds a difference is of.
+    assert "], seeds 0)" in text.read_text() or "], seeds 0 |" in text.read_text()
+    found = [row for row in csv.DictReader(csv_file.open()) if row["quantity"] == "map_difference"]
+    assert {(row["n"], row["remark"]) for row in found} == {("1", "seeds 0")}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda one: one["searches"]["home"]["scores"]["measures"].pop("mAP"),
+         "cell0/result.json, home: the key 'mAP' is missing"),
+        (lambda one: one["searches"]["home"]["scores"]["measures"]["mINP"].update(value=200),
+         "cell0/result.json, home, mINP: 'value' is 200"),
+        (lambda one: one["searches"].update(home=3), "cell0/result.json: the key 'ranks'"),
+    ],
+)  # fmt: skip
+def test_a_damaged_result_is_one_line(tmp_path, damage, message):
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0)])
+    path = results / "cells" / "cell0" / "result.json"
+    content = json.loads(path.read_text())
+    damage(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        read_searches([results], None, "BN")
+
+
+def test_two_networks_of_one_seed_are_named(tmp_path):
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0), ("BN", "home", 0, 0.6)])
+    board = read_searches([results], None, "BN")
+    with pytest.raises(UserError, match=r"cell0/result.json and .*cell1/result.json are both of"):
+        _ = board.groups
+
+
+def test_a_cell_that_is_none_is_one_line(tmp_path):
+    index = {"schema": 1, "protocol": "native", "selection": "last", "cells": [3]}
+    (tmp_path / "benchmark.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="a cell: the key 'id' is missing"):
+        write_leaderboard([tmp_path])
 
 
 def test_the_page_and_the_exports(results, tmp_path):
@@ -126,5 +178,7 @@ def test_segmentation_does_not_mix_with_it(results, tmp_path):
         json.dumps({"schema": 1, "protocol": "native", "selection": "last",
                     "cells": [{"id": "a", "state": "to do"}]})
     )  # fmt: skip
-    with pytest.raises(UserError, match="no results of re-identification"):
-        read_searches([results, tmp_path], None, "BN")
+    with pytest.raises(UserError, match="holds other results than re-identification"):
+        write_leaderboard([results, tmp_path])
+    with pytest.raises(UserError, match="holds results of re-identification"):
+        write_leaderboard([tmp_path, results])
