@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from photograph_tables import finished
 
 from ibn_seg.errors import UserError
-from ibn_seg.leaderboard.compare import Comparison, Row, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import Comparison, Row
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE, METHODS
 from ibn_seg.statistics import t_interval

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.board import Board

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from kept_tables import Kept, bold, over_seeds_text, place, scores_of, whole
 
-from ibn_seg.leaderboard.compare import Comparison
+from ibn_seg.leaderboard.comparison import Comparison
 from ibn_seg.methods.all_methods import BASELINE, METHODS
 from ibn_seg.report.marked_tables import Lines
 from ibn_seg.report.scores import is_best

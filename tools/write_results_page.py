@@ -35,7 +35,7 @@ from ibn_seg.analyses.divergence.numbers import MEDIAN, divergence_tables
 from ibn_seg.analyses.robustness.numbers import retention_tables
 from ibn_seg.analyses.transfer.numbers import TransferRow, transfer_tables
 from ibn_seg.errors import UserError
-from ibn_seg.leaderboard.compare import TARGETS
+from ibn_seg.leaderboard.comparison import TARGETS
 from ibn_seg.methods.all_methods import BASELINE, METHODS
 from ibn_seg.report.cell_text import significant
 from ibn_seg.report.marked_tables import Lines, rewrite

@@ -11,7 +11,7 @@ from ibn_seg.leaderboard.board_frame import (
     training_time,
     unfinished_warnings,
 )
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.links import Links
 from ibn_seg.report.section import Section
