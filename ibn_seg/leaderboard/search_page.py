@@ -36,8 +36,8 @@ _RULE = (
 )
 _INTRODUCTION = (
     "Networks that search people or vehicles in the pictures of other cameras, trained on one data "
-    "set and searched with in others without adaptation. Higher is better. Every number links to "
-    "its runs."
+    "set or several and searched with in others without adaptation. Higher is better. Every number "
+    "links to its runs."
 )
 _PUBLISHED = (
     "What papers and tools report, as they report it. Other recipes and other data: not measured "
@@ -152,7 +152,9 @@ def _best(row: SearchRow, group: SearchGroup, name: str, measure: str) -> bool:
 
 
 def _difference(row: SearchRow, base: SearchRow | None, name: str, where: str, what: str) -> Cell:
-    if base is None or row is base or (found := row.difference(base, name, COMPARED)) is None:
+    if row is base:
+        return Cell("baseline")
+    if base is None or (found := row.difference(base, name, COMPARED)) is None:
         return EMPTY
     detail = f"[{signed(found.interval.low)}, {signed(found.interval.high)}]"
     if len(found.seeds) < len(row.runs):

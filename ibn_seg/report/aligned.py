@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ibn_seg.report.tables import Cell
 
-# A number as `figures` typesets it: sign and whole part, fraction, and the rest, as in '± 1.2'.
-_NUMBER = re.compile(r"^([+\N{MINUS SIGN}]?\d[\d,]*)(\.\d+)?(.*)$", re.DOTALL)
+# A number as `figures` typesets it: sign and whole part, fraction, and the rest, as in '± 1.2'. A
+# list, such as '0, 1', is none.
+_NUMBER = re.compile(r"^([+\N{MINUS SIGN}]?\d+(?:,\d{3})*)(\.\d+)?((?:[^\d.,].*)?)$", re.DOTALL)
 _NOTHING = "\N{EN DASH}"
 
 

@@ -165,12 +165,6 @@ def terminal_table(rows: Sequence[SummaryRow]) -> "Table":
     return table
 
 
-def markdown_table(rows: Sequence[SummaryRow]) -> str:
-    """Return the summary as a Markdown table, the best of each domain in bold."""
-    content = summary_table(rows)
-    return markdown_lines(content.header, content.rows)
-
-
 def markdown_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -> str:
     """Return a Markdown table, the best in bold.
 

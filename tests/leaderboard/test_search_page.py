@@ -154,7 +154,9 @@ def test_the_page_and_the_exports(results, tmp_path):
                 and row["domain"] == "abroad" and not row["seed"]]  # fmt: skip
     assert float(found["value"]) == board.groups[0].rows[1].scores("abroad", "mAP").mean
     assert {row["quantity"] for row in rows} >= {"rank_1", "map_trapezoid", "minp"}
-    assert "Trained on home: ResNet-18, no erasing" in files[3].read_text()
+    text = files[3].read_text()
+    assert "Trained on home: ResNet-18, no erasing" in text
+    assert text.count("| baseline |") == 2
 
 
 def test_published_figures_can_be_left_out(results, tmp_path):

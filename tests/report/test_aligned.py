@@ -25,6 +25,13 @@ def test_each_piece_is_filled_up_to_the_widest_of_its_column():
     assert (column[4].filler, column[4].end) == ("", "")
 
 
+def test_a_list_is_no_number_and_thousands_are_one():
+    texts = ["0, 1, 2", "0,1", "12,345.6 ms"]
+    column = [row[0] for row in aligned([[Cell(text)] for text in texts], figures)]
+    assert [one.number for one in column] == ["0, 1, 2", "0,1", "12,345.6"]
+    assert [one.rest for one in column[:2]] == ["", ""]
+
+
 def test_an_axis_holds_zero_and_every_value_and_its_ticks_are_inside():
     axis = axis_of([-2.4, 19.3])
     assert axis.low < -2.4

@@ -293,10 +293,11 @@ def test_a_class_that_one_network_alone_predicts_is_no_other_experiment(results)
     ]
 
 
-def test_markdown_table_is_a_table_with_bold_best_and_escaped_names(results):
+def test_lines_of_markdown_are_a_table_with_bold_best_and_escaped_names(results):
     for result in results:
         result["method"] = result["method"].replace("IBN-a", "a|b")
-    lines = tables.markdown_table(scores.summary_rows(results)).splitlines()
+    content = tables.summary_table(scores.summary_rows(results))
+    lines = tables.markdown_lines(content.header, content.rows).splitlines()
     assert len(lines) == 5
     assert {len(re.split(r"(?<!\\)\|", line)) for line in lines} == {8}
     assert "**40.6 ± 0.6**" in lines[3]
