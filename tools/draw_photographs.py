@@ -22,14 +22,13 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.compare import compare
 from ibn_seg.leaderboard.comparison import Comparison, Row
 from ibn_seg.leaderboard.read import read_board
-from ibn_seg.methods.all_methods import BASELINE, METHODS
+from ibn_seg.methods.all_methods import BASELINE
+from ibn_seg.report.method_looks import FIXED_LOOKS, LIGHT
 from ibn_seg.statistics import t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "photographs.svg"
 
-COLOURS = {"BN": "#6b7280", "IBN-a": "#2563eb", "IBN-b": "#d97706"}
-MARKERS = {"BN": "o", "IBN-a": "s", "IBN-b": "D"}
 _SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "ibn_seg", "font.family": "sans-serif",
              "font.size": 11}  # fmt: skip
 
@@ -56,23 +55,24 @@ def draw(kept: Path, out: Path) -> None:
 
 
 def _rows(found: Comparison) -> list[Row]:
-    """Return the methods of the first backbone, without the ablations."""
-    return [row for row in found.groups[0].ranked if row.method in METHODS]
+    """Return the methods of the first backbone that the package names, without the ablations."""
+    return [row for row in found.groups[0].ranked if row.method in FIXED_LOOKS]
 
 
 def _at_home_and_abroad(axes: Axes, found: Comparison) -> None:
     """Draw each seed's scores as a thin line from source to target, their mean as a strong one."""
     columns = (found.sources[0], found.targets[0])
     for row in _rows(found):
-        colour = COLOURS.get(row.method)
+        look = FIXED_LOOKS[row.method]
+        colour = LIGHT[look.colour]
         scores = [row.scores[column].values for column in columns]
         for pair in zip(*scores, strict=True):
             axes.plot((0, 1), pair, color=colour, linewidth=0.8, alpha=0.45)
         means = [statistics.fmean(values) for values in scores]
-        axes.plot((0, 1), means, color=colour, linewidth=2.4, marker=MARKERS.get(row.method),
+        axes.plot((0, 1), means, color=colour, linewidth=2.4, marker=look.marker,
                   label=row.method)  # fmt: skip
         axes.annotate(f"{means[1]:.1f}", (1, means[1]), (8, 0), textcoords="offset points",
-                      color=colour, va="center")  # fmt: skip
+                      va="center")  # fmt: skip
     axes.set_xticks((0, 1), [f"{place(columns[0])}\n(source)",
                              f"{place(columns[1])}\n(never seen)"])  # fmt: skip
     axes.set_xlim(-0.15, 1.3)
@@ -102,11 +102,12 @@ def _differences(axes: Axes, found: list[Comparison]) -> None:
 
 def _difference(axes: Axes, row: Row, target: str, at: float) -> None:
     """Draw one difference; it is hollow without an interval, as with one seed."""
-    colour, difference = COLOURS.get(row.method), row.differences[target]
+    look, difference = FIXED_LOOKS[row.method], row.differences[target]
+    colour = LIGHT[look.colour]
     interval = t_interval(difference.per_seed.values)
     if interval is not None:
         axes.plot(interval, (at, at), color=colour, linewidth=2.2)
-    axes.plot(difference.per_seed.mean, at, color=colour, marker=MARKERS.get(row.method),
+    axes.plot(difference.per_seed.mean, at, color=colour, marker=look.marker,
               markerfacecolor="none" if interval is None else colour)  # fmt: skip
 
 
