@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ibn_seg.errors import UserError
+from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, open_folder
 from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
@@ -233,9 +233,7 @@ def read_searches(
         )
     methods = order_methods([run.method for run in runs.values()])
     if baseline is not None and baseline not in methods:
-        raise UserError(
-            f"no network of the baseline {baseline!r}", f"there are {', '.join(methods)}"
-        )
+        raise unknown("baseline", baseline, methods)
     chosen = baseline or (usual if usual in methods else methods[0])
     left = tuple(row for key, row in unfinished.items() if key not in runs)
     return SearchBoard(tuple(runs.values()), left, heads, chosen)

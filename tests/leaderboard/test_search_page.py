@@ -167,7 +167,7 @@ def test_published_figures_can_be_left_out(results, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"baseline": "SE"}, "no network of the baseline 'SE'"), ({"only": ["x"]}, "unknown table")],
+    [({"baseline": "SE"}, "unknown baseline 'SE'"), ({"only": ["x"]}, "unknown table")],
 )
 def test_wrong_use_is_one_line(options, message, results, tmp_path):
     with pytest.raises(UserError, match=message):
