@@ -10,7 +10,7 @@ from typing import Any
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import read_json
 from ibn_seg.leaderboard.result_folders import INDEX, open_folder
-from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
+from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval, score_interval
 from ibn_seg.reid.kept_ranks import read_ranks
 from ibn_seg.reid.ranking import Matches
 from ibn_seg.report.runs import order_methods, percent, required
@@ -21,9 +21,8 @@ from ibn_seg.statistics.summary import summarise
 TASK = "reid"
 # Each draw of an interval draws people; 2,000 give its ends to a tenth of their distance.
 DRAWS = 2000
+LAST, BEST = "last checkpoint", "checkpoint with the best mAP on the source"
 APART = "make one leaderboard of segmentation and one of re-identification"
-# What a result has to hold of each search.
-MEASURES = ("rank-1", "rank-5", "rank-10", "mAP", "mAP (trapezoid)", "mINP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +58,11 @@ class SearchRun:
     def score(self, name: str, measure: str) -> float:
         """Return a measure on a data set, percent."""
         return self.measured[name][measure]
+
+    @property
+    def selection(self) -> str:
+        """The rule that chose its checkpoint: a selection leaves its scores on the source."""
+        return BEST if "source_mAP" in self.record else LAST
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,12 @@ class SearchGroup:
     rows: tuple[SearchRow, ...]
     domains: tuple[str, ...]
     upper: Mapping[str, SearchRow]
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        """The rules that chose the checkpoints."""
+        rows = (*self.rows, *self.upper.values())
+        return tuple(dict.fromkeys(run.selection for row in rows for run in row.runs))
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from ibn_seg.leaderboard.board_frame import (
 )
 from ibn_seg.leaderboard.export_formats import FORMATS, csv_text, markdown_text
 from ibn_seg.leaderboard.latex_tables import latex_text
-from ibn_seg.leaderboard.search_board import MEASURES, SearchBoard, SearchGroup, SearchRow
+from ibn_seg.leaderboard.search_board import BEST, LAST, SearchBoard, SearchGroup, SearchRow
 from ibn_seg.leaderboard.sections import MOST_UNFOLDED, published_table, unfinished_table
+from ibn_seg.reid.identity_bootstrap import MEASURES
 from ibn_seg.report.cell_text import EMPTY
 from ibn_seg.report.links import Links
 from ibn_seg.report.number_record import Record, over_seeds
@@ -31,9 +32,11 @@ from ibn_seg.statistics.bootstrap import Interval
 SHOWN = ("rank-1", "mAP")
 COMPARED = "mAP"
 _RULE = (
-    "Last checkpoint; mAP is the mean precision at matches; no re-ranking. Brackets: 95 % of draws "
+    "Selection: {}; mAP is the mean precision at matches; no re-ranking. Brackets: 95 % of draws "
     "of people, and of seeds where there are several."
 )
+# What CSV calls the rules for checkpoints.
+_SELECTIONS = {LAST: "last", BEST: "best on the source"}
 _INTRODUCTION = (
     "Networks that search people or vehicles in the pictures of other cameras, trained on one data "
     "set or several and searched with in others without adaptation. Higher is better. Every number "
@@ -113,7 +116,7 @@ def _table(group: SearchGroup, baseline: str, links: Links) -> Table:
         caption=f"Trained on {group.source}: {about}",
         header=(*header, "Seeds"),
         parts=(Part(None, tuple(rows), reference=len(group.upper)),),
-        rules=(_RULE,),
+        rules=(_RULE.format(" or ".join(group.selections)),),
         notes=("The last rows saw the target in training: they are upper bounds.",)
         if group.upper
         else (),
@@ -258,7 +261,8 @@ def _records(group: SearchGroup, baseline: str) -> Iterator[Record]:
     for row, role in [*((row, "method") for row in group.rows), *bounds]:
         facts = {
             "source": row.runs[0].source, "backbone": group.backbone, "segmentor": group.recipe,
-            "method": row.method, "role": role, "selection": "last",
+            "method": row.method, "role": role,
+            "selection": " or ".join(dict.fromkeys(_SELECTIONS[run.selection] for run in row.runs)),
         }  # fmt: skip
         for name in group.domains:
             if not all(name in run.matches for run in row.runs):

@@ -104,6 +104,19 @@ def test_one_common_seed_claims_no_gain(tmp_path):
     assert {(row["n"], row["remark"]) for row in found} == {("1", "seeds 0")}
 
 
+def test_the_page_says_which_checkpoint_counts(tmp_path):
+    results = write_results(tmp_path / "results", [("BN", "home", 0, 1.0)])
+    path = results / "cells" / "cell0" / "result.json"
+    said = []
+    for more in ({}, {"source_mAP": {"30": 50.0}}):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+        page, csv_file = write_leaderboard([results], tmp_path / "b.html", exports=["csv"])
+        first = next(csv.DictReader(csv_file.open()))
+        said.append((page.read_text().count("Selection: last checkpoint; mAP"), first["selection"]))
+    assert said == [(1, "last"), (0, "best on the source")]
+    assert "Selection: checkpoint with the best mAP on the source; mAP" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
