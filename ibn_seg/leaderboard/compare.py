@@ -14,7 +14,7 @@ from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
 from ibn_seg.leaderboard.pretraining_groups import title_end
 from ibn_seg.provenance import source_domains
-from ibn_seg.report.board import Board, Network
+from ibn_seg.report.board import ADAPTED, Board, Network
 from ibn_seg.report.runs import order_methods
 from ibn_seg.report.table import slug
 from ibn_seg.statistics import (
@@ -30,8 +30,6 @@ from ibn_seg.statistics import (
 
 # The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
-# The column that keeps methods at test time apart, where there are any.
-SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +87,7 @@ class Group:
     def title(self) -> str:
         """Backbone and segmentor, and what sets the methods apart from others."""
         title = f"{self.backbone}, {self.segmentor}{title_end(self.pretraining, self.apart)}"
-        return f"{title}, adapted to images of the target" if self.sees_target else title
+        return f"{title}, {ADAPTED}" if self.sees_target else title
 
     @property
     def ranked(self) -> tuple[Row, ...]:

@@ -10,6 +10,9 @@ from ibn_seg.report.runs import Curve
 
 # Stands in a table where a network's maker gave no value.
 UNKNOWN = "not stated"
+# What sets methods at test time apart in tables: in a heading, and in a column.
+ADAPTED = "adapted to images of the target"
+SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,7 @@ class Measurement:
         result: The result file.
         command: The command that repeats the measurement.
         file: Where the numbers are, if not in `result`, which is then only a name.
+        sees_target: Whether the network adapts to images of the target at test time.
     """
 
     task: str
@@ -85,6 +89,7 @@ class Measurement:
     result: Path
     command: str
     file: Path | None = None
+    sees_target: bool = False
 
 
 @dataclass(frozen=True, eq=False)
