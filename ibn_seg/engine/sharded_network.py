@@ -65,18 +65,18 @@ class FullyShardedNetwork(nn.Module):
         """
         kind = get_device()
         mesh = torch.distributed.init_device_mesh(kind, (get_world_size(),))
-        whole = list(self.module.parameters())
+        groups, states = _taken_out(optimizer, self.module)
         shard(self.module, mesh)
         for part in self.module.modules():
             if isinstance(part, BaseDataPreprocessor):
                 part.to(kind)
-        parts = dict(zip(whole, self.module.parameters(), strict=True))
-        for group in optimizer.param_groups:
-            group["params"] = [parts[value] for value in group["params"]]
-        states = {parts[value]: state for value, state in optimizer.state.items()}
-        optimizer.state.clear()
-        for value, state in states.items():
-            optimizer.state[value] = {key: _like(each, value) for key, each in state.items()}
+        parts = list(self.module.parameters())
+        for group, places in zip(optimizer.param_groups, groups, strict=True):
+            group["params"] = [parts[place] for place in places]
+        for place, state in states.items():
+            optimizer.state[parts[place]] = {
+                key: _like(value, parts[place]) for key, value in state.items()
+            }
         self.shared = True
 
     def train(self, mode: bool = True) -> "FullyShardedNetwork":
@@ -180,6 +180,23 @@ def check_sharing(runner: Runner) -> None:
             f"{_KEY}: Rein's factor in a {_NAME} cannot be clipped",
             "leave optim_wrapper.clip_grad out",
         )
+
+
+def _taken_out(
+    optimizer: torch.optim.Optimizer, network: nn.Module
+) -> tuple[list[list[int]], dict[int, Any]]:
+    """Take the parameters out of an optimiser, because it would keep the whole ones in memory.
+
+    Returns:
+        The places, among the network's parameters, of those of each group; and the states by place.
+    """
+    place_of = {value: place for place, value in enumerate(network.parameters())}
+    groups = [[place_of[value] for value in group["params"]] for group in optimizer.param_groups]
+    states = {place_of[value]: state for value, state in optimizer.state.items()}
+    for group in optimizer.param_groups:
+        group["params"] = []
+    optimizer.state.clear()
+    return groups, states
 
 
 def _like(value: Any, parameter: torch.Tensor) -> Any:
