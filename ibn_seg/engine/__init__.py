@@ -25,6 +25,7 @@ from ibn_seg.engine.record import RunRecordHook
 from ibn_seg.engine.runner import StrictRunner
 from ibn_seg.engine.sampling import PositionSampler, SeededDataset
 from ibn_seg.engine.sensitive_covariances import SensitiveCovarianceHook
+from ibn_seg.engine.sharded_network import FullyShardedNetwork
 from ibn_seg.engine.target_adaptation import TargetAdaptationHook
 from ibn_seg.engine.view_consistency import ViewConsistencyHook
 
@@ -33,6 +34,7 @@ __all__ = [
     "AtomicCheckpointHook",
     "Bfloat16OptimWrapper",
     "DomainBatchSampler",
+    "FullyShardedNetwork",
     "LabelsOnlyHook",
     "LeaseHook",
     "MethodHook",

@@ -13,7 +13,12 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import BaseDataPreprocessor, MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import (
+    BaseDataPreprocessor,
+    MMDistributedDataParallel,
+    convert_sync_batchnorm,
+    is_model_wrapper,
+)
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
@@ -28,6 +33,7 @@ from ibn_seg.engine.loss_watch import LossWatchHook
 from ibn_seg.engine.paramwise import say_without_effect
 from ibn_seg.engine.resuming import resume
 from ibn_seg.engine.sampling import PositionSampler
+from ibn_seg.engine.sharded_network import FullyShardedNetwork, check_sharing, wants_shares
 from ibn_seg.engine.watched_scores import check_sources, check_watched
 from ibn_seg.engine.workers import report_lost_batches
 from ibn_seg.errors import UserError, unknown
@@ -109,10 +115,24 @@ class StrictRunner(Runner):
         self.schedule_changes = resume(self, filename)
 
     def load_or_resume(self) -> None:
-        """Load the weights to start from or to resume; then write a training's config."""
+        """Load the weights to start from or to resume; then write a training's config.
+
+        Behind the loading a `FullyShardedNetwork` is divided among the processes.
+        """
         super().load_or_resume()
+        if isinstance(self.model, FullyShardedNetwork):
+            check_sharing(self)
+            self.model.share(self.optim_wrapper.optimizer)
         if self._train_loop is not None:
             self._write_config()
+
+    def save_checkpoint(self, *args: object, **kwargs: object) -> None:
+        """Save a checkpoint; of a shared network too it is whole."""
+        if not isinstance(self.model, FullyShardedNetwork):
+            super().save_checkpoint(*args, **kwargs)
+            return
+        with self.model.whole_states(self.optim_wrapper):
+            super().save_checkpoint(*args, **kwargs)
 
     def build_optim_wrapper(
         self, optim_wrapper: dict | OptimWrapper
@@ -175,7 +195,13 @@ class StrictRunner(Runner):
         write_text(Path(self.work_dir) / f"{name}.py", text)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Replicate the model over the ranks, in the memory format that the config asks for."""
+        """Replicate the model over the ranks, in the memory format that the config asks for.
+
+        With a `FullyShardedNetwork` in `model_wrapper_cfg` the ranks share it instead.
+        """
+        if wants_shares(model_wrapper_cfg) and self.distributed:
+            # PyTorch cannot divide weights with channels last.
+            return FullyShardedNetwork(self._synchronised(model))
         if self.cfg.get("channels_last", False):
             model = model.to(memory_format=torch.channels_last)
         if get_device() != "cpu":
@@ -210,13 +236,15 @@ class StrictRunner(Runner):
             super()._maybe_compile(target)
 
     def _synchronised(self, model: nn.Module) -> nn.Module:
-        """Return the model with a SyncBN that runs on CPUs, if the config asks for SyncBN."""
-        everywhere = self.cfg.get("sync_bn")
+        """Return the model with SyncBN if the config asks for it; on CPUs with our own."""
+        everywhere, on_cpu = self.cfg.get("sync_bn"), get_device() == "cpu"
         if everywhere is None:
-            return for_cpu(model)
+            return for_cpu(model) if on_cpu else model
         if everywhere not in _SYNC_BN:
             raise unknown("sync_bn", everywhere, _SYNC_BN)
-        return SynchronisedBatchNorm.convert_sync_batchnorm(model)
+        if on_cpu:
+            return SynchronisedBatchNorm.convert_sync_batchnorm(model)
+        return convert_sync_batchnorm(model, everywhere)
 
     def close(self) -> None:
         """Close files and end data workers, so that another run can follow in this process."""

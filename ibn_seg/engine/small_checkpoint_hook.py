@@ -32,15 +32,14 @@ class SmallCheckpointHook(Hook):
         small_checkpoint(_network(runner), {})
 
     def after_train(self, runner: Runner) -> None:
-        """Write it."""
-        if not is_main_process():
-            return
+        """Write it; processes that share a network gather it together."""
         # As in mmengine's checkpoints.
         meta = {"iter": runner.iter, "cfg": runner.cfg.pretty_text, "seed": runner.seed}
         meta["dataset_meta"] = runner.train_dataloader.dataset.metainfo
-        path = Path(runner.work_dir) / FILE
-        with atomic_path(path) as temporary:
-            torch.save(small_checkpoint(_network(runner), meta), temporary)
+        content = small_checkpoint(_network(runner), meta)
+        if is_main_process():
+            with atomic_path(Path(runner.work_dir) / FILE) as temporary:
+                torch.save(content, temporary)
 
 
 def _network(runner: Runner) -> torch.nn.Module:

@@ -85,7 +85,8 @@ def load_base(
         parts.append(f"{len(other)} of another shape, such as {other[0]}: {shapes}")
     if parts:
         raise UserError(
-            f"{where}: does not fit the network: {'; '.join(parts)}", "name its network"
+            f"{where}: does not fit the network: {'; '.join(parts)}",
+            "name the network that it is for in model.backbone.model",
         )
     network.load_state_dict(state, strict=False)
 

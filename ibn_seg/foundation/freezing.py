@@ -27,11 +27,12 @@ def frozen_modules(network: nn.Module, name: str, stages: int) -> list[nn.Module
     last = max(groups.values())
     if stages > last:
         raise UserError(f"frozen_stages={stages}", f"{name} has {last} stages behind its stem")
-    frozen = [key for key, group in groups.items() if group <= stages]
-    modules = []
-    for key in frozen:
-        network.get_parameter(key).requires_grad_(False)
-        owner = network.get_submodule(key.rpartition(".")[0])
-        if owner is not network:
-            modules.append(owner)
-    return list({id(module): module for module in modules}.values())
+    frozen = {network.get_parameter(key) for key, group in groups.items() if group <= stages}
+    for value in frozen:
+        value.requires_grad_(False)
+    # Whole blocks too, with the drop path inside, which has no parameters.
+    return [
+        module
+        for module in network.modules()
+        if module is not network and (own := set(module.parameters())) and own <= frozen
+    ]

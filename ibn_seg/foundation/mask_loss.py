@@ -2,7 +2,8 @@
 
 Each class in a picture is one mask. Masks and queries are matched one to one by the least cost, and
 the other queries learn that they are no class. Weights are those of Rein, SoMA and EoMT. Masks are
-compared at points: three quarters where the logit is uncertain, the others anywhere.
+compared at points: three quarters where the logit is uncertain, the others anywhere. Each process
+takes the mean over its own masks; Mask2Former divides by the mean number over all processes.
 """
 
 from collections.abc import Mapping

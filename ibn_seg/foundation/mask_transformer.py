@@ -150,7 +150,7 @@ def check_network(network: nn.Module, name: str, blocks: int) -> None:
         blocks: The number of blocks that the queries go through.
 
     Raises:
-        UserError: It is no `VisionTransformer`, or has too few blocks.
+        UserError: It is no `VisionTransformer`, pads images, or has too few blocks.
     """
     from timm.models.vision_transformer import VisionTransformer
 
@@ -159,6 +159,11 @@ def check_network(network: nn.Module, name: str, blocks: int) -> None:
             f"MaskTransformerHead needs timm's VisionTransformer, {name} is a"
             f" {type(network).__name__}",
             "take a ViT such as DINOv2, CLIP or SigLIP",
+        )
+    if getattr(network.patch_embed, "dynamic_img_pad", False):
+        raise UserError(
+            "MaskTransformerHead makes masks of whole patches alone",
+            "leave dynamic_img_pad out of timm_args",
         )
     if not 1 <= blocks <= len(network.blocks):
         raise UserError(

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from ibn_seg.errors import UserError
+from ibn_seg.foundation.sharding import whole_tensor
 from ibn_seg.foundation.tuned_network import TunedNetwork
 
 # The key of a checkpoint that makes it a small one.
@@ -20,7 +21,7 @@ def tuned_part(model: nn.Module) -> tuple[str, TunedNetwork] | None:
 
 
 def small_checkpoint(model: nn.Module, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a small checkpoint.
+    """Return the content of a small checkpoint; processes that share a network all call it.
 
     Args:
         model: A trained segmentor.
@@ -40,8 +41,8 @@ def small_checkpoint(model: nn.Module, meta: Mapping[str, Any]) -> dict[str, Any
             "a small checkpoint of a backbone with tuning 'full' would hold all of it",
             "leave SmallCheckpointHook out",
         )
-    kept = _kept(model, name, part)
-    state = {key: value.detach().cpu() for key, value in model.state_dict().items() if key in kept}
+    kept, state = _kept(model, name, part), model.state_dict()
+    state = {key: whole_tensor(value.detach()).cpu() for key, value in state.items() if key in kept}
     base = {"hash": part.base_hash, "model": part.model, "source": part.source}
     return {"state_dict": state, BASE: base, "meta": dict(meta)}
 

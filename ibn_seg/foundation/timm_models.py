@@ -1,5 +1,6 @@
 """Networks of timm by name: how they are built, and what their own configuration says."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -121,9 +122,10 @@ def build_timm(name: str, pretrained: bool = False, **options: Any) -> nn.Module
                 raise
         return _create(name, given)
     except (TypeError, AssertionError) as error:
-        raise UserError(f"timm's {name} does not take these options ({error})", "mend them") from (
-            error
-        )
+        raise UserError(
+            f"timm's {name} does not take these options ({error})",
+            "mend img_size, patch_size, drop_path_rate or timm_args of the backbone",
+        ) from error
 
 
 def _create(name: str, given: Mapping[str, Any]) -> nn.Module:
@@ -192,13 +194,13 @@ def check_image(network: nn.Module, name: str, images: torch.Tensor) -> None:
         return
     patch = patch_size(network)
     if any(side % step for side, step in zip(size, patch, strict=True)):
-        smaller, larger = (
-            tuple((side + extra) // step * step for side, step in zip(size, patch, strict=True))
-            for extra in (0, max(patch) - 1)
-        )
+        pairs = list(zip(size, patch, strict=True))
+        smaller = tuple(max(1, side // step) * step for side, step in pairs)
+        larger = tuple(math.ceil(side / step) * step for side, step in pairs)
+        fitting = dict.fromkeys((_text(smaller), _text(larger)))
         raise UserError(
             f"{name}: images of {_text(size)} pixels are no multiple of its patch {_text(patch)}",
-            f"give {_text(smaller)} or {_text(larger)}, or timm_args=dict(dynamic_img_pad=True)",
+            f"give {' or '.join(fitting)}, or timm_args=dict(dynamic_img_pad=True)",
         )
 
 

@@ -1,5 +1,6 @@
 """How a network of timm is tuned: which parameters are trained, and which adapters it gets."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -100,6 +101,14 @@ def _check_numbers(tuning: Tuning) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
         if not whole and not plain:
             raise UserError(f"tuning.{name}={value!r}", f"give a whole number from {least}")
+    if tuning.alpha is not None and not (_is_number(tuning.alpha) and tuning.alpha > 0):
+        raise UserError(f"tuning.alpha={tuning.alpha!r}", "give a number above 0")
+    if not _is_number(tuning.scale):
+        raise UserError(f"tuning.scale={tuning.scale!r}", "give a number, such as 0.001")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def add_adapters(network: nn.Module, name: str, tuning: Tuning) -> Rein | None:
@@ -277,7 +286,7 @@ def _matrices(tuning: Tuning, known: set[str]) -> dict[str, int]:
     if given is None:
         split = 3 if tuning.mode == "soma" else 1
         return {inner: split if inner in fused else 1 for inner in known}
-    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
         raise UserError(f"tuning.matrices={given!r}", "give a list of names, such as ['qkv']")
     parts: dict[str, int] = {}
     for each in given:

@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 
 from ibn_seg.leaderboard.pretraining_groups import title_end
-from ibn_seg.report.board import Network
+from ibn_seg.report.board import ADAPTED, Network
 from ibn_seg.report.table import slug
 from ibn_seg.statistics import OVER_BOTH, GapClosed, PairedDifference, SeedsNeeded, SeedSummary
 
 # The column of the mean over all targets. No domain has this name.
 TARGETS = "mean of targets"
-# The column that keeps methods at test time apart, where there are any.
-SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ class Group:
     def title(self) -> str:
         """Backbone and segmentor, and what sets the methods apart from others."""
         title = f"{self.backbone}, {self.segmentor}{title_end(self.pretraining, self.apart)}"
-        return f"{title}, adapted to images of the target" if self.sees_target else title
+        return f"{title}, {ADAPTED}" if self.sees_target else title
 
     @property
     def ranked(self) -> tuple[Row, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from ibn_seg.leaderboard.comparison import Comparison, Group, Row
 from ibn_seg.leaderboard.score_tables import class_values
 from ibn_seg.report.board import UNKNOWN, Board
-from ibn_seg.report.number_record import Record, difference_record, ends_of, over_seeds
+from ibn_seg.report.number_record import Record, difference_record, ends_of, over_seeds, role_of
 from ibn_seg.report.published_figures import PublishedRow
 from ibn_seg.report.table import Table
 from ibn_seg.report.tables import Cell, markdown_lines
@@ -44,7 +44,7 @@ def comparison_records(board: Board, found: Comparison) -> Iterator[Record]:
 def _role(row: Row, group: Group) -> str:
     if row.oracle_of is not None:
         return "oracle"
-    return "test time" if group.sees_target else "method"
+    return role_of(group)
 
 
 def published_records(rows: Sequence[PublishedRow]) -> Iterator[Record]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.leaderboard.comparison import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.leaderboard.pretraining_groups import ACROSS
-from ibn_seg.report.board import Board
+from ibn_seg.report.board import SEES_TARGET, Board
 from ibn_seg.report.cell_text import (
     EMPTY,
     MADE_FROM,

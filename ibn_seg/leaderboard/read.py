@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def read_board(folders: Sequence[str | os.PathLike]) -> Board:
         protocol=next(iter(protocols.values())),
         selection=next((head["selection"] for head in heads.values()), None),
         networks=found,
-        analyses=tuple(analyses.values()),
+        analyses=tuple(_with_target(one, found) for one in analyses.values()),
         unfinished=tuple(row for key, row in unfinished.items() if key not in networks),
         heads=heads,
     )
@@ -146,6 +147,17 @@ def _pretraining(opened: ResultFolder, row: Mapping[str, Any], record: Mapping[s
         return str(record["pretraining"])
     config = opened.identity(row).get("config")
     return pretraining_of(config) if isinstance(config, Mapping) else UNKNOWN
+
+
+def _with_target(one: Measurement, networks: Sequence[Network]) -> Measurement:
+    """Return a measurement that knows whether its network adapts to its target."""
+    shape = (one.method, one.backbone, one.segmentor, one.source)
+    seen = any(
+        (other.method, other.backbone, other.segmentor, other.source) == shape
+        for other in networks
+        if other.sees_target
+    )
+    return replace(one, sees_target=seen or sees_target(one.method, one.content))
 
 
 def _part(row: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.charts import about
-from ibn_seg.leaderboard.comparison import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.leaderboard.pretraining_groups import ACROSS
-from ibn_seg.report.board import Board, Network
+from ibn_seg.report.board import SEES_TARGET, Board, Network
 from ibn_seg.report.cell_text import (
     EMPTY,
     MADE_FROM,

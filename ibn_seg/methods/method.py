@@ -100,7 +100,7 @@ class Method:
         if not self._fits(config):
             return
         for key, value in self.values().items():
-            said = _find(config, key)[0] or _is_placed(config)
+            said = _find(config, key)[0] or (key == _NORMS and _is_placed(config))
             if value is not None and not said:
                 parent, last = self._parent(config, key)
                 parent[last] = _copied(value)
@@ -112,9 +112,9 @@ class Method:
         if not self._fits(config):
             return {}
         found = {}
-        for key, value in self.values().items() if not _is_placed(config) else ():
+        for key, value in self.values().items():
             given = _find(config, key)[1]
-            if given != value:
+            if given != value and not (key == _NORMS and _is_placed(config)):
                 found[key] = given
         return found | differing_steps(config, self.steps)
 

@@ -21,7 +21,7 @@ from ibn_seg.models.blocks import (
     SqueezeExcitation,
 )
 from ibn_seg.models.residual import ResidualNetwork
-from ibn_seg.models.resnet_weights import ResNetWeights
+from ibn_seg.models.resnet_weights import LAST_NORM, STEM_NORMS, ResNetWeights
 
 # Share of the channels that an IBN instance-normalises (Pan et al., ECCV 2018, section 3.2).
 IBN_RATIO = 0.5
@@ -91,7 +91,10 @@ class ResNet(ResidualNetwork):
         zero_init_residual: Start each block's last norm from zero.
         ibn: A variant ('a', 'b') or None; shorthand for `ibn_stages` and `ibn_stem`.
         ibn_stages: A variant or None for each stage.
-        ibn_stem: Instance norm in the stem; with `deep_stem` as its third norm.
+        ibn_stem: Instance norm in the stem; with `deep_stem` as the norms that `deep_stem_norms`
+            says.
+        deep_stem_norms: Which norms of a deep stem an instance norm replaces: 'last', or 'first
+            two' as in RobustNet's ResNet-101 (Choi et al., CVPR 2021). It has no effect without.
         ibn_ratio: Share of instance-normalised channels in the stages marked 'a', strictly between
             0 and 1.
         num_classes: Classes of the classifier, or None for a backbone.
@@ -131,6 +134,7 @@ class ResNet(ResidualNetwork):
         ibn: str | None = None,
         ibn_stages: Sequence[str | None] | None = None,
         ibn_stem: bool | None = None,
+        deep_stem_norms: str = LAST_NORM,
         ibn_ratio: float = IBN_RATIO,
         num_classes: int | None = None,
         conv: ConvFactory = nn.Conv2d,
@@ -148,6 +152,7 @@ class ResNet(ResidualNetwork):
         self.depth = depth
         self.out_indices = tuple(out_indices)
         self.deep_stem = deep_stem
+        self.deep_stem_norms = _stem_norms(deep_stem_norms, deep_stem)
         self.avg_down = avg_down
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
@@ -221,22 +226,23 @@ class ResNet(ResidualNetwork):
         self, in_channels: int, channels: int, conv: ConvFactory, norm: NormFactory
     ) -> None:
         """Register the stem under mmseg's names: `stem`, or `conv1` and `bn1`."""
-        last_norm = self.placement.stem_norm or norm
+        placed = self.placement.stem_norm or norm
         if self.deep_stem:
             half = channels // 2
+            first, last = (norm, placed) if self.deep_stem_norms == LAST_NORM else (placed, norm)
             self.stem = nn.Sequential(
                 conv(in_channels, half, 3, stride=2, padding=1, bias=False),
-                norm(half),
+                first(half),
                 nn.ReLU(inplace=True),
                 conv(half, half, 3, stride=1, padding=1, bias=False),
-                norm(half),
+                first(half),
                 nn.ReLU(inplace=True),
                 conv(half, channels, 3, stride=1, padding=1, bias=False),
-                last_norm(channels),
+                last(channels),
                 nn.ReLU(inplace=True),
             )
         else:
-            self._add_plain_stem(in_channels, channels, conv, last_norm)
+            self._add_plain_stem(in_channels, channels, conv, placed)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.stem_info = FeatureInfo(channels, 2, "stem" if self.deep_stem else "relu")
 
@@ -287,6 +293,19 @@ class ResNet(ResidualNetwork):
                 width = base_channels * 2**stage * self.block.expansion
                 info.append(FeatureInfo(width, stride, name))
         return tuple(info)
+
+
+def _stem_norms(given: str, deep_stem: bool) -> str:
+    """Return which norms of a deep stem are replaced.
+
+    Raises:
+        UserError: The name is unknown, or the stem is not deep.
+    """
+    if given not in STEM_NORMS:
+        raise unknown("deep_stem_norms", given, STEM_NORMS)
+    if given != LAST_NORM and not deep_stem:
+        raise UserError(f"deep_stem_norms={given!r} without a deep stem", "set deep_stem=True")
+    return given
 
 
 def _common_layers(

@@ -15,6 +15,9 @@ from ibn_seg.models.weight_rules import Described, WeightRules, Weights, some
 _GROUP_NORM = re.compile(r"(^|\.)gn([123])(?=\.(?:weight|bias)$)")
 _FIRST_GROUPED = "layer1.0.conv2.weight"
 _FIRST_ATTENTION = "layer1.0.se.fc.0.weight"
+# Which norms of a deep stem an instance norm replaces: a plain stem has one, so its last.
+LAST_NORM, FIRST_TWO = "last", "first two"
+STEM_NORMS = (LAST_NORM, FIRST_TWO)
 
 
 class DescribedResNet(Described, Protocol):
@@ -23,6 +26,7 @@ class DescribedResNet(Described, Protocol):
     family: str
     stage_names: tuple[str, ...]
     deep_stem: bool
+    deep_stem_norms: str
     placement: Placement
 
 
@@ -99,6 +103,8 @@ class ResNetWeights(WeightRules):
         stages, stem = _placement(weights, len(model.stage_blocks))
         if any(stages) and (stages, stem) != (model.placement.stages, model.placement.stem):
             return f"its layout is ibn_stages={list(stages)}, ibn_stem={stem}; set these"
+        if deep and stem and _stem_norms(weights) != model.deep_stem_norms:
+            return f"set deep_stem_norms={_stem_norms(weights)!r}"
         return super().hint(model, weights, target)
 
 
@@ -125,8 +131,13 @@ def _placement(weights: Weights, num_stages: int) -> tuple[tuple[str | None, ...
             stages.append("a")
         else:
             stages.append(_added_norm(weights, stage))
-    norm = "stem.7" if "stem.7.weight" in weights else "bn1"
-    return tuple(stages), f"{norm}.running_var" not in weights
+    norms = ("stem.1", "stem.7") if "stem.0.weight" in weights else ("bn1",)
+    return tuple(stages), any(f"{norm}.running_var" not in weights for norm in norms)
+
+
+def _stem_norms(weights: Weights) -> str:
+    """Return which norms of a deep stem are no batch norms in a checkpoint."""
+    return LAST_NORM if "stem.1.running_var" in weights else FIRST_TWO
 
 
 def _added_norm(weights: Weights, stage: int) -> str | None:

@@ -11,6 +11,9 @@ from ibn_seg.statistics import OVER_BOTH, OVER_SEEDS
 
 # Stands in a table where a network's maker gave no value.
 UNKNOWN = "not stated"
+# What sets methods at test time apart in tables: in a heading, and in a column.
+ADAPTED = "adapted to images of the target"
+SEES_TARGET = "sees target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ class Measurement:
         result: The result file.
         command: The command that repeats the measurement.
         file: Where the numbers are, if not in `result`, which is then only a name.
+        sees_target: Whether the network adapts to images of the target at test time.
     """
 
     task: str
@@ -86,6 +90,7 @@ class Measurement:
     result: Path
     command: str
     file: Path | None = None
+    sees_target: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,19 @@
 """Tables of an analysis's results by method and seed, unrounded."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ibn_seg.errors import UserError
-from ibn_seg.report.board import Board, Measurement
-from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.board import ADAPTED, Board, Measurement
+from ibn_seg.report.number_record import Record, over_seeds, role_of
 from ibn_seg.report.result_owner import DAMAGE
 from ibn_seg.report.runs import order_methods
+from ibn_seg.report.table import Part
+from ibn_seg.report.tables import Cell
 from ibn_seg.statistics import SeedSummary, summarise
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,11 @@ class Measured:
     method: str
     values: dict[str, SeedSummary | None]
     runs: tuple[Measurement, ...]
+
+    @property
+    def sees_target(self) -> bool:
+        """Whether the method adapts to images of the target at test time."""
+        return any(run.sees_target for run in self.runs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,34 @@ class AnalysisTable:
     columns: tuple[str, ...]
     rows: tuple[Measured, ...]
     few_images: bool = False
+
+    def rivals(self, row: Measured, column: str) -> list[SeedSummary]:
+        """Return the values of a column among which a row's may be the best.
+
+        Methods that adapt to images of the target never compete with others.
+        """
+        rows = (other for other in self.rows if other.sees_target == row.sees_target)
+        return [other.values[column] for other in rows if other.values[column] is not None]
+
+
+def method_parts(
+    methods: Iterable[Row], cells: Callable[[Row], tuple[Cell, ...]], title: str | None = None
+) -> tuple[Part, ...]:
+    """Return the rows of a table; methods that adapt to images of the target have their own part.
+
+    Args:
+        methods: The methods, such as `Measured`; each has `sees_target`.
+        cells: Returns the cells of a method.
+        title: What the rows have in common; None if the caption says it.
+    """
+    methods = list(methods)
+    parts = []
+    for sees_target in (False, True):
+        rows = tuple(cells(row) for row in methods if row.sees_target == sees_target)
+        name = ", ".join(filter(None, (title, ADAPTED))) if sees_target else title
+        if rows:
+            parts.append(Part(name, rows))
+    return tuple(parts)
 
 
 def runs_by_shape(board: Board, task: str) -> dict[tuple[str, str, str], list[Measurement]]:
@@ -126,7 +163,8 @@ def analysis_records(
     for row in found.rows:
         facts = {
             "unit": unit, "source": source, "backbone": backbone, "segmentor": segmentor,
-            "method": row.method, "selection": board.selection or "", "protocol": board.protocol,
+            "method": row.method, "role": role_of(row), "selection": board.selection or "",
+            "protocol": board.protocol,
         }  # fmt: skip
         for column, stat in row.values.items():
             where = {"domain": found.of, "condition": column}

@@ -65,6 +65,15 @@ class Record:
     command: str = ""
 
 
+def role_of(row: Any) -> str:
+    """Return the role of a row of a table that is no oracle.
+
+    Args:
+        row: It has `sees_target`, whether its method adapts to images of the target.
+    """
+    return "test time" if row.sees_target else "method"
+
+
 def over_seeds(
     quantity: str, stat: SeedSummary, runs: Sequence[Any], facts: dict[str, Any], **where: str
 ) -> Iterator[Record]:

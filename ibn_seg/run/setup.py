@@ -266,6 +266,8 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     set_seed(cfg, seed)
     set_gpu_defaults(cfg)
     cfg.load_from, cfg.resume = None, False
+    # Each process tests the whole network.
+    cfg.pop("model_wrapper_cfg", None)
     hooks = dict(cfg.get("default_hooks") or {})
     for name in ("checkpoint", "param_scheduler", "visualization"):
         hooks.pop(name, None)

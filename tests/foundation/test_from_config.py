@@ -161,6 +161,29 @@ def test_a_small_checkpoint_needs_its_base(tmp_path):
         trained_network(config, small, {"model.backbone.tuning": {"mode": "soma", "rank": 2}})
 
 
+def test_two_half_batches_equal_a_whole_one(tmp_path):
+    """In a tuned ViT and a head without batch norm: `accumulative_counts` adds up gradients."""
+    sgd = {"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.5}}
+    config = write(tmp_path, {**VIT, "pretrained": base_file(tmp_path)}, optim_wrapper=sgd)
+    options = {"param_scheduler": None, "val_dataloader": None, "val_cfg": None,
+               "val_evaluator": None, "model.decode_head.norm_cfg": None,
+               "model.decode_head.dropout_ratio": 0}  # fmt: skip
+    for name, batch, counts in (("whole", 4, 1), ("halves", 2, 2)):
+        steps = 8 // batch  # the same eight pictures, in two steps of the optimiser
+        more = {"train_dataloader.batch_size": batch, "train_cfg.max_iters": steps,
+                "optim_wrapper.accumulative_counts": counts}  # fmt: skip
+        segmentation.train(
+            config, work_dir=tmp_path / name, cfg_options={**options, **more}, quiet=True
+        )
+    first = state(tmp_path / "whole" / "iter_2.pth")
+    second = state(tmp_path / "halves" / "iter_4.pth")
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+    start = state(tmp_path / "halves" / "iter_2.pth")  # behind the first step
+    moved = [key for key in first if not torch.allclose(start[key], first[key], atol=1e-5)]
+    assert any("lora" in key for key in moved)
+    assert any(key.startswith("decode_head") for key in moved)
+
+
 @pytest.mark.parametrize(
     ("backbone", "line"),
     [

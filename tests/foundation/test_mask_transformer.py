@@ -186,6 +186,7 @@ def test_rein_leaves_the_queries_class_token_and_registers():
         ({}, {"linked": True}, "Rein's link do not fit"),
         ({}, {"anneal": [(0, 5)]}, "for each of 2 blocks"),
         ({"model": "eva02_tiny_patch14_224"}, {}, "eva02_tiny_patch14_224 is a Eva"),
+        ({"timm_args": {**SIZES, "dynamic_img_pad": True}}, {}, "makes masks of whole patches"),
         (
             {"tuning": {"mode": "rein", "link": True, "tokens": 7, "query_width": 32}},
             {"linked": True},

@@ -118,8 +118,9 @@ def test_wrong_arguments_are_one_line(options, line):
 
 
 def test_other_sizes_are_one_line():
-    with pytest.raises(UserError, match="no multiple of its patch 16x16: give 64x96 or 80x112"):
-        tiny("dinov2")(torch.zeros(1, 3, 70, 100))
+    for size, fitting in (((70, 100), "64x96 or 80x112"), ((8, 16), "16x16,")):
+        with pytest.raises(UserError, match=f"no multiple of its patch 16x16: give {fitting}"):
+            tiny("dinov2")(torch.zeros(1, 3, *size))
     beit = TimmBackbone("beit_base_patch16_224", img_size=64, timm_args=SIZES)
     with pytest.raises(UserError, match="takes images of 64x64 pixels alone, not 96x96"):
         beit(torch.zeros(1, 3, 96, 96))
@@ -221,6 +222,12 @@ def test_frozen_stages_stay(family):
         assert not model.network.layer1[0].bn1.training
         assert model.network.layer2[0].bn1.training
         assert not tiny(family, norm_eval=True).train().network.layer2[0].bn1.training
+
+
+def test_frozen_blocks_drop_no_paths():
+    model = tiny("dinov2", frozen_stages=2, drop_path_rate=0.5).train()
+    blocks = model.network.blocks
+    assert [block.drop_path1.training for block in blocks] == [False, False, True, True]
 
 
 def test_activation_checkpointing_gives_the_same_gradients():

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from ibn_seg.analyses.robustness.contribution import contribution as robustness
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.board_page import claims
 from ibn_seg.leaderboard.compare import compare
@@ -117,3 +118,23 @@ def test_one_seed_claims_no_gain(tmp_path):
     assert texts[0].startswith("With one seed, IBN-b reads ")
     assert texts[1].startswith("With one seed and images of the target, TENT reads ")
     assert all(" above BN." in text and "gain" not in text for text in texts)
+
+
+def test_tables_of_analyses_keep_them_apart(tmp_path):
+    folder = Folder(tmp_path / "robust")
+    for method, kept in (("BN", 0.5), ("IBN-b", 0.6), ("TENT", 0.8)):
+        training = folder.train(method, 0, skill_of("BN"))
+        folder.robustness(training, "dashcam", {("fog", 1): kept, ("fog", 2): kept - 0.1})
+    board = read_board([folder.write()])
+    tables = robustness(board, "BN", Links(tmp_path / "p.html")).section.tables
+    scores, means, severities = tables
+    for table in (scores, means):
+        assert [part.title for part in table.parts] == [None, "adapted to images of the target"]
+        assert [[row[0].text for row in part.rows] for part in table.parts] == [
+            ["BN", "IBN-b"], ["TENT"]
+        ]  # fmt: skip
+    assert [row[1].best for row in means.rows] == [False, True, False]
+    assert severities.header == ("Corruption", "BN", "IBN-b", "TENT (sees target)")
+    assert [[cell.best for cell in row[1:]] for row in severities.rows] == [
+        [False, True, False]
+    ] * 2

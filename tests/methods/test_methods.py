@@ -88,6 +88,16 @@ def test_completing_keeps_what_the_config_says(before):
     assert changed == config(**before)
 
 
+def test_norms_placed_by_other_keys_leave_room_for_other_methods(capsys):
+    named = {**config(ibn_stages=["b", "b", None, None]), "experiment": {"method": "MixStyle"}}
+    complete_named(named)
+    layer = {"type": "MixStyle", "places": ["end(1)", "end(2)"]}
+    assert named["model"]["backbone"]["randomise"] == [layer]
+    named["model"]["backbone"]["randomise"] = [{**layer, "p": 0.1}]
+    complete_named(named)
+    assert "model.backbone.randomise is" in capsys.readouterr().err
+
+
 def test_a_named_method_is_enough(capsys):
     named = {**config(), "experiment": {"method": "IBN-a"}}
     complete_named(named)

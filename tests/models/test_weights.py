@@ -260,6 +260,16 @@ BAD = {
         lambda: twin(ibn="a"),
         r"layout is ibn_stages=\['a', 'a', 'a', None\], ibn_stem=False",
     ),
+    "stem of RobustNet": (
+        {"ibn": "b", "deep_stem": True},
+        lambda: twin(ibn="b", deep_stem=True, deep_stem_norms="first two"),
+        "set deep_stem_norms='first two'",
+    ),
+    "last norm of a stem": (
+        {"ibn": "b", "deep_stem": True, "deep_stem_norms": "first two"},
+        lambda: twin(ibn="b", deep_stem=True),
+        "set deep_stem_norms='last'",
+    ),
     "layout without": (
         {},
         lambda: twin(ibn="b"),
@@ -367,6 +377,24 @@ def test_norms_of_methods_start_from_batch_norm_weights_as_in_robustnet(variant)
     assert any("running statistics of bn1" in part for part in report.dropped)
     # Its own checkpoint is loaded key for key.
     assert str(adapt_state_dict(network, network.state_dict())[1]).startswith("loaded key for key")
+
+
+@pytest.mark.parametrize("variant", ["b", "isw", "sw2"])
+def test_a_deep_stem_may_have_them_at_the_places_of_robustnet(variant):
+    """Its ResNet-101 has them at the first two norms of the stem; the third stays a batch norm."""
+    deep = {"deep_stem": True, "stem_channels": 32, "base_channels": 16}
+    plain = scrambled(create_model("resnet18", **deep)).state_dict()
+    network = create_model("resnet18", ibn=variant, deep_stem_norms="first two", **deep)
+    norms = [type(network.stem[at]) for at in (1, 4, 7)]
+    assert norms[0] is norms[1] is type(network.layer1[-1].IN) is not torch.nn.BatchNorm2d
+    assert norms[2] is torch.nn.BatchNorm2d
+    network.load_state_dict(adapt_state_dict(network, plain)[0])
+    loaded = network.state_dict()
+    for key in ("stem.1.weight", "stem.4.bias", "stem.7.running_var"):
+        if key in loaded:
+            assert torch.equal(loaded[key].flatten(), plain[key])
+    assert "stem.7.running_var" in loaded
+    network(torch.randn(2, 3, 32, 32))
 
 
 @pytest.mark.parametrize("variant", ["isw", "sw3", "iternorm"])

@@ -4,10 +4,17 @@ from ibn_seg.analyses.adaptation.numbers import adaptation_tables
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
-from ibn_seg.report.measured import AnalysisTable, Measured, analysis_records, seeds_of, shape_words
+from ibn_seg.report.measured import (
+    AnalysisTable,
+    Measured,
+    analysis_records,
+    method_parts,
+    seeds_of,
+    shape_words,
+)
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Contribution, analysis_section
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 _INTRODUCTION = (
@@ -32,15 +39,14 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 
 def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
     """Return networks x ways to adapt, for one domain and shape."""
-    rows = tuple(
-        (Cell(row.method), *(_score(row, name, links) for name in found.columns))
-        for row in found.rows
-    )
+    parts = method_parts(found.rows, lambda row: (
+        Cell(row.method), *(_score(row, name, links) for name in found.columns)
+    ))  # fmt: skip
     return Table(
         key=f"adaptation-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"mIoU (%) on {found.of} after adaptation ({', '.join(found.shape)})",
         header=("Network", *found.columns),
-        parts=(Part(None, rows),),
+        parts=parts,
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=_NOTES,
         short=f"mIoU (%) on {found.of}",

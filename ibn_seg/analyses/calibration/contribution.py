@@ -9,6 +9,7 @@ from ibn_seg.report.measured import (
     AnalysisTable,
     Measured,
     analysis_records,
+    method_parts,
     named_content,
     runs_by_shape,
     seeds_of,
@@ -16,7 +17,7 @@ from ibn_seg.report.measured import (
 )
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 _INTRODUCTION = (
@@ -55,15 +56,14 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 
 def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
     """Return networks x measures, for one domain and shape."""
-    rows = tuple(
-        (Cell(row.method), *(_cell(row, name, found, links) for name in found.columns))
-        for row in found.rows
-    )
+    parts = method_parts(found.rows, lambda row: (
+        Cell(row.method), *(_cell(row, name, found, links) for name in found.columns)
+    ))  # fmt: skip
     return Table(
         key=f"calibration-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"Confidence on {found.of} ({', '.join(found.shape)})",
         header=("Network", *found.columns),
-        parts=(Part(None, rows),),
+        parts=parts,
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=_NOTES,
     )
@@ -71,9 +71,9 @@ def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
 
 def _cell(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
     stat = row.values[column]
-    others = [other.values[column] for other in found.rows if other.values[column] is not None]
     # `is_best` looks for the highest, so only measures for which more is better are marked.
-    best = stat is not None and column in HIGHER_IS_BETTER and is_best(stat, others)
+    ranked = stat is not None and column in HIGHER_IS_BETTER
+    best = ranked and is_best(stat, found.rivals(row, column))
     return score_cell(stat, links, row.runs, best)
 
 

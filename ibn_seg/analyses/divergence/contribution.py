@@ -10,13 +10,14 @@ from ibn_seg.report.measured import (
     AnalysisTable,
     Measured,
     analysis_records,
+    method_parts,
     named_content,
     runs_by_shape,
     seeds_of,
     shape_words,
 )
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 _PAIRS = {
@@ -51,13 +52,14 @@ def divergence_table(board: Board, found: AnalysisTable, links: Links) -> Table:
     kind = found.of.partition(":")[0]
     meaning = f": {_PAIRS[kind]}" if kind in _PAIRS else ""
     groups = [name for name in found.columns if not name.endswith(MEDIAN)]
-    parts = tuple(
-        Part(title, tuple(
-            (Cell(row.method), *(_divergence(row, name + ending, links) for name in groups))
-            for row in found.rows
-        ))
-        for title, ending in (("mean over channels", ""), ("median over channels", MEDIAN))
-    )  # fmt: skip
+
+    def cells(row: Measured, ending: str) -> tuple[Cell, ...]:
+        return (Cell(row.method), *(_divergence(row, name + ending, links) for name in groups))
+
+    parts = (
+        *method_parts(found.rows, lambda row: cells(row, ""), "mean over channels"),
+        *method_parts(found.rows, lambda row: cells(row, MEDIAN), "median over channels"),
+    )
     notes = [
         "Mean over the layers of each group, from shallow to deep; not ranked. A few channels can"
         " outweigh the others in the mean over channels, not in the median."

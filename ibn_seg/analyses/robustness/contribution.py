@@ -2,13 +2,14 @@
 
 from ibn_seg.analyses.robustness.drawing import MEAN, robustness_charts
 from ibn_seg.analyses.robustness.numbers import performance_tables, retention_tables
-from ibn_seg.report.board import Board
+from ibn_seg.report.board import SEES_TARGET, Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
 from ibn_seg.report.measured import (
     AnalysisTable,
     Measured,
     analysis_records,
+    method_parts,
     named_content,
     runs_by_shape,
     seeds_of,
@@ -48,10 +49,9 @@ def performance_text(
     board: Board, found: AnalysisTable, baseline: str | None, links: Links
 ) -> Table:
     """Return methods x scores of corruption benchmarks, for one domain and shape."""
-    rows = tuple(
-        (Cell(row.method), *(_performance(row, name, found, links) for name in found.columns))
-        for row in found.rows
-    )
+    parts = method_parts(found.rows, lambda row: (
+        Cell(row.method), *(_performance(row, name, found, links) for name in found.columns)
+    ))  # fmt: skip
     beside = f"; mCD beside {baseline}, less is better" if "mCD" in found.columns else ""
     sets = dict.fromkeys(
         name for row in found.rows for run in row.runs
@@ -61,7 +61,7 @@ def performance_text(
         f"corruption-{slug(found.of)}-{slug(' '.join(found.shape))}",
         f"mIoU (%) under {' + '.join(sets)} on {found.of} ({', '.join(found.shape)}){beside}",
         ("Method", *found.columns),
-        (Part(None, rows),),
+        parts,
         rule_lines(board, [seeds_of(row) for row in found.rows]),
     )
 
@@ -71,10 +71,9 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
     means = [name for name in found.columns if not _severity(name)]
     graded = [name for name in found.columns if _severity(name)]
     rules = rule_lines(board, [seeds_of(row) for row in found.rows])
-    rows = tuple(
-        (Cell(row.method), *(_retention(row, name, found, links) for name in means))
-        for row in found.rows
-    )
+    parts = method_parts(found.rows, lambda row: (
+        Cell(row.method), *(_retention(row, name, found, links) for name in means)
+    ))  # fmt: skip
     details = tuple(
         (Cell(name), *(_retention(row, name, found, links) for row in found.rows))
         for name in graded
@@ -87,7 +86,7 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
             f"robustness-{key}",
             f"Retention (%): corrupted mIoU over clean mIoU, {shape}, mean over severities",
             ("Method", *header),
-            (Part(None, rows),),
+            parts,
             rules,
             short=f"Mean over severities, on {found.of}",
             about=shape_words(found.shape),
@@ -95,7 +94,7 @@ def retention_texts(board: Board, found: AnalysisTable, links: Links) -> list[Ta
         Table(
             f"severities-{key}",
             f"Retention (%) by corruption and severity, {shape}",
-            ("Corruption", *(row.method for row in found.rows)),
+            ("Corruption", *map(_heading, found.rows)),
             (Part(None, details),),
             rules,
             short=f"Each corruption and severity, on {found.of}",
@@ -126,20 +125,24 @@ def retention_charts(board: Board) -> list[Chart]:
     return charts
 
 
+def _heading(row: Measured) -> str:
+    """Return the heading of a method's column."""
+    return f"{row.method} ({SEES_TARGET})" if row.sees_target else row.method
+
+
 def _severity(column: str) -> bool:
     return column.rpartition(" ")[2].isdecimal()
 
 
 def _retention(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
     stat = row.values[column]
-    others = [other.values[column] for other in found.rows if other.values[column] is not None]
-    best = stat is not None and is_best(stat, others)
+    best = stat is not None and is_best(stat, found.rivals(row, column))
     return score_cell(stat, links, row.runs, best)
 
 
 def _performance(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
     stat = row.values[column]
-    others = [other.values[column] for other in found.rows if other.values[column] is not None]
     # is_best looks for the highest; of degradations the lowest is best, so none is marked.
-    best = stat is not None and not column.endswith("mCD") and is_best(stat, others)
+    ranked = stat is not None and not column.endswith("mCD")
+    best = ranked and is_best(stat, found.rivals(row, column))
     return score_cell(stat, links, row.runs, best)

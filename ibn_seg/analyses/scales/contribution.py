@@ -5,15 +5,17 @@ from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
 from ibn_seg.report.measured import (
     AnalysisTable,
+    Measured,
     analysis_records,
     analysis_table,
     checked,
+    method_parts,
     runs_by_shape,
     seeds_of,
 )
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Contribution, analysis_section
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 _MEASURES = ("mIoU", "ECE", "AUROC")
@@ -67,20 +69,20 @@ def _values(run: Measurement, domain: str, measure: str) -> dict[str, float | No
 
 
 def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Table:
-    rows = []
-    for row in found.rows:
-        cells = []
+    def cells(row: Measured) -> tuple[Cell, ...]:
+        shown = [Cell(row.method)]
         for column in found.columns:
             stat = row.values[column]
-            others = [one.values[column] for one in found.rows if one.values[column] is not None]
-            best = stat is not None and measure != "ECE" and is_best(stat, others)
-            cells.append(score_cell(stat, links, row.runs, best))
-        rows.append((Cell(row.method), *cells))
+            ranked = stat is not None and measure != "ECE"
+            best = ranked and is_best(stat, found.rivals(row, column))
+            shown.append(score_cell(stat, links, row.runs, best))
+        return tuple(shown)
+
     return Table(
         key=f"scales-{slug(measure)}-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"{measure} by scale on {found.of} ({', '.join(found.shape)})",
         header=("Network", *found.columns),
-        parts=(Part(None, tuple(rows)),),
+        parts=method_parts(found.rows, cells),
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=_NOTES,
     )

@@ -7,10 +7,16 @@ from ibn_seg.analyses.speed.numbers import speed_tables, trade_offs
 from ibn_seg.report.board import UNKNOWN, Board
 from ibn_seg.report.cell_text import rule_lines, significant
 from ibn_seg.report.links import Links
-from ibn_seg.report.measured import AnalysisTable, Measured, seeds_of, shape_words
-from ibn_seg.report.number_record import Record, over_seeds
+from ibn_seg.report.measured import (
+    AnalysisTable,
+    Measured,
+    method_parts,
+    seeds_of,
+    shape_words,
+)
+from ibn_seg.report.number_record import Record, over_seeds, role_of
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 # A column's title, and the format of its numbers.
@@ -45,14 +51,14 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
 
 def speed_table(board: Board, found: AnalysisTable, links: Links) -> Table:
     """Return methods x costs, for one shape."""
-    rows = tuple(
-        (Cell(row.method), *(_need(row, name, links) for name in _COLUMNS)) for row in found.rows
+    parts = method_parts(
+        found.rows, lambda row: (Cell(row.method), *(_need(row, name, links) for name in _COLUMNS))
     )
     return Table(
         key=f"speed-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"Cost of one picture of {found.of} ({', '.join(found.shape)})",
         header=("Method", *(title for title, _ in _COLUMNS.values())),
-        parts=(Part(None, rows),),
+        parts=parts,
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=(*_NOTES, *_measured_on(found)),
         short=f"Cost of one picture of {found.of}",
@@ -79,7 +85,8 @@ def speed_records(board: Board, found: AnalysisTable) -> Iterator[Record]:
     for row in found.rows:
         facts = {
             "unit": "", "source": source, "backbone": backbone, "segmentor": segmentor,
-            "method": row.method, "selection": board.selection or "", "protocol": board.protocol,
+            "method": row.method, "role": role_of(row), "selection": board.selection or "",
+            "protocol": board.protocol,
         }  # fmt: skip
         for quantity in _COLUMNS:
             stat = row.values[quantity]

@@ -7,10 +7,11 @@ from ibn_seg.analyses.transfer.numbers import TransferRow, TransferTable, transf
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import EMPTY, difference_cell, rule_lines, score_cell
 from ibn_seg.report.links import Links
-from ibn_seg.report.number_record import Record, difference_record, over_seeds
+from ibn_seg.report.measured import method_parts
+from ibn_seg.report.number_record import Record, difference_record, over_seeds, role_of
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, Section, chart, legend
-from ibn_seg.report.table import Part, Table, slug
+from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
 
 
@@ -45,7 +46,7 @@ def transfer_table_texts(
             f"transfer-{key}",
             f"mIoU (%) on {found.domain} by share of its training set ({shape})",
             ("Method", "Start", *shares),
-            (Part(None, tuple(_transfer_scores(row, found, links) for row in found.rows)),),
+            method_parts(found.rows, lambda row: _transfer_scores(row, found, links)),
             rules,
             names=2,
             short=f"mIoU (%) on {found.domain}",
@@ -60,14 +61,16 @@ def transfer_table_texts(
     }  # fmt: skip
     for name, (kind, caption) in kinds.items():
         rows = [row for row in found.rows if getattr(row, name)]
-        body = tuple(_transfer_differences(row, name, found, links) for row in rows)
-        if body:
+        parts = method_parts(
+            rows, lambda row, name=name: _transfer_differences(row, name, found, links)
+        )
+        if parts:
             tables.append(
                 Table(
                     f"transfer-{kind}-{key}",
                     f"{caption}, on {found.domain} ({shape})",
                     ("Method", "Start", *shares),
-                    (Part(None, body),),
+                    parts,
                     rules,
                     names=2,
                     notes=("In brackets the 95 % interval, paired by seed.",),
@@ -102,8 +105,8 @@ def transfer_records(board: Board, found: TransferTable, baseline: str | None) -
     for row in found.rows:
         facts = {
             "source": found.domain, "backbone": found.backbone, "segmentor": found.segmentor,
-            "method": row.method, "protocol": board.protocol, "selection": board.selection or "",
-            "domain": found.domain,
+            "method": row.method, "role": role_of(row), "protocol": board.protocol,
+            "selection": board.selection or "", "domain": found.domain,
         }  # fmt: skip
         for share, stat in row.scores.items():
             where = {"condition": f"{row.start} {share:g} %"}
@@ -126,7 +129,11 @@ def _transfer_scores(row: TransferRow, found: TransferTable, links: Links) -> tu
         if stat is None:
             cells.append(EMPTY)
             continue
-        others = [other.scores[share] for other in found.rows if share in other.scores]
+        others = [
+            other.scores[share]
+            for other in found.rows
+            if share in other.scores and other.sees_target == row.sees_target
+        ]
         cells.append(score_cell(stat, links, row.networks[share], is_best(stat, others)))
     return tuple(cells)
 

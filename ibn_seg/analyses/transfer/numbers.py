@@ -32,6 +32,11 @@ class TransferRow:
     to_scratch: dict[float, PairedDifference] = field(default_factory=dict)
     to_baseline: dict[float, PairedDifference] = field(default_factory=dict)
 
+    @property
+    def sees_target(self) -> bool:
+        """Whether the method adapts to images of the target at test time."""
+        return any(one.sees_target for some in self.networks.values() for one in some)
+
 
 @dataclass(frozen=True, eq=False)
 class TransferTable:

@@ -39,6 +39,23 @@ def test_each_measure_has_a_table_of_networks_and_scales(tmp_path):
     }  # fmt: skip
 
 
+def test_methods_at_test_time_have_their_own_part(tmp_path):
+    """They see images of the target, so their best is not the best of the others."""
+    made = Folder(tmp_path)
+    for method, better in (("BN", 0), ("IBN-a", 2), ("TENT", 9), ("Mine", 5)):
+        # A method of one's own is known by the result of its training.
+        more = {"sees_target": True} if method == "Mine" else {}
+        training = made.train(method, 0, skill_of("BN"), record=more)
+        made.analysis("scales", training, content(better))
+    found = contribution(read_board([made.write()]), "BN", Links(tmp_path / "page.html"))
+    plain, adapted = found.section.tables[0].parts
+    assert (plain.title, adapted.title) == (None, "adapted to images of the target")
+    assert [(row[0].text, row[1].best) for row in plain.rows] == [("BN", False), ("IBN-a", True)]
+    assert {row[0].text: row[1].best for row in adapted.rows} == {"TENT": True, "Mine": False}
+    roles = {record.method: record.role for record in found.records}
+    assert roles == {"BN": "method", "IBN-a": "method", "TENT": "test time", "Mine": "test time"}
+
+
 def test_a_damaged_result_is_one_line(tmp_path):
     made = Folder(tmp_path)
     training = made.train("BN", 0, skill_of("BN"))
