@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import UserError
-from ibn_seg.io import read_json
-from ibn_seg.leaderboard.result_folders import INDEX, open_folder
+from ibn_seg.leaderboard.result_folders import ResultFolder, open_folder
 from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
-from ibn_seg.reid.kept_ranks import read_ranks
 from ibn_seg.reid.ranking import Matches
 from ibn_seg.report.runs import order_methods, required
 from ibn_seg.statistics import SeedSummary
@@ -37,7 +35,7 @@ class SearchRun:
         command: The command that repeats its run.
         record: The content of that file.
         matches: The ranks of all matches by data set.
-        file: As for other results of a leaderboard: None, so that links lead to `result`.
+        file: The table of kept results; None if the run has a file of its own, `result`.
     """
 
     method: str
@@ -171,8 +169,8 @@ class SearchBoard:
 def holds_searches(folders: Sequence[str | os.PathLike]) -> bool:
     """Tell whether the first folder that is a benchmark's holds re-identification."""
     for folder in map(Path, folders):
-        if (folder / INDEX).is_file() and (opened := open_folder(folder)) is not None:
-            return any(row.get("task") == TASK for row in opened.rows)
+        if (opened := open_folder(folder)) is not None:
+            return any(_is_search(row) for row in opened.rows)
     return False
 
 
@@ -182,7 +180,8 @@ def read_searches(
     """Read folders of plans of re-identification.
 
     Args:
-        folders: Folders of `ibn-seg benchmark`. A cell in two folders counts once.
+        folders: Folders of `ibn-seg benchmark`, or kept copies of them. A cell in two folders
+            counts once.
         baseline: The method to compare others with, or None.
         usual: The baseline without one; the first method if no network has it.
 
@@ -194,7 +193,7 @@ def read_searches(
     heads = {}
     for folder in map(Path, folders):
         opened = open_folder(folder)
-        if opened is None or any(row.get("task") != TASK for row in opened.rows):
+        if opened is None or not all(_is_search(row) for row in opened.rows):
             raise UserError(
                 f"{folder}: no results of re-identification, which others are",
                 "make one leaderboard of segmentation and one of re-identification",
@@ -204,7 +203,7 @@ def read_searches(
             where = f"{opened.index}, a cell"
             cell = required(row, "id", str, where)
             if required(row, "state", str, where) == "done":
-                runs.setdefault(cell, _run(folder, row, f"{opened.index}, cell {cell}"))
+                runs.setdefault(cell, _run(folder, opened, row, f"{opened.index}, cell {cell}"))
             else:
                 unfinished.setdefault(cell, {**row, "folder": folder})
     if not runs:
@@ -222,19 +221,24 @@ def read_searches(
     return SearchBoard(tuple(runs.values()), left, heads, chosen)
 
 
-def _run(folder: Path, row: Mapping[str, Any], where: str) -> SearchRun:
+def _is_search(row: Any) -> bool:
+    """Tell whether a row of an index, not checked yet, is a cell of re-identification."""
+    return isinstance(row, Mapping) and row.get("task") == TASK
+
+
+def _run(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str) -> SearchRun:
     """Return a finished cell with its ranks."""
     path = folder / required(row, "result", str, where)
-    record = read_json(path)
+    record = opened.record(row)
     matches = {
-        name: read_ranks(path.parent / required(found, "ranks", str, str(path)))
+        name: opened.ranks(row, required(found, "ranks", str, str(path)))
         for name, found in required(record, "searches", Mapping, str(path)).items()
     }
     texts = {name: required(row, name, str, where)
              for name in ("method", "backbone", "segmentor", "source", "command")}  # fmt: skip
     return SearchRun(
         **texts, seed=required(row, "seed", int, where), result=path, record=record,
-        matches=matches,
+        matches=matches, file=opened.file,
     )  # fmt: skip
 
 
