@@ -1,22 +1,24 @@
 """The contribution of scales to a leaderboard."""
 
-from ibn_seg.report.board import Board, Measurement
+from ibn_seg.analyses.scales.drawing import scale_chart
+from ibn_seg.analyses.scales.numbers import domains_of, scale_tables
+from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
 from ibn_seg.report.measured import (
     AnalysisTable,
     analysis_records,
-    analysis_table,
-    checked,
+    named_content,
     runs_by_shape,
     seeds_of,
+    shape_words,
 )
+from ibn_seg.report.runs import order_methods
 from ibn_seg.report.scores import is_best
-from ibn_seg.report.section import Contribution, analysis_section
+from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
-_MEASURES = ("mIoU", "ECE", "AUROC")
 _INTRODUCTION = (
     "What does a network gain at another scale of its input, and by the mean of its probabilities "
     "over several? Labels stay at their size."
@@ -26,44 +28,15 @@ _NOTES = ("Percent. ECE: less is better. An ensemble takes the time of all its s
 
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
     """Return the section and the numbers of scales; see `Contribution`."""
-    found = list(_tables(board))
+    found = scale_tables(board)
     tables = [_table(board, measure, one, links) for measure, one in found]
-    section = analysis_section(board, "scales", _INTRODUCTION, tables, [])
+    section = analysis_section(board, "scales", _INTRODUCTION, tables, _charts(board))
     records = [
         record
         for measure, one in found
         for record in analysis_records(board, one, f"{measure} by scale", "percent")
     ]
     return Contribution(section, tuple(records))
-
-
-def _tables(board: Board) -> list[tuple[str, AnalysisTable]]:
-    """Return networks x scales for each measure, domain and shape."""
-    tables = []
-    for shape, runs in runs_by_shape(board, "scales").items():
-        domains = dict.fromkeys(
-            name
-            for run in runs
-            for one in run.content.get("scales") or ()
-            for name in one["domains"]
-        )
-        for domain in domains:
-            for measure in _MEASURES:
-                values = {
-                    id(run): checked(run, lambda one, of, m=measure: _values(one, of, m), domain)
-                    for run in runs
-                }
-                table = analysis_table("scales", domain, shape, runs, values)
-                tables.append((measure, table))
-    return tables
-
-
-def _values(run: Measurement, domain: str, measure: str) -> dict[str, float | None]:
-    return {
-        one["name"]: one["domains"][domain][measure]
-        for one in run.content["scales"]
-        if domain in one["domains"]
-    }
 
 
 def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Table:
@@ -84,3 +57,15 @@ def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Ta
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
         notes=_NOTES,
     )
+
+
+def _charts(board: Board) -> list[Chart]:
+    """Return the drawing of each domain and shape."""
+    charts = []
+    for k, (shape, runs) in enumerate(runs_by_shape(board, "scales").items()):
+        contents = [named_content(run) for run in runs]
+        for at, domain in enumerate(domains_of(contents)):
+            having = [one for one in contents if domain in one["scales"][0]["domains"]]
+            svg = scale_chart(having, domain, f"scales{k}-{at}", order_methods(board.methods))
+            charts.append(chart(f"mIoU over scale, on {domain}: {shape_words(shape)}", svg))
+    return charts
