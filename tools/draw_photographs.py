@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 
 import matplotlib
+from kept_tables import KEPT, place
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from write_results_page import KEPT, finished, place
+from photograph_tables import finished
 
 from ibn_seg.errors import UserError
-from ibn_seg.leaderboard.compare import Comparison, Row, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import Comparison, Row
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE, METHODS
 from ibn_seg.statistics import t_interval

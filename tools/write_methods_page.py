@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.timing import ratio
-from write_results_page import (
+from kept_tables import (
     KEPT,
     ROOT,
     Kept,
@@ -34,7 +34,7 @@ from write_results_page import (
 from ibn_seg.analyses.adaptation.numbers import adaptation_tables
 from ibn_seg.errors import UserError
 from ibn_seg.io import read_json, write_text
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Row
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Row
 from ibn_seg.methods.all_methods import BASELINE, PLUS, find_method, is_method
 from ibn_seg.report.marked_tables import Lines, filled, rewrite
 from ibn_seg.report.tables import number, stat_text

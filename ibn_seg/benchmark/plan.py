@@ -18,6 +18,7 @@ from ibn_seg.benchmark.planned_cell import SEARCHING
 from ibn_seg.benchmark.search_plan import SEARCH_KEYS, SearchMatrix, read_searches
 from ibn_seg.config import SCHEME, config_folder
 from ibn_seg.errors import unknown
+from ibn_seg.statistics import OVER_BOTH
 from ibn_seg.yaml_values import Reader, read_yaml
 
 _REID_RULES = ("threads", "processes", "gpus", "budget")
@@ -40,6 +41,7 @@ class Plan:
             GPUs, on a cluster none.
         budget: The limits of one call.
         selection: The checkpoint that counts: 'last' or 'best-on-source-validation'.
+        intervals: What intervals tell about, one of `ibn_seg.statistics.INTERVALS`.
         scenes: The embedded scenes to render first.
         oracles: The same networks, trained on the targets' own training sets (its `sources`).
         analyses: Measurements on the networks of `blocks`.
@@ -58,6 +60,7 @@ class Plan:
     gpus: float | None = None
     budget: Budget = field(default_factory=Budget)
     selection: str = "last"
+    intervals: str = OVER_BOTH
     scenes: Scenes | None = None
     oracles: Block | None = None
     analyses: tuple[PlannedAnalysis, ...] = ()

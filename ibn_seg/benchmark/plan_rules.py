@@ -1,4 +1,4 @@
-"""Reads the rules of a plan: protocol, processes, budget, selection and scenes."""
+"""Reads the rules of a plan: protocol, processes, budget, selection, intervals and scenes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 from ibn_seg.benchmark.plan_parts import Budget, Scenes
 from ibn_seg.evaluation.protocols import PROTOCOLS
 from ibn_seg.scenes.variation import KINDS
+from ibn_seg.statistics import INTERVALS
 from ibn_seg.yaml_values import Reader
 
-RULES = ("protocol", "threads", "processes", "gpus", "budget", "selection", "scenes")
+RULES = (
+    "protocol", "threads", "processes", "gpus", "budget", "selection", "intervals", "scenes",
+)  # fmt: skip
 SELECTIONS = ("last", "best-on-source-validation")
 
 
@@ -21,6 +24,7 @@ def read_rules(read: Reader, given: Mapping[str, Any]) -> dict[str, Any]:
         "gpus": lambda value: _gpus(read, value, given.get("processes", 1)),
         "budget": lambda value: _budget(read, value),
         "selection": lambda value: read.choice(value, "selection", "rule", SELECTIONS),
+        "intervals": lambda value: read.choice(value, "intervals", "kind of intervals", INTERVALS),
         "scenes": lambda value: _scenes(read, value),
     }
     return {key: readers[key](given[key]) for key in readers if key in given}

@@ -14,7 +14,8 @@ from ibn_seg.errors import unknown
 from ibn_seg.io import write_text
 from ibn_seg.leaderboard import charts, export_formats, score_tables, sections
 from ibn_seg.leaderboard.board_page import TITLE, commits_of, page_text
-from ibn_seg.leaderboard.compare import Comparison, check_baseline, compare
+from ibn_seg.leaderboard.compare import check_baseline, compare
+from ibn_seg.leaderboard.comparison import Comparison
 from ibn_seg.leaderboard.latex_tables import check_columns, latex_text
 from ibn_seg.leaderboard.network_table import network_table
 from ibn_seg.leaderboard.rank_tables import rank_table

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.report.board import UNKNOWN, Board, Network
 from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.links import Links

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ibn_seg.leaderboard.compare import Comparison, Group
+from ibn_seg.leaderboard.comparison import Comparison, Group
 from ibn_seg.report.board import Board
 from ibn_seg.report.forest import ForestRow, forest_chart
 from ibn_seg.report.interval_marks import axis_of

@@ -8,153 +8,23 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.class_views import about_classes, class_lists, over_classes
-from ibn_seg.leaderboard.pretraining_groups import title_end
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group, Row
 from ibn_seg.provenance import source_domains
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.runs import order_methods
-from ibn_seg.report.table import slug
-from ibn_seg.statistics import (
-    GapClosed,
-    PairedDifference,
-    SeedsNeeded,
-    SeedSummary,
-    gap_closed,
-    paired_difference,
-    seeds_needed,
-    summarise,
-)
-
-# The column of the mean over all targets. No domain has this name.
-TARGETS = "mean of targets"
-# The column that keeps methods at test time apart, where there are any.
-SEES_TARGET = "sees target"
+from ibn_seg.statistics import gap_closed, paired_difference, seeds_needed, summarise
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One method with one backbone and segmentor.
+@dataclass(frozen=True)
+class _Rules:
+    """The baseline method, and what intervals tell about."""
 
-    Args:
-        method: Its name.
-        networks: One per seed, by seed.
-        scores: mIoU over seeds by column: the domains, and `TARGETS`; percent.
-        target_selected: The same at the checkpoint that is best on the column itself.
-        differences: Method minus baseline by column; empty for the baseline or without one.
-        needed: Number of seeds that would detect the difference, by column.
-        gaps: Gap closed by target; empty without an oracle.
-        oracle_of: The target whose training set it was trained on; None if it is not an oracle.
-    """
-
-    method: str
-    networks: tuple[Network, ...]
-    scores: dict[str, SeedSummary]
-    target_selected: dict[str, SeedSummary]
-    differences: dict[str, PairedDifference] = field(default_factory=dict)
-    needed: dict[str, SeedsNeeded] = field(default_factory=dict)
-    gaps: dict[str, GapClosed] = field(default_factory=dict)
-    oracle_of: str | None = None
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The training seeds."""
-        return tuple(network.seed for network in self.networks)
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """The methods with one backbone, segmentor and pretraining that compete with each other.
-
-    Args:
-        backbone: The backbone.
-        segmentor: The segmentor.
-        pretraining: The data of the first weights; 'none' without.
-        rows: The methods.
-        sees_target: Whether they adapt to images of the target at test time. Such methods have a
-            group of their own, and never rank among others.
-        apart: Whether its comparison has groups of other pretraining too.
-    """
-
-    backbone: str
-    segmentor: str
-    pretraining: str
-    rows: tuple[Row, ...]
-    sees_target: bool = False
-    apart: bool = False
-
-    @property
-    def title(self) -> str:
-        """Backbone and segmentor, and what sets the methods apart from others."""
-        title = f"{self.backbone}, {self.segmentor}{title_end(self.pretraining, self.apart)}"
-        return f"{title}, adapted to images of the target" if self.sees_target else title
-
-    @property
-    def ranked(self) -> tuple[Row, ...]:
-        """The competing rows: all except the oracles."""
-        return tuple(row for row in self.rows if row.oracle_of is None)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All networks of one source.
-
-    Args:
-        source: The training domains, joined by '+'.
-        sources: The evaluated training domains.
-        targets: The other evaluated domains.
-        groups: The rows by backbone and segmentor.
-        baseline: The baseline method; None if it is not among the methods.
-        over: The classes of the scores in words, if the source has comparisons over others too or
-            its own labels have others.
-    """
-
-    source: str
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    groups: tuple[Group, ...]
     baseline: str | None
-    over: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The start of the names of its tables."""
-        return slug(f"{self.source} {self.over or ''}")
-
-    @property
-    def title(self) -> str:
-        """The training domains, and the classes if they are not those of all domains."""
-        source = self.source or "data that are not stated"
-        return f"{source}, over {self.over}" if self.over else source
-
-    @property
-    def primary(self) -> str:
-        """The column that ranks methods."""
-        if len(self.targets) > 1:
-            return TARGETS
-        return self.targets[0] if self.targets else self.sources[0]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Sources, targets, and their mean if there are several."""
-        return (*self.sources, *self.targets, *([TARGETS] if len(self.targets) > 1 else []))
-
-    @property
-    def pretrainings(self) -> tuple[str, ...]:
-        """The data of the first weights of all groups."""
-        return tuple(dict.fromkeys(group.pretraining for group in self.groups))
-
-    @property
-    def some_see_target(self) -> bool:
-        """Whether some methods adapt to images of the target."""
-        return any(group.sees_target for group in self.groups)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The rows of all groups."""
-        return tuple(row for group in self.groups for row in group.rows)
+    intervals: str
 
 
 def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
@@ -194,13 +64,13 @@ def compare(board: Board, baseline: str | None) -> list[Comparison]:
         one
         for source, members in by_source.items()
         if not _only_oracles(source, members, networks)
-        for one in _comparisons(source, members, networks, baseline)
+        for one in _comparisons(source, members, networks, _Rules(baseline, board.intervals))
     ]
     return [one for one in found if one.columns]
 
 
 def _comparisons(
-    source: str, members: Sequence[Network], networks: Sequence[Network], baseline: str | None
+    source: str, members: Sequence[Network], networks: Sequence[Network], rules: _Rules
 ) -> list[Comparison]:
     """Return the comparisons of a source: one for each list of classes of its targets."""
     lists = class_lists(members)
@@ -209,7 +79,7 @@ def _comparisons(
     for names in lists:
         views = {id(one): over_classes(one, names) for one in networks}
         here = [view for one in members if (view := views[id(one)])]
-        one = _comparison(source, here, list(filter(None, views.values())), baseline)
+        one = _comparison(source, here, list(filter(None, views.values())), rules)
         if len(every) > 1:
             one = replace(one, over=about_classes(names, one.targets))
         found.append(one)
@@ -237,7 +107,7 @@ def _only_oracles(source: str, members: Sequence[Network], networks: Sequence[Ne
 
 
 def _comparison(
-    source: str, members: Sequence[Network], networks: Sequence[Network], baseline: str | None
+    source: str, members: Sequence[Network], networks: Sequence[Network], rules: _Rules
 ) -> Comparison:
     domains = tuple(dict.fromkeys(domain for one in members for domain in one.scores))
     sources = tuple(domain for domain in source_domains(source) if domain in domains)
@@ -249,10 +119,11 @@ def _comparison(
     for shape in shapes:
         alike = [one for one in networks if _shape(one) == shape]
         here = [one for one in members if one in alike]
-        rivals = _groups(here, _oracles(alike, targets), targets, baseline)
+        rivals = _groups(here, _oracles(alike, targets), targets, rules)
         groups += [replace(group, apart=len(starts) > 1) for group in rivals]
-    has_baseline = any(row.method == baseline for group in groups for row in group.ranked)
-    return Comparison(source, sources, targets, tuple(groups), baseline if has_baseline else None)
+    known = {row.method for group in groups for row in group.ranked}
+    baseline = rules.baseline if rules.baseline in known else None
+    return Comparison(source, sources, targets, tuple(groups), baseline, intervals=rules.intervals)
 
 
 def _shape(network: Network) -> tuple[str, str, str]:
@@ -264,16 +135,16 @@ def _groups(
     here: Sequence[Network],
     oracles: dict[str, list[Network]],
     targets: Sequence[str],
-    baseline: str | None,
+    rules: _Rules,
 ) -> Iterator[Group]:
     """Yield the methods that see no target, with the oracles; then those that do."""
-    base = _by_seed(one for one in here if one.method == baseline)
+    base = _by_seed(one for one in here if one.method == rules.baseline)
     for sees_target in (False, True):
         some = [one for one in here if one.sees_target == sees_target]
         shown = {} if sees_target else oracles
         if some or shown:
-            rows = _rows(some, base, oracles, targets, baseline)
-            rows += tuple(_oracle_rows(shown, targets))
+            rows = _rows(some, base, oracles, targets, rules)
+            rows += tuple(_oracle_rows(shown, targets, rules))
             yield Group(*_shape(here[0]), rows, sees_target)
 
 
@@ -288,29 +159,33 @@ def _rows(
     base: tuple[Network, ...],
     oracles: dict[str, list[Network]],
     targets: Sequence[str],
-    baseline: str | None,
+    rules: _Rules,
 ) -> tuple[Row, ...]:
     """Return one row per method, compared with the networks of the baseline."""
     by_method = {
         method: _by_seed(one for one in here if one.method == method)
         for method in order_methods([one.method for one in here])
     }
-    rows = [_row(method, some, targets, base) for method, some in by_method.items()]
-    best = {t: _by_seed(n for n in some if n.method == baseline) for t, some in oracles.items()}
+    rows = [_row(method, some, targets, base, rules) for method, some in by_method.items()]
+    best = {
+        target: _by_seed(one for one in some if one.method == rules.baseline)
+        for target, some in oracles.items()
+    }
     for row in rows:
         for target, oracle in best.items():
-            if base and oracle and row.method != baseline and target in row.scores:
-                row.gaps[target] = gap_closed(
-                    _runs(row.networks), _runs(base), _runs(oracle), target
-                )
+            if base and oracle and row.method != rules.baseline and target in row.scores:
+                three = map(_runs, (row.networks, base, oracle))
+                row.gaps[target] = gap_closed(*three, target, over=rules.intervals)
     return tuple(rows)
 
 
-def _oracle_rows(oracles: dict[str, list[Network]], targets: Sequence[str]) -> Iterator[Row]:
+def _oracle_rows(
+    oracles: dict[str, list[Network]], targets: Sequence[str], rules: _Rules
+) -> Iterator[Row]:
     for target, some in oracles.items():
         for method in order_methods([one.method for one in some]):
             mine = _by_seed(one for one in some if one.method == method)
-            yield _row(method, mine, targets, (), oracle_of=target)
+            yield _row(method, mine, targets, (), rules, oracle_of=target)
 
 
 def _row(
@@ -318,6 +193,7 @@ def _row(
     networks: tuple[Network, ...],
     targets: Sequence[str],
     base: tuple[Network, ...],
+    rules: _Rules,
     oracle_of: str | None = None,
 ) -> Row:
     columns = _columns(networks, targets)
@@ -344,7 +220,7 @@ def _row(
     common = {one.seed for one in networks} & {one.seed for one in base}
     for column, domains in _columns((*networks, *base), targets).items():
         if common:
-            found = paired_difference(_runs(networks), _runs(base), domains)
+            found = paired_difference(_runs(networks), _runs(base), domains, over=rules.intervals)
             row.differences[column] = found
             row.needed[column] = seeds_needed(found.per_seed.mean, found.per_seed.sd)
     return row

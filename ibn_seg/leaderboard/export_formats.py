@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ibn_seg.leaderboard.compare import Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import Comparison, Group, Row
 from ibn_seg.leaderboard.score_tables import class_values
 from ibn_seg.report.board import UNKNOWN, Board
 from ibn_seg.report.number_record import Record, difference_record, ends_of, over_seeds

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ibn_seg.leaderboard.compare import Comparison, Row
+from ibn_seg.leaderboard.comparison import Comparison, Row
 from ibn_seg.pretraining import NONE
 from ibn_seg.report.board import UNKNOWN, Network
 from ibn_seg.report.cell_text import EMPTY

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from ibn_seg.leaderboard.compare import TARGETS, Comparison, Group
+from ibn_seg.leaderboard.comparison import TARGETS, Comparison, Group
 from ibn_seg.report.table import Part, Table
 from ibn_seg.report.tables import Cell, number
 from ibn_seg.statistics import LEAST_METHODS, RankCorrelation, rank_correlation

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import SEES_TARGET, TARGETS, Comparison, Group, Row
 from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import (
     EMPTY,
+    MADE_FROM,
     difference_cell,
     interval_text,
     rule_lines,
@@ -200,8 +201,7 @@ def _notes(found: Comparison, columns: _Columns) -> tuple[str, ...]:
     notes = []
     if any(row.differences for row in found.rows):
         notes.append(
-            "Differences are paired by seed; their intervals are from a bootstrap over seeds and "
-            "images."
+            f"Differences are paired by seed; their intervals are {MADE_FROM[found.intervals]}."
         )
     elif found.baseline is None:
         notes.append("No row is the baseline, so there are no differences.")

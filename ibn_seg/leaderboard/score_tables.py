@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.leaderboard.charts import about
-from ibn_seg.leaderboard.compare import SEES_TARGET, TARGETS, Comparison, Group, Row
+from ibn_seg.leaderboard.comparison import SEES_TARGET, TARGETS, Comparison, Group, Row
 from ibn_seg.leaderboard.pretraining_groups import ACROSS
 from ibn_seg.report.board import Board, Network
 from ibn_seg.report.cell_text import (
     EMPTY,
+    MADE_FROM,
     difference_cell,
     gap_cell,
     needed_cell,
@@ -72,10 +73,9 @@ def main_notes(board: Board, found: Comparison, *, chosen: bool, compared: bool)
     notes = []
     if compared:
         notes.append(
-            "Differences are paired over the seeds that both have; in brackets the 95 % percentile "
-            "interval of a two-level bootstrap over seeds and images, 2,000 draws. Seeds needed "
-            f"is for the difference on {_label(found.primary, found)}: paired t-test, power 0.8, "
-            "alpha 0.05."
+            "Differences are paired over the seeds that both have; in brackets their 95 % "
+            f"intervals, {MADE_FROM[found.intervals]}. Seeds needed is for the difference on "
+            f"{_label(found.primary, found)}: paired t-test, power 0.8, alpha 0.05."
         )
     elif found.baseline is None:
         notes.append("No row is the baseline, so there are no differences.")

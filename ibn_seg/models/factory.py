@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from ibn_seg.errors import UserError, unknown
+from ibn_seg.errors import UserError, WrongTypeError, unknown
 from ibn_seg.models.backbone import OUTPUT_STRIDES, Backbone
 from ibn_seg.models.densenet import DenseNet
 from ibn_seg.models.mx_resnet import MXResNet, MXResNeXt, MXResNeXtWD
-from ibn_seg.models.published_weights import AUTHORS, addresses, published_url
+from ibn_seg.models.published_weights import AUTHORS, SOURCES, addresses, published_url
 from ibn_seg.models.resnet import ResNet
 from ibn_seg.models.resnext import ResNeXt
 from ibn_seg.models.se_resnet import SEResNet
@@ -71,6 +71,7 @@ def create_model(
 
     Raises:
         UserError: An unknown name, output stride or option; weights that were never published.
+        WrongTypeError: `pretrained` is neither a bool nor the name of a source.
         EnvError: The weights cannot be downloaded.
     """
     if name not in MODELS:
@@ -141,7 +142,19 @@ def weights_in(name: str, source: str) -> dict[str, torch.Tensor]:
 
 
 def _source(pretrained: bool | str) -> str:
-    return pretrained if isinstance(pretrained, str) else AUTHORS
+    """Return the source of published weights that an argument `pretrained` names.
+
+    Raises:
+        WrongTypeError: It is neither a bool nor a name.
+    """
+    if isinstance(pretrained, str):
+        return pretrained
+    if pretrained not in (True, False, None):
+        raise WrongTypeError(
+            f"pretrained={pretrained!r} is no source of weights",
+            f"give True or one of {', '.join(SOURCES)}",
+        )
+    return AUTHORS
 
 
 def _stride_options(output_stride: int, options: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ibn_seg.evaluation.stored import StoredConfusions
 from ibn_seg.report.runs import Curve
+from ibn_seg.statistics import OVER_BOTH, OVER_SEEDS
 
 # Stands in a table where a network's maker gave no value.
 UNKNOWN = "not stated"
@@ -106,6 +107,12 @@ class Board:
     analyses: tuple[Measurement, ...] = ()
     unfinished: tuple[Mapping[str, Any], ...] = ()
     heads: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def intervals(self) -> str:
+        """What intervals tell about: seeds alone if a benchmark asks for it, else images too."""
+        asked = [head.get("intervals") for head in self.heads.values()]
+        return OVER_SEEDS if OVER_SEEDS in asked else OVER_BOTH
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Sequence
 from ibn_seg.report.board import Board
 from ibn_seg.report.links import Links, Run
 from ibn_seg.report.tables import NOTHING, Cell, number, signed, stat_text
-from ibn_seg.statistics import GapClosed, PairedDifference, SeedsNeeded, SeedSummary
+from ibn_seg.statistics import (
+    OVER_BOTH,
+    OVER_SEEDS,
+    GapClosed,
+    PairedDifference,
+    SeedsNeeded,
+    SeedSummary,
+)
 
 _RULES = {
     "last": "last checkpoint",
@@ -77,6 +84,13 @@ def difference_cell(
     if len(found.seeds) < len(runs):
         detail += f", seeds {', '.join(map(str, found.seeds))}"
     return Cell(text, best, detail, found.per_seed.mean, where, title)
+
+
+# How intervals of differences are made, for notes below tables.
+MADE_FROM = {
+    OVER_BOTH: "percentiles of a two-level bootstrap over seeds and images, 2,000 draws",
+    OVER_SEEDS: "Student's over seeds: these images are no sample of others",
+}
 
 
 def interval_text(found: PairedDifference) -> str:

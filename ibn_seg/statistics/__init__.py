@@ -18,6 +18,7 @@ _MODULES = {
         "mean_score",
         "paired_difference",
     ),
+    "interval_kinds": ("INTERVALS", "OVER_BOTH", "OVER_SEEDS"),
     "rank_agreement": ("LEAST_METHODS", "RankCorrelation", "rank_correlation"),
     "t_test": (
         "SeedsNeeded",

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ibn_seg.evaluation.confusion import mean_present, percent
+from ibn_seg.statistics.interval_kinds import OVER_BOTH, OVER_SEEDS
 
 DRAWS = 2000
 CONFIDENCE = 95.0
@@ -38,12 +39,12 @@ _BLOCK = 250
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval, in the unit of its quantity.
+    """An interval in the unit of its quantity: percentiles over draws, or Student's over seeds.
 
     Args:
         low: Lower end.
         high: Upper end.
-        draws: Number of draws.
+        draws: Number of draws; 0 for Student's.
         confidence: Percent of the draws that lie within.
         undefined_draws: Draws without a value, which are left out.
         images_only: Whether there was one seed, so that only images were drawn. The interval then
@@ -74,7 +75,10 @@ def full_scores(domains: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def drawn_scores(
-    domains: Sequence[np.ndarray], draws: int = DRAWS, generator_seed: int = GENERATOR_SEED
+    domains: Sequence[np.ndarray],
+    draws: int = DRAWS,
+    generator_seed: int = GENERATOR_SEED,
+    over: str = OVER_BOTH,
 ) -> np.ndarray:
     """Return the methods' scores in each draw: (draws, M) mean over the drawn seeds, percent.
 
@@ -82,11 +86,15 @@ def drawn_scores(
         domains: As in `full_scores`. Images are drawn within each domain.
         draws: Number of draws.
         generator_seed: The same seed and the same data give the same draws.
+        over: One of `INTERVALS`: whether images are drawn too.
     """
     generator = np.random.default_rng(generator_seed)
     seeds = domains[0].shape[1]
     chosen = times_drawn(generator, draws, seeds)
-    scores = np.mean([_over_images(counts, draws, generator) for counts in domains], axis=0)
+    if over == OVER_SEEDS:
+        scores = full_scores(domains)
+    else:
+        scores = np.mean([_over_images(counts, draws, generator) for counts in domains], axis=0)
     return (scores * chosen[:, None]).sum(axis=-1) / seeds
 
 

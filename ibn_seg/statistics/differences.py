@@ -16,7 +16,9 @@ from ibn_seg.statistics.bootstrap import (
     full_scores,
     percentile_interval,
 )
+from ibn_seg.statistics.interval_kinds import OVER_BOTH, OVER_SEEDS
 from ibn_seg.statistics.summary import SeedSummary, summarise
+from ibn_seg.statistics.t_test import t_interval
 
 # One method: the counts of each of its training seeds.
 Runs = Mapping[int, StoredConfusions]
@@ -52,7 +54,7 @@ class PairedDifference:
         domains: The domains over which the mean mIoU is compared.
         seeds: The seeds that both have.
         per_seed: Difference for each of `seeds`, points.
-        interval: Two-level bootstrap interval of the mean difference, points.
+        interval: The interval of the mean difference, points.
         method_score: Mean mIoU of the method over `seeds`, percent.
         baseline_score: Mean mIoU of the baseline over `seeds`, percent.
         images: Number of images per domain.
@@ -77,7 +79,7 @@ class GapClosed:
         percent: 100 * (method - baseline) / (oracle - baseline), of means over `seeds`; None if it
             is undefined.
         oracle_gain: Oracle minus baseline, points; None without a common seed.
-        interval: Two-level bootstrap interval, percent; None if there is none.
+        interval: Bootstrap interval, percent; None if there is none.
         reason: Why the value or its interval is None, else None.
     """
 
@@ -125,19 +127,22 @@ def paired_difference(
     baseline: Runs,
     domains: Sequence[str],
     *,
+    over: str = OVER_BOTH,
     draws: int = DRAWS,
     generator_seed: int = GENERATOR_SEED,
 ) -> PairedDifference:
-    """Return the paired difference of two methods with a two-level bootstrap interval.
+    """Return the paired difference of two methods with an interval.
 
-    Both are compared on the same drawn seeds and images (see `ibn_seg.statistics.bootstrap`), so
-    effects of an easy seed or image cancel. It takes 0.1 s on one core for 3 seeds, 500 images and
-    2,000 draws.
+    By default it is from a two-level bootstrap. Both methods are compared on the same drawn seeds
+    and images (see `ibn_seg.statistics.bootstrap`), so effects of an easy seed or image cancel. It
+    takes 0.1 s on one core for 3 seeds, 500 images and 2,000 draws.
 
     Args:
         method: The counts of each training seed.
         baseline: The same counts for the method to compare with.
         domains: The domains to average over, in the mean with equal weight.
+        over: One of `ibn_seg.statistics.INTERVALS`. 'seeds' gives Student's interval over seeds,
+            on the same images.
         draws: Number of draws.
         generator_seed: Seed of the draws.
 
@@ -153,12 +158,18 @@ def paired_difference(
         )
     counts = _aligned({"the method": method, "the baseline": baseline}, seeds, domains)
     scores = full_scores(counts)
-    drawn = drawn_scores(counts, draws, generator_seed)
+    each = scores[0] - scores[1]
+    student = t_interval(each.tolist()) if over == OVER_SEEDS else None
+    if student is not None:
+        interval = Interval(*student, draws=0)
+    else:
+        drawn = drawn_scores(counts, draws, generator_seed)
+        interval = percentile_interval(drawn[:, 0] - drawn[:, 1], images_only=len(seeds) == 1)
     return PairedDifference(
         domains=tuple(domains),
         seeds=seeds,
-        per_seed=summarise(scores[0] - scores[1]),
-        interval=percentile_interval(drawn[:, 0] - drawn[:, 1], images_only=len(seeds) == 1),
+        per_seed=summarise(each),
+        interval=interval,
         method_score=float(scores[0].mean()),
         baseline_score=float(scores[1].mean()),
         images=_images(domains, counts),
@@ -171,6 +182,7 @@ def gap_closed(
     oracle: Runs,
     domain: str,
     *,
+    over: str = OVER_BOTH,
     draws: int = DRAWS,
     generator_seed: int = GENERATOR_SEED,
 ) -> GapClosed:
@@ -186,6 +198,7 @@ def gap_closed(
         oracle: The same counts for the baseline's network, trained on the target's own training
             set.
         domain: The target.
+        over: One of `ibn_seg.statistics.INTERVALS`. 'seeds' draws seeds alone.
         draws: Number of draws.
         generator_seed: Seed of the draws.
 
@@ -203,7 +216,7 @@ def gap_closed(
     if gain < LEAST_ORACLE_GAIN:
         reason = f"the oracle gains {gain:.2f} points, under {LEAST_ORACLE_GAIN:g}"
         return GapClosed(domain, seeds, None, gain, None, reason)
-    drawn = drawn_scores(counts, draws, generator_seed)
+    drawn = drawn_scores(counts, draws, generator_seed, over)
     gains = drawn[:, 2] - drawn[:, 1]
     weak = int((gains < LEAST_ORACLE_GAIN).sum())
     interval, reason = None, None

@@ -32,6 +32,7 @@ def test_every_key(tmp_path):
         "schedule": {"iterations": 5, "options": {"optim_wrapper.optimizer.lr": 0.1}},
         "protocol": "rein", "threads": 2, "processes": 3, "gpus": 4,
         "budget": {"hours": 1.5, "cells": 4}, "selection": "best-on-source-validation",
+        "intervals": "seeds",
         "scenes": {"source": 5, "target_train": 0, "target_val": 2, "size": [64, 32]},
         "also": [{"seeds": [7], "methods": {"BN": None}}],
         "oracles": {"sources": ["cityscapes"], "seeds": [0]},
@@ -52,6 +53,7 @@ def test_every_key(tmp_path):
     assert (plan.threads, plan.processes, plan.gpus) == (2, 3, 4)
     assert plan.budget == Budget(1.5, 4)
     assert plan.selection == "best-on-source-validation"
+    assert plan.intervals == "seeds"
     assert plan.scenes == Scenes(5, 0, 2, size=(64, 32))
     assert [m.name for m in plan.oracles.methods] == ["BN"]
     assert (plan.oracles.sources, plan.oracles.seeds) == ((Choice("cityscapes"),), (0,))
@@ -106,6 +108,7 @@ BAD = [
      "gpus: is 0.5 for 2 processes: each needs a GPU of its own"),
     ({"budget": {"hours": float("inf")}}, "budget.hours: is inf: expected a number above 0"),
     ({"budget": {"days": 1}}, "budget.days: unknown key 'days'"),
+    ({"intervals": "seed"}, "intervals: unknown kind of intervals 'seed': did you mean 'seeds'"),
     ({"selection": "best-on-target"}, "selection: unknown rule 'best-on-target': did you mean "
                                       "'best-on-source-validation'?"),
     ({"scenes": {"source": 5}}, "scenes.target_train: is missing"),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ibn_seg.leaderboard import write_leaderboard
-from ibn_seg.leaderboard.compare import Comparison, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import Comparison
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.report.board import Board
 from tests.leaderboard.made import evaluated, whole

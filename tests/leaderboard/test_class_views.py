@@ -11,7 +11,8 @@ from ibn_seg.datasets.labels import CLASSES
 from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.class_views import class_lists, over_classes
-from ibn_seg.leaderboard.compare import TARGETS, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import TARGETS
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.results.keep_folder import keep
 from tests.leaderboard.made import Folder

@@ -11,10 +11,12 @@ from ibn_seg.analyses.divergence.numbers import divergence_tables
 from ibn_seg.analyses.robustness.numbers import performance_tables, retention_tables
 from ibn_seg.analyses.transfer.numbers import transfer_tables
 from ibn_seg.errors import UserError
-from ibn_seg.leaderboard.compare import TARGETS, check_baseline, compare
+from ibn_seg.leaderboard.compare import check_baseline, compare
+from ibn_seg.leaderboard.comparison import TARGETS
 from ibn_seg.leaderboard.read import read_board
-from ibn_seg.statistics import paired_difference
-from tests.leaderboard.made import DOMAINS, Folder, evaluated, matrices, skill_of
+from ibn_seg.leaderboard.score_tables import main_notes
+from ibn_seg.statistics import paired_difference, t_interval
+from tests.leaderboard.made import DOMAINS, Folder, evaluated, matrices, skill_of, whole
 from tests.statistics.made import miou
 
 
@@ -76,6 +78,21 @@ def test_differences_are_paired_with_the_baseline_of_the_same_backbone(found):
         [_scores("IBN-a", 0, 11)["game"] - _scores("BN", 0, 10)["game"]]
     )
     assert single.interval.images_only
+
+
+def test_a_benchmark_may_have_intervals_over_seeds_alone(tmp_path):
+    plan = whole(tmp_path, seeds=(0, 1, 2))
+    plan.head["intervals"] = "seeds"
+    board = read_board([plan.write()])
+    (found,) = compare(board, "BN")
+    mine = _rows(found)["IBN-b"].differences["night"]
+    assert (mine.interval.low, mine.interval.high) == t_interval(mine.per_seed.values)
+    (moved,) = transfer_tables(board, "BN")
+    pairs = [pair for row in moved.rows for pair in row.to_baseline.values()]
+    assert pairs
+    assert all((p.interval.low, p.interval.high) == t_interval(p.per_seed.values) for p in pairs)
+    first, *_ = main_notes(board, found, chosen=False, compared=True)
+    assert "Student's over seeds" in first
 
 
 def test_gap_closed_is_the_share_of_the_oracle_s_gain(found):

@@ -7,7 +7,8 @@ import pytest
 
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.board_page import claims
-from ibn_seg.leaderboard.compare import TARGETS, compare
+from ibn_seg.leaderboard.compare import compare
+from ibn_seg.leaderboard.comparison import TARGETS
 from ibn_seg.leaderboard.rank_tables import rank_table
 from ibn_seg.leaderboard.ranked_table import difference_axis, ranked_table
 from ibn_seg.leaderboard.read import read_board

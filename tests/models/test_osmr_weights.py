@@ -258,6 +258,7 @@ def test_addresses(monkeypatch):
             "gluoncv2 published no weights: there are: resnet50_ibn_a",
         ),
         (("resnet50_ibn_a", "gluon"), "unknown source of published weights 'gluon': did you mean"),
+        (("resnet50_ibn_a", 5), "pretrained=5 is no source of weights: give True or one of"),
     ],
 )
 def test_what_is_not_there_is_one_line(arguments, message):

@@ -63,8 +63,8 @@ ROOMS: dict[str, set[str]] = {
         "methods", "datasets", "evaluation", "statistics", "results", "reid", "report", "analyses",
     },
     "benchmark": {
-        "methods", "models", "datasets", "evaluation", "results", "reid", "explain", "scenes",
-        "run", "trial", "retrieval", "analyses",
+        "methods", "models", "datasets", "evaluation", "statistics", "results", "reid", "explain",
+        "scenes", "run", "trial", "retrieval", "analyses",
     },
     "panels": {"datasets", "evaluation", "results", "explain", "report", "run", "benchmark"},
     "demo": {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions
-from ibn_seg.statistics import gap_closed, mean_score, paired_difference
+from ibn_seg.statistics import OVER_SEEDS, gap_closed, mean_score, paired_difference, t_interval
 from tests.statistics.made import CLASSES, label_counts, method, miou, predictions, stored
 
 DOMAINS = ("cityscapes", "fog")
@@ -97,6 +97,21 @@ def test_only_the_seeds_that_both_have_are_compared():
     assert found.seeds == (0, 2)
     del ours[1]
     assert found == paired_difference(ours, base, DOMAINS, draws=100)
+
+
+def test_an_interval_over_seeds_is_students_and_draws_no_image():
+    ours, base = build(1)
+    found = paired_difference(ours, base, DOMAINS, over=OVER_SEEDS)
+    assert (found.interval.low, found.interval.high) == t_interval(found.per_seed.values)
+    assert not found.interval.images_only
+    # One seed has none.
+    single = paired_difference({0: ours[0]}, {0: base[0]}, DOMAINS, over=OVER_SEEDS, draws=50)
+    assert single.interval.images_only
+    # Equal seeds on other images: nothing varies that is drawn.
+    same = {seed: ours[0] for seed in (0, 1, 2)}
+    constant = paired_difference(same, {s: base[0] for s in same}, DOMAINS, over=OVER_SEEDS)
+    assert constant.interval.low == pytest.approx(constant.per_seed.mean)
+    assert constant.interval.high == pytest.approx(constant.per_seed.mean)
 
 
 def test_no_seed_in_common():

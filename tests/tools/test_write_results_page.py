@@ -1,6 +1,6 @@
 """Tables of results in pages are those of the kept results."""
 
-import importlib.util
+import importlib
 import os
 import re
 import shutil
@@ -18,9 +18,9 @@ from tests.tiny import ROOT
 from tests.tools.test_draw_photographs import write as write_photographs
 
 TOOL = ROOT / "tools" / "write_results_page.py"
-_SPEC = importlib.util.spec_from_file_location("write_results_page", TOOL)
-page_tool = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(page_tool)
+with pytest.MonkeyPatch.context() as _patch:
+    _patch.syspath_prepend(TOOL.parent)
+    page_tool = importlib.import_module("write_results_page")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def page(*names):
 
 
 def filled(text, kept):
-    return marked_tables.filled(text, page_tool.tables_of(kept), "page.md")
+    return marked_tables.filled(text, page_tool.tables_of(kept, page_tool.TABLES), "page.md")
 
 
 def rows(text):

@@ -50,7 +50,9 @@ def transfer_tables(board: Board, baseline: str | None) -> list[TransferTable]:
     for one in board.networks:
         if one.start is not None:
             groups.setdefault((one.source, one.backbone, one.segmentor), []).append(one)
-    return [_transfer(*key, networks, baseline) for key, networks in groups.items()]
+    return [
+        _transfer(*key, networks, baseline, board.intervals) for key, networks in groups.items()
+    ]
 
 
 def _transfer(
@@ -59,6 +61,7 @@ def _transfer(
     segmentor: str,
     networks: Sequence[Network],
     baseline: str | None,
+    over: str,
 ) -> TransferTable:
     domains = [name for name in source_domains(source) if name in networks[0].scores]
     if not domains:
@@ -86,9 +89,13 @@ def _transfer(
             by_share,
         )
         if start == "source":
-            row.to_scratch.update(_differences(by_share, cells.get((method, "scratch")), domains))
+            row.to_scratch.update(
+                _differences(by_share, cells.get((method, "scratch")), domains, over)
+            )
         if method != baseline:
-            row.to_baseline.update(_differences(by_share, cells.get((baseline, start)), domains))
+            row.to_baseline.update(
+                _differences(by_share, cells.get((baseline, start)), domains, over)
+            )
         rows.append(row)
     return TransferTable("+".join(domains), backbone, segmentor, tuple(shares), tuple(rows))
 
@@ -102,6 +109,7 @@ def _differences(
     mine: Mapping[float, Sequence[Network]],
     others: Mapping[float, Sequence[Network]] | None,
     domains: Sequence[str],
+    over: str,
 ) -> dict[float, PairedDifference]:
     """Return the paired differences at common shares and seeds."""
     found = {}
@@ -109,5 +117,5 @@ def _differences(
         left = {one.seed: one.stored for one in some}
         right = {one.seed: one.stored for one in (others or {}).get(share, ())}
         if set(left) & set(right):
-            found[share] = paired_difference(left, right, domains)
+            found[share] = paired_difference(left, right, domains, over=over)
     return found
