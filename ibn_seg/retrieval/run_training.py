@@ -76,8 +76,8 @@ def train(
     for other in names:
         if names.count(other) > 1:
             raise UserError(f"{other}: is named twice", "results go by the data set's name")
-    for other, place in targets:
-        _check_target(other, place)
+    homes = ((name, root, options or {}), *((*one, {}) for one in also))
+    _check_data(homes, targets, recipe.selection)
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
         config = _config(model, name, root, recipe, options, also, seed, workers)
         _register()
@@ -97,12 +97,11 @@ def train(
                 beginning.note(runner)
                 runner.train()
                 checkpoint = last_checkpoint(cfg.work_dir)
-                data = [(name, root, options or {}), *((*one, {}) for one in (*also, *targets))]
-                homes = 1 + len(also)
+                data = [*homes, *((*one, {}) for one in targets)]
                 return finish(
                     runner,
                     "train",
-                    lambda: _measured(cfg, model, checkpoint, recipe, data, homes),
+                    lambda: _measured(cfg, model, checkpoint, recipe, data, len(homes)),
                     command=command,
                     checkpoint=checkpoint,
                 )
@@ -110,13 +109,26 @@ def train(
                 runner.close()
 
 
-def _check_target(name: str, root: str) -> None:
-    """Raise a `UserError` if a target cannot be searched; better now than after the training."""
-    from ibn_seg.reid.set_numbers import check_search
-    from ibn_seg.reid.sets.all_sets import picture_set
+def _check_data(
+    homes: Sequence[tuple[str, Any, Mapping[str, Any]]], targets: Sequence[Data], selection: str
+) -> None:
+    """Raise a `UserError` if a data set cannot be searched; better now than after the training.
 
-    found = picture_set(name, root)
-    check_search(found.pictures("query"), found.pictures("gallery"))
+    Args:
+        homes: Name, root and options of the data sets to train on.
+        targets: Name and root of the others to search in.
+        selection: The recipe's; 'source' needs a gallery of a home.
+    """
+    from ibn_seg.reid.set_numbers import searchable
+    from ibn_seg.reid.sets.all_sets import picture_set
+    from ibn_seg.retrieval.source_selection import selecting
+
+    trained = [picture_set(name, root, **options) for name, root, options in homes]
+    if selection == "source":
+        selecting(trained)
+    searched_in = [one for one in trained if one.has_search]
+    for data in (*searched_in, *(picture_set(*one) for one in targets)):
+        searchable(data)
 
 
 def _config(
@@ -209,7 +221,7 @@ def _measured(
         selected = {"checkpoint": best, "source_mAP": scores}
     searches = {}
     for name, found in sets.items():
-        if found.has("query") and found.has("gallery"):
+        if found.has_search:
             ranks = Path(cfg.work_dir) / f"ranks_{name}.npz"
             searches[name] = searched(searcher, found, ranks)
     return {

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ibn_seg.reid.sets.picture_set import PictureSet
     from ibn_seg.retrieval.run_retrieval import Searcher
 
-_LEAST_IDENTITY = 1
 Progress = Callable[[str, int, int], None]
 
 
@@ -114,7 +113,7 @@ def _drawn(
     Raises:
         UserError: There are fewer than the least number.
     """
-    found = [one.path for one in data.pictures(part) if one.identity >= _LEAST_IDENTITY]
+    found = [one.path for one in data.people(part)]
     order = random.permutation(len(found))[:images]
     if len(order) < MIN_IMAGES:
         raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.reid.ranking import DISTRACTOR, JUNK
 
 TRAIN, QUERY, GALLERY = "train", "query", "gallery"
 # Market-1501 has names with the suffix twice, and PNG files in its layout exist.
@@ -144,6 +145,11 @@ class PictureSet(abc.ABC):
         """Tell whether the download has a part."""
         return self.folder(part).is_dir()
 
+    @property
+    def has_search(self) -> bool:
+        """Whether the download has queries and a gallery."""
+        return self.has(QUERY) and self.has(GALLERY)
+
     def files(self, part: str) -> list[Path]:
         """Return the picture files of a part, sorted by name; other files are left out.
 
@@ -189,6 +195,15 @@ class PictureSet(abc.ABC):
         if errors:
             raise errors[0]
         return found
+
+    def people(self, part: str) -> list[Picture]:
+        """Return the pictures of a part without junk and distractors, which are nobody.
+
+        Raises:
+            UserError: As `pictures`.
+        """
+        nobody = (JUNK, DISTRACTOR) if self.CARD.distractors else (JUNK,)
+        return [one for one in self.pictures(part) if one.identity not in nobody]
 
 
 class NamedPictures(PictureSet):
