@@ -9,6 +9,7 @@ from ibn_seg.report.board import Board, Measurement
 from ibn_seg.report.number_record import Record, over_seeds
 from ibn_seg.report.result_owner import DAMAGE
 from ibn_seg.report.runs import order_methods
+from ibn_seg.report.scores import is_best
 from ibn_seg.statistics import SeedSummary, summarise
 
 
@@ -109,6 +110,13 @@ def analysis_table(
         summaries = {n: None if None in some else summarise(some) for n, some in found.items()}
         rows.append(Measured(method, summaries, mine))
     return AnalysisTable(task, of, shape, columns, tuple(rows), few)
+
+
+def is_highest(found: AnalysisTable, row: Measured, column: str) -> bool:
+    """Tell whether a row has the highest mean of a column, where that is the best."""
+    stat = row.values[column]
+    others = [other.values[column] for other in found.rows if other.values[column] is not None]
+    return stat is not None and is_best(stat, others)
 
 
 def analysis_records(

@@ -8,13 +8,13 @@ from ibn_seg.report.links import Links
 from ibn_seg.report.measured import (
     AnalysisTable,
     analysis_records,
+    is_highest,
     named_content,
     runs_by_shape,
     seeds_of,
     shape_words,
 )
 from ibn_seg.report.runs import order_methods
-from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
@@ -44,10 +44,8 @@ def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Ta
     for row in found.rows:
         cells = []
         for column in found.columns:
-            stat = row.values[column]
-            others = [one.values[column] for one in found.rows if one.values[column] is not None]
-            best = stat is not None and measure != "ECE" and is_best(stat, others)
-            cells.append(score_cell(stat, links, row.runs, best))
+            best = measure != "ECE" and is_highest(found, row, column)
+            cells.append(score_cell(row.values[column], links, row.runs, best))
         rows.append((Cell(row.method), *cells))
     return Table(
         key=f"scales-{slug(measure)}-{slug(found.of)}-{slug(' '.join(found.shape))}",

@@ -7,9 +7,15 @@ from ibn_seg.analyses.unknown.numbers import HIGHER_IS_BETTER, SHARE, unknown_ta
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
-from ibn_seg.report.measured import AnalysisTable, Measured, analysis_records, seeds_of, shape_words
+from ibn_seg.report.measured import (
+    AnalysisTable,
+    Measured,
+    analysis_records,
+    is_highest,
+    seeds_of,
+    shape_words,
+)
 from ibn_seg.report.number_record import Record
-from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Contribution, analysis_section
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell, number
@@ -56,9 +62,7 @@ def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
 
 def _cell(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
     stat = row.values[column]
-    others = [other.values[column] for other in found.rows if other.values[column] is not None]
-    # `is_best` looks for the highest, so only measures for which more is better are marked.
-    best = stat is not None and column in HIGHER_IS_BETTER and is_best(stat, others)
+    best = column in HIGHER_IS_BETTER and is_highest(found, row, column)
     cell = score_cell(stat, links, row.runs, best)
     ends = None if stat is None or column == SHARE else t_interval(stat.values)
     return cell if ends is None else replace(cell, detail=f"[{number(ends[0])}, {number(ends[1])}]")
