@@ -9,8 +9,9 @@ from typing import Any
 
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.result_folders import ResultFolder, open_folder
-from ibn_seg.reid.identity_bootstrap import difference_interval, score_interval
+from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval, score_interval
 from ibn_seg.reid.ranking import Matches
+from ibn_seg.report.result_owner import DAMAGE
 from ibn_seg.report.runs import order_methods, required
 from ibn_seg.statistics import SeedSummary
 from ibn_seg.statistics.bootstrap import Interval
@@ -34,6 +35,7 @@ class SearchRun:
         result: The file that its numbers link to.
         command: The command that repeats its run.
         record: The content of that file.
+        scores: The measures by data set, percent.
         matches: The ranks of all matches by data set.
         file: The table of kept results; None if the run has a file of its own, `result`.
     """
@@ -46,12 +48,13 @@ class SearchRun:
     result: Path
     command: str
     record: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, float]]
     matches: Mapping[str, Matches]
     file: Path | None = None
 
     def score(self, name: str, measure: str) -> float:
         """Return a measure on a data set, percent."""
-        return self.record["searches"][name]["scores"]["measures"][measure]["value"]
+        return self.scores[name][measure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,16 +233,26 @@ def _run(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str)
     """Return a finished cell with its ranks."""
     path = folder / required(row, "result", str, where)
     record = opened.record(row)
+    try:
+        scores = {name: _measures(found) for name, found in record["searches"].items()}
+    except DAMAGE as error:
+        raise UserError(f"{path}: incomplete or damaged ({error!r})", opened.again) from error
     matches = {
         name: opened.ranks(row, required(found, "ranks", str, str(path)))
-        for name, found in required(record, "searches", Mapping, str(path)).items()
+        for name, found in record["searches"].items()
     }
     texts = {name: required(row, name, str, where)
              for name in ("method", "backbone", "segmentor", "source", "command")}  # fmt: skip
     return SearchRun(
         **texts, seed=required(row, "seed", int, where), result=path, record=record,
-        matches=matches, file=opened.file,
+        scores=scores, matches=matches, file=opened.file,
     )  # fmt: skip
+
+
+def _measures(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the measures of a search in a result, percent."""
+    measures = found["scores"]["measures"]
+    return {name: float(measures[name]["value"]) for name in MEASURES}
 
 
 def _by_seed(runs: Sequence[SearchRun]) -> tuple[SearchRun, ...]:

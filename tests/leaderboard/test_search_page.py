@@ -173,6 +173,18 @@ def test_damage_of_kept_ranks_is_one_line(damage, said, tmp_path):
     assert "\n" not in caught.value.line
 
 
+@pytest.mark.parametrize("damage", ["scores", "searches"])
+def test_a_damaged_result_is_one_line(damage, tmp_path):
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0)])
+    path = results / "cells" / "cell0" / "result.json"
+    path.write_text(path.read_text().replace(damage, "x", 1))
+    with pytest.raises(
+        UserError, match=f"result.json: incomplete or damaged .*'{damage}'"
+    ) as caught:
+        read_searches([results], None, "BN")
+    assert "\n" not in caught.value.line
+
+
 def test_lost_ranks_are_not_kept(tmp_path):
     results = write_results(tmp_path / "bench", [("BN", "home", 0, 1.0)])
     (results / "cells" / "cell0" / "ranks_home.npz").unlink()
