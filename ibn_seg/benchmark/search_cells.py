@@ -91,7 +91,7 @@ def draw_cameras(plan: Plan, results: Path) -> None:
 
 def search_needs(plan: Plan, cell: Cell, results: Path) -> Iterator[str]:
     """Yield what a cell lacks on this machine: data sets, or a gallery to select by."""
-    matrix, source = _matrix(plan), cell.identity["source"]
+    matrix, source, whole = _matrix(plan), cell.identity["source"], True
     for name in (*source, *cell.identity["targets"]):
         if name in EMBEDDED:
             continue
@@ -101,9 +101,11 @@ def search_needs(plan: Plan, cell: Cell, results: Path) -> Iterator[str]:
             else:
                 _check_target(matrix, name, results)
         except UserError as error:
+            whole = False
             yield error.line
-            return
-    if cell.identity["recipe"]["selection"] == "source" and not set(source) & set(EMBEDDED):
+    selects = cell.identity["recipe"]["selection"] == "source"
+    # The embedded networks have galleries.
+    if whole and selects and not set(source) & set(EMBEDDED):
         try:
             selecting([_data_set(matrix, name, results) for name in source])
         except UserError as error:

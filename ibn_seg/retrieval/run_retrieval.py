@@ -133,10 +133,10 @@ def test(
         EnvError: The work dir cannot be written.
     """
     from ibn_seg.reid.sets.all_sets import picture_set
+    from ibn_seg.reid.sets.picture_set import say_notes
 
     data = picture_set(name, root, **(options or {}))
-    if data.CARD.note:
-        say(f"note: {data.CARD.note}")
+    say_notes([data], say)
     folder = Path(work_dir or WORK_DIR / f"{searcher.model}_{name}")
     found = searched(
         searcher, data, folder / "ranks.npz", rerank=rerank, say=say, progress=progress

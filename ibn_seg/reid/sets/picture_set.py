@@ -2,7 +2,7 @@
 
 import abc
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -242,6 +242,12 @@ class NamedPictures(PictureSet):
         if camera < 0 or (cameras is not None and camera >= cameras):
             there = "" if cameras is None else f"; {self.CARD.title} has {cameras}"
             raise UserError(f"{path}: camera {camera + self.FIRST_CAMERA}{there}")
+
+
+def say_notes(data: Iterable[PictureSet], say: Callable[[str], None]) -> None:
+    """Say the note of each data set once; most have none."""
+    for note in dict.fromkeys(one.CARD.note for one in data if one.CARD.note):
+        say(f"note: {note}")
 
 
 def pictures_in(paths: Iterable[Path]) -> list[Path]:
