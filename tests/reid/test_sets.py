@@ -168,6 +168,15 @@ def test_labels_for_training_have_no_gaps(tmp_path):
     assert training_labels(found) == [0, 1, 1]
 
 
+def test_a_set_for_training_alone_has_no_search(tmp_path):
+    write(tmp_path / "subset", "000000_s00_c00_f1.jpg")
+    write(tmp_path / "unreal_v1.1" / "images", "1_c1_1.jpg")
+    for name in ("randperson", "unrealperson"):
+        found = picture_set(name, tmp_path)
+        assert found.has("train")
+        assert not found.has_search
+
+
 def test_number_0_is_nobody_only_where_a_set_has_distractors(tmp_path):
     write(tmp_path / "subset", "000000_s00_c00_f1.jpg", "000001_s00_c00_f1.jpg")
     write(tmp_path / "bounding_box_train", "0000_c1s1_1.jpg", "-1_c1s1_1.jpg", "0002_c1s1_1.jpg")

@@ -143,7 +143,7 @@ class PictureSet(abc.ABC):
 
     def has(self, part: str) -> bool:
         """Tell whether the download has a part."""
-        return self.folder(part).is_dir()
+        return part in self.FOLDERS and self.folder(part).is_dir()
 
     @property
     def has_search(self) -> bool:
