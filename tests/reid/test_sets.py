@@ -175,6 +175,8 @@ def test_a_set_for_training_alone_has_no_search(tmp_path):
         found = picture_set(name, tmp_path)
         assert found.has("train")
         assert not found.has_search
+        with pytest.raises(UserError, match=r"unknown part of .*Person 'query'"):
+            found.pictures("query")
 
 
 def test_number_0_is_nobody_only_where_a_set_has_distractors(tmp_path):

@@ -150,14 +150,18 @@ class PictureSet(abc.ABC):
         """Whether the download has queries and a gallery."""
         return self.has(QUERY) and self.has(GALLERY)
 
+    def check_part(self, part: str) -> None:
+        """Raise a `UserError` if such data sets have no such part."""
+        if part not in self.FOLDERS:
+            raise unknown(f"part of {self.CARD.title}", part, self.FOLDERS)
+
     def files(self, part: str) -> list[Path]:
         """Return the picture files of a part, sorted by name; other files are left out.
 
         Raises:
             UserError: The part has no folder.
         """
-        if part not in self.FOLDERS:
-            raise unknown(f"part of {self.CARD.title}", part, self.FOLDERS)
+        self.check_part(part)
         folder = self.folder(part)
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder", f"the {part} pictures lie there")
