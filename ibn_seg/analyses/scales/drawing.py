@@ -60,7 +60,7 @@ def _draw(
     for band in alone:
         # One position has no area: a line stands for the range.
         colour = plots.series_colour(band.index % plots.SERIES_COLOURS)
-        axes.vlines(band.at, band.lows, band.highs, color=colour, linewidth=1.2)
+        axes.vlines(band.at, band.lows, band.highs, color=colour, linewidth=2.4)
     ticks = {scale: f"{scale:g}" for scale in scales} | {one.at[0]: ENSEMBLE for one in alone}
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_ylim(0, top_of([*bands, *alone]))
