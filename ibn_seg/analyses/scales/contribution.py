@@ -1,7 +1,7 @@
 """The contribution of scales to a leaderboard."""
 
 from ibn_seg.analyses.scales.drawing import scale_chart
-from ibn_seg.analyses.scales.numbers import domains_of, scale_tables
+from ibn_seg.analyses.scales.numbers import TIME, domains_of, scale_tables
 from ibn_seg.report.board import Board
 from ibn_seg.report.cell_text import rule_lines, score_cell
 from ibn_seg.report.links import Links
@@ -19,11 +19,16 @@ from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
 
+_HIGHER_IS_BETTER = ("mIoU", "AUROC")
 _INTRODUCTION = (
     "What does a network gain at another scale of its input, and by the mean of its probabilities "
     "over several? Labels stay at their size."
 )
-_NOTES = ("Percent. ECE: less is better. An ensemble takes the time of all its scales.",)
+_NOTES = ("Percent. ECE: less is better.",)
+_TIME_NOTES = (
+    "Milliseconds of the network alone. An ensemble takes the time of all its scales. Cells that "
+    "run side by side slow each other.",
+)
 
 
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
@@ -34,7 +39,9 @@ def contribution(board: Board, baseline: str | None, links: Links) -> Contributi
     records = [
         record
         for measure, one in found
-        for record in analysis_records(board, one, f"{measure} by scale", "percent")
+        for record in analysis_records(
+            board, one, f"{measure} by scale", "ms" if measure == TIME else "percent"
+        )
     ]
     return Contribution(section, tuple(records))
 
@@ -44,7 +51,7 @@ def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Ta
     for row in found.rows:
         cells = []
         for column in found.columns:
-            best = measure != "ECE" and is_highest(found, row, column)
+            best = measure in _HIGHER_IS_BETTER and is_highest(found, row, column)
             cells.append(score_cell(row.values[column], links, row.runs, best))
         rows.append((Cell(row.method), *cells))
     return Table(
@@ -53,7 +60,7 @@ def _table(board: Board, measure: str, found: AnalysisTable, links: Links) -> Ta
         header=("Network", *found.columns),
         parts=(Part(None, tuple(rows)),),
         rules=rule_lines(board, [seeds_of(row) for row in found.rows]),
-        notes=_NOTES,
+        notes=_TIME_NOTES if measure == TIME else _NOTES,
     )
 
 

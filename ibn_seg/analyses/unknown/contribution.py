@@ -25,11 +25,11 @@ _INTRODUCTION = (
     "Does low confidence find things that are none of the classes? Their pixels are positive, and "
     "the score is 1 minus the largest probability."
 )
-_NOTES = (
+_NOTE = (
     "All pixels of a data set pooled, percent. FPR@95: less is better. AUPRC depends on the share "
-    "of unknown pixels.",
-    "Brackets: 95 % intervals of the mean over seeds, by Student's t.",
+    "of unknown pixels."
 )
+_BRACKETS = "Brackets: 95 % intervals of the mean over seeds, by Student's t."
 
 
 def contribution(board: Board, baseline: str | None, links: Links) -> Contribution:
@@ -48,13 +48,14 @@ def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
         (Cell(row.method), *(_cell(row, name, found, links) for name in found.columns))
         for row in found.rows
     )
+    several = any(len(row.runs) > 1 for row in found.rows)
     return Table(
         key=f"unknown-{slug(found.of)}-{slug(' '.join(found.shape))}",
         caption=f"Unknown things of {found.of} ({', '.join(found.shape)})",
         header=("Network", *found.columns),
         parts=(Part(None, rows),),
         rules=rule_lines(board, [seeds_of(row) for row in found.rows], ranges=False),
-        notes=_NOTES,
+        notes=(_NOTE, _BRACKETS) if several else (_NOTE,),
         short=f"Unknown things of {found.of}",
         about=shape_words(found.shape),
     )

@@ -19,6 +19,7 @@ def content(better):
             {
                 "name": name,
                 "scales": scales,
+                "milliseconds": 10.0 * sum(scales),
                 "domains": {"dashcam": {"mIoU": miou + better, "ECE": 5.0, "AUROC": 80.0}},
             }
             for name, scales, miou in (
@@ -37,7 +38,9 @@ def test_each_measure_has_a_table_of_networks_and_scales(tmp_path):
             training = made.train(method, seed, skill_of(method))
             made.analysis("scales", training, content(better + seed))
     found = contribution(read_board([made.write()]), "BN", Links(tmp_path / "page.html"))
-    miou, _, _ = found.section.tables
+    miou, _, _, time = found.section.tables
+    assert [cell.value for cell in time.rows[0][1:]] == [5, 10, 15]
+    assert not any(cell.best for cell in time.rows[0][1:])
     assert miou.header == ("Network", "0.5", "1", "ensemble")
     values = [[cell.value for cell in row[1:]] for row in miou.rows]
     assert values == [[20.5, 30.5, 33.5], [22.5, 32.5, 35.5]]
@@ -45,7 +48,7 @@ def test_each_measure_has_a_table_of_networks_and_scales(tmp_path):
     (chart,) = found.section.charts
     assert chart["title"].startswith("mIoU over scale, on dashcam")
     assert {record.quantity for record in found.records} == {
-        "mIoU by scale", "ECE by scale", "AUROC by scale"
+        "mIoU by scale", "ECE by scale", "AUROC by scale", "time by scale"
     }  # fmt: skip
 
 
