@@ -18,8 +18,6 @@ from ibn_seg.statistics.bootstrap import Interval
 from ibn_seg.statistics.summary import summarise
 
 TASK = "reid"
-# Each draw of an interval draws people; 2,000 give its ends to a tenth of their distance.
-DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,7 @@ class SearchRow:
 
     def interval(self, name: str, measure: str) -> Interval:
         """Return the interval of the mean over seeds, percent."""
-        return score_interval([run.matches[name] for run in self.runs], measure, DRAWS)
+        return score_interval([run.matches[name] for run in self.runs], measure)
 
     def difference(
         self, base: "SearchRow", name: str, measure: str
@@ -96,7 +94,7 @@ class SearchRow:
             return None
         mean = summarise(new.score(name, measure) - old.score(name, measure) for old, new in pairs)
         olds, news = ([pair[k].matches[name] for pair in pairs] for k in (0, 1))
-        return mean.mean, difference_interval(olds, news, measure, DRAWS)
+        return mean.mean, difference_interval(olds, news, measure)
 
 
 @dataclass(frozen=True, eq=False)

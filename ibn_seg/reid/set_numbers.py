@@ -38,8 +38,7 @@ class PartNumbers:
 
 def part_numbers(pictures: Sequence[Picture], card: SetCard) -> PartNumbers:
     """Count the pictures of a part."""
-    other = {JUNK, DISTRACTOR} if card.distractors else {JUNK}
-    people = [picture for picture in pictures if picture.identity not in other]
+    people = [picture for picture in pictures if picture.identity not in card.nobody]
     counts = collections.Counter(picture.identity for picture in people)
     seen: dict[int, set[int]] = collections.defaultdict(set)
     for picture in people:
@@ -52,7 +51,7 @@ def part_numbers(pictures: Sequence[Picture], card: SetCard) -> PartNumbers:
         identities=len(counts),
         cameras=dict(sorted(cameras.items())),
         junk=sum(picture.identity == JUNK for picture in pictures),
-        distractors=sum(picture.identity == DISTRACTOR in other for picture in pictures),
+        distractors=sum(one.identity == DISTRACTOR for one in pictures) * card.distractors,
         doubled=sum(_doubled(picture.path.name) for picture in pictures),
         per_identity=(few, len(people) / max(len(counts), 1), many),
         cameras_per_identity=dict(sorted(spread.items())),

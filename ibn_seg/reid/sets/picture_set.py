@@ -78,6 +78,11 @@ class SetCard:
     distractors: bool = False
     shared_numbers: bool = False
 
+    @property
+    def nobody(self) -> tuple[int, ...]:
+        """The identities that are nobody: junk, and distractors where there are any."""
+        return (JUNK, DISTRACTOR) if self.distractors else (JUNK,)
+
 
 class PictureSet(abc.ABC):
     """The pictures of a data set; each subclass reads one layout.
@@ -201,13 +206,12 @@ class PictureSet(abc.ABC):
         return found
 
     def people(self, part: str) -> list[Picture]:
-        """Return the pictures of a part without junk and distractors, which are nobody.
+        """Return the pictures of a part without junk and distractors.
 
         Raises:
             UserError: As `pictures`.
         """
-        nobody = (JUNK, DISTRACTOR) if self.CARD.distractors else (JUNK,)
-        return [one for one in self.pictures(part) if one.identity not in nobody]
+        return [one for one in self.pictures(part) if one.identity not in self.CARD.nobody]
 
 
 class NamedPictures(PictureSet):
