@@ -23,7 +23,8 @@ from typing import Any, Protocol
 
 # In the order of `ibn-seg --help` and of a leaderboard's sections.
 ANALYSES = (
-    "divergence", "robustness", "calibration", "scales", "adaptation", "speed", "transfer",
+    "divergence", "robustness", "calibration", "scales", "unknown", "adaptation", "speed",
+    "transfer",
 )  # fmt: skip
 
 
@@ -36,6 +37,7 @@ class Analysis:
         summary: Its line in `ibn-seg --help`.
         measures: Whether it measures one trained network, so that a plan may list it under
             `analyses`.
+        frames: Keys of a plan's `scenes` that change its numbers, and those of no training.
         shared: A flag, and the name of a folder that all cells of a benchmark may share.
         keeps_memory: Whether keeping freed memory makes the command faster without using too much
             memory.
@@ -44,6 +46,7 @@ class Analysis:
     name: str
     summary: str
     measures: bool = True
+    frames: tuple[str, ...] = ()
     shared: tuple[str, str] | None = None
     keeps_memory: bool = False
 

@@ -48,6 +48,10 @@ class Option(abc.ABC):
     def decorate(self, function: Callable) -> Callable:
         """Add the option to a click command."""
 
+    def identity(self, value: Any) -> Any:
+        """Return the part of a value that changes numbers, for the id of a cell."""
+        return value
+
     @property
     def flag_name(self) -> str:
         """The option's name on the command line."""
@@ -135,11 +139,13 @@ class Names(Option):
     Attributes:
         example: A list as in a plan.
         repeated: Whether the flag is repeated for each text; if not, commas join the texts.
+        required: Whether the command line must have it; only for one that is repeated.
         null: The text that YAML's null stands for, because `null` is a name, too.
     """
 
     example: str
     repeated: bool = True
+    required: bool = False
     null: str | None = None
 
     def read(self, read: Reader, value: Any, key: str) -> list[str]:
@@ -160,7 +166,7 @@ class Names(Option):
         from ibn_seg.command_options import split_words
 
         if self.repeated:
-            return self._click(multiple=True)(function)
+            return self._click(multiple=True, required=self.required)(function)
         return self._click(default="", callback=lambda _, __, text: split_words(text))(function)
 
 

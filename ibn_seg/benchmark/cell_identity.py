@@ -5,12 +5,16 @@ from dataclasses import asdict
 from typing import Any
 
 import ibn_seg
+from ibn_seg.analyses.all_analyses import analysis as declared
+from ibn_seg.analyses.all_analyses import part
 from ibn_seg.benchmark.plan import Plan
 from ibn_seg.benchmark.plan_parts import PlannedAnalysis
 from ibn_seg.results.identity import counted
 
 # Kinds of frames that old plans do not have. A count of 0 leaves the identity unchanged.
 _OPTIONAL_FRAMES = ("adverse_train", "adverse_val", "varied", "varied_without")
+# No training and no evaluation sees them.
+_FRAMES_OF_ANALYSES = ("oddities",)
 
 
 def identity_of(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
@@ -34,18 +38,26 @@ def analysis_identity(analysis: PlannedAnalysis, plan: Plan, training: str) -> d
         plan: The plan.
         training: Id of the cell that trains the network.
     """
+    options = {one.name: one for one in part(analysis.task, "options").OPTIONS}
+    frames = declared(analysis.task).frames
+    scenes = {key: getattr(plan.scenes, key) for key in frames} if plan.scenes else {}
     return {
         "ibn_seg": ibn_seg.__version__,
         "threads": plan.threads,
         "task": analysis.task,
         "needs": [training],
-        "options": dict(analysis.options),
+        "options": {
+            name: options[name].identity(value) for name, value in analysis.options.items()
+        },
+        **({"scenes": scenes} if scenes else {}),
     }
 
 
 def _frames(plan: Plan) -> dict[str, Any] | None:
-    """Return the identity of the plan's scenes."""
+    """Return the identity of the scenes that trainings and evaluations see."""
     scenes = asdict(plan.scenes) if plan.scenes else None
     return scenes and {
-        key: value for key, value in scenes.items() if value or key not in _OPTIONAL_FRAMES
+        key: value
+        for key, value in scenes.items()
+        if key not in _FRAMES_OF_ANALYSES and (value or key not in _OPTIONAL_FRAMES)
     }

@@ -112,7 +112,7 @@ def _announced(plan: Plan, scenes: Path) -> Iterator[Callable[[str], str]]:
     with tempfile.TemporaryDirectory(prefix="ibn-seg-") as folder:
         frames = pair_frames(
             folder, asked.source, asked.target_train, asked.target_val, asked.adverse_train,
-            asked.adverse_val, asked.varied, asked.varied_without,
+            asked.adverse_val, asked.varied, asked.varied_without, asked.oddities,
         )  # fmt: skip
         for path in (path for frame in frames for path in (frame.image, *frame.labels.values())):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -93,6 +93,7 @@ class Scenes:
         adverse_val: Validation frames of night, and the same number of fog.
         varied: Frames of the second source, `varied`.
         varied_without: Kinds of variation, for each of which a source without it is rendered.
+        oddities: Frames with unknown things, which the analysis `unknown` measures.
         seed: Seed of the scenes.
         size: Width and height in pixels.
     """
@@ -104,6 +105,7 @@ class Scenes:
     adverse_val: int = 0
     varied: int = 0
     varied_without: tuple[str, ...] = ()
+    oddities: int = 0
     seed: int = 0
     size: tuple[int, int] = (256, 128)
 

@@ -52,7 +52,7 @@ def _budget(read: Reader, value: Any) -> Budget:
 def _scenes(read: Reader, value: Any) -> Scenes:
     counts = {
         "source": 1, "target_train": 0, "target_val": 0, "adverse_train": 0, "adverse_val": 0,
-        "varied": 0, "seed": 0,
+        "varied": 0, "oddities": 0, "seed": 0,
     }  # fmt: skip
     given = read.mapping(value, "scenes", (*counts, "varied_without", "size"))
     for key in ("source", "target_train", "target_val"):

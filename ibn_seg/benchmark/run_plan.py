@@ -290,7 +290,7 @@ def _render_scenes(scenes: Scenes, say: Say) -> None:
             out, size=scenes.size, source_frames=scenes.source, target_train=scenes.target_train,
             target_val=scenes.target_val, adverse_train=scenes.adverse_train,
             adverse_val=scenes.adverse_val, varied=scenes.varied,
-            varied_without=scenes.varied_without, seed=scenes.seed,
+            varied_without=scenes.varied_without, oddities=scenes.oddities, seed=scenes.seed,
             progress=progress,
         )  # fmt: skip
 

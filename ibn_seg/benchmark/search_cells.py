@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibn_seg
 from ibn_seg.benchmark.plan import Plan
@@ -16,6 +16,10 @@ from ibn_seg.models.specs import MODELS
 from ibn_seg.results.identity import cell_id
 from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
 from ibn_seg.retrieval.recipe_files import recipe_words
+from ibn_seg.retrieval.source_selection import selecting
+
+if TYPE_CHECKING:
+    from ibn_seg.reid.sets.picture_set import PictureSet
 
 # The folder of the embedded networks in the results.
 CAMERAS = "cameras"
@@ -86,18 +90,24 @@ def draw_cameras(plan: Plan, results: Path) -> None:
 
 
 def search_needs(plan: Plan, cell: Cell, results: Path) -> Iterator[str]:
-    """Yield what a cell lacks on this machine: data sets, or people for a batch."""
-    from ibn_seg.reid.sets.all_sets import picture_set
-
-    matrix = _matrix(plan)
-    for name in (*cell.identity["source"], *cell.identity["targets"]):
+    """Yield what a cell lacks on this machine: data sets, or a gallery to select by."""
+    matrix, source, whole = _matrix(plan), cell.identity["source"], True
+    for name in (*source, *cell.identity["targets"]):
         if name in EMBEDDED:
             continue
         try:
-            if name in cell.identity["source"]:
-                picture_set(name, root_of(matrix, name, results)).pictures("train")
+            if name in source:
+                _check_source(matrix, name, results)
             else:
                 _check_target(matrix, name, results)
+        except UserError as error:
+            whole = False
+            yield error.line
+    selects = cell.identity["recipe"]["selection"] == "source"
+    # The embedded networks have galleries.
+    if whole and selects and not set(source) & set(EMBEDDED):
+        try:
+            selecting([_data_set(matrix, name, results) for name in source])
         except UserError as error:
             yield error.line
 
@@ -114,13 +124,28 @@ def missing_searches(plan: Plan, results: Path) -> dict[str, str]:
     return found
 
 
-def _check_target(matrix: SearchMatrix, name: str, results: Path) -> None:
-    """Raise a `UserError` if a data set is missing or cannot be searched."""
-    from ibn_seg.reid.set_numbers import check_search
+def _data_set(matrix: SearchMatrix, name: str, results: Path) -> "PictureSet":
+    """Return a data set of a plan."""
     from ibn_seg.reid.sets.all_sets import picture_set
 
-    data = picture_set(name, root_of(matrix, name, results))
-    check_search(data.pictures("query"), data.pictures("gallery"))
+    return picture_set(name, root_of(matrix, name, results))
+
+
+def _check_source(matrix: SearchMatrix, name: str, results: Path) -> None:
+    """Raise a `UserError` if a data set cannot be trained on, or its gallery not be searched."""
+    from ibn_seg.reid.set_numbers import searchable
+
+    data = _data_set(matrix, name, results)
+    data.pictures("train")
+    if data.has_search:
+        searchable(data)
+
+
+def _check_target(matrix: SearchMatrix, name: str, results: Path) -> None:
+    """Raise a `UserError` if a data set is missing or cannot be searched."""
+    from ibn_seg.reid.set_numbers import searchable
+
+    searchable(_data_set(matrix, name, results))
 
 
 def search_scores(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -34,10 +34,6 @@ COMMANDS = {
         "ibn_seg.cli.temperature:temperature",
         "Fit temperatures that make confidence honest.",
     ),
-    "unknown": (
-        "ibn_seg.cli.unknown:unknown",
-        "Measure whether low confidence finds unknown things.",
-    ),
     "bravo": ("ibn_seg.cli.bravo:bravo", "Compute the index of the BRAVO challenge."),
     "predict": ("ibn_seg.cli.predict:predict", "Segment pictures, folders or videos."),
     "export": ("ibn_seg.cli.export:export", "Write a network as an ONNX file."),

@@ -332,7 +332,7 @@ def _measure_pictures(
             progress=progress,
         )
     if sheet:
-        write_picture_sheet(result.parts, sheet, count)
+        write_picture_sheet(result.parts, result.pictures.CARD, sheet, count)
     print_picture_stats(result)
     sheet_line = f"; sheet: {sheet}" if sheet else ""
     _write_report(report or f"data_stats_{name}.json", result.report(), sheet_line)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ibn_seg.cli.data_output import print_findings, sizes_text
 from ibn_seg.downloads.findings import KINDS
+from ibn_seg.reid.sets.picture_set import say_notes
 
 if TYPE_CHECKING:
     from ibn_seg.downloads.picture_check import PictureCheck
@@ -53,8 +54,7 @@ def _print_parts(
     pictures: "PictureSet", numbers: Mapping[str, "PartNumbers"], without: int
 ) -> None:
     """Print a table of the parts, and what to know of the data set."""
-    if pictures.CARD.note:
-        click.echo(f"note: {pictures.CARD.note}")
+    say_notes([pictures], click.echo)
     table = Table(title=pictures.CARD.title)
     table.add_column("")
     for title in ("pictures", "identities", "cameras"):

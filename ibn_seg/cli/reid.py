@@ -119,6 +119,8 @@ def train(
     from ibn_seg.run.config_loading import read_options
 
     set_local_rank(local_rank)
+    # Every process has the result; the first one speaks.
+    first = os.environ.get("RANK", "0") == "0"
     settings["milestones"] = split_numbers(milestones, "--milestones")
     model, name, recipe = _chosen(context, name, model, settings)
     result = run(
@@ -136,9 +138,9 @@ def train(
         launcher=launcher,
         quiet=not verbose,
         command=command_line(),
+        say=click.echo if first else lambda _: None,
     )
-    # Every process has the result; the first prints it.
-    if os.environ.get("RANK", "0") != "0":
+    if not first:
         return
     for data_set, found in result["searches"].items():
         _print({**found, "data_set": data_set})

@@ -20,7 +20,7 @@ def network_options(function: Callable) -> Callable:
         click.option("--size", type=Size(), default="128x256", show_default=True,
                      help="Width and height of the network's input."),
         click.option("--checkpoint", metavar="FILE", required=True,
-                     help="A file of the strong baseline, fast-reid or torchreid."),
+                     help="A file of ibn_seg, the strong baseline, fast-reid or torchreid."),
         click.option("--model", metavar="NAME", required=True,
                      help="One of those that `ibn-seg models` lists."),
     ):  # fmt: skip
@@ -69,7 +69,7 @@ def divergence(
     with progress_by_step() as progress:
         result = between_cameras(
             Searcher(**network), *sides, out, part=part, images=images, seed=seed,
-            command=command_line(), progress=progress,
+            command=command_line(), say=click.echo, progress=progress,
         )  # fmt: skip
     table = Table(title=" and ".join(result["data_sets"]))
     for title in ("layer", "divergence", "halves of the first"):

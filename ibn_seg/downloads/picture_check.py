@@ -11,7 +11,6 @@ from typing import Any
 from ibn_seg.downloads.files import Job, look_at
 from ibn_seg.downloads.findings import KINDS, Finding
 from ibn_seg.errors import UserError
-from ibn_seg.reid.ranking import DISTRACTOR, JUNK
 from ibn_seg.reid.set_numbers import (
     PartNumbers,
     check_search,
@@ -199,8 +198,8 @@ def _compare_parts(result: PictureCheck) -> None:
     """Report identities in two splits, repeated queries, and searches that cannot be."""
     train, query, gallery = (result.parts.get(part, []) for part in (TRAIN, QUERY, GALLERY))
     if not result.pictures.CARD.shared_numbers:
-        named = {JUNK, DISTRACTOR} if result.pictures.CARD.distractors else {JUNK}
-        both = {p.identity for p in train} & {p.identity for p in (*query, *gallery)} - named
+        both = {p.identity for p in train} & {p.identity for p in (*query, *gallery)}
+        both -= set(result.pictures.CARD.nobody)
         if both:
             text = f"{len(both)} identities are in training and test, such as {min(both)}"
             result.findings.append(Finding("shared-identity", (), text))

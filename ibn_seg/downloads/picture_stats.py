@@ -14,10 +14,9 @@ from PIL import Image
 from ibn_seg.datasets.formats import check_image_file, read_image
 from ibn_seg.errors import UserError
 from ibn_seg.io import atomic_path
-from ibn_seg.reid.ranking import DISTRACTOR, JUNK
 from ibn_seg.reid.set_numbers import PartNumbers, part_numbers, unmatched
 from ibn_seg.reid.sets.all_sets import picture_set
-from ibn_seg.reid.sets.picture_set import GALLERY, QUERY, Picture, PictureSet
+from ibn_seg.reid.sets.picture_set import GALLERY, QUERY, TRAIN, Picture, PictureSet, SetCard
 from ibn_seg.worker_pool import default_workers, run_batches
 
 # A cell of the sheet: width and height of a crop, height of its caption, pixels between cells.
@@ -149,7 +148,10 @@ def measure_paths(paths: Sequence[Path]) -> PixelSums:
 
 
 def write_picture_sheet(
-    parts: Mapping[str, Sequence[Picture]], path: str | os.PathLike, count: int = 12
+    parts: Mapping[str, Sequence[Picture]],
+    card: SetCard,
+    path: str | os.PathLike,
+    count: int = 12,
 ) -> None:
     """Write a PNG with a row of pictures for each of some identities, spread over the data set.
 
@@ -158,6 +160,7 @@ def write_picture_sheet(
 
     Args:
         parts: The pictures of each part.
+        card: The data set's card.
         path: The PNG file.
         count: Number of identities.
 
@@ -165,10 +168,13 @@ def write_picture_sheet(
         UserError: A file is damaged.
         EnvError: The sheet cannot be written.
     """
-    people: dict[int, list[Picture]] = collections.defaultdict(list)
-    for picture in (one for pictures in parts.values() for one in pictures):
-        if picture.identity not in (JUNK, DISTRACTOR):
-            people[picture.identity].append(picture)
+    # The number of a person; where training and test count on their own, with the side in front.
+    people: dict[tuple[bool, int], list[Picture]] = collections.defaultdict(list)
+    for part, pictures in parts.items():
+        for picture in pictures:
+            if picture.identity not in card.nobody:
+                side = card.shared_numbers and part != TRAIN
+                people[side, picture.identity].append(picture)
     known = sorted(people)
     count = min(count, len(known))
     if not count:

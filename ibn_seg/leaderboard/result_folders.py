@@ -8,8 +8,11 @@ from typing import Any
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.evaluation.stored import ImageConfusions, StoredConfusions, read_confusions
 from ibn_seg.io import read_json
+from ibn_seg.reid.kept_ranks import ranks_of, read_ranks
+from ibn_seg.reid.ranking import Matches
 from ibn_seg.report.runs import required
 from ibn_seg.results.kept_matrices import RunMatrices, read_matrices
+from ibn_seg.results.kept_searches import read_search_files
 from ibn_seg.results.kept_table import POINTER, KeptTable, read_pointer, read_table
 
 SCHEMA = 1
@@ -31,6 +34,7 @@ class ResultFolder:
         again: The remedy for damage.
         record: Returns the content of a cell's result file; None if it is not a result.
         matrices: Returns the matrices of a training.
+        ranks: Returns the ranks of a search; its second argument is the name of their file.
         identity: Returns what a cell's id is the hash of; {} if it is not kept.
         file: The file that links lead to; None if each cell has its own file.
     """
@@ -41,6 +45,7 @@ class ResultFolder:
     again: str
     record: Callable[[Row], Any]
     matrices: Callable[[Row], StoredConfusions]
+    ranks: Callable[[Row, str], Matches]
     identity: Callable[[Row], Row]
     file: Path | None = None
 
@@ -71,6 +76,7 @@ def _open_index(folder: Path) -> ResultFolder:
         RENEW,
         record=lambda row: read_json(folder / row["result"]),
         matrices=lambda row: read_confusions(folder / row["confusions"]),
+        ranks=lambda row, name: read_ranks((folder / row["result"]).parent / name),
         identity=lambda row: _cell_identity(folder, row),
     )
 
@@ -94,7 +100,7 @@ def _open_kept(folder: Path) -> ResultFolder:
     matrices = _KeptMatrices(path, table, name)
     return ResultFolder(
         path, run.head, run.rows, _KEEP_AGAIN, record=lambda row: row.get("record"),
-        matrices=matrices.of, file=path,
+        matrices=matrices.of, ranks=_KeptSearches(path, table, name).of, file=path,
         identity=lambda row: run.identity(row["id"]) if "identity" in row else {},
     )  # fmt: skip
 
@@ -157,3 +163,32 @@ class _KeptMatrices:
                 )
             found[name] = ImageConfusions(one.images, one.counts, one.scored, one.mapping)
         return StoredConfusions(classes, found)
+
+
+class _KeptSearches:
+    """The ranks of a run's searches, read on demand.
+
+    Args:
+        path: The table's file.
+        table: Its content.
+        run: Name of the run.
+    """
+
+    def __init__(self, path: Path, table: KeptTable, run: str) -> None:
+        self._path, self._table, self._run = path, table, run
+        self._files: Mapping[str, bytes] | None = None
+
+    def of(self, row: Row, name: str) -> Matches:
+        """Return the ranks in a file of a cell.
+
+        Raises:
+            UserError: They are missing or damaged.
+        """
+        if self._files is None:
+            archives = [self._path.parent / one for one in self._table.searches]
+            self._files = read_search_files(archives)
+        where = f"{self._path}, cell {row['id']}"
+        file = f"{self._run}/{row['id']}/{name}"
+        if file not in self._files:
+            raise UserError(f"{where}: no ranks {name!r} beside it", _KEEP_AGAIN)
+        return ranks_of(self._files[file], f"{where}: {name}")

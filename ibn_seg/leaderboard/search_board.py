@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ibn_seg.errors import UserError, unknown
-from ibn_seg.io import read_json
-from ibn_seg.leaderboard.result_folders import INDEX, open_folder
+from ibn_seg.leaderboard.result_folders import ResultFolder, open_folder
 from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval, score_interval
-from ibn_seg.reid.kept_ranks import read_ranks
 from ibn_seg.reid.ranking import Matches
 from ibn_seg.report.runs import order_methods, percent, required
 from ibn_seg.statistics import SeedSummary
@@ -19,8 +17,6 @@ from ibn_seg.statistics.bootstrap import Interval
 from ibn_seg.statistics.summary import summarise
 
 TASK = "reid"
-# Each draw of an interval draws people; 2,000 give its ends to a tenth of their distance.
-DRAWS = 2000
 LAST, BEST = "last checkpoint", "checkpoint with the best mAP on the source"
 APART = "make one leaderboard of segmentation and one of re-identification"
 
@@ -38,9 +34,9 @@ class SearchRun:
         result: The file that its numbers link to.
         command: The command that repeats its run.
         record: The content of that file.
+        scores: The measures by data set, percent.
         matches: The ranks of all matches by data set.
-        measured: Each of `MEASURES` by data set, percent.
-        file: As for other results of a leaderboard: None, so that links lead to `result`.
+        file: The table of kept results; None if the run has a file of its own, `result`.
     """
 
     method: str
@@ -51,13 +47,13 @@ class SearchRun:
     result: Path
     command: str
     record: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, float]]
     matches: Mapping[str, Matches]
-    measured: Mapping[str, Mapping[str, float]]
     file: Path | None = None
 
     def score(self, name: str, measure: str) -> float:
         """Return a measure on a data set, percent."""
-        return self.measured[name][measure]
+        return self.scores[name][measure]
 
     @property
     def selection(self) -> str:
@@ -103,7 +99,7 @@ class SearchRow:
 
     def interval(self, name: str, measure: str) -> Interval:
         """Return the interval of the mean over seeds, percent."""
-        return score_interval([run.matches[name] for run in self.runs], measure, DRAWS)
+        return score_interval([run.matches[name] for run in self.runs], measure)
 
     def difference(self, base: "SearchRow", name: str, measure: str) -> SearchDifference | None:
         """Return the difference to another row over the seeds of both.
@@ -117,7 +113,7 @@ class SearchRow:
             return None
         mean = summarise(new.score(name, measure) - old.score(name, measure) for old, new in pairs)
         olds, news = ([pair[k].matches[name] for pair in pairs] for k in (0, 1))
-        interval = difference_interval(olds, news, measure, DRAWS)
+        interval = difference_interval(olds, news, measure)
         return SearchDifference(mean.mean, interval, tuple(common))
 
 
@@ -200,8 +196,8 @@ class SearchBoard:
 def holds_searches(folders: Sequence[str | os.PathLike]) -> bool:
     """Tell whether the first folder that is a benchmark's holds re-identification."""
     for folder in map(Path, folders):
-        if (folder / INDEX).is_file() and (opened := open_folder(folder)) is not None:
-            return any(is_search(row) for row in opened.rows)
+        if (opened := open_folder(folder)) is not None:
+            return any(map(is_search, opened.rows))
     return False
 
 
@@ -211,7 +207,8 @@ def read_searches(
     """Read folders of plans of re-identification.
 
     Args:
-        folders: Folders of `ibn-seg benchmark`. A cell in two folders counts once.
+        folders: Folders of `ibn-seg benchmark`, or kept copies of them. A cell in two folders
+            counts once.
         baseline: The method to compare others with, or None.
         usual: The baseline without one; the first method if no network has it.
 
@@ -233,7 +230,7 @@ def read_searches(
             where = f"{opened.index}, a cell"
             cell = required(row, "id", str, where)
             if required(row, "state", str, where) == "done":
-                runs.setdefault(cell, _run(folder, row, f"{opened.index}, cell {cell}"))
+                runs.setdefault(cell, _run(folder, opened, row, f"{opened.index}, cell {cell}"))
             else:
                 unfinished.setdefault(cell, {**row, "folder": folder})
     if not runs:
@@ -249,36 +246,36 @@ def read_searches(
     return SearchBoard(tuple(runs.values()), left, heads, chosen)
 
 
-def _run(folder: Path, row: Mapping[str, Any], where: str) -> SearchRun:
+def is_search(row: Any) -> bool:
+    """Tell whether a row of an index, not checked yet, is a cell of re-identification."""
+    return isinstance(row, Mapping) and row.get("task") == TASK
+
+
+def _run(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str) -> SearchRun:
     """Return a finished cell with its ranks."""
     path = folder / required(row, "result", str, where)
-    record = read_json(path)
+    record = opened.record(row)
     searches = required(record, "searches", Mapping, str(path))
     matches = {
-        name: read_ranks(path.parent / required(found, "ranks", str, str(path)))
+        name: opened.ranks(row, required(found, "ranks", str, str(path)))
         for name, found in searches.items()
     }
-    measured = {name: _measured(found, f"{path}, {name}") for name, found in searches.items()}
+    scores = {name: _measures(found, f"{path}, {name}") for name, found in searches.items()}
     texts = {name: required(row, name, str, where)
              for name in ("method", "backbone", "segmentor", "source", "command")}  # fmt: skip
     return SearchRun(
         **texts, seed=required(row, "seed", int, where), result=path, record=record,
-        matches=matches, measured=measured,
+        scores=scores, matches=matches, file=opened.file,
     )  # fmt: skip
 
 
-def _measured(found: Any, where: str) -> dict[str, float]:
-    """Return the measures of a search, percent."""
+def _measures(found: Any, where: str) -> dict[str, float]:
+    """Return the measures of a search in a result, percent."""
     given = required(required(found, "scores", Mapping, where), "measures", Mapping, where)
     return {
         name: percent(required(given, name, Mapping, where), "value", f"{where}, {name}")
         for name in MEASURES
     }
-
-
-def is_search(row: Any) -> bool:
-    """Tell whether a row of an index is of re-identification."""
-    return isinstance(row, Mapping) and row.get("task") == TASK
 
 
 def _by_seed(runs: Sequence[SearchRun]) -> tuple[SearchRun, ...]:

@@ -43,14 +43,31 @@ def read_ranks(path: str | os.PathLike) -> Matches:
         UserError: There is no such file, or it holds something else.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            found = {name: file[name].astype(np.int64) for name in _NAMES}
+        content = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise UserError(f"{path}: holds no ranks of a search") from error
+    return ranks_of(content, os.fspath(path))
+
+
+def ranks_of(content: bytes, name: str) -> Matches:
+    """Return the ranks in the bytes of a file.
+
+    Args:
+        content: What `write_ranks` wrote.
+        name: What errors call it.
+
+    Raises:
+        UserError: It is something else.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            found = {key: file[key].astype(np.int64) for key in _NAMES}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{name}: holds no ranks of a search") from error
     if found["counts"].sum() != len(found["ranks"]):
-        raise UserError(f"{path}: holds no ranks of a search")
+        raise UserError(f"{name}: holds no ranks of a search")
     gallery = int(found.pop("gallery"))
     return Matches(**found, found=_counted(found["counts"]), gallery=gallery)
 

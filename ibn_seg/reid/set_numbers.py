@@ -4,9 +4,11 @@ import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ibn_seg.errors import UserError
-from ibn_seg.reid.ranking import DISTRACTOR, JUNK
-from ibn_seg.reid.sets.picture_set import Picture, SetCard
+from ibn_seg.reid.ranking import DISTRACTOR, JUNK, SearchLabels
+from ibn_seg.reid.sets.picture_set import GALLERY, QUERY, Picture, PictureSet, SetCard
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ class PartNumbers:
 
 def part_numbers(pictures: Sequence[Picture], card: SetCard) -> PartNumbers:
     """Count the pictures of a part."""
-    other = {JUNK, DISTRACTOR} if card.distractors else {JUNK}
-    people = [picture for picture in pictures if picture.identity not in other]
+    people = [picture for picture in pictures if picture.identity not in card.nobody]
     counts = collections.Counter(picture.identity for picture in people)
     seen: dict[int, set[int]] = collections.defaultdict(set)
     for picture in people:
@@ -50,7 +51,7 @@ def part_numbers(pictures: Sequence[Picture], card: SetCard) -> PartNumbers:
         identities=len(counts),
         cameras=dict(sorted(cameras.items())),
         junk=sum(picture.identity == JUNK for picture in pictures),
-        distractors=sum(picture.identity == DISTRACTOR in other for picture in pictures),
+        distractors=sum(one.identity == DISTRACTOR for one in pictures) * card.distractors,
         doubled=sum(_doubled(picture.path.name) for picture in pictures),
         per_identity=(few, len(people) / max(len(counts), 1), many),
         cameras_per_identity=dict(sorted(spread.items())),
@@ -76,24 +77,52 @@ def repeated(query: Sequence[Picture]) -> list[Picture]:
     return again
 
 
-def check_search(query: Sequence[Picture], gallery: Sequence[Picture]) -> None:
+def check_search(
+    query: Sequence[Picture], gallery: Sequence[Picture], where: object = None
+) -> None:
     """Refuse what cannot be searched.
+
+    Args:
+        query: The queries.
+        gallery: The gallery.
+        where: What lines begin with, such as the folder of the data set.
 
     Raises:
         UserError: There is one camera only, no identity in common, or a query twice.
     """
+    start = "" if where is None else f"{where}: "
     if not query or not gallery:
-        raise UserError(f"{len(query)} queries and {len(gallery)} gallery pictures")
+        numbers = f"{len(query)} queries and {len(gallery)} gallery pictures"
+        raise UserError(f"{start}{numbers}", "a search needs both")
     if again := repeated(query):
-        raise UserError(f"{again[0].path}: the query is listed twice")
+        raise UserError(f"{again[0].path}: the query is listed twice", "list it once")
     if not {one.identity for one in query} & {one.identity for one in gallery}:
-        raise UserError("query and gallery have no identity in common")
+        raise UserError(
+            f"{start}query and gallery have no identity in common",
+            "give both of the same people",
+        )
     cameras = {picture.camera for picture in (*query, *gallery)}
     if len(cameras) == 1:
         raise UserError(
-            f"all pictures are from camera {cameras.pop()}",
+            f"{start}all pictures are from camera {cameras.pop()}",
             "a search needs two: matches of the query's own camera do not count",
         )
+
+
+def searchable(data: PictureSet) -> tuple[list[Picture], list[Picture], SearchLabels]:
+    """Return the queries of a data set, its gallery without junk, and the labels of both.
+
+    Raises:
+        UserError: The data set cannot be searched; the line begins with its folder.
+    """
+    query = data.pictures(QUERY)
+    gallery = [one for one in data.pictures(GALLERY) if one.identity != JUNK]
+    check_search(query, gallery, data.root)
+    labels = SearchLabels(
+        *(np.array([getattr(one, what) for one in pictures])
+          for pictures in (query, gallery) for what in ("identity", "camera"))
+    )  # fmt: skip
+    return query, gallery, labels
 
 
 def _doubled(name: str) -> bool:

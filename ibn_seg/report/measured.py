@@ -9,6 +9,7 @@ from ibn_seg.report.board import ADAPTED, Board, Measurement
 from ibn_seg.report.number_record import Record, over_seeds, role_of
 from ibn_seg.report.result_owner import DAMAGE
 from ibn_seg.report.runs import order_methods
+from ibn_seg.report.scores import is_best
 from ibn_seg.report.table import Part
 from ibn_seg.report.tables import Cell
 from ibn_seg.statistics import SeedSummary, summarise
@@ -146,6 +147,12 @@ def analysis_table(
         summaries = {n: None if None in some else summarise(some) for n, some in found.items()}
         rows.append(Measured(method, summaries, mine))
     return AnalysisTable(task, of, shape, columns, tuple(rows), few)
+
+
+def is_highest(found: AnalysisTable, row: Measured, column: str) -> bool:
+    """Tell whether a row has the highest mean of a column, where that is the best."""
+    stat = row.values[column]
+    return stat is not None and is_best(stat, found.rivals(row, column))
 
 
 def analysis_records(

@@ -14,7 +14,7 @@ class Record:
     Args:
         quantity: 'miou', 'miou_target_selected', 'difference', 'gap_closed', 'class_iou',
             'published_miou', or an analysis's quantity such as 'retention'.
-        unit: 'percent', 'points' or nothing.
+        unit: 'percent', 'points', 'ms' or nothing.
         source: Training domains.
         backbone: The backbone.
         segmentor: The segmentor.

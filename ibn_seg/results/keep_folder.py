@@ -2,9 +2,11 @@
 
 Left out are checkpoints, logs and the training loss. Numbers that follow from the matrices, such as
 the IoU of each class, are left out too. Of the validations, the mIoU of each domain stays.
+Of re-identification, the ranks of all matches stay, from which every measure follows.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ibn_seg.results.kept_matrices import (
     run_matrices,
     write_matrices,
 )
+from ibn_seg.results.kept_searches import read_search_files, write_search_files
 from ibn_seg.results.kept_table import (
     POINTER,
     TABLE,
@@ -34,7 +37,7 @@ from ibn_seg.results.kept_table import (
 
 INDEX = "benchmark.json"
 SCHEMA = 1
-TRAINING, DONE = "train", "done"
+TRAINING, SEARCHING, DONE = "train", "reid", "done"
 # The name for an analysis's measurements on unchanged pictures.
 CLEAN = "clean"
 # `config` is kept beside the matrices; `metrics` repeats `domains` in another form.
@@ -63,35 +66,63 @@ def keep(results: Path, out: Path, beside: Path | None = None) -> list[Path]:
         EnvError: A file cannot be written.
     """
     name, home = out.resolve().name, beside or out
-    head, rows, matrices, configs = _collected(results, name)
-    runs = {name: KeptRun(head, tuple(rows))}
+    new = _collected(results, name)
+    runs = {name: KeptRun(new.head, tuple(new.rows))}
     if beside is not None:
         old = read_table(beside / TABLE)
-        _check_plan(beside / TABLE, old, head)
-        files = [beside / file for file in old.matrices]
+        _check_plan(beside / TABLE, old, new.head)
         # A replaced run keeps its place among the runs.
         runs = {**old.runs, **runs}
-        matrices += _but(read_matrices(files), name)
-        configs = {**read_configs(files), **configs}
+        new.add(beside, old, name)
     order = [f"{run}/{row['id']}" for run, part in runs.items() for row in part.rows]
     place = {run: at for at, run in enumerate(order)}
-    matrices.sort(key=lambda one: place[one.run])
-    names = write_matrices(home, matrices, {run: configs[run] for run in order if run in configs})
-    write_table(home / TABLE, KeptTable(runs, names))
+    new.matrices.sort(key=lambda one: place[one.run])
+    files = sorted(new.searches.items(), key=lambda one: place[one[0].rpartition("/")[0]])
+    configs = {run: new.configs[run] for run in order if run in new.configs}
+    names = write_matrices(home, new.matrices, configs)
+    archives = write_search_files(home, dict(files))
+    write_table(home / TABLE, KeptTable(runs, names, archives))
     write_pointer(out, home / TABLE, name)
-    return [home / TABLE, *(home / file for file in names), out / POINTER]
+    return [home / TABLE, *(home / file for file in (*names, *archives)), out / POINTER]
 
 
-def _collected(
-    results: Path, name: str
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[RunMatrices], dict[str, str]]:
-    """Return a folder's index without its cells, and its rows, matrices and configs."""
+@dataclass
+class _Collected:
+    """What is kept of a folder.
+
+    Args:
+        head: Its index without its cells.
+        rows: The cells.
+        matrices: Their matrices.
+        configs: Their configs, by RUN/CELL.
+        searches: Their files of ranks, by RUN/CELL/FILE.
+    """
+
+    head: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    matrices: list[RunMatrices] = field(default_factory=list)
+    configs: dict[str, str] = field(default_factory=dict)
+    searches: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, home: Path, table: KeptTable, name: str) -> None:
+        """Add what a kept table has of all runs except the one of this name."""
+        files = [home / file for file in table.matrices]
+        self.matrices += _but(read_matrices(files), name)
+        self.configs = {**read_configs(files), **self.configs}
+        before = read_search_files(home / file for file in table.searches)
+        self.searches |= {
+            file: content for file, content in before.items() if not file.startswith(f"{name}/")
+        }
+
+
+def _collected(results: Path, name: str) -> _Collected:
+    """Return what is kept of a folder, as the run of this name."""
     index = _mapping(results / INDEX)
     if index.get("schema") != SCHEMA or not isinstance(index.get("cells"), list):
         raise UserError(
             f"{results / INDEX}: not the index of a benchmark", f"expected schema {SCHEMA}"
         )
-    rows, matrices, configs = [], [], {}
+    found = _Collected({key: value for key, value in index.items() if key != "cells"})
     stored: dict[str, StoredConfusions] = {}
     wholes: dict[str, Any] = {}
     for row in index["cells"]:
@@ -109,11 +140,11 @@ def _collected(
             form = shortened(cell.row["identity"], wholes)
             wholes |= {row["id"]: form["whole"]} if "whole" in form else {}
             cell.row["identity"] = form
-        rows.append(cell.row)
-        matrices += cell.matrices
-        configs |= cell.config
-    head = {key: value for key, value in index.items() if key != "cells"}
-    return head, rows, matrices, configs
+        found.rows.append(cell.row)
+        found.matrices += cell.matrices
+        found.configs |= cell.config
+        found.searches |= cell.searches
+    return found
 
 
 def _check_plan(path: Path, table: KeptTable, head: Mapping[str, Any]) -> None:
@@ -140,6 +171,7 @@ class _Cell:
         self.row, self.run = dict(row), run
         self.matrices: list[RunMatrices] = []
         self.config: dict[str, str] = {}
+        self.searches: dict[str, bytes] = {}
         self._results = results
 
     def keep(self, stored: dict[str, StoredConfusions]) -> None:
@@ -154,13 +186,25 @@ class _Cell:
             self.row["identity"] = _mapping(self._results / self.row["cell"])["identity"]
         record = _mapping(self._results / self.row["result"])
         self.config = {self.run: record["config"]} if record.get("config") else {}
-        if self.row.get("task", TRAINING) == TRAINING:
+        task = self.row.get("task", TRAINING)
+        if task == TRAINING:
             stored[self.row["id"]] = self._keep_training(record)
             return
+        if task == SEARCHING:
+            self._keep_searches(record)
         needed = [stored[cell] for cell in self.row.get("needs", ()) if cell in stored]
         light = _Light(needed[0]) if needed else None
         self.row["record"] = _brief(record if light is None else light.without(record))
         self.matrices = [] if light is None else list(light.matrices(self.run))
+
+    def _keep_searches(self, record: Mapping[str, Any]) -> None:
+        """Read the ranks of each search, which lie beside the result."""
+        folder = (self._results / self.row["result"]).parent
+        for found in record["searches"].values():
+            path = folder / found["ranks"]
+            if not path.is_file():
+                raise UserError(f"{path}: no such file", "run its cell again")
+            self.searches[f"{self.run}/{found['ranks']}"] = path.read_bytes()
 
     def _keep_training(self, record: Mapping[str, Any]) -> StoredConfusions:
         stored = read_confusions(self._results / self.row["confusions"])

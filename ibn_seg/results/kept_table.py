@@ -27,6 +27,7 @@ _ABOUT = (
     "Results of a benchmark's runs, one cell a line. A line with 'head' begins a run. Confusion "
     "matrices per image are in the files of 'matrices', whose header says how to read them."
 )
+_ABOUT_SEARCHES = "The ranks of searches are in the archives of 'searches', as NumPy files."
 _READ = (
     "import json",
     f'about, *lines = map(json.loads, open("{TABLE}", encoding="utf-8"))',
@@ -66,10 +67,12 @@ class KeptTable:
     Args:
         runs: Each run by its name.
         matrices: Names of the files with their matrices, in the folder of the table.
+        searches: Names of the archives with the ranks of their searches, in the same folder.
     """
 
     runs: Mapping[str, KeptRun] = field(default_factory=dict)
     matrices: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
 
 
 def write_table(path: Path, table: KeptTable) -> None:
@@ -78,9 +81,12 @@ def write_table(path: Path, table: KeptTable) -> None:
     Raises:
         EnvError: It cannot be written.
     """
+    # A plan of segmentation searches nothing.
+    about = f"{_ABOUT} {_ABOUT_SEARCHES}" if table.searches else _ABOUT
+    archives = {"searches": table.searches} if table.searches else {}
     lines: list[Mapping[str, Any]] = [
-        {"format": FORMAT, "version": VERSION, "about": _ABOUT, "read": _READ,
-         "matrices": table.matrices}
+        {"format": FORMAT, "version": VERSION, "about": about, "read": _READ,
+         "matrices": table.matrices, **archives}
     ]  # fmt: skip
     for name, run in table.runs.items():
         lines.append({"run": name, "head": run.head})
@@ -106,9 +112,11 @@ def read_table(path: Path) -> KeptTable:
     # Not `splitlines`, which also cuts at other characters that JSON leaves unescaped.
     lines = [_line(path, number, one) for number, one in enumerate(text[:-1].split("\n"), 1)]
     _check_format(path, lines[0])
-    files = lines[0].get("matrices")
-    if not isinstance(files, list) or not all(_is_name(one) for one in files):
-        raise UserError(f"{path}, line 1: 'matrices' is {files!r}", _AGAIN)
+    files = {key: lines[0].get(key, missing)
+             for key, missing in (("matrices", None), ("searches", []))}  # fmt: skip
+    for key, names in files.items():
+        if not isinstance(names, list) or not all(_is_name(one) for one in names):
+            raise UserError(f"{path}, line 1: {key!r} is {names!r}", _AGAIN)
     heads: dict[str, Mapping[str, Any]] = {}
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for number, line in enumerate(lines[1:], 2):
@@ -120,7 +128,7 @@ def read_table(path: Path) -> KeptTable:
         else:
             raise UserError(f"{path}, line {number}: neither a run nor a cell of one", _AGAIN)
     runs = {name: KeptRun(head, tuple(rows[name])) for name, head in heads.items()}
-    return KeptTable(runs, tuple(files))
+    return KeptTable(runs, tuple(files["matrices"]), tuple(files["searches"]))
 
 
 def write_pointer(folder: Path, table: Path, run: str) -> None:

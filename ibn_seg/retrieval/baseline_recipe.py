@@ -73,7 +73,8 @@ class BaselineRecipe:
         for name in ("lr", "margin", "center_weight", "weight_decay"):
             if getattr(self, name) < 0 or (name == "lr" and not self.lr):
                 flag = name.replace("_", "-")
-                raise UserError(f"--{flag} {getattr(self, name)}", "it must be positive")
+                least = "above 0" if name == "lr" else "0 or more"
+                raise UserError(f"--{flag} {getattr(self, name)}", f"it must be {least}")
 
 
 def baseline_config(

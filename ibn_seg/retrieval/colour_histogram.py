@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibn_seg.reid.distances import distance_blocks
-from ibn_seg.reid.ranking import JUNK, Matches, SearchLabels, rank_matches
-from ibn_seg.reid.set_numbers import check_search
+from ibn_seg.reid.ranking import Matches, rank_matches
+from ibn_seg.reid.set_numbers import searchable
 from ibn_seg.retrieval.crops import read_crop
 
 if TYPE_CHECKING:
@@ -47,13 +47,7 @@ def histogram_search(data: "PictureSet") -> Matches:
     Raises:
         UserError: The data set cannot be searched.
     """
-    query = data.pictures("query")
-    gallery = [one for one in data.pictures("gallery") if one.identity != JUNK]
-    check_search(query, gallery)
-    labels = SearchLabels(
-        *(np.array([getattr(one, what) for one in pictures])
-          for pictures in (query, gallery) for what in ("identity", "camera"))
-    )  # fmt: skip
+    query, gallery, labels = searchable(data)
     sides = (colour_features([one.path for one in pictures]) for pictures in (query, gallery))
     return rank_matches(distance_blocks(*sides), labels)
 
@@ -64,11 +58,8 @@ def chance(data: "PictureSet") -> float:
     Raises:
         UserError: The data set cannot be searched.
     """
-    query = data.pictures("query")
-    gallery = [one for one in data.pictures("gallery") if one.identity != JUNK]
-    check_search(query, gallery)
-    ids, cameras = (np.array([getattr(one, what) for one in gallery])
-                    for what in ("identity", "camera"))  # fmt: skip
+    query, _, labels = searchable(data)
+    ids, cameras = labels.gallery_ids, labels.gallery_cameras
     shares = []
     for one in query:
         own = ids == one.identity

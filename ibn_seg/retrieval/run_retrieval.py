@@ -133,10 +133,10 @@ def test(
         EnvError: The work dir cannot be written.
     """
     from ibn_seg.reid.sets.all_sets import picture_set
+    from ibn_seg.reid.sets.picture_set import say_notes
 
     data = picture_set(name, root, **(options or {}))
-    if data.CARD.note:
-        say(f"note: {data.CARD.note}")
+    say_notes([data], say)
     folder = Path(work_dir or WORK_DIR / f"{searcher.model}_{name}")
     found = searched(
         searcher, data, folder / "ranks.npz", rerank=rerank, say=say, progress=progress
@@ -180,26 +180,18 @@ def searched(
         UserError: The data set cannot be searched, or the network does not fit.
         EnvError: The file cannot be written.
     """
-    import numpy as np
-
     from ibn_seg.reid.distances import distance_blocks
     from ibn_seg.reid.kept_ranks import write_ranks
-    from ibn_seg.reid.ranking import JUNK, SearchLabels, rank_matches
+    from ibn_seg.reid.ranking import rank_matches
     from ibn_seg.reid.reranking import NAME, Reranking, needed_memory, reranked_blocks
-    from ibn_seg.reid.set_numbers import check_search
+    from ibn_seg.reid.set_numbers import searchable
 
-    query = data.pictures("query")
-    gallery = [one for one in data.pictures("gallery") if one.identity != JUNK]
-    check_search(query, gallery)
+    query, gallery, labels = searchable(data)
     opened = searcher.open()
     sides = {
         step: searcher.features(opened, [one.path for one in pictures], step, progress)
         for step, pictures in (("query", query), ("gallery", gallery))
     }
-    labels = SearchLabels(
-        *(np.array([getattr(one, what) for one in pictures])
-          for pictures in (query, gallery) for what in ("identity", "camera"))
-    )  # fmt: skip
     matches = rank_matches(distance_blocks(*sides.values()), labels)
     # Whether any query has a match is known here; nothing is written for a search without one.
     result = {
@@ -299,13 +291,12 @@ def search(
         searcher.features(opened, paths, step, progress)
         for step, paths in (("query", queries), ("gallery", others))
     ]
+    files = [other.resolve() for other in others]
     rankings = []
     rows = (row for block in distance_blocks(*sides, "cosine") for row in block)
     for path, row in zip(queries, rows, strict=True):
-        places = [
-            place for place in np.argsort(row, kind="stable")
-            if others[place].resolve() != path.resolve()
-        ]  # fmt: skip
+        file = path.resolve()
+        places = [place for place in np.argsort(row, kind="stable") if files[place] != file]
         found = [
             Found(others[place], float(row[place]), verdict(path.name, others[place].name))
             for place in places[:count]

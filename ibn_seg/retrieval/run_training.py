@@ -1,7 +1,7 @@
 """Trains the strong baseline on a re-identification data set, and tests it where it is asked to."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ def train(
     launcher: str = "none",
     quiet: bool = False,
     command: str | None = None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Train on the training part of a data set; write `WORK_DIR/result.json`.
 
@@ -58,6 +59,7 @@ def train(
         launcher: 'none', or what started the processes: 'pytorch' (torchrun), 'slurm', 'mpi'.
         quiet: Show progress bars in place of mmengine's log lines.
         command: The command line, for the record.
+        say: Called with a line about a data set, such as that its authors withdrew it.
 
     Returns:
         The content of the result file; "searches" has the scores by data set, percent.
@@ -76,8 +78,8 @@ def train(
     for other in names:
         if names.count(other) > 1:
             raise UserError(f"{other}: is named twice", "results go by the data set's name")
-    for other, place in targets:
-        _check_target(other, place)
+    homes = ((name, root, options or {}), *((*one, {}) for one in also))
+    _check_data(homes, targets, recipe.selection, say)
     with distributed.kept_thread_settings(), distributed.process_group(launcher):
         config = _config(model, name, root, recipe, options, also, seed, workers)
         _register()
@@ -97,12 +99,11 @@ def train(
                 beginning.note(runner)
                 runner.train()
                 checkpoint = last_checkpoint(cfg.work_dir)
-                data = [(name, root, options or {}), *((*one, {}) for one in (*also, *targets))]
-                homes = 1 + len(also)
+                data = [*homes, *((*one, {}) for one in targets)]
                 return finish(
                     runner,
                     "train",
-                    lambda: _measured(cfg, model, checkpoint, recipe, data, homes),
+                    lambda: _measured(cfg, model, checkpoint, recipe, data, len(homes)),
                     command=command,
                     checkpoint=checkpoint,
                 )
@@ -110,13 +111,32 @@ def train(
                 runner.close()
 
 
-def _check_target(name: str, root: str) -> None:
-    """Raise a `UserError` if a target cannot be searched; better now than after the training."""
-    from ibn_seg.reid.set_numbers import check_search
-    from ibn_seg.reid.sets.all_sets import picture_set
+def _check_data(
+    homes: Sequence[tuple[str, Any, Mapping[str, Any]]],
+    targets: Sequence[Data],
+    selection: str,
+    say: Callable[[str], None],
+) -> None:
+    """Raise a `UserError` if a data set cannot be searched; better now than after the training.
 
-    found = picture_set(name, root)
-    check_search(found.pictures("query"), found.pictures("gallery"))
+    Args:
+        homes: Name, root and options of the data sets to train on.
+        targets: Name and root of the others to search in.
+        selection: The recipe's; 'source' needs a gallery of a home.
+        say: Called with the note of a data set.
+    """
+    from ibn_seg.reid.set_numbers import searchable
+    from ibn_seg.reid.sets.all_sets import picture_set
+    from ibn_seg.reid.sets.picture_set import say_notes
+    from ibn_seg.retrieval.source_selection import selecting
+
+    trained = [picture_set(name, root, **options) for name, root, options in homes]
+    others = [picture_set(*one) for one in targets]
+    say_notes([*trained, *others], say)
+    if selection == "source":
+        selecting(trained)
+    for data in (*(one for one in trained if one.has_search), *others):
+        searchable(data)
 
 
 def _config(
@@ -209,7 +229,7 @@ def _measured(
         selected = {"checkpoint": best, "source_mAP": scores}
     searches = {}
     for name, found in sets.items():
-        if found.has("query") and found.has("gallery"):
+        if found.has_search:
             ranks = Path(cfg.work_dir) / f"ranks_{name}.npz"
             searches[name] = searched(searcher, found, ranks)
     return {

@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"iter_(\d+)\.pth")
 
 
+def selecting(homes: Sequence["PictureSet"]) -> list["PictureSet"]:
+    """Return the data sets whose galleries select a checkpoint.
+
+    Args:
+        homes: The data sets that are trained on.
+
+    Raises:
+        UserError: None has queries and a gallery.
+    """
+    able = [one for one in homes if one.has_search]
+    if not able:
+        raise UserError(f"{homes[0].root}: has no gallery to select by", "use --selection last")
+    return able
+
+
 def best_on_source(
     searcher: Searcher, work_dir: Path, homes: Sequence["PictureSet"]
 ) -> tuple[str, dict[str, float]]:
@@ -33,9 +48,7 @@ def best_on_source(
     Raises:
         UserError: No source has queries and a gallery.
     """
-    able = [one for one in homes if one.has("query") and one.has("gallery")]
-    if not able:
-        raise UserError(f"{homes[0].root}: has no gallery to select by", "use --selection last")
+    able = selecting(homes)
     files = {int(found[1]): path for path in work_dir.glob("iter_*.pth")
              if (found := _NAME.fullmatch(path.name))}  # fmt: skip
     scores = {}

@@ -84,9 +84,7 @@ def _of_people(data: PictureSet) -> list[Picture]:
     Raises:
         UserError: There are none, or a name does not parse.
     """
-    # Junk has no identity, and a distractor none of its own.
-    least = 1 if data.CARD.distractors else 0
-    pictures = [one for one in data.pictures(TRAIN) if one.identity >= least]
+    pictures = data.people(TRAIN)
     if not pictures:
         raise UserError(f"{data.root}: no training pictures")
     return pictures

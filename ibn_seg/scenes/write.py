@@ -22,6 +22,8 @@ from ibn_seg.scenes.variation import VARIED, without
 
 Progress = Callable[[int, int], None]
 
+# Says with which parameters a folder was written.
+MANIFEST = "scenes.json"
 # Changes whenever the same parameters would give other frames.
 RENDERER_VERSION = 1
 
@@ -107,7 +109,8 @@ def write_pair(
     Cityscapes layout. `out_dir/acdc` gets the targets night and fog in the ACDC layout.
     `out_dir/varied` gets the second source in the GTA5 layout, and `out_dir/varied_without_KIND`
     the same without one kind of variation. A repeated call resumes an
-    interrupted one and leaves a complete folder alone.
+    interrupted one and leaves a complete folder alone. Unknown things may be added to a folder
+    that was written without them.
 
     Args:
         out_dir: Where to write.
@@ -145,10 +148,9 @@ def write_pair(
         counts |= {"adverse_train": adverse_train, "adverse_val": adverse_val}
     if varied:
         counts |= dict.fromkeys((VARIED, *map(without, varied_without)), varied)
-    if oddities:
-        counts[ODDITIES] = oddities
-    written = _write_claimed(out, frames, counts, seed, size, workers, progress)
-    return {**counts, "written": written}
+    odd = {ODDITIES: oddities} if oddities else {}
+    written = _write_claimed(out, frames, counts, seed, size, workers, progress, odd)
+    return {**counts, **odd, "written": written}
 
 
 def write_styles(
@@ -196,10 +198,16 @@ def _write_claimed(
     size: tuple[int, int],
     workers: int,
     progress: Progress | None,
+    odd: Mapping[str, int] | None = None,
 ) -> int:
-    """Write missing frames into a folder of these parameters; return how many were missing."""
-    parameters = {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size), **parameters}
-    claim_folder(out, out / "scenes.json", parameters)
+    """Write missing frames into a folder of these parameters; return how many were missing.
+
+    Frames of unknown things have their own parameters, `odd`, in a file beside their pictures.
+    """
+    drawn = {"renderer": RENDERER_VERSION, "seed": seed, "size": list(size)}
+    claim_folder(out, out / MANIFEST, {**drawn, **parameters})
+    if odd:
+        claim_folder(out / ODDITIES, out / ODDITIES / MANIFEST, {**drawn, **odd})
     return write_frames(frames, seed=seed, size=size, workers=workers, progress=progress)
 
 

@@ -75,7 +75,8 @@ def trust_measures(domain: ImageConfidences, levels: np.ndarray | None = None) -
         means[name] = float(np.mean(values)) if values else None
         counted[name] = len(values)
         if not values:
-            undefined[f"mean_of_images.{name}"] = f"in every image: {every[0][1][name]}"
+            causes = " or ".join(dict.fromkeys(missing[name] for _, missing in every))
+            undefined[f"mean_of_images.{name}"] = f"in every image: {causes}"
     return {
         "bins": {"kind": domain.bins.kind, "count": domain.bins.count},
         "pooled_bins": {"kind": used.kind, "count": used.count},

@@ -122,6 +122,18 @@ def test_a_dry_run_names_what_is_missing(tmp_path):
     assert list(search_needs(embedded, list_cells(embedded)[0], tmp_path)) == []
 
 
+def test_a_dry_run_names_a_source_that_cannot_select(tmp_path):
+    pictures = tmp_path / "people" / "subset"
+    pictures.mkdir(parents=True)
+    (pictures / "000000_s00_c00_f1.jpg").touch()
+    file = plan_of(tmp_path, sources=["randperson"], targets=["cameras_target"],
+                   roots={"randperson": str(pictures.parent)},
+                   recipe={**TINY["recipe"], "selection": "source"})  # fmt: skip
+    plan = read_plan(file)
+    (line,) = search_needs(plan, list_cells(plan)[0], tmp_path)
+    assert line == f"{pictures.parent}: has no gallery to select by: use --selection last"
+
+
 def test_a_dry_run_lists_the_recipes(tmp_path, capsys):
     file = plan_of(tmp_path, variants={"plain": {}, "erasing": {"erasing": 0.5}})
     assert run_cli(["benchmark", str(file), "--dry-run", "--results", str(tmp_path / "none")]) == 0

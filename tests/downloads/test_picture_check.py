@@ -11,7 +11,7 @@ from PIL import Image
 
 from ibn_seg.cli import run as run_cli
 from ibn_seg.downloads.picture_check import check_pictures
-from ibn_seg.downloads.picture_stats import measure_pictures
+from ibn_seg.downloads.picture_stats import measure_pictures, write_picture_sheet
 from ibn_seg.errors import UserError
 from tests.reid.picture_files import MARKET, write_market, write_pictures
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_searched_is_found(tmp_path):
     result = check_pictures("reid_folder", tmp_path, workers=1)
     assert result.unmatched == 1
     assert [finding.line for finding in result.findings] == [
-        "query and gallery have no identity in common",
+        "query and gallery have no identity in common: give both of the same people",
     ]
 
 
@@ -139,6 +139,16 @@ def test_stats_counts_and_measures(tmp_path, capsys, monkeypatch):
     np.testing.assert_allclose(report["std"], stacked.std(axis=0), atol=1)
     # Three identities: the rows of identities 1, 2 and 7 or 1488.
     assert Image.open(sheet).size == (8 * 68, 3 * 146)
+
+
+def test_a_row_of_the_sheet_is_one_person(tmp_path):
+    """CUHK03-NP counts training and test from the start, and its 0 is a person."""
+    folders = {"bounding_box_train": ["0000_c1_1.png"], "query": ["0000_c1_1.png"],
+               "bounding_box_test": ["0000_c2_1.png"]}  # fmt: skip
+    root = write_pictures(tmp_path, {f"detected/{part}": names for part, names in folders.items()})
+    found = measure_pictures("cuhk03_np", root, workers=1)
+    write_picture_sheet(found.parts, found.pictures.CARD, tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").size == (8 * 68, 2 * 146)
 
 
 def test_the_note_on_a_withdrawn_set_is_printed(tmp_path, capsys, monkeypatch):

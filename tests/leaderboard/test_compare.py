@@ -237,6 +237,17 @@ def test_scores_of_corruption_benchmarks_are_beside_the_baseline(board):
     assert "mCD" not in performance_tables(board, None)[0].columns
 
 
+def test_other_severities_than_the_baseline_s_give_no_mcd(tmp_path):
+    folder = Folder(tmp_path)
+    for method, severities in (("BN", (1, 3)), ("IBN-a", (1, 5))):
+        training = folder.train(method, 0, skill_of(method))
+        folder.robustness(training, "game", {("haze", grade): 0.5 for grade in severities})
+    (table,) = performance_tables(read_board([folder.write()]), "BN")
+    of_bn, of_ibn = (row.values for row in table.rows)
+    assert of_bn["mCD"].mean == pytest.approx(100)
+    assert of_ibn["mCD"] is None
+
+
 def test_transfer_compares_starts_and_methods_at_each_share(board):
     (table,) = transfer_tables(board, "BN")
     assert (table.domain, table.shares) == ("dashcam", (10.0, 100.0))

@@ -1,5 +1,6 @@
 """The leaderboard of re-identification, from results that are written here."""
 
+import contextlib
 import csv
 import json
 
@@ -13,6 +14,7 @@ from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval
 from ibn_seg.reid.kept_ranks import write_ranks
 from ibn_seg.reid.measures import query_measures
 from ibn_seg.reid.ranking import SearchLabels, rank_matches
+from ibn_seg.results.keep_folder import keep
 
 DATA = ("home", "abroad")
 
@@ -197,3 +199,52 @@ def test_segmentation_does_not_mix_with_it(results, tmp_path):
         write_leaderboard([results, tmp_path])
     with pytest.raises(UserError, match="holds results of re-identification"):
         write_leaderboard([tmp_path, results])
+
+
+def exports(root):
+    """The exports of the folder `bench` in a folder."""
+    with contextlib.chdir(root):
+        files = write_leaderboard(["bench"], "board.html", exports=["csv", "latex", "markdown"])
+        return {path.suffix: path.read_bytes() for path in files[1:]}
+
+
+def test_kept_results_show_the_same_numbers(tmp_path):
+    cells = [(method, "home", 0, 1.0) for method in ("BN", "IBN-a")]
+    old, new = tmp_path / "old", tmp_path / "new"
+    written = keep(write_results(old / "bench", cells), new / "bench")
+    assert [path.name for path in written] == [
+        "runs.jsonl", "matrices-1.npz", "searches.zip", "kept.json",
+    ]  # fmt: skip
+    assert exports(new) == exports(old)
+    # A further run stands beside the first, and may be kept again.
+    write_results(old / "again", cells)
+    for _ in range(2):
+        keep(old / "again", new / "again", beside=new / "bench")
+        assert read_searches([new / "again"], None, "BN").runs[1].matches["abroad"].gallery == 80
+    assert exports(new) == exports(old)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.unlink(), "searches.zip: no such file"),
+        (lambda path: path.write_bytes(b"PK"), "searches.zip: not an archive of searches"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "searches.zip: not an archive"),
+        (lambda path: path.write_bytes(b"PK\5\6" + bytes(18)), "no ranks 'ranks_home.npz' beside"),
+    ],
+)
+def test_damage_of_kept_ranks_is_one_line(damage, said, tmp_path):
+    keep(write_results(tmp_path / "bench", [("BN", "home", 0, 1.0)]), tmp_path / "new")
+    damage(tmp_path / "new" / "searches.zip")
+    with pytest.raises(UserError) as caught:
+        read_searches([tmp_path / "new"], None, "BN")
+    assert said in caught.value.line
+    assert "\n" not in caught.value.line
+
+
+def test_lost_ranks_are_not_kept(tmp_path):
+    results = write_results(tmp_path / "bench", [("BN", "home", 0, 1.0)])
+    (results / "cells" / "cell0" / "ranks_home.npz").unlink()
+    with pytest.raises(UserError, match=r"cell0/ranks_home.npz: no such file"):
+        keep(results, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

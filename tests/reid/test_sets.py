@@ -168,6 +168,27 @@ def test_labels_for_training_have_no_gaps(tmp_path):
     assert training_labels(found) == [0, 1, 1]
 
 
+def test_a_set_for_training_alone_has_no_search(tmp_path):
+    write(tmp_path / "subset", "000000_s00_c00_f1.jpg")
+    write(tmp_path / "unreal_v1.1" / "images", "1_c1_1.jpg")
+    for name in ("randperson", "unrealperson"):
+        found = picture_set(name, tmp_path)
+        assert found.has("train")
+        assert not found.has_search
+        with pytest.raises(UserError, match=r"unknown part of .*Person 'query'"):
+            found.pictures("query")
+
+
+def test_number_0_is_nobody_only_where_a_set_has_distractors(tmp_path):
+    write(tmp_path / "subset", "000000_s00_c00_f1.jpg", "000001_s00_c00_f1.jpg")
+    write(tmp_path / "bounding_box_train", "0000_c1s1_1.jpg", "-1_c1s1_1.jpg", "0002_c1s1_1.jpg")
+    numbers = {
+        name: [one.identity for one in picture_set(name, tmp_path).people("train")]
+        for name in ("randperson", "market1501")
+    }
+    assert numbers == {"randperson": [0, 1], "market1501": [2]}
+
+
 def test_what_cannot_be_searched_is_one_line(tmp_path):
     names = ["1_c0_a.jpg", "1_c1_a.jpg", "2_c0_a.jpg"]
     write(tmp_path / "query", *names)
@@ -181,3 +202,5 @@ def test_what_cannot_be_searched_is_one_line(tmp_path):
         check_search([one, one], [other])
     with pytest.raises(UserError, match="0 queries and 1 gallery pictures"):
         check_search([], [other])
+    with pytest.raises(UserError, match=f"{tmp_path}: .* no identity in common"):
+        check_search([one], [stranger], tmp_path)

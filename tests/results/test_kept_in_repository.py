@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from ibn_seg.evaluation.confusion import scores
+from ibn_seg.reid.kept_ranks import ranks_of
+from ibn_seg.reid.measures import scores as search_scores
 from ibn_seg.results.identity import cell_id
 from ibn_seg.results.kept_matrices import read_configs, read_matrices
+from ibn_seg.results.kept_searches import read_search_files
 from ibn_seg.results.kept_table import read_pointer, read_table
 
 KEPT = Path(__file__).resolve().parents[2] / "data" / "benchmark"
@@ -45,14 +48,31 @@ def test_every_id_is_the_hash_of_its_identity(run):
         assert cell_id(part.identity(row["id"])) == row["id"]
 
 
+def check_searches(beginning, searches, ranks):
+    """Compare the mAP that a record says with that of the kept ranks."""
+    assert searches
+    for said in searches.values():
+        matches = ranks_of(ranks[beginning + said["ranks"]], said["ranks"])
+        value = said["scores"]["measures"]["mAP"]["value"]
+        assert search_scores(matches).mean_precision == pytest.approx(value, abs=1e-9)
+
+
 def test_scores_are_those_of_the_matrices(run):
     name, part, files = run
     found, configs = read_matrices(files), read_configs(files)
+    archives = read_table(read_pointer(KEPT / name)[0]).searches
+    ranks = read_search_files(files[0].parent / archive for archive in archives)
     for row in finished(part):
         key = f"{name}/{row['id']}"
         assert "model = dict(" in configs[key]
         if row["task"] == "divergence":
             assert row["record"]["pairs"]
+            continue
+        if row["task"] == "unknown":
+            assert row["record"]["unknown_things"]
+            continue
+        if row["task"] == "reid":
+            check_searches(f"{key}/", row["record"]["searches"], ranks)
             continue
         record = row["record"]["domains"]
         assert set(found[key]) == set(record)

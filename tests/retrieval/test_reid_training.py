@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -200,7 +201,7 @@ def test_the_gradient_of_the_centers_in_closed_form():
         (("--identities", "5"), "a batch of 5 identities, but only 4 are in the training"),
         (("--identities", "1"), "--identities 1: it must be at least 2"),
         (("--erasing", "2"), "--erasing 2.0: allowed: 0 to 1"),
-        (("--lr", "0"), "--lr 0.0: it must be positive"),
+        (("--lr", "0"), "--lr 0.0: it must be above 0"),
         (("--last-stride", "3"), "3 is not in the range 1<=x<=2"),
         (("--target", "market1501"), "is not NAME=ROOT"),
         (("--target", "personx=nowhere"), "nowhere: no such folder"),
@@ -214,6 +215,21 @@ def test_wrong_use_is_one_line(options, message, people, tmp_path, capsys, monke
     assert run_cli(["reid", *map(str, call)]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_cannot_be_is_told_before_the_training(people, tmp_path):
+    said = []
+    for part in ("bounding_box_train", "query"):
+        shutil.copytree(people / part, tmp_path / "data" / part)
+    recipe = dataclasses.replace(RECIPE, selection="source")
+    with pytest.raises(UserError, match="data: has no gallery to select by: use --selection last"):
+        train(MODEL, "market1501", tmp_path / "data", recipe, work_dir=tmp_path / "run", quiet=True)
+    shutil.copytree(people / "query", tmp_path / "data" / "bounding_box_test")
+    with pytest.raises(UserError, match="data: all pictures are from camera 0"):
+        train(MODEL, "dukemtmc_reid", tmp_path / "data", RECIPE, work_dir=tmp_path / "run",
+              quiet=True, say=said.append)  # fmt: skip
+    assert said[0].startswith("note: DukeMTMC-reID was withdrawn by its authors")
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_targets_of_one_name_are_one_line(people, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ibn_seg.datasets.labels import CITYSCAPES_RAW_IDS
+from ibn_seg.errors import UserError
 from ibn_seg.scenes import render, write_pair
 from ibn_seg.scenes.frames import ODDITIES_START
 from ibn_seg.scenes.ids import DYNAMIC
@@ -76,3 +77,12 @@ def test_the_folder_has_pictures_labels_and_masks(tmp_path):
         assert np.array_equal(label, CITYSCAPES_RAW_IDS.train_ids[raw])
         assert np.array_equal(mask == 1, raw == DYNAMIC)
         assert np.array_equal(mask == 0, label != 255)
+
+
+def test_they_join_a_folder_that_was_written_without_them(tmp_path):
+    few = {"size": (64, 32), "source_frames": 1, "target_train": 0, "target_val": 0}
+    write_pair(tmp_path, **few)
+    assert write_pair(tmp_path, **few, oddities=1)["written"] == 1
+    assert write_pair(tmp_path, **few)["written"] == 0
+    with pytest.raises(UserError, match="oddities 1 instead of 2"):
+        write_pair(tmp_path, **few, oddities=2)

@@ -173,6 +173,17 @@ def test_pooled_and_mean_of_images_are_different_numbers():
     assert result["ece"] == {"kind": "top label, equal width, closed on the left", "bins": 15}
 
 
+def test_reasons_of_all_images_are_given():
+    confidence, nobody = np.full(5, 0.5), np.full(5, 255)
+    images = [
+        count_image(LEVELS, np.zeros(5, int), confidence, labels, num_classes=2)
+        for labels in (np.zeros(5, int), nobody)
+    ]
+    found = trust_measures(stack_images(["a", "b"], LEVELS, images))
+    reason = "in every image: no wrong pixel or no labelled pixel"
+    assert found["undefined"]["mean_of_images.auroc"] == reason
+
+
 @pytest.mark.parametrize(
     ("right", "label", "reason"),
     [(True, 0, "no wrong pixel"), (False, 0, "no right pixel"), (True, 255, "no labelled pixel")],

@@ -9,13 +9,13 @@ from ibn_seg.report.measured import (
     AnalysisTable,
     Measured,
     analysis_records,
+    is_highest,
     method_parts,
     named_content,
     runs_by_shape,
     seeds_of,
     shape_words,
 )
-from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Table, slug
 from ibn_seg.report.tables import Cell
@@ -70,11 +70,8 @@ def _table(board: Board, found: AnalysisTable, links: Links) -> Table:
 
 
 def _cell(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
-    stat = row.values[column]
-    # `is_best` looks for the highest, so only measures for which more is better are marked.
-    ranked = stat is not None and column in HIGHER_IS_BETTER
-    best = ranked and is_best(stat, found.rivals(row, column))
-    return score_cell(stat, links, row.runs, best)
+    best = column in HIGHER_IS_BETTER and is_highest(found, row, column)
+    return score_cell(row.values[column], links, row.runs, best)
 
 
 def _charts(board: Board) -> list[Chart]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ibn_seg.reid.sets.picture_set import PictureSet
     from ibn_seg.retrieval.run_retrieval import Searcher
 
-_LEAST_IDENTITY = 1
 Progress = Callable[[str, int, int], None]
 
 
@@ -34,6 +33,7 @@ def between_cameras(
     images: int | None = None,
     seed: int = 0,
     command: str | None = None,
+    say: Callable[[str], None] = print,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure how far apart two data sets are in each layer of a network, and write it.
@@ -50,6 +50,7 @@ def between_cameras(
         images: Pictures of each, drawn at random; default all.
         seed: Of the draw and of the halves.
         command: The command line, for the record.
+        say: Called with a line about a data set, such as that its authors withdrew it.
         progress: Called with (step, pictures done, pictures in all).
 
     Returns:
@@ -59,6 +60,9 @@ def between_cameras(
         UserError: There are fewer than 200 pictures, or the network does not fit.
         EnvError: The file cannot be written.
     """
+    from ibn_seg.reid.sets.picture_set import say_notes
+
+    say_notes((first, second), say)
     random = np.random.default_rng(seed)
     sides = [_drawn(data, part, images, random) for data in (first, second)]
     opened = searcher.open()
@@ -114,7 +118,7 @@ def _drawn(
     Raises:
         UserError: There are fewer than the least number.
     """
-    found = [one.path for one in data.pictures(part) if one.identity >= _LEAST_IDENTITY]
+    found = [one.path for one in data.people(part)]
     order = random.permutation(len(found))[:images]
     if len(order) < MIN_IMAGES:
         raise UserError(

@@ -9,13 +9,13 @@ from ibn_seg.report.measured import (
     AnalysisTable,
     Measured,
     analysis_records,
+    is_highest,
     method_parts,
     named_content,
     runs_by_shape,
     seeds_of,
     shape_words,
 )
-from ibn_seg.report.scores import is_best
 from ibn_seg.report.section import Chart, Contribution, analysis_section, chart
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell
@@ -135,14 +135,10 @@ def _severity(column: str) -> bool:
 
 
 def _retention(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
-    stat = row.values[column]
-    best = stat is not None and is_best(stat, found.rivals(row, column))
-    return score_cell(stat, links, row.runs, best)
+    return score_cell(row.values[column], links, row.runs, is_highest(found, row, column))
 
 
 def _performance(row: Measured, column: str, found: AnalysisTable, links: Links) -> Cell:
-    stat = row.values[column]
-    # is_best looks for the highest; of degradations the lowest is best, so none is marked.
-    ranked = stat is not None and not column.endswith("mCD")
-    best = ranked and is_best(stat, found.rivals(row, column))
-    return score_cell(stat, links, row.runs, best)
+    # Of degradations the lowest is best, and none is marked.
+    best = not column.endswith("mCD") and is_highest(found, row, column)
+    return score_cell(row.values[column], links, row.runs, best)

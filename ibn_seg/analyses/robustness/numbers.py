@@ -60,18 +60,20 @@ def _performance(
     clean, scores = _scores(run, domain)
     found = performance(clean, scores)
     values = {name: found[name] for name in ("clean", "mPC", "rPC")}
-    theirs = [_scores(one, domain) for one in references]
-    same = [one for one in theirs if {n: len(v) for n, v in one[1].items()}
-            == {n: len(v) for n, v in scores.items()}]  # fmt: skip
-    if not same or len(same) < len(theirs):
+    if not references or any(_conditions(one) != _conditions(run) for one in references):
         return values
-    count = len(same)
+    theirs, count = [_scores(one, domain) for one in references], len(references)
     mean = {
-        name: [sum(one[1][name][at] for one in same) / count for at in range(len(scores[name]))]
+        name: [sum(one[1][name][at] for one in theirs) / count for at in range(len(scores[name]))]
         for name in scores
     }
-    clean_mean = sum(one[0] for one in same) / count
+    clean_mean = sum(one[0] for one in theirs) / count
     return {**values, **corruption_degradation(clean, scores, clean_mean, mean)}
+
+
+def _conditions(run: Measurement) -> list[tuple[str, int]]:
+    """Return the corruptions and severities of a result."""
+    return [(one["corruption"], one["severity"]) for one in run.content["corrupted"]]
 
 
 def _scores(run: Measurement, domain: str) -> tuple[float, dict[str, list[float]]]:

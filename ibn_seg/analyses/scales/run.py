@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ibn_seg.analyses.scales.numbers import ENSEMBLE
 from ibn_seg.run.measurement import RunOptions, check_tested, measurement
 from ibn_seg.run.runners import network_of
 from ibn_seg.run.segmentation import measured
@@ -86,7 +87,7 @@ def _measured_at(
             **{key: None if share is None else 100 * share for key, share in shares.items()},
         }
     return {
-        "name": "ensemble" if len(scales) > 1 else f"{scales[0]:g}",
+        "name": ENSEMBLE if len(scales) > 1 else f"{scales[0]:g}",
         "scales": list(scales),
         "milliseconds": 1000 * spent.seconds / max(spent.inputs, 1),
         "domains": domains,

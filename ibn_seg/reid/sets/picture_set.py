@@ -2,12 +2,13 @@
 
 import abc
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ibn_seg.errors import UserError, unknown
+from ibn_seg.reid.ranking import DISTRACTOR, JUNK
 
 TRAIN, QUERY, GALLERY = "train", "query", "gallery"
 # Market-1501 has names with the suffix twice, and PNG files in its layout exist.
@@ -77,6 +78,11 @@ class SetCard:
     distractors: bool = False
     shared_numbers: bool = False
 
+    @property
+    def nobody(self) -> tuple[int, ...]:
+        """The identities that are nobody: junk, and distractors where there are any."""
+        return (JUNK, DISTRACTOR) if self.distractors else (JUNK,)
+
 
 class PictureSet(abc.ABC):
     """The pictures of a data set; each subclass reads one layout.
@@ -142,7 +148,17 @@ class PictureSet(abc.ABC):
 
     def has(self, part: str) -> bool:
         """Tell whether the download has a part."""
-        return self.folder(part).is_dir()
+        return part in self.FOLDERS and self.folder(part).is_dir()
+
+    @property
+    def has_search(self) -> bool:
+        """Whether the download has queries and a gallery."""
+        return self.has(QUERY) and self.has(GALLERY)
+
+    def check_part(self, part: str) -> None:
+        """Raise a `UserError` if such data sets have no such part."""
+        if part not in self.FOLDERS:
+            raise unknown(f"part of {self.CARD.title}", part, self.FOLDERS)
 
     def files(self, part: str) -> list[Path]:
         """Return the picture files of a part, sorted by name; other files are left out.
@@ -150,8 +166,7 @@ class PictureSet(abc.ABC):
         Raises:
             UserError: The part has no folder.
         """
-        if part not in self.FOLDERS:
-            raise unknown(f"part of {self.CARD.title}", part, self.FOLDERS)
+        self.check_part(part)
         folder = self.folder(part)
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder", f"the {part} pictures lie there")
@@ -190,6 +205,14 @@ class PictureSet(abc.ABC):
             raise errors[0]
         return found
 
+    def people(self, part: str) -> list[Picture]:
+        """Return the pictures of a part without junk and distractors.
+
+        Raises:
+            UserError: As `pictures`.
+        """
+        return [one for one in self.pictures(part) if one.identity not in self.CARD.nobody]
+
 
 class NamedPictures(PictureSet):
     """A data set whose file names alone have identity and camera.
@@ -227,6 +250,12 @@ class NamedPictures(PictureSet):
         if camera < 0 or (cameras is not None and camera >= cameras):
             there = "" if cameras is None else f"; {self.CARD.title} has {cameras}"
             raise UserError(f"{path}: camera {camera + self.FIRST_CAMERA}{there}")
+
+
+def say_notes(data: Iterable[PictureSet], say: Callable[[str], None]) -> None:
+    """Say the note of each data set once; most have none."""
+    for note in dict.fromkeys(one.CARD.note for one in data if one.CARD.note):
+        say(f"note: {note}")
 
 
 def pictures_in(paths: Iterable[Path]) -> list[Path]:

@@ -42,7 +42,12 @@ class UnrealPerson(PictureSet):
         return part in self.FOLDERS
 
     def files(self, part: str) -> list[Path]:
-        """Return the picture files of all folders, sorted by folder and name."""
+        """Return the picture files of all folders, sorted by folder and name.
+
+        Raises:
+            UserError: The part is not 'train'.
+        """
+        self.check_part(part)
         folders = sorted(self.root.glob(f"{self.FOLDERS[part]}/images"))
         return [path for folder in folders for path in pictures_in(folder.iterdir())]
 

@@ -1,12 +1,16 @@
 """What a leaderboard shows of results as `ibn-seg scales` writes them."""
 
+import numpy as np
 import pytest
 
 from ibn_seg.analyses.scales.contribution import contribution
+from ibn_seg.analyses.scales.drawing import scale_chart
 from ibn_seg.errors import UserError
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.report.links import Links
+from ibn_seg.report.method_looks import method_looks
 from tests.leaderboard.made import Folder, skill_of
+from tests.report.test_plots import _paths, _words
 
 
 def content(better):
@@ -15,9 +19,15 @@ def content(better):
         "scales": [
             {
                 "name": name,
+                "scales": scales,
+                "milliseconds": 10.0 * sum(scales),
                 "domains": {"dashcam": {"mIoU": miou + better, "ECE": 5.0, "AUROC": 80.0}},
             }
-            for name, miou in (("0.5", 20), ("1", 30), ("ensemble", 33))
+            for name, scales, miou in (
+                ("0.5", [0.5], 20),
+                ("1", [1.0], 30),
+                ("ensemble", [0.5, 1.0], 33),
+            )
         ]
     }
 
@@ -29,13 +39,17 @@ def test_each_measure_has_a_table_of_networks_and_scales(tmp_path):
             training = made.train(method, seed, skill_of(method))
             made.analysis("scales", training, content(better + seed))
     found = contribution(read_board([made.write()]), "BN", Links(tmp_path / "page.html"))
-    miou, _, _ = found.section.tables
+    miou, _, _, time = found.section.tables
+    assert [cell.value for cell in time.rows[0][1:]] == [5, 10, 15]
+    assert not any(cell.best for cell in time.rows[0][1:])
     assert miou.header == ("Network", "0.5", "1", "ensemble")
     values = [[cell.value for cell in row[1:]] for row in miou.rows]
     assert values == [[20.5, 30.5, 33.5], [22.5, 32.5, 35.5]]
     assert [cell.best for cell in miou.rows[1][1:]] == [True, True, True]
+    (chart,) = found.section.charts
+    assert chart["title"].startswith("mIoU over scale, on dashcam")
     assert {record.quantity for record in found.records} == {
-        "mIoU by scale", "ECE by scale", "AUROC by scale"
+        "mIoU by scale", "ECE by scale", "AUROC by scale", "time by scale"
     }  # fmt: skip
 
 
@@ -54,6 +68,28 @@ def test_methods_at_test_time_have_their_own_part(tmp_path):
     assert {row[0].text: row[1].best for row in adapted.rows} == {"TENT": True, "Mine": False}
     roles = {record.method: record.role for record in found.records}
     assert roles == {"BN": "method", "IBN-a": "method", "TENT": "test time", "Mine": "test time"}
+
+
+def test_lines_are_as_high_as_the_values():
+    results = [
+        {"kind": "scales", "method": method, "seed": 0, **content(better)}
+        for method, better in (("BN", 0), ("IBN-a", 2))
+    ]
+    looks = method_looks(["BN", "IBN-a"])
+    drawn = scale_chart(results, "dashcam", "s")
+    assert {"0.5", "1", "ensemble", "mIoU (%)"} <= set(_words(drawn))
+    # Heights fall in an SVG. 10 points lie between the scales of BN, and 2 between the methods.
+    low, high = (
+        next(
+            line
+            for line in _paths(drawn, f"--series-{looks[name].colour}")
+            if len(line) == 2 and np.ptp(line[:, 0])
+        )
+        for name in ("BN", "IBN-a")
+    )
+    ten = low[0, 1] - low[1, 1]
+    assert ten > 0
+    assert low[:, 1] - high[:, 1] == pytest.approx([0.2 * ten] * 2, abs=0.1)
 
 
 def test_a_damaged_result_is_one_line(tmp_path):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ibn_seg.analyses.unknown.data_sets import dataset_configs
 from ibn_seg.errors import UserError
 from ibn_seg.run.measurement import RunOptions, measurement
 from ibn_seg.run.segmentation import measured
@@ -34,7 +35,7 @@ def find_unknown(
             prepares the pictures.
         checkpoint: A .pth file; every weight must fit.
         data: LAYOUT=ROOT or NAME:LAYOUT=ROOT, at least one; see
-            `ibn_seg.datasets.unknown_things.LAYOUTS`.
+            `ibn_seg.datasets.unknown_things.LAYOUTS` and `data_sets.read_data`.
         run: See `ibn_seg.run.measurement.RunOptions`.
 
     Returns:
@@ -48,15 +49,13 @@ def find_unknown(
     """
     from ibn_seg.engine.pixel_confidence import check_gives_logits
 
-    named = _named(data)
+    parts = dataset_configs(data)
 
     def adapt(cfg: "Config") -> None:
-        # Both register what the config then names.
-        import ibn_seg.datasets.unknown_things
+        # Registers what the config then names.
         import ibn_seg.engine.unknown_metric  # noqa: F401
 
         pipeline = _pipeline(cfg.test_dataloader.dataset)
-        parts = [{"type": "UnknownThingsDataset", **one} for one in named]
         cfg.test_dataloader.dataset = (
             {**parts[0], "pipeline": pipeline}
             if len(parts) == 1
@@ -70,24 +69,6 @@ def find_unknown(
         opened.runner.test()
         (metric,) = opened.runner.test_evaluator.metrics
         return opened.write(lambda: {**measured(opened.runner), "unknown_things": metric.domains})
-
-
-def _named(data: Iterable[str]) -> list[dict[str, str]]:
-    """Return the arguments of each data set."""
-    found: list[dict[str, str]] = []
-    for text in data:
-        place, equals, root = text.partition("=")
-        name, _, layout = place.rpartition(":")
-        if not (equals and root and layout):
-            raise UserError(f"--data {text!r} has no root", "write LAYOUT=ROOT")
-        found.append({"layout": layout, "data_root": root, "target": name or layout})
-    names = [one["target"] for one in found]
-    if not names:
-        raise UserError("no data set of unknown things", "give --data LAYOUT=ROOT")
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"--data: two are named {name!r}", "write NAME:LAYOUT=ROOT")
-    return found
 
 
 def _pipeline(dataset: Mapping[str, Any]) -> list[dict]:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ibn_seg.analyses.option_kinds import add_options
+from ibn_seg.analyses.unknown.numbers import MEASURES
+from ibn_seg.analyses.unknown.options import OPTIONS
 from ibn_seg.command_options import ConfigCommand, measurement_options
 
 if TYPE_CHECKING:
@@ -15,14 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=ConfigCommand)
 @click.argument("config")
 @click.argument("checkpoint")
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    metavar="LAYOUT=ROOT",
-    help="Pictures with masks: oddities, smiyc, fishyscapes, street_hazards or bravo. Repeat for "
-    "several; NAME:LAYOUT=ROOT gives one a name.",
-)
+@add_options(OPTIONS, "data")
 @measurement_options("unknown")
 def unknown(
     config: str,
@@ -41,8 +37,8 @@ def unknown(
       ibn-seg unknown CONFIG CHECKPOINT --data oddities=data/odd/oddities
       ibn-seg unknown CONFIG CHECKPOINT --data anomalies:smiyc=data/dataset_AnomalyTrack
     """
+    from ibn_seg.analyses.unknown.run import find_unknown
     from ibn_seg.progress import progress_by_step
-    from ibn_seg.run.unknown_things_run import find_unknown
 
     with progress_by_step() as move:
         result = find_unknown(
@@ -63,13 +59,13 @@ def _print(found: Mapping[str, Mapping[str, Any]]) -> None:
     console = Console(file=sys.stdout)
     caption = "all pixels of a data set pooled, percent; 95 % intervals over pictures"
     table = Table(title="unknown things", caption=caption)
-    for title in ("data", "pictures", "share", "AUROC", "AUPRC", "FPR@95"):
+    for title in ("data", "pictures", "share", *MEASURES.values()):
         table.add_column(title, justify="left" if title == "data" else "right")
     for name, one in found.items():
         share = one["unknown_share"]
         cells = [str(one["images"]), "-" if share is None else f"{100 * share:.2f}"]
-        for measure, value in one["pooled"].items():
-            borders = one["interval"][measure]
+        for measure in MEASURES:
+            value, borders = one["pooled"][measure], one["interval"][measure]
             spread = "" if borders is None else " ({:.1f} to {:.1f})".format(
                 *(100 * border for border in borders)
             )  # fmt: skip

@@ -11,9 +11,10 @@ pytest.importorskip("mmseg")
 import torch
 
 from ibn_seg import cli
+from ibn_seg.analyses.unknown.cell import summary
+from ibn_seg.analyses.unknown.run import find_unknown
 from ibn_seg.engine.unknown_metric import unknown_counts
 from ibn_seg.errors import UserError
-from ibn_seg.run.unknown_things_run import find_unknown
 from ibn_seg.scenes import write_pair
 from ibn_seg.trust.confidence_bins import LOG_ODDS
 from tests.datasets.test_unknown_things import write
@@ -42,7 +43,9 @@ def test_the_command_measures_pictures_in_two_layouts(tiny, trained, tmp_path, c
     options = ("--data", data[0], "--data", data[1], "--work-dir", str(work))
     assert cli.run(["unknown", str(tiny), checkpoint, *options]) == 0
     said = capsys.readouterr().out
-    found = json.loads((work / "unknown.json").read_text())["unknown_things"]
+    result = json.loads((work / "unknown.json").read_text())
+    found = result["unknown_things"]
+    assert summary(result).startswith("AUROC oddities ")
     assert list(found) == ["oddities", "cows"]
     masks = [cv2.imread(str(p), -1) for p in (tmp_path / "oddities" / "masks").iterdir()]
     assert found["oddities"]["images"] == 3
@@ -59,8 +62,11 @@ def test_the_command_measures_pictures_in_two_layouts(tiny, trained, tmp_path, c
         (["smiyc"], "'smiyc' has no root; write LAYOUT=ROOT"),
         (["smiyc=a", "smiyc=b"], "two are named 'smiyc'"),
         ([], "no data set of unknown things"),
+        (["oddities"], "'oddities' has no root; write oddities=ROOT"),
+        (["smyic=a"], "did you mean 'smiyc'"),
     ],
 )
-def test_bad_data_is_one_line(data, line):
+def test_bad_data_is_one_line(data, line, monkeypatch):
+    monkeypatch.delenv("IBN_SEG_SCENES", raising=False)
     with pytest.raises(UserError, match=line.replace("; ", ": ")):
         find_unknown("config.py", "weights.pth", data)
