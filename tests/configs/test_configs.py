@@ -82,6 +82,8 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_config_trains_two_iterations_and_evaluates(name, roots, tmp_path):
+    if name.startswith("foundation/"):
+        pytest.importorskip("timm")
     from ibn_seg.run.segmentation import train
 
     config = load_config(

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+pytest.importorskip("timm")
+
 from ibn_seg.engine.compiling import compile_parts
 from tests.foundation.made import picture, tiny
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytest.importorskip("timm")
+
 from ibn_seg import cli
 from ibn_seg.errors import UserError
 from ibn_seg.run import segmentation

@@ -1,6 +1,7 @@
 """Large pictures go through a ViT in windows, whatever their size."""
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
@@ -40,6 +41,7 @@ def segmentor():
 
 
 def test_a_vit_sees_windows_alone_and_gives_mmsegs_labels():
+    pytest.importorskip("timm")
     # 205 and 331 are no multiples of the patch; the windows are.
     model = segmentor()
     expected = mmseg_labels(model, (205, 331))

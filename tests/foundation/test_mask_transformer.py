@@ -7,6 +7,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+pytest.importorskip("timm")
+
 from ibn_seg.errors import UserError
 from ibn_seg.foundation.mask_loss import MaskLoss
 from ibn_seg.foundation.mask_transformer import Prediction, pixel_scores

@@ -23,6 +23,7 @@ PLANS = {"foundation_embedded": 6, "foundation_gta5": 3 * (5 * 4 + 3)}
 )
 def test_the_networks_of_a_plan_fit_their_heads(name):
     """Built at their real size, without data; nothing is downloaded."""
+    pytest.importorskip("timm")
     cells = list_cells(read_plan(f"ibn_seg::benchmark/{name}"))
     assert len(cells) == PLANS[name]
     seen = set()

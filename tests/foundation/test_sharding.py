@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
+pytest.importorskip("timm")
+
 from ibn_seg.engine.sharded_network import FullyShardedNetwork
 from ibn_seg.foundation.sharding import shard
 from tests.foundation.made import picture, tiny

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import multiprocessing
 
+pytest.importorskip("timm")
+
 from ibn_seg.engine.averaging import SharedEMAHook
 from ibn_seg.engine.sharded_network import FullyShardedNetwork, check_sharing, wants_shares
 from ibn_seg.errors import UserError

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+pytest.importorskip("timm")
+
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.foundation.timm_models import build_timm, preprocessing
 from ibn_seg.plugins.timm_backbone import TimmBackbone

@@ -5,6 +5,8 @@ import hashlib
 import pytest
 import torch
 
+pytest.importorskip("timm")
+
 from ibn_seg.errors import UserError
 from ibn_seg.foundation.base_weights import base_state
 from ibn_seg.foundation.rein import Rein

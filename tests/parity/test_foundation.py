@@ -6,6 +6,8 @@ import json
 import pytest
 from mmengine.registry import DefaultScope
 
+pytest.importorskip("timm")
+
 from tests.parity.foundation import FILE, compare, main
 from tests.parity.foundation_counts import differences
 from tests.parity.recipes import Case

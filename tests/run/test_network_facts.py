@@ -1,5 +1,6 @@
 """What a result records of its network."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -8,6 +9,7 @@ from tests.foundation.made import tiny
 
 
 def test_a_tuned_network_of_timm():
+    pytest.importorskip("timm")
     segmentor = nn.Module()
     segmentor.backbone = tiny("dinov2", tuning="lora", pretrained=True)
     segmentor.decode_head = nn.Linear(32, 3)

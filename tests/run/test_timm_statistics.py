@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmseg.models import SegDataPreProcessor
 from torch import nn
 
+pytest.importorskip("timm")
+
 from ibn_seg.run.timm_statistics import tell_statistics
 from tests.foundation.made import tiny
 

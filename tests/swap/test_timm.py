@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("timm")
+
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.swap.swap_config import BUILT, swap
