@@ -195,8 +195,8 @@ def test_an_unwritable_folder_and_a_bad_key(tmp_path):
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {plan}: thread: unknown key 'thread': did you mean 'threads'? allowed: name, "
-        "protocol, threads, processes, gpus, budget, selection, scenes, also, oracles, analyses, "
-        "transfer, methods, backbones, segmentors, sources, targets, seeds, schedule\n"
+        "protocol, threads, processes, gpus, budget, selection, intervals, scenes, also, oracles, "
+        "analyses, transfer, methods, backbones, segmentors, sources, targets, seeds, schedule\n"
     )
     assert not (tmp_path / "out").exists()
 

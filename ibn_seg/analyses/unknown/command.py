@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ibn_seg.analyses.option_kinds import add_options
-from ibn_seg.analyses.unknown.numbers import MEASURES
 from ibn_seg.analyses.unknown.options import OPTIONS
 from ibn_seg.command_options import ConfigCommand, measurement_options
 
@@ -55,6 +54,8 @@ def _print(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the measures of each data set in percent, with intervals over pictures."""
     from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.analyses.unknown.numbers import MEASURES
 
     console = Console(file=sys.stdout)
     caption = "all pixels of a data set pooled, percent; 95 % intervals over pictures"
