@@ -24,7 +24,6 @@ from ibn_seg.leaderboard.comparison import Comparison, Row
 from ibn_seg.leaderboard.read import read_board
 from ibn_seg.methods.all_methods import BASELINE
 from ibn_seg.report.method_looks import FIXED_LOOKS, LIGHT
-from ibn_seg.statistics import t_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "photographs.svg"
@@ -104,11 +103,11 @@ def _difference(axes: Axes, row: Row, target: str, at: float) -> None:
     """Draw one difference; it is hollow without an interval, as with one seed."""
     look, difference = FIXED_LOOKS[row.method], row.differences[target]
     colour = LIGHT[look.colour]
-    interval = t_interval(difference.per_seed.values)
-    if interval is not None:
-        axes.plot(interval, (at, at), color=colour, linewidth=2.2)
+    interval = difference.interval
+    if not interval.images_only:
+        axes.plot((interval.low, interval.high), (at, at), color=colour, linewidth=2.2)
     axes.plot(difference.per_seed.mean, at, color=colour, marker=look.marker,
-              markerfacecolor="none" if interval is None else colour)  # fmt: skip
+              markerfacecolor="none" if interval.images_only else colour)  # fmt: skip
 
 
 def _plain(axes: Axes, grid: str) -> None:

@@ -13,7 +13,7 @@ from ibn_seg.report.cell_text import interval_text
 from ibn_seg.report.marked_tables import Lines, markdown
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, signed, stat_text
-from ibn_seg.statistics import GapClosed, PairedDifference, t_interval
+from ibn_seg.statistics import GapClosed, PairedDifference
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "benchmark"
@@ -77,14 +77,12 @@ def _markdown(table: Callable[[Kept], Lines], kept: Kept) -> list[str]:
 def whole(
     found: Comparison,
     wanted: Callable[[Group, Row], bool],
-    difference: Callable[[PairedDifference | None], str] | None = None,
 ) -> Lines:
     """Return the wanted rows of a comparison: all scores, and the differences to BN.
 
     Args:
         found: The comparison.
         wanted: Chooses rows, with their groups.
-        difference: Returns the text of a difference; default `difference_text`.
     """
     columns = list(found.columns)
     over = "targets" if len(found.targets) > 1 else place(found.primary)
@@ -92,7 +90,7 @@ def whole(
     for group in found.groups:
         for row in group.rows:
             if wanted(group, row):
-                cells = [*scores_of(row, group, columns), *over_baseline(row, found, difference)]
+                cells = [*scores_of(row, group, columns), *over_baseline(row, found)]
                 lines.append([name_of(group, row), *cells])
     return lines
 
@@ -122,29 +120,18 @@ def scores_of(row: Row, group: Group, columns: Sequence[str]) -> list[str]:
     return cells
 
 
-def over_baseline(
-    row: Row, found: Comparison, text: Callable[[PairedDifference | None], str] | None = None
-) -> list[str]:
+def over_baseline(row: Row, found: Comparison) -> list[str]:
     """Return the differences to the baseline on the targets, or the one, and on the source."""
     columns = (found.primary, *found.sources)
-    return [(text or difference_text)(row.differences.get(column)) for column in columns]
+    return [difference_text(row.differences.get(column)) for column in columns]
 
 
 def difference_text(difference: PairedDifference | None) -> str:
-    """Return a difference with its interval over seeds and images."""
+    """Return a difference with its interval, of the kind that the plan asks for."""
     if difference is None:
         return ""
     text = signed(difference.per_seed.mean)
     return text if difference.interval.images_only else f"{text} {interval_text(difference)}"
-
-
-def over_seeds_text(difference: PairedDifference | None) -> str:
-    """Return a difference with its t-interval: frames of one video are no sample of a domain."""
-    if difference is None:
-        return ""
-    interval = t_interval(difference.per_seed.values)
-    text = signed(difference.per_seed.mean)
-    return text if interval is None else f"{text} [{signed(interval[0])}, {signed(interval[1])}]"
 
 
 def gap_text(gap: GapClosed | None) -> str:

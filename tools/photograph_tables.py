@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from kept_tables import Kept, bold, over_seeds_text, place, scores_of, whole
+from kept_tables import Kept, bold, difference_text, place, scores_of, whole
 
 from ibn_seg.leaderboard.comparison import Comparison
 from ibn_seg.methods.all_methods import BASELINE, METHODS
@@ -28,7 +28,7 @@ def directions(kept: Kept) -> Lines:
         for target in found.targets:
             stats = [row.scores[target] for row in rows.values()]
             scores = [bold(stat_text(stat), is_best(stat, stats)) for stat in stats]
-            over = [over_seeds_text(rows[method].differences.get(target)) for method in others]
+            over = [difference_text(rows[method].differences.get(target)) for method in others]
             lines.append([f"{place(found.source)} → {place(target)}", *scores, *over])
     return lines
 
@@ -36,7 +36,7 @@ def directions(kept: Kept) -> Lines:
 def photographs(kept: Kept) -> Lines:
     """Return all networks of `photographs` that were trained on its first source."""
     found = kept.comparison("photographs")
-    return whole(found, lambda group, row: True, difference=over_seeds_text)
+    return whole(found, lambda group, row: True)
 
 
 def photographs_elsewhere(kept: Kept) -> Lines:
@@ -47,7 +47,7 @@ def photographs_elsewhere(kept: Kept) -> Lines:
             for row in group.ranked:
                 where = f"{place(found.source)} → {place(found.primary)}, {row.method}"
                 columns = [*found.sources, found.primary]
-                over = [over_seeds_text(row.differences.get(column)) for column in columns]
+                over = [difference_text(row.differences.get(column)) for column in columns]
                 lines.append([where, *scores_of(row, group, columns), *over])
     return lines
 

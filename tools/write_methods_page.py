@@ -25,7 +25,6 @@ from kept_tables import (
     difference_text,
     heads,
     over_baseline,
-    over_seeds_text,
     place,
     scores_of,
     tables_of,
@@ -41,9 +40,9 @@ from ibn_seg.report.tables import number, stat_text
 from ibn_seg.statistics import LEAST_METHODS, rank_correlation
 
 PAGE = ROOT / "docs" / "methods-results.md"
-# The plans: rendered scenes, and photographs. Intervals of photographs are over seeds alone.
+# The plans: rendered scenes, and photographs, whose intervals are over seeds alone.
 RENDERED, REAL = "methods", "methods_photographs"
-PLANS = {RENDERED: difference_text, REAL: over_seeds_text}
+PLANS = (RENDERED, REAL)
 COSTS = Path(RENDERED) / "costs.json"
 # The blocks of methods that see no image of the target; a cross has one method of each.
 BLOCKS = ("layers", "randomisation", "crosses")
@@ -87,7 +86,7 @@ def scores(plan: str, block: str, kept: Kept) -> Lines:
     lines = [["", *heads(found, columns), f"over BN: {_ranking(found)}", "over BN: source"]]
     for row in rows:
         cells = scores_of(row, group, columns)
-        lines.append([row.method, *cells, *over_baseline(row, found, PLANS[plan])])
+        lines.append([row.method, *cells, *over_baseline(row, found)])
     return lines
 
 
@@ -109,7 +108,7 @@ def _best(kept: Kept, plan: str, column: str, block: str) -> str:
     if not rows:
         return ""
     best = max(rows, key=lambda row: row.scores[column].mean)
-    over = PLANS[plan](best.differences.get(column))
+    over = difference_text(best.differences.get(column))
     return f"{best.method} {number(best.scores[column].mean)}; {over}"
 
 
@@ -129,8 +128,8 @@ def agreement(kept: Kept) -> Lines:
     for name in sorted(both, key=lambda name: -statistics.fmean(values[0][name])):
         if name != BASELINE:
             cells = [
-                text(side[name].differences.get(one.primary))
-                for text, side, one in zip(PLANS.values(), sides, found, strict=True)
+                difference_text(side[name].differences.get(one.primary))
+                for side, one in zip(sides, found, strict=True)
             ]
             lines.append([name, *cells])
     if len(both) >= LEAST_METHODS:

@@ -21,7 +21,7 @@ def tool(monkeypatch):
 
 def write(folder, methods, seeds=(0, 1)):
     """Made results of two directions, kept."""
-    made = Folder(folder / "made")
+    made = Folder(folder / "made", intervals="seeds")
     for source, target in DIRECTIONS:
         for seed in seeds:
             for entropy, method in enumerate(methods):
