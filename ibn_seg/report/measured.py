@@ -149,6 +149,26 @@ def analysis_table(
     return AnalysisTable(task, of, shape, columns, tuple(rows), few)
 
 
+def tables_by_part(
+    board: Board, task: str, part: str, values: Callable[..., dict[str, float | None]]
+) -> list[AnalysisTable]:
+    """Return a table of an analysis for each shape and each name in a part of its results.
+
+    Args:
+        board: Everything that the leaderboard has read.
+        task: The analysis.
+        part: The key of the results whose names have tables of their own, such as 'domains'.
+        values: Returns a row's values by column, given a result and a name.
+    """
+    tables = []
+    for shape, runs in runs_by_shape(board, task).items():
+        for name in dict.fromkeys(name for run in runs for name in part_of(run, part)):
+            having = [run for run in runs if name in run.content[part]]
+            found = {id(run): checked(run, values, name) for run in having}
+            tables.append(analysis_table(task, name, shape, having, found))
+    return tables
+
+
 def is_highest(found: AnalysisTable, row: Measured, column: str) -> bool:
     """Tell whether a row has the highest mean of a column, where that is the best."""
     stat = row.values[column]

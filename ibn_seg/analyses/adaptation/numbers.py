@@ -2,7 +2,7 @@
 
 from ibn_seg.analyses.adaptation.conditions import Condition
 from ibn_seg.report.board import Board, Measurement
-from ibn_seg.report.measured import AnalysisTable, analysis_table, checked, part_of, runs_by_shape
+from ibn_seg.report.measured import AnalysisTable, tables_by_part
 
 UNADAPTED = "as trained"
 
@@ -12,14 +12,7 @@ def adaptation_tables(board: Board) -> list[AnalysisTable]:
 
     Columns are 'as trained' and 'METHOD, BATCH SIZE'.
     """
-    tables = []
-    for shape, runs in runs_by_shape(board, "adaptation").items():
-        domains = dict.fromkeys(domain for run in runs for domain in part_of(run, "domains"))
-        for domain in domains:
-            having = [run for run in runs if domain in run.content["domains"]]
-            values = {id(run): checked(run, _scores, domain) for run in having}
-            tables.append(analysis_table("adaptation", domain, shape, having, values))
-    return tables
+    return tables_by_part(board, "adaptation", "domains", _scores)
 
 
 def _scores(run: Measurement, domain: str) -> dict[str, float | None]:

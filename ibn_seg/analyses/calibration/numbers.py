@@ -1,7 +1,7 @@
 """Measures of trust over seeds, by domain."""
 
 from ibn_seg.report.board import Board, Measurement
-from ibn_seg.report.measured import AnalysisTable, analysis_table, checked, part_of, runs_by_shape
+from ibn_seg.report.measured import AnalysisTable, tables_by_part
 
 # The measures in tables, with their titles; all are shares of 1 but the NLL and the Brier score.
 SHARES = {
@@ -17,14 +17,7 @@ HIGHER_IS_BETTER = ("AUROC", "AUPR-Success", "AUPR-Error", REMOVED)
 
 def trust_tables(board: Board) -> list[AnalysisTable]:
     """Return, per domain, the measures of trust: percent; NLL in nats and Brier from 0 to 2."""
-    tables = []
-    for shape, runs in runs_by_shape(board, "calibration").items():
-        domains = dict.fromkeys(domain for run in runs for domain in part_of(run, "trust"))
-        for domain in domains:
-            having = [run for run in runs if domain in run.content["trust"]]
-            values = {id(run): checked(run, _values, domain) for run in having}
-            tables.append(analysis_table("calibration", domain, shape, having, values))
-    return tables
+    return tables_by_part(board, "calibration", "trust", _values)
 
 
 def _values(run: Measurement, domain: str) -> dict[str, float | None]:

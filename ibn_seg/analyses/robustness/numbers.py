@@ -14,6 +14,7 @@ from ibn_seg.report.measured import (
     checked,
     part_of,
     runs_by_shape,
+    tables_by_part,
 )
 
 
@@ -22,14 +23,7 @@ def retention_tables(board: Board) -> list[AnalysisTable]:
 
     Columns are 'mean', the corruptions, and 'CORRUPTION SEVERITY'.
     """
-    tables = []
-    for shape, runs in runs_by_shape(board, "robustness").items():
-        domains = dict.fromkeys(domain for run in runs for domain in part_of(run, "retention"))
-        for domain in domains:
-            having = [run for run in runs if domain in run.content["retention"]]
-            values = {id(run): checked(run, _retentions, domain) for run in having}
-            tables.append(analysis_table("robustness", domain, shape, having, values))
-    return tables
+    return tables_by_part(board, "robustness", "retention", _retentions)
 
 
 def performance_tables(board: Board, baseline: str | None) -> list[AnalysisTable]:

@@ -1,7 +1,7 @@
 """Measures of unknown things over seeds, by data set."""
 
 from ibn_seg.report.board import Board, Measurement
-from ibn_seg.report.measured import AnalysisTable, analysis_table, checked, part_of, runs_by_shape
+from ibn_seg.report.measured import AnalysisTable, tables_by_part
 
 # The measures with their titles; all are shares of 1.
 MEASURES = {"unknown_auroc": "AUROC", "unknown_auprc": "AUPRC", "unknown_fpr95": "FPR@95"}
@@ -11,14 +11,7 @@ HIGHER_IS_BETTER = ("AUROC", "AUPRC")
 
 def unknown_tables(board: Board) -> list[AnalysisTable]:
     """Return, per data set, the measures of networks and the share of unknown pixels; percent."""
-    tables = []
-    for shape, runs in runs_by_shape(board, "unknown").items():
-        names = dict.fromkeys(name for run in runs for name in part_of(run, "unknown_things"))
-        for name in names:
-            having = [run for run in runs if name in run.content["unknown_things"]]
-            values = {id(run): checked(run, _values, name) for run in having}
-            tables.append(analysis_table("unknown", name, shape, having, values))
-    return tables
+    return tables_by_part(board, "unknown", "unknown_things", _values)
 
 
 def _values(run: Measurement, name: str) -> dict[str, float | None]:
