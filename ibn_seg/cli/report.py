@@ -20,8 +20,8 @@ def report(
 
     RUNS are work dirs of `ibn-seg train`, `test` or `evaluate`, or their result files. Runs of
     several methods and seeds are compared, as on the demo's page. They need the same source,
-    domains and backbone. Nothing is trained or evaluated again. With --scenes the networks predict
-    a few evenly spaced images.
+    domains, protocol and backbone. Nothing is trained or evaluated again. With --scenes the
+    networks predict a few evenly spaced images.
 
     \b
     Examples:

@@ -72,7 +72,7 @@ def _content(
         "summary": tables.summary_table(rows),
         "seeds_note": tables.seeds_note(rows),
         "gap": runs[0].gap is not None,
-        "absent_notes": wording.absent_notes(runs),
+        "absent_notes": [*wording.classes_notes(runs), *wording.absent_notes(runs)],
         "methods": [(name, looks[name]) for name in methods],
         "scenes": scenes(panels, lambda domain: _role(domain, runs[0]), methods),
         "charts": _class_charts(runs, methods, rows, looks),

@@ -106,7 +106,18 @@ def _read(file: Path, source: str | None) -> dict[str, Any]:
         raise unknown(f"kind of result in {file}:", str(kind), RESULT_FILES)
     if kind == "train" and not content.get("curves"):
         raise UserError(f"{file}: a training without curves", "train again, or name its test.json")
-    given = content.get("source") or source
+    if not content.get("domains"):
+        raise UserError(
+            f"{file}: has no scores by domain, because another metric made them, or none",
+            "score its checkpoint by `ibn-seg evaluate`, or let MultiDomainIoU be its evaluator",
+        )
+    stated = content.get("source")
+    if stated and source not in (None, stated):
+        raise UserError(
+            f"--source {source}: {file} says that the network was trained on {stated}",
+            "leave --source out",
+        )
+    given = stated or source
     if given is None:
         raise UserError(
             f"{file}: does not say on which domain the network was trained", "give --source NAME"

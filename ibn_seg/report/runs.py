@@ -13,6 +13,8 @@ from ibn_seg.provenance import source_domains
 
 SCHEMA = 1
 METHOD_ORDER = tuple(METHODS)
+# Settings that results in one table share, with their usual values.
+_SAME: Mapping[str, str | None] = {"backbone": None, "protocol": "native", "merge": "hard"}
 # Keys that tasks copy from a config, and that a config may lack.
 _FROM_EXPERIMENT = ("method", "source")
 
@@ -38,6 +40,11 @@ class DomainScores:
     absent: tuple[str, ...]
     images: int
     unlabelled: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """The classes that are scored."""
+        return frozenset(self.iou) | frozenset(self.absent)
 
     @property
     def labelled(self) -> frozenset[str]:
@@ -94,24 +101,53 @@ class Run:
         return tuple(name for name in self.domains if name not in self.sources)
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """The domains that rank methods: targets over the classes of the first target.
+
+        Without a target, they are sources over the classes of the first source.
+        """
+        return self._over_classes_of_first(self.targets or self.sources)
+
+    @property
     def targets_miou(self) -> float | None:
-        """Unweighted mean mIoU over the targets, percent; None if there is no target."""
-        return self._mean(self.targets)
+        """Unweighted mean mIoU over the targets, percent.
+
+        None if there is no target, or if their classes differ.
+        """
+        one_list = self._over_classes_of_first(self.targets) == self.targets
+        return self._mean(self.targets) if self.targets and one_list else None
 
     @property
     def gap(self) -> float | None:
-        """Mean source mIoU minus `targets_miou`, points; None unless all domains were evaluated."""
+        """Mean source mIoU minus `targets_miou`, points; None unless all domains were evaluated.
+
+        If the sources are scored over other classes than the targets, it is the recorded gap. There
+        the sources' labels were merged into the targets' classes (`MultiDomainIoU`).
+        """
         if self.targets_miou is None or len(self.sources) < len(source_domains(self.source)):
             return None
-        return self._mean(self.sources) - self.targets_miou
+        if self.one_list:
+            return self._mean(self.sources) - self.targets_miou
+        recorded = _number(self.record.get("gap"))
+        return None if math.isnan(recorded) else recorded
+
+    @property
+    def one_list(self) -> bool:
+        """Whether all domains are scored over the same classes."""
+        return len({scores.classes for scores in self.domains.values()}) == 1
 
     @property
     def score(self) -> float:
-        """The figure that ranks methods: `targets_miou`, or the sources' mean without a target."""
-        return self._mean(self.sources) if self.targets_miou is None else self.targets_miou
+        """The figure that ranks methods: the mean mIoU over `compared`, percent."""
+        return self._mean(self.compared)
 
-    def _mean(self, domains: Sequence[str]) -> float | None:
-        return statistics.fmean(self.domains[d].miou for d in domains) if domains else None
+    def _over_classes_of_first(self, domains: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some domains that are scored over the classes of the first of them."""
+        classes = [self.domains[name].classes for name in domains]
+        return tuple(n for n, own in zip(domains, classes, strict=True) if own == classes[0])
+
+    def _mean(self, domains: Sequence[str]) -> float:
+        return statistics.fmean(self.domains[d].miou for d in domains)
 
 
 def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
@@ -122,7 +158,7 @@ def read_runs(results: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
 
     Raises:
         UserError: A result lacks a key or holds a wrong value. Two results have the same method and
-            seed. Or results differ in source, domains, evaluated images or backbone.
+            seed. Or results differ in source, domains, evaluated images, protocol or backbone.
     """
     if not results:
         raise UserError("no results to report", "give at least one result file")
@@ -238,9 +274,10 @@ def _check_same_evaluation(run: Run, first: Run) -> None:
     if set(run.domains) != set(first.domains):
         given, expected = ", ".join(run.domains), ", ".join(first.domains)
         raise UserError(f"{where}: evaluated on {given}, expected {expected}", fix)
-    if run.record.get("backbone") != first.record.get("backbone"):
-        given, expected = run.record.get("backbone"), first.record.get("backbone")
-        raise UserError(f"{where}: backbone {given!r}, expected {expected!r}", fix)
+    for key, usual in _SAME.items():
+        given, expected = (one.record.get(key) or usual for one in (run, first))
+        if given != expected:
+            raise UserError(f"{where}: {key} {given!r}, expected {expected!r}", fix)
     for name, scores in run.domains.items():
         expected = first.domains[name]
         if scores.images != expected.images:

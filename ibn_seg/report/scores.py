@@ -61,7 +61,8 @@ class SummaryRow:
     Args:
         method: Name of the method.
         seeds: Training seeds, ascending.
-        scores: Source first, then the targets, then their mean if there are several.
+        scores: Source first, then the targets, then the mean of those over the same classes if
+            there are several.
         gap: Source mIoU minus the mean over targets; None unless both were evaluated.
         difference: Its difference to the baseline. None for the baseline itself, without a
             baseline, or without a common seed.
@@ -77,8 +78,11 @@ class SummaryRow:
 
     @property
     def primary(self) -> Score:
-        """The score that ranks methods: the mean over targets, or the source without a target."""
-        return self.scores[-1]
+        """The score that ranks methods: the mean over targets, or the only one, or the source."""
+        for role in ("mean", "target"):
+            if found := [score for score in self.scores if score.role == role]:
+                return found[0]
+        return self.scores[0]
 
 
 @dataclass(frozen=True)
@@ -202,10 +206,11 @@ def score_columns(group: Sequence[Run]) -> list[tuple[str, str, SeedSummary]]:
         )
         for name in first.domains
     ]
-    kind, averaged = ("targets", first.targets) if first.targets else ("sources", first.sources)
-    if len(averaged) > 1:
+    kind = "targets" if first.targets else "sources"
+    # Scores over different classes have no mean.
+    if len(first.compared) > 1:
         stat = SeedSummary(tuple(run.score for run in group))
-        columns.append((f"{len(averaged)} {kind}", "mean", stat))
+        columns.append((f"{len(first.compared)} {kind}", "mean", stat))
     return columns
 
 

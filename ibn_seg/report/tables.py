@@ -237,7 +237,10 @@ def memory(mib: float | None) -> str:
 
 def _compared_on(row: SummaryRow) -> str:
     score = row.primary
-    return (score.domain.split()[1] if score.role == "mean" else score.role).capitalize()
+    if score.role == "mean":
+        return score.domain.split()[1].capitalize()
+    several = sum(other.role == score.role for other in row.scores) > 1
+    return score.domain if several else score.role.capitalize()
 
 
 def _markdown(text: str) -> str:

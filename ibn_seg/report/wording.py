@@ -1,5 +1,7 @@
 """Writes the report's sentences: the outcome, the runs, and the limits of the numbers."""
 
+import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +97,20 @@ def methods_note(runs: Sequence[Run]) -> str:
     return " ".join(f"{name}: {find_method(name).summary}." for name in names if is_method(name))
 
 
+def classes_notes(runs: Sequence[Run]) -> list[str]:
+    """Return sentences on domains that are scored over different classes, if there are some."""
+    first = runs[0]
+    if first.one_list:
+        return []
+    sizes = ", ".join(f"{name} {len(scores.classes)}" for name, scores in first.domains.items())
+    notes = [f"Domains are scored over different numbers of classes: {sizes}."]
+    if first.targets and first.compared != first.targets:
+        notes.append(f"They have no common mean; methods are compared on {_join(first.compared)}.")
+    if first.gap is not None:
+        notes.append("The gap is over the targets' classes, into which the source's are merged.")
+    return notes
+
+
 def absent_notes(runs: Sequence[Run]) -> list[str]:
     """Return sentences on the classes that the labels of a domain lack."""
     notes = []
@@ -153,7 +169,7 @@ def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 def unequal_notes(runs: Sequence[Run]) -> list[str]:
     """Return a warning for each setting in which runs differ, except method and seed."""
     settings = {"iterations": "iterations", "device": "device", "threads": "threads", "cpu": "CPU"}
-    settings["git_commit"] = "commit"
+    settings |= {"git_commit": "commit", "segmentor": "segmentor"}
     notes = [
         f"The runs differ in {name}: {_values(runs, key)}."
         for key, name in settings.items()
@@ -210,9 +226,12 @@ def _headline_without_baseline(rows: Sequence[SummaryRow]) -> Headline:
     if top.gap is None:
         return Headline(f"{text}.", ())
     side = "below" if top.gap.mean >= 0 else "above"
-    sources = [score.domain for score in top.scores if score.role == "source"]
-    than = f"the source {sources[0]}" if len(sources) == 1 else "the mean of the sources"
-    return Headline(f"{text}, {number(abs(top.gap.mean))} points {side} {than}.", ())
+    sources = [score for score in top.scores if score.role == "source"]
+    than = f"the source {sources[0].domain}" if len(sources) == 1 else "the mean of the sources"
+    shown = statistics.fmean(score.stat.mean for score in sources) - top.primary.stat.mean
+    # The gap may be over the targets' classes, and the sources' scores over others.
+    over = "" if math.isclose(shown, top.gap.mean, abs_tol=1e-6) else " over the same classes"
+    return Headline(f"{text}, {number(abs(top.gap.mean))} points {side} {than}{over}.", ())
 
 
 def _role(run: Run, domain: str) -> str:

@@ -68,6 +68,12 @@ def test_a_folder_of_evaluate_has_a_page_without_curves(tmp_path, make_result, c
     assert "evaluate reaches 30.0 % mIoU" in page.text.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_another_source_than_the_run_states_is_refused(tmp_path, make_result, capsys):
+    folder = _write(tmp_path / "first", make_result("BN", 0, SCORES))
+    assert run(["report", str(folder), "--source", "cityscapes"]) == 2
+    assert "says that the network was trained on gta5: leave" in capsys.readouterr().err
+
+
 def test_evaluations_of_one_name_are_told_apart(tmp_path, make_result, capsys):
     folders = [_write(tmp_path / name / "evaluate", _evaluated(make_result)) for name in ("a", "b")]
     assert run(["report", *map(str, folders)]) == 2
@@ -89,6 +95,7 @@ def _bad(tmp_path: Path, make_result) -> dict[str, tuple[list[Path], str]]:
     (tmp_path / "divergence.json").write_text('{"kind": "divergence", "name": "x"}')
     flat = _write(tmp_path / "flat", make_result("BN", 0, SCORES, curves=None))
     other = _write(tmp_path / "other", make_result("IBN-a", 0, {"gta5": 50.0, "acdc": 20.0}))
+    unscored = _write(tmp_path / "unscored", make_result("BN", 0, {}))
     elsewhere = make_result("IBN-a", 0, {"cityscapes": 50.0, "acdc": 20.0}, source="cityscapes")
     _write(tmp_path / "elsewhere", elsewhere)
     return {
@@ -101,6 +108,7 @@ def _bad(tmp_path: Path, make_result) -> dict[str, tuple[list[Path], str]]:
         "curves": ([flat], "a training without curves"),
         "domains": ([good, other], "evaluated on gta5, acdc, expected gta5, cityscapes"),
         "source": ([good, tmp_path / "elsewhere"], "source 'cityscapes', expected 'gta5'"),
+        "scores": ([unscored], "no scores by domain"),
         "twice": ([good, good], "same method 'BN' and seed 0"),
     }
 
@@ -108,7 +116,7 @@ def _bad(tmp_path: Path, make_result) -> dict[str, tuple[list[Path], str]]:
 @pytest.mark.parametrize(
     "which",
     ["missing", "empty", "unfinished", "benchmark", "damaged", "kind", "curves", "domains",
-     "source", "twice"],
+     "source", "scores", "twice"],
 )  # fmt: skip
 def test_what_cannot_be_reported_is_one_line(tmp_path, make_result, capsys, which):
     paths, said = _bad(tmp_path, make_result)[which]
@@ -118,3 +126,19 @@ def test_what_cannot_be_reported_is_one_line(tmp_path, make_result, capsys, whic
     assert said in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_targets_of_different_classes_stand_side_by_side(tmp_path, make_result):
+    folders = []
+    for method, miou in (("BN", 30.0), ("IBN-a", 36.0)):
+        content = make_result(method, 0, {"gta5": 50.0, "camvid": miou, "acdc": 90.0 - miou})
+        content["domains"]["camvid"] |= {"IoU": {"road": miou, "sky": miou}, "absent": []}
+        folders.append(str(_write(tmp_path / method, content)))
+    assert run(["report", *folders, "-o", str(tmp_path / "page.html")]) == 0
+    text = _page(tmp_path / "page.html").text.replace("\N{NO-BREAK SPACE}", " ")
+    # The mean of both targets would be the same for both methods.
+    assert "IBN-a reads 6.0 points of mIoU above BN on the unseen domain camvid" in text
+    assert "over different numbers of classes: gta5 19, camvid 2, acdc 19." in text
+    assert "They have no common mean; methods are compared on camvid." in text
+    assert "2 targets" not in text
+    assert "The gap" not in text

@@ -5,7 +5,9 @@ import copy
 import pytest
 
 from ibn_seg.errors import UserError
+from ibn_seg.report import wording
 from ibn_seg.report.runs import order_methods, read_runs
+from ibn_seg.report.scores import rows_of_runs
 
 
 def _without(result: dict, *path: str) -> dict:
@@ -76,6 +78,8 @@ def test_wrong_value_is_named_with_its_result(results, value, path):
     [
         ("cityscapes", ("source",), "source 'cityscapes', expected 'gta5'"),
         ("ResNet-50", ("backbone",), "backbone 'ResNet-50', expected 'ResNet-18'"),
+        ("rein", ("protocol",), "protocol 'rein', expected 'native'"),
+        ("soft", ("merge",), "merge 'soft', expected 'hard'"),
         (59, ("domains", "cityscapes", "images"), "59 images of cityscapes, expected 60"),
         (["road"], ("domains", "cityscapes", "unlabelled"), "classes are in the labels of cit"),
     ],
@@ -135,3 +139,33 @@ def test_a_diverged_loss_stays_readable(results):
     results[0]["curves"]["loss"][3] = None
     run = read_runs(results)[0]
     assert run.loss.values[3] != run.loss.values[3]
+
+
+def _of_classes(result: dict, domain: str, names: tuple[str, ...]) -> dict:
+    """Return a result whose domain is scored over other classes."""
+    value = result["domains"][domain]["mIoU"]
+    return _with(_with(result, dict.fromkeys(names, value), "domains", domain, "IoU"), [],
+                 "domains", domain, "absent")  # fmt: skip
+
+
+def test_scores_over_different_classes_are_not_averaged(make_result):
+    result = make_result("BN", 0, {"gta5": 50.0, "idd_lite": 20.0, "acdc": 31.0, "camvid": 40.0})
+    result = _of_classes(_of_classes(result, "idd_lite", ("a", "b")), "camvid", ("a", "b"))
+    (run,) = read_runs([result])
+    assert run.compared == ("idd_lite", "camvid")
+    assert run.score == pytest.approx(30.0)
+    assert run.targets_miou is None
+    assert run.gap is None
+
+
+def test_the_gap_over_the_targets_classes_is_the_recorded_one(make_result):
+    result = make_result("BN", 0, {"gta5": 50.0, "camvid": 20.0}, gap=12.5)
+    (run,) = read_runs([_of_classes(result, "camvid", ("a", "b"))])
+    assert run.targets_miou == pytest.approx(20.0)
+    assert run.gap == 12.5
+    assert wording.headline(rows_of_runs([run])).text == (
+        "BN reaches 20.0 % mIoU on the unseen domain camvid, 12.5 points below the source gta5 over"
+        " the same classes."
+    )
+    (run,) = read_runs([_of_classes({**result, "gap": None}, "camvid", ("a", "b"))])
+    assert run.gap is None
