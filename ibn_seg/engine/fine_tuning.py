@@ -45,6 +45,27 @@ def load_start(network: nn.Module, checkpoint: Any, path: object) -> str | None:
     return f"{path}: {'; '.join(said)}"
 
 
+def as_mmengines(checkpoint: Any) -> Mapping[str, Any] | None:
+    """Return a checkpoint with the parts that hooks of mmengine take for granted.
+
+    Args:
+        checkpoint: The content of a file of any program.
+
+    Returns:
+        The checkpoint itself if it has `state_dict` and `meta`. Else a dict with its weights as
+        `state_dict`, and with `meta`. None if it holds no weights; loading it says so.
+    """
+    parts = checkpoint if isinstance(checkpoint, Mapping) else {}
+    if all(isinstance(parts.get(key), Mapping) for key in ("state_dict", "meta")):
+        return checkpoint
+    try:
+        weights, _ = all_weights(checkpoint)
+    except UserError:
+        return None
+    meta = parts.get("meta")
+    return {**parts, "state_dict": weights, "meta": meta if isinstance(meta, Mapping) else {}}
+
+
 def _fitted(network: nn.Module, checkpoint: Any) -> tuple[Weights, list[str]] | None:
     """Return weights that fit, and what was changed; None if nothing is to be changed or can be."""
     wanted = network.state_dict()

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from ibn_seg.engine.class_checks import check_heads, check_start, classes_of, tell_classes
 from ibn_seg.engine.compiling import compile_parts
 from ibn_seg.engine.deferred import check_deferred
-from ibn_seg.engine.fine_tuning import load_start
+from ibn_seg.engine.fine_tuning import as_mmengines, load_start
 from ibn_seg.engine.fit import load_strictly
 from ibn_seg.engine.loss_watch import LossWatchHook
 from ibn_seg.engine.paramwise import say_without_effect
@@ -92,7 +92,8 @@ class StrictRunner(Runner):
         """
         # To resume, the whole checkpoint is needed; to start, only its weights.
         checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        if (shown := as_mmengines(checkpoint)) is not None:
+            self.call_hook("after_load_checkpoint", checkpoint=shown)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         starts = isinstance(self._train_loop, BaseLoop)
         if starts and not self._resume:

@@ -84,17 +84,18 @@ def trained_classes(checkpoint: Any) -> tuple[list[str] | None, list[list[int]] 
     """Return the names and the colours of a checkpoint's classes.
 
     Args:
-        checkpoint: The content of a checkpoint. mmengine stores the classes under `meta`; other
-            `meta` may hold anything.
+        checkpoint: The content of a checkpoint. mmengine stores them in `meta['dataset_meta']`, and
+            mmseg before 1.0 in `meta['CLASSES']`; other `meta` may hold anything.
 
     Returns:
         Names, and red, green and blue (0 to 255) of each class. None for whichever is missing.
     """
     meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
-    known = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
-    if not isinstance(known, Mapping):
+    if not isinstance(meta, Mapping):
         return None, None
-    return _names(known.get("classes")), _colours(known.get("palette"))
+    known = meta["dataset_meta"] if isinstance(meta.get("dataset_meta"), Mapping) else meta
+    names, colours = (known.get(key, known.get(key.upper())) for key in ("classes", "palette"))
+    return _names(names), _colours(colours)
 
 
 def _names(given: Any) -> list[str] | None:

@@ -25,3 +25,8 @@ def test_names_and_colours_are_read(palette):
 )
 def test_anything_else_is_nothing(checkpoint):
     assert trained_classes(checkpoint) == (None, None)
+
+
+def test_those_of_mmseg_before_its_version_1():
+    checkpoint = {"meta": {"CLASSES": ("road", "sky"), "PALETTE": [[1, 2, 3], [4, 5, 255]]}}
+    assert trained_classes(checkpoint) == (["road", "sky"], [[1, 2, 3], [4, 5, 255]])

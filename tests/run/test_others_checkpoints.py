@@ -10,6 +10,7 @@ from mmengine.logging import HistoryBuffer
 
 from ibn_seg.cli import run
 from ibn_seg.engine import find_checkpoint
+from ibn_seg.engine.fine_tuning import as_mmengines
 from ibn_seg.errors import UserError
 from ibn_seg.io import RESTRICTED_SINCE, load_checkpoint
 from ibn_seg.models import ResNet
@@ -108,3 +109,33 @@ def test_what_is_resumed_from_holds_no_stand_ins(trained, tmp_path):
     assert load_checkpoint(work_dir / "iter_6.pth")["state_dict"].keys()
     with pytest.raises(UserError, match=r"refused.*Hyperparameters"):
         load_checkpoint(work_dir / "iter_6.pth", stand_ins=False)
+
+
+def test_hooks_get_the_parts_that_mmengine_promises():
+    weights = {"a.weight": torch.ones(2)}
+    whole = {"state_dict": weights, "meta": {"iter": 1}}
+    assert as_mmengines(whole) is whole
+    assert as_mmengines({"state_dict": weights, "meta": None})["meta"] == {}
+    assert as_mmengines({"state_dict": weights, "meta": [1], "x": 2})["x"] == 2
+    for bare in (weights, {f"module.{key}": value for key, value in weights.items()}):
+        found = as_mmengines(bare)
+        assert found["state_dict"].keys() == weights.keys()
+        assert found["meta"] == {}
+    assert as_mmengines([weights]) is as_mmengines(torch.ones(2)) is as_mmengines({}) is None
+
+
+def test_a_training_with_averaged_weights_begins_from_a_bare_state_dict(tiny, trained, tmp_path):
+    """`EMAHook` of mmengine looks for `state_dict` in what is loaded."""
+    torch.save(load_checkpoint(trained[0] / "iter_6.pth")["state_dict"], tmp_path / "bare.pth")
+    options = {
+        "load_from": str(tmp_path / "bare.pth"), "custom_hooks": [{"type": "EMAHook"}],
+        "train_cfg.max_iters": 1,
+    }  # fmt: skip
+    assert segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)["domains"]
+
+
+def test_what_holds_no_weights_is_one_line(tiny, tmp_path):
+    torch.save([torch.ones(2)], tmp_path / "list.pth")
+    options = {"load_from": str(tmp_path / "list.pth")}
+    with pytest.raises(UserError, match="holds no model weights"):
+        segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
