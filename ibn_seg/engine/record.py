@@ -23,6 +23,8 @@ from ibn_seg.io import read_json, write_json
 from ibn_seg.provenance import peak_memory_mib, reset_peak_memory
 
 VALIDATIONS = "validations.json"
+# What an ended training leaves (`ibn_seg.run.result_file`).
+_RESULT = "result.json"
 _CURVE_POINTS = 1000
 
 
@@ -76,7 +78,7 @@ class RunRecordHook(Hook):
         self._loaded = checkpoint.get("meta", {}).get("run", {})
 
     def before_train(self, runner: Runner) -> None:
-        """Continue the record of the run, or begin a new one."""
+        """Continue the record of the run, or begin a new one; remove an earlier result."""
         path = Path(runner.work_dir) / VALIDATIONS
         self.trained_classes = classes_of(runner.train_loop.dataloader.dataset)
         if runner.iter == 0:
@@ -91,6 +93,8 @@ class RunRecordHook(Hook):
         last = self.validations[-1]["iter"] if self.validations else 0
         runner.message_hub.update_info("validated_iter", last)
         if is_main_process():
+            # Of an earlier end of a training here; this one may be interrupted.
+            (Path(runner.work_dir) / _RESULT).unlink(missing_ok=True)
             write_json(path, self.validations)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.methods.all_methods import complete_named
+from ibn_seg.run.unread_options import say_unread
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 PAIR = re.compile(r"[\w.]+=")
+# mmengine removes all blanks from a value, also from names of folders. This character stands for
+# one meanwhile; no text has it (Unicode's private use area).
+_BLANK = "\ue000"
+_AROUND_ITEMS = re.compile(r"\s*(,)\s*|(?<=[\[(])\s+|\s+(?=[\])])")
 
 
 def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str, Any]:
@@ -42,12 +47,27 @@ def read_options(pairs: Iterable[str], flag: str = "--cfg-options") -> dict[str,
     options: dict[str, Any] = {}
     for pair in pairs:
         try:
-            options |= parser.parse_args(["--options", pair]).options
+            given = parser.parse_args(["--options", _with_blanks_kept(pair)]).options
+            options |= {key: _with_blanks(value) for key, value in given.items()}
         except RecursionError as error:  # of mmengine, at a comma in brackets behind a word
             raise UserError(
                 f"{flag} {pair!r} cannot be read", "write a dict by its keys: a.b=1 a.c=2"
             ) from error
     return options
+
+
+def _with_blanks_kept(pair: str) -> str:
+    """Return KEY=VALUE with a character in place of each blank inside a word of the value."""
+    key, _, value = pair.partition("=")
+    bare = _AROUND_ITEMS.sub(lambda found: found[1] or "", value.strip())
+    return f"{key}={bare.replace(' ', _BLANK)}"
+
+
+def _with_blanks(value: Any) -> Any:
+    """Return a value with its blanks."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_blanks, value))
+    return value.replace(_BLANK, " ") if isinstance(value, str) else value
 
 
 def load_named(
@@ -56,7 +76,8 @@ def load_named(
     """Load a config; a config from a file is completed by the method that it names.
 
     `experiment = dict(method='IBN-a')` is enough to build that method, see `ibn_seg.methods`. The
-    config's own settings stay. A config that is already loaded is not completed.
+    config's own settings stay. A config that is already loaded is not completed. A line on stderr
+    names the options that nothing reads.
 
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
@@ -65,7 +86,10 @@ def load_named(
     Raises:
         UserError: The config is wrong.
     """
-    cfg = load_config(config, cfg_options)
+    cfg = load_config(config)
+    if cfg_options:
+        say_unread(cfg, cfg_options)
+        cfg = load_config(cfg, cfg_options)
     if isinstance(config, str | os.PathLike):
         complete_named(cfg)
     return cfg

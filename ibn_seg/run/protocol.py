@@ -65,3 +65,28 @@ def insert_step(part: Any, step: Mapping[str, Any], *, after: Sequence[str]) -> 
     elif isinstance(part, (list, tuple)):
         for item in part:
             insert_step(item, step, after=after)
+
+
+def replace_pipelines(dataset: Any, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Let a data set, and every data set in it, use one pipeline, in place.
+
+    Args:
+        dataset: The config of a data set. One with several may have a pipeline for all of them, or
+            each has its own.
+        steps: The pipeline.
+    """
+    if not _replaced(dataset, steps):
+        dataset["pipeline"] = steps
+
+
+def _replaced(part: Any, steps: Sequence[Mapping[str, Any]]) -> int:
+    """Replace each pipeline in a part of a config, and return their number."""
+    if isinstance(part, (list, tuple)):
+        return sum(_replaced(item, steps) for item in part)
+    if not isinstance(part, Mapping):
+        return 0
+    found = sum(_replaced(value, steps) for key, value in part.items() if key != "pipeline")
+    if "pipeline" not in part:
+        return found
+    part["pipeline"] = steps
+    return found + 1

@@ -11,6 +11,7 @@ from ibn_seg.methods.method import sees_target
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision
 from ibn_seg.run.network_facts import network_facts
+from ibn_seg.run.protocol import replace_pipelines
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
 from ibn_seg.run.runners import build_runner, network_of, trained_runner
 from ibn_seg.run.timm_statistics import tell_statistics
@@ -236,10 +237,13 @@ def measured(runner: "StrictRunner") -> dict[str, Any]:
 
 
 def _of_evaluator(cfg: "Config", key: str, default: str) -> str:
-    """Return a setting of a config's metric, such as the name of the protocol."""
-    evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {}
-    given = evaluator.get(key) if isinstance(evaluator, Mapping) else None
-    return given or default
+    """Return a setting of a config's metric, such as the name of the protocol.
+
+    A training's scores come from its validation. A config for tests has none.
+    """
+    evaluator = cfg.get("val_evaluator") or cfg.get("test_evaluator") or {}
+    metrics = [evaluator] if isinstance(evaluator, Mapping) else evaluator
+    return next((metric[key] for metric in metrics if metric.get(key)), default)
 
 
 def _merge(cfg: "Config") -> dict[str, str]:
@@ -279,5 +283,5 @@ def _augment(cfg: "Config") -> None:
             "--tta: test_evaluator.merge is 'soft', and the mean over augmentations has no logits",
             "write merge='hard', or leave --tta out",
         )
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    replace_pipelines(cfg.test_dataloader.dataset, cfg.tta_pipeline)
     cfg.model = {**cfg.tta_model, "module": cfg.model}

@@ -69,6 +69,14 @@ def test_options_are_read_by_mmengines_rules():
     }  # fmt: skip
 
 
+def test_blanks_inside_words_are_kept():
+    """mmengine removes them, also from the name of a folder."""
+    given = ["a=/my data/x", "b=[my x.pth, 2 , (c d, 1)]", "c= 1 ", "d='e f'", "g=1, 2"]
+    assert read_options(given) == {
+        "a": "/my data/x", "b": ["my x.pth", 2, ("c d", 1)], "c": 1, "d": "e f", "g": [1, 2],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("wrong", ["a", "=1", "a=[1", "a=(1,2]"])
 def test_options_that_are_none(wrong):
     with pytest.raises(UserError, match="--cfg-options"):

@@ -284,3 +284,20 @@ def test_torchrun_without_a_launcher_is_said(tiny, tmp_path, monkeypatch, capsys
     assert run_cli([*args, "train_cfg.max_iters=1"]) == code
     assert ("--launcher pytorch" in capsys.readouterr().err) is (code == 2)
     assert (tmp_path / "run").exists() is (code == 0)
+
+
+def test_an_earlier_result_does_not_stand_for_an_interrupted_training(tiny, tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    (tmp_path / "result.json").write_text("{}")
+    monkeypatch.setattr("ibn_seg.engine.SeededIterLoop.run_iter", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        segmentation.train(tiny, work_dir=tmp_path, quiet=True)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_the_protocol_of_a_training_is_that_of_its_validation(tiny, tmp_path):
+    options = {**ONE, "test_evaluator.protocol": "synthia16"}
+    result = segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)
+    assert result["protocol"] == "native"

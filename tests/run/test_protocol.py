@@ -7,7 +7,7 @@ from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation import protocols
 from ibn_seg.run.evaluation import evaluate
-from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.protocol import replace_pipelines, set_protocol
 
 THEIRS = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
 VIEW = {"type": "ProtocolView", "protocol": "synthia16"}
@@ -81,3 +81,17 @@ def test_evaluate_brings_its_own_metric(tiny, trained, tmp_path):
     assert not {"terrain", "truck", "train"} & set(found["domains"]["gta5"]["IoU"])
     with pytest.raises(UserError, match=r"evaluation protocol 'rien': did you mean 'rein'\?"):
         evaluate(config, checkpoint, target, protocol="rien", work_dir=tmp_path / "b")
+
+
+def test_a_pipeline_reaches_every_data_set():
+    """Augmentation at test time would else be left out of those with their own."""
+    new, old = [{"type": "New"}], [{"type": "Old"}]
+    shared = {"pipeline": old, "datasets": [{"pipeline": old}, {"root": "x"}]}
+    replace_pipelines(shared, new)
+    assert shared == {"pipeline": new, "datasets": [{"pipeline": new}, {"root": "x"}]}
+    joined = {"datasets": [{"dataset": {"pipeline": old}}, {"pipeline": old}]}
+    replace_pipelines(joined, new)
+    assert joined == {"datasets": [{"dataset": {"pipeline": new}}, {"pipeline": new}]}
+    alone = {"root": "x"}
+    replace_pipelines(alone, new)
+    assert alone == {"root": "x", "pipeline": new}
