@@ -117,15 +117,19 @@ def _read(path: Path, custom_imports: bool) -> "Config":
     with explained_reading(path), _installed_packages(), _known_modules(), _no_reports():
         read = Config.fromfile(path, import_custom_modules=False)
         if custom_imports:
-            _import_modules(path, read.get("custom_imports"))
+            import_modules(path, read.get("custom_imports"))
         content = plain_values(read, check=custom_imports)
         if path.suffix == ".json":
             content = restore_tuples(content)
         return Config(content, cfg_text=read.text, filename=read.filename)
 
 
-def _import_modules(path: Path, given: Any) -> None:
+def import_modules(path: str | os.PathLike, given: Any) -> None:
     """Import the modules that a config of either style names under `custom_imports`.
+
+    Args:
+        path: The config, for messages.
+        given: Its `custom_imports`.
 
     Raises:
         UserError: mmengine does not accept the entry, or one of its modules fails.

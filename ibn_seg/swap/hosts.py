@@ -3,6 +3,7 @@
 import copy
 import importlib
 import inspect
+import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 
+from ibn_seg.config import import_modules
 from ibn_seg.errors import EnvError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -19,26 +21,27 @@ _DEFAULT_SCOPE = "mmseg"
 
 
 @contextmanager
-def host_registry(config: Mapping) -> "Iterator[Registry]":
+def host_registry(config: Mapping, path: str | os.PathLike) -> "Iterator[Registry]":
     """Return the model registry of a config's framework.
 
     Args:
         config: A config with `default_scope`; without it the framework is mmseg. Its
             `custom_imports` are imported.
+        path: Its file, for messages.
 
     Raises:
+        UserError: A module that the config imports is wrong.
         EnvError: The framework, or a module that the config imports, is not installed.
     """
     scope = config.get("default_scope") or _DEFAULT_SCOPE
     try:
         importlib.import_module(f"{scope}.models")
-        for module in imported_modules(config):
-            importlib.import_module(module)
     except ImportError as error:
         raise EnvError(
-            f"the config is for {scope}, and something that it needs cannot be imported ({error})",
+            f"{path}: the config is for {scope}, which cannot be imported ({error})",
             "install it in this environment",
         ) from error
+    import_modules(path, config.get("custom_imports"))
     with MODELS.switch_scope_and_registry(scope) as registry:
         yield registry
 

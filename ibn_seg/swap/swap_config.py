@@ -84,7 +84,7 @@ def swap(
     from ibn_seg.swap.timm_rewrite import rewrite_timm
 
     old = load_config(path, custom_imports=False)._cfg_dict.to_dict()
-    with host_registry(old) as registry:
+    with host_registry(old, path) as registry:
         try:
             given_up = dict.fromkeys(drop)
             if backbone.startswith(PREFIX):
@@ -133,11 +133,12 @@ def _base(path: Path, out: Path) -> str | None:
     """Return the base of the new config, or None where it must hold every setting itself.
 
     A config in mmengine's pure Python style has no base here, because other configs cannot extend
-    it. Configs of installed packages are named by path too. With a package name, mmengine would
+    it. Nor has one in JSON: only our commands restore its tuples, and mmengine would read lists.
+    Configs of installed packages are named by path too. With a package name, mmengine would
     mark every dict with a scope. It also knows no package name for the maintained fork of
     mmsegmentation.
     """
-    if is_pure_python(path):
+    if path.suffix == ".json" or is_pure_python(path):
         return None
     return Path(os.path.relpath(path.resolve(), out.parent.resolve())).as_posix()
 

@@ -80,7 +80,7 @@ def survey(path: str, kind: str, variant: str) -> Outcome:
     try:
         if kind.startswith("ResNet"):
             check_unchanged(backbone_of(old), result.source.defaults, backbone_of(new))
-        with host_registry(new) as registry:
+        with host_registry(new, name) as registry:
             check = run_both(old, new, registry)
     except (UserError, AssertionError) as error:
         return Outcome(name, kind, "failed", str(error))

@@ -65,7 +65,7 @@ CONFIGS = {
     ),
     "framework that is not there": (
         segmentor() | {"default_scope": "nowhere"},
-        "the config is for nowhere, and something that it needs cannot be imported",
+        "the config is for nowhere, which cannot be imported",
     ),
     "in_index out of range": (
         segmentor({**BACKBONE, "depth": 50}, decode_head={**HEAD, "in_index": 7}),
@@ -125,3 +125,20 @@ def test_a_missing_config(tmp_path, capsys):
     assert "nothing.py: no such config file" in capsys.readouterr().err
     assert run(["swap", "nobody::x/y", *SWAP, "-o", str(tmp_path / "new.py")]) == 3
     assert "nobody is not installed" in capsys.readouterr().err
+
+
+def test_modules_of_the_config_are_imported_as_in_a_training(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_parts.py").write_text("x = not_there\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for imports, more, code, words in (
+        (["broken_parts"], {}, 2, "old.py: custom_imports: 'broken_parts' cannot be imported"),
+        (["absent_parts"], {}, 3, "old.py: custom_imports: 'absent_parts' cannot be imported"),
+        (["absent_parts"], {"allow_failed_imports": True}, 0, ""),
+    ):
+        config = segmentor() | {"custom_imports": {"imports": imports, **more}}
+        path = write_config(tmp_path, config)
+        out = tmp_path / f"new{code}.py"
+        options = ("--backbone", "resnet18_ibn_b", "-o", str(out), "--no-check")
+        assert run(["swap", str(path), *options]) == code
+        assert words in capsys.readouterr().err
+        assert out.exists() == (not code)

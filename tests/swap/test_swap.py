@@ -1,5 +1,7 @@
 """Configs get an IBN backbone and keep everything else."""
 
+import json
+
 import pytest
 import torch
 
@@ -238,6 +240,15 @@ def test_a_config_in_pure_python_is_written_out(tmp_path):
     assert check.status == BUILT
     assert "_base_" not in out.read_text()
     assert load_config(out).model.decode_head.channels == HEAD["channels"]
+
+
+def test_a_config_in_json_keeps_its_tuples(tmp_path):
+    config = segmentor() | {"train_pipeline": [{"type": "Resize", "scale": (64, 32)}]}
+    (tmp_path / "old.json").write_text(json.dumps(config))
+    swap(tmp_path / "old.json", "resnet18_ibn_b", tmp_path / "new.py", check=False)
+    written = load_config(tmp_path / "new.py")
+    assert written.train_pipeline[0].scale == (64, 32)
+    assert written.model.backbone.ibn == "b"
 
 
 @pytest.mark.parametrize("name", INSTALLED)
