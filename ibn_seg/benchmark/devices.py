@@ -25,6 +25,9 @@ from ibn_seg.io import write_error
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # A job of slurm has devices of its own, which it numbers from 0.
 _JOB = "SLURM_JOB_ID"
+# What the UUIDs of GPUs and of their parts begin with (CUDA C++ Programming Guide, environment
+# variables).
+_UUIDS = ("GPU-", "MIG-")
 # Three shares of 0.33 fill a GPU; sums of shares are rounded.
 _ROUNDING = 1e-6
 
@@ -47,24 +50,53 @@ class Claim:
 def visible_devices() -> tuple[str, ...]:
     """Return the names of this machine's GPUs: in CUDA_VISIBLE_DEVICES, else those of PyTorch.
 
-    As in CUDA, an empty or negative name ends the list.
+    As in CUDA, an empty or negative name ends the list, and so does a word such as 'none'.
 
     Raises:
-        UserError: CUDA_VISIBLE_DEVICES names a device twice.
+        UserError: CUDA_VISIBLE_DEVICES names a device twice, is no list with commas, or names more
+            GPUs than there are.
     """
     listed = os.environ.get(VISIBLE)
     if listed is None:
-        import torch
-
-        return tuple(map(str, range(torch.cuda.device_count())))
+        return tuple(map(str, range(_counted())))
     names: list[str] = []
-    for name in map(str.strip, listed.split(",")):
-        if not name or name.startswith("-"):
+    for name in map(_device, listed.split(",")):
+        if name is None:
             break
         if name in names:
             raise UserError(f"{VISIBLE}={listed} names device {name} twice", "name each once")
         names.append(name)
+    # Without any GPU the names stand for pretended ones, and the cells run on CPUs.
+    there = _counted() if names else 0
+    if 0 < there < len(names):
+        raise UserError(
+            f"{VISIBLE}={listed} names {len(names)} devices, and PyTorch sees {there}",
+            "name those that `nvidia-smi -L` lists",
+        )
     return tuple(names)
+
+
+def _counted() -> int:
+    """Return the number of GPUs that PyTorch sees."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _device(given: str) -> str | None:
+    """Return the name of a GPU in CUDA's spelling: a number or a UUID; None if it is no GPU.
+
+    Raises:
+        UserError: It begins with a number and goes on; CUDA would take the number alone.
+    """
+    name = given.strip()
+    if name.isdecimal():
+        return str(int(name))
+    if name[:1].isdecimal():
+        raise UserError(
+            f"{VISIBLE} has the device {name!r}", "write numbers or UUIDs with commas, such as 0,1"
+        )
+    return name if name.startswith(_UUIDS) else None
 
 
 def gpus_of(plan: Plan, cell: Cell, devices: Sequence[str]) -> float:

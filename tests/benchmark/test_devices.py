@@ -17,6 +17,7 @@ from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.steps import Step
 from ibn_seg.benchmark.store import Store
 from ibn_seg.cli import run as run_cli
+from ibn_seg.errors import UserError
 from ibn_seg.results import lease
 from tests.benchmark.gpu_cells import run_cells, said, start
 from tests.benchmark.plans import write_plan, write_whole_plan
@@ -29,6 +30,8 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    # True GPUs would be fewer than the pretended ones.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
 
 
 @pytest.fixture
@@ -132,12 +135,32 @@ def test_gpus_of_cells(tmp_path, monkeypatch):
     ("listed", "names"),
     [
         ("0, 2", ("0", "2")), ("", ()), ("-1", ()), ("1,-1,0", ("1",)),
-        ("GPU-8a,MIG-1", ("GPU-8a", "MIG-1")),
+        ("GPU-8a,MIG-1", ("GPU-8a", "MIG-1")), ("01, 2,", ("1", "2")), ("NoDevFiles", ()),
+        ("none", ()), ("0,all,1", ("0",)),
     ],
 )  # fmt: skip
 def test_the_list_of_devices(listed, names, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     assert visible_devices() == names
+
+
+@pytest.mark.parametrize(
+    ("listed", "line"),
+    [
+        ("1,01", "CUDA_VISIBLE_DEVICES=1,01 names device 1 twice"),
+        (
+            "0 1 2",
+            "CUDA_VISIBLE_DEVICES has the device '0 1 2': write numbers or UUIDs",
+        ),
+        ("0,1,2", "CUDA_VISIBLE_DEVICES=0,1,2 names 3 devices, and PyTorch sees 2: name those"),
+    ],
+)
+def test_a_wrong_list_is_one_line(listed, line, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    with pytest.raises(UserError) as caught:
+        visible_devices()
+    assert caught.value.line.startswith(line)
 
 
 def test_without_a_list_pytorch_counts(monkeypatch):
