@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from ibn_seg.analyses.all_analyses import ANALYSES, analysis
 from tests.docs.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, links, name
 
 SNIPPETS = [block for page in PAGES for block in blocks(page)]
@@ -381,3 +382,10 @@ def test_a_dry_run_tries_the_method_of_ones_own(cells_of_own_method):
     done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{3 * len(cells_of_own_method)} cells" in done.stdout
+
+
+def test_the_commands_that_reuse_freed_memory_are_named():
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    named = text.partition("## Freed memory\n\n")[2].partition(" reuse freed")[0]
+    keeping = [one for one in ANALYSES if analysis(one).keeps_memory]
+    assert set(re.findall(r"`(\w+)`", named)) == {"test", "evaluate", "predict", *keeping}
