@@ -125,7 +125,7 @@ class SavePredictionsHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence = ()
     ) -> None:
         """Write the predictions of a batch, and with the first one what their values mean."""
-        if not self._names and is_main_process() and (classes := _predicted_classes(runner)):
+        if not self._names and is_main_process() and (classes := predicted_classes(runner)):
             classes.write(self.out_dir)
         for sample in outputs:
             labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
@@ -147,8 +147,15 @@ class SavePredictionsHook(Hook):
         return {paired_name(name, kind): image for kind, image in kinds.items()}
 
 
-def _predicted_classes(runner: Runner) -> ClassColors | None:
-    """Return the classes that are scored, in the colours of the weights if they have some."""
+def predicted_classes(runner: Runner) -> ClassColors | None:
+    """Return the network's classes in a test, in the colours of the weights if they have some.
+
+    Args:
+        runner: The runner, with its test loop built.
+
+    Returns:
+        None if they are not known.
+    """
     metrics = runner.test_evaluator.metrics
     known = (metric.network_classes for metric in metrics if hasattr(metric, "network_classes"))
     names = next(known, None) or classes_of(runner.test_loop.dataloader.dataset)

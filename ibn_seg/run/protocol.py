@@ -39,6 +39,68 @@ def set_protocol(cfg: "Config", name: str) -> None:
         cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **window}
 
 
+def check_views(cfg: "Config", part: str) -> None:
+    """Raise if a metric names a protocol whose sizes no step of the pipeline applies.
+
+    Args:
+        cfg: The config.
+        part: 'val' or 'test'.
+
+    Raises:
+        UserError: The result would carry the name of a protocol that it does not follow.
+    """
+    from ibn_seg.evaluation.protocols import View, get_protocol
+
+    loader, evaluator = cfg.get(f"{part}_dataloader"), cfg.get(f"{part}_evaluator")
+    metrics = [evaluator] if isinstance(evaluator, Mapping) else evaluator or ()
+    names = [one.get("protocol") for one in metrics if is_metric_of_ours(one)]
+    for name in filter(None, names if loader else ()):
+        protocol = get_protocol(name)
+        views = [View(one.image, one.label, one.square) for one in protocol.views.values()]
+        sized = protocol.window is not None or any(view != View() for view in views)
+        if sized and not _has_view(loader["dataset"], name):
+            raise UserError(
+                f"{part}_evaluator.protocol is {name!r}, and {part}_dataloader has no ProtocolView "
+                "for its sizes",
+                f"leave it out and test with --protocol {name}",
+            )
+
+
+def _has_view(part: Any, name: str) -> bool:
+    """Tell whether a step in a part of a config applies a protocol's sizes."""
+    if isinstance(part, (list, tuple)):
+        return any(_has_view(item, name) for item in part)
+    if not isinstance(part, Mapping):
+        return False
+    if is_named(part.get("type"), "ProtocolView"):
+        return part.get("protocol") == name
+    return any(_has_view(value, name) for value in part.values())
+
+
+def check_augmented(cfg: "Config", name: str) -> None:
+    """Raise if test-time augmentation would load labels behind a protocol's change of their size.
+
+    Args:
+        cfg: A config with `test_dataloader`.
+        name: The protocol.
+
+    Raises:
+        UserError: It changes the labels of an evaluated domain.
+    """
+    from ibn_seg.evaluation.protocols import NATIVE, get_protocol
+    from ibn_seg.run.domains import domain_configs
+
+    protocol = get_protocol(name)
+    for domain in domain_configs(cfg):
+        view = protocol.view(domain)
+        if view.label != NATIVE or view.square is not None:
+            raise UserError(
+                f"--tta with --protocol {name}: it scores {domain} at another size than its labels"
+                " have",
+                "leave one of the two out",
+            )
+
+
 def is_metric_of_ours(evaluator: Any) -> bool:
     """Tell whether a config's evaluator is our metric, which counts by domain and image."""
     return isinstance(evaluator, Mapping) and is_named(evaluator.get("type"), "MultiDomainIoU")

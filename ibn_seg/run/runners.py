@@ -11,7 +11,7 @@ from ibn_seg.io import load_checkpoint
 from ibn_seg.run import setup
 from ibn_seg.run.gpu_settings import Precision, testing_precision
 from ibn_seg.run.preprocessing import check_segmentor
-from ibn_seg.run.protocol import set_protocol
+from ibn_seg.run.protocol import check_views, set_protocol
 from ibn_seg.run.result_file import recorder
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def trained_runner(
         adapt(cfg)
     if protocol is not None:
         set_protocol(cfg, protocol)
+    check_views(cfg, "test")
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),

@@ -11,7 +11,7 @@ from ibn_seg.methods.method import sees_target
 from ibn_seg.run import earlier_run, setup
 from ibn_seg.run.gpu_settings import Precision
 from ibn_seg.run.network_facts import network_facts
-from ibn_seg.run.protocol import replace_pipelines
+from ibn_seg.run.protocol import check_augmented, check_views, replace_pipelines
 from ibn_seg.run.result_file import finish, last_checkpoint, recorder, validated
 from ibn_seg.run.runners import build_runner, network_of, trained_runner
 from ibn_seg.run.timm_statistics import tell_statistics
@@ -88,6 +88,7 @@ def train(
     config_seed = (cfg.get("randomness") or {}).get("seed")
     setup.set_training(cfg, seed=seed, amp=amp, compiled=compiled)
     setup.set_progress(cfg)
+    check_views(cfg, "val")
     with (
         distributed.kept_thread_settings(),
         distributed.process_group(launcher, (cfg.get("env_cfg") or {}).get("dist_cfg")),
@@ -188,6 +189,8 @@ def test(
             _draw(cfg, show, show_dir, wait_time)
         if tta:
             _augment(cfg)
+            if protocol is not None:
+                check_augmented(cfg, protocol)
         setup.set_progress(cfg)
 
     with trained_runner(
@@ -265,11 +268,12 @@ def _draw(cfg: "Config", show: bool, show_dir: str | os.PathLike | None, wait: f
         setup.check_writable(show_dir)
         cfg.visualizer["save_dir"] = str(show_dir)
         cfg.visualizer["vis_backends"] = [_LOCAL_BACKEND]
-    hook = {"type": "SegVisualizationHook", "draw": True, "show": show, "wait_time": wait}
+    hook = {"type": _PICTURES, "draw": True, "show": show, "wait_time": wait}
     cfg.default_hooks["visualization"] = {**hook, "interval": 1}
 
 
 _LOCAL_BACKEND = {"type": "LocalVisBackend"}
+_PICTURES = "ibn_seg.plugins.prediction_pictures.PredictionPicturesHook"
 
 
 def _augment(cfg: "Config") -> None:

@@ -1,5 +1,7 @@
 """`--protocol` in test and evaluate: what it changes of a config, and what it refuses."""
 
+import contextlib
+
 import pytest
 
 from ibn_seg import cli
@@ -7,7 +9,13 @@ from ibn_seg.config import load_config
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation import protocols
 from ibn_seg.run.evaluation import evaluate
-from ibn_seg.run.protocol import replace_pipelines, set_protocol
+from ibn_seg.run.protocol import (
+    check_augmented,
+    check_views,
+    replace_pipelines,
+    set_protocol,
+)
+from ibn_seg.run.setup import register
 
 THEIRS = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
 VIEW = {"type": "ProtocolView", "protocol": "synthia16"}
@@ -95,3 +103,26 @@ def test_a_pipeline_reaches_every_data_set():
     alone = {"root": "x"}
     replace_pipelines(alone, new)
     assert alone == {"root": "x", "pipeline": new}
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [("native", False), ("synthia13", False), ("rein", True), ("vfm_benchmark", True)],
+)
+def test_the_name_of_a_protocol_alone_is_no_protocol(tiny, name, refused):
+    """Its sizes come from a step of the pipeline, which `--protocol` adds."""
+    config = load_config(tiny, {"test_evaluator.protocol": name})
+    expected = rf"^test_evaluator.protocol is '{name}', and test_dataloader has no ProtocolView"
+    with pytest.raises(UserError, match=expected) if refused else contextlib.nullcontext():
+        check_views(config, "test")
+    set_protocol(config, name)
+    check_views(config, "test")
+
+
+def test_augmentation_would_load_labels_behind_their_resizing(tiny):
+    register()
+    config = load_config(tiny)
+    check_augmented(config, "rein")
+    config.test_dataloader.dataset.datasets[1]["target"] = "mapillary"
+    with pytest.raises(UserError, match="--tta with --protocol rein: it scores mapillary at"):
+        check_augmented(config, "rein")
