@@ -36,6 +36,7 @@ _OTHERS = (
     (b"\x89HDF", "an HDF5 file", "give weights of PyTorch"),
     (b"\x93NUMPY", "a NumPy array", "give weights of PyTorch"),
 )
+_CONFIG = (", but a program or a config", "give CONFIG first and then CHECKPOINT")
 # Errors that damaged bytes cause in PyTorch's reader and restricted unpickler.
 DAMAGE = (
     RuntimeError, EOFError, ValueError, LookupError, OSError, struct.error,
@@ -78,7 +79,7 @@ def check_kind(path: Path) -> bool:
     if start.startswith(MXNET):
         return True
     if not start.startswith((_ZIP, _PICKLE)):
-        kind, fix = _describe(start)
+        kind, fix = _CONFIG if path.suffix == ".py" else _describe(start)
         other = "not a file of MXNet, nor " if path.suffix == _MXNET_SUFFIX else "not "
         raise UserError(f"{path}: {other}a PyTorch checkpoint{kind}", fix)
     return False

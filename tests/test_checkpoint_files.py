@@ -98,3 +98,9 @@ def test_the_line_says_what_the_file_is_and_what_to_do(tmp_path, kind, advice):
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.line
     assert len(caught.value.line) < len(str(path)) + 250
+
+
+def test_a_config_in_the_place_of_the_checkpoint(tmp_path):
+    (tmp_path / "config.py").write_text("model = None\n")
+    with pytest.raises(UserError, match="but a program or a config: give CONFIG first and then"):
+        load_checkpoint(tmp_path / "config.py")

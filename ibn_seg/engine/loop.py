@@ -1,6 +1,7 @@
 """The training loop: iterations numbered from the seed, with exact and immediate resume."""
 
 import bisect
+import math
 import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -157,9 +158,12 @@ def _say_schedules_that_rest(runner: Runner) -> None:
 
 
 def _number(key: str, value: Any, least: int) -> float:
-    """Return a number of iterations; raise `UserError` if it is no number or too small."""
+    """Return a number of iterations; raise `UserError` if it is none or too small."""
     if isinstance(value, str) or not isinstance(value, numbers.Real) or not value >= least:
         raise UserError(f"train_cfg.{key} = {value!r}", f"give a number of at least {least}")
+    # An interval may be endless.
+    if value != math.floor(value) if math.isfinite(value) else key == "max_iters":
+        raise UserError(f"train_cfg.{key} = {value!r}", "give a whole number")
     return value
 
 

@@ -12,6 +12,7 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import master_only
+from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.model import (
     BaseDataPreprocessor,
@@ -92,13 +93,17 @@ class StrictRunner(Runner):
         """
         # To resume, the whole checkpoint is needed; to start, only its weights.
         checkpoint = read_checkpoint(filename, stand_ins=not self._resume)
-        if (shown := as_mmengines(checkpoint)) is not None:
-            self.call_hook("after_load_checkpoint", checkpoint=shown)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         starts = isinstance(self._train_loop, BaseLoop)
-        if starts and not self._resume:
+        begins = starts and not self._resume
+        # Averages begin from the weights as they were fitted to the network, below.
+        averaging = [hook for hook in self.hooks if isinstance(hook, EMAHook)] if begins else []
+        if (shown := as_mmengines(checkpoint)) is not None:
+            self._tell_hooks([hook for hook in self.hooks if hook not in averaging], shown)
+        if begins:
             if changes := load_start(model, checkpoint, filename):
                 self.logger.info(changes, extra={"notice": True})
+            self._tell_hooks(averaging, {"state_dict": model.state_dict(), "meta": {}})
         else:
             load_strictly(model, checkpoint, filename)
         if starts:
@@ -106,6 +111,14 @@ class StrictRunner(Runner):
         self._has_loaded = True
         self.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
+
+    def _tell_hooks(self, hooks: list[Hook], checkpoint: Mapping) -> None:
+        """Tell some of the hooks that a checkpoint was read."""
+        every, self._hooks = self._hooks, hooks
+        try:
+            self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        finally:
+            self._hooks = every
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
         """Resume from a checkpoint with the config's optimiser and schedule.

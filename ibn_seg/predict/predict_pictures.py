@@ -137,7 +137,8 @@ def predict(
             config, checkpoint, device=device, cfg_options=cfg_options, fuse=fuse,
             temperatures=values,
         )  # fmt: skip
-        cfg = load_named(config, cfg_options)
+        # `Segmenter` has said what nothing reads.
+        cfg = load_named(config, cfg_options, reads=None)
         network = network_identity(
             checkpoint, model=cfg.model, pipeline=array_pipeline(cfg), opacity=opacity, fuse=fuse,
             **({"confidence": True} if confidence else {}),

@@ -52,7 +52,9 @@ class Segmenter:
         temperatures: Sequence[float] | None = None,
     ) -> None:
         self._temperatures = temperatures
-        model, cfg, weights = trained_network(config, checkpoint, cfg_options, fuse)
+        model, cfg, weights = trained_network(
+            config, checkpoint, cfg_options, fuse, reads=("test_pipeline",)
+        )
         from mmengine.dataset import Compose
 
         from ibn_seg.explain.explain import explained

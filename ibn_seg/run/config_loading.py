@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ibn_seg.config import load_config
@@ -71,7 +71,9 @@ def _with_blanks(value: Any) -> Any:
 
 
 def load_named(
-    config: "str | os.PathLike | Config", cfg_options: Mapping[str, Any] | None = None
+    config: "str | os.PathLike | Config",
+    cfg_options: Mapping[str, Any] | None = None,
+    reads: Sequence[str] | None = (),
 ) -> "Config":
     """Load a config; a config from a file is completed by the method that it names.
 
@@ -82,13 +84,16 @@ def load_named(
     Args:
         config: A path, an `ibn_seg::` name, or a config, which is copied.
         cfg_options: Values that override the config's, by dotted key.
+        reads: Keys of the config that the caller reads, and few others do, such as `test_pipeline`.
+            None: print no line.
 
     Raises:
         UserError: The config is wrong.
     """
     cfg = load_config(config)
     if cfg_options:
-        say_unread(cfg, cfg_options)
+        if reads is not None:
+            say_unread(cfg, cfg_options, reads)
         cfg = load_config(cfg, cfg_options)
     if isinstance(config, str | os.PathLike):
         complete_named(cfg)

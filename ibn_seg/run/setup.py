@@ -304,6 +304,7 @@ def trained_network(
     checkpoint: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None = None,
     fuse: bool = False,
+    reads: Sequence[str] = (),
 ) -> "tuple[nn.Module, Config, Mapping]":
     """Build the network of a config in one process and fill it with a checkpoint.
 
@@ -312,6 +313,7 @@ def trained_network(
         checkpoint: A .pth file; every weight must fit.
         cfg_options: Values that override the config's, by dotted key.
         fuse: Fold its norms into convolutions (`ibn_seg.fuse`).
+        reads: As for `load_named`.
 
     Returns:
         The network in eval mode on the CPU, its config, and the checkpoint's content.
@@ -327,7 +329,7 @@ def trained_network(
     from ibn_seg.engine.fit import load_strictly
     from ibn_seg.explain.explain import explained
 
-    cfg = load_named(config, cfg_options)
+    cfg = load_named(config, cfg_options, reads)
     init_default_scope(scope_of(cfg))
     if not cfg.get("model"):
         raise UserError(f"{cfg.filename or 'config'}: model is missing")

@@ -6,7 +6,7 @@ file is read. Then a new value of the variable reaches none of them.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # What mmengine's Runner, mmseg's functions and this package read of a config.
@@ -16,8 +16,8 @@ _READ = frozenset((
     "efficient_conv_bn_eval", "env_cfg", "experiment", "experiment_name",
     "find_unused_parameters", "launcher", "load_from", "log_level", "log_processor", "model",
     "model_wrapper_cfg", "optim_wrapper", "param_scheduler", "quiet", "randomness", "resume",
-    "sync_bn", "test_cfg", "test_dataloader", "test_evaluator", "test_pipeline", "train_cfg",
-    "train_dataloader", "tta_model", "tta_pipeline", "val_cfg", "val_dataloader", "val_evaluator",
+    "sync_bn", "test_cfg", "test_dataloader", "test_evaluator", "train_cfg", "train_dataloader",
+    "tta_model", "tta_pipeline", "val_cfg", "val_dataloader", "val_evaluator",
     "vis_backends", "visualizer", "work_dir",
 ))  # fmt: skip
 # mmengine takes it for a model that has none of its own.
@@ -25,19 +25,22 @@ _FALLBACK = "data_preprocessor"
 _MANY = 3
 
 
-def say_unread(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def say_unread(
+    config: Mapping[str, Any], options: Mapping[str, Any], also: Sequence[str] = ()
+) -> None:
     """Print one line on stderr for each option that nothing reads.
 
     Args:
         config: The config without the options.
         options: Values by dotted key.
+        also: Further keys that the caller reads.
     """
     if os.environ.get("RANK", "0") != "0":
         return
     for name in dict.fromkeys(key.partition(".")[0] for key in options):
         model = config.get("model")
         own = name == _FALLBACK and isinstance(model, Mapping) and model.get(name) is not None
-        if name not in _READ or own:
+        if own or name not in (*_READ, *also):
             print(f"--cfg-options: {_described(config, name)}", file=sys.stderr)
 
 

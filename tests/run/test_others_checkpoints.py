@@ -134,6 +134,22 @@ def test_a_training_with_averaged_weights_begins_from_a_bare_state_dict(tiny, tr
     assert segmentation.train(tiny, work_dir=tmp_path, cfg_options=options, quiet=True)["domains"]
 
 
+def test_averages_begin_from_the_weights_as_they_were_fitted(tiny, tmp_path, capfd):
+    """The hook would refuse batch norms for a network of IBN, which the training splits."""
+    short = {"train_cfg.max_iters": 1, "default_hooks.checkpoint.interval": 1}
+    plain = {**short, "model.backbone.ibn": None}
+    segmentation.train(tiny, work_dir=tmp_path / "bn", cfg_options=plain, quiet=True)
+    options = {
+        **short, "load_from": str(tmp_path / "bn" / "iter_1.pth"),
+        "custom_hooks": [{"type": "SharedEMAHook", "momentum": 0.5}],
+    }  # fmt: skip
+    capfd.readouterr()
+    segmentation.train(tiny, work_dir=tmp_path / "a", cfg_options=options, quiet=True)
+    printed = capfd.readouterr()
+    assert "split" in printed.err
+    assert "do not match" not in printed.out
+
+
 def test_what_holds_no_weights_is_one_line(tiny, tmp_path):
     torch.save([torch.ones(2)], tmp_path / "list.pth")
     options = {"load_from": str(tmp_path / "list.pth")}

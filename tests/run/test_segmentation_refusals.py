@@ -1,5 +1,7 @@
 """Configs, folders and checkpoints that training and testing refuse."""
 
+import math
+
 import pytest
 import torch
 
@@ -19,6 +21,8 @@ from tests.helpers import Malicious
         ({"model.decode_head.type": "FCNHaed"}, r"model\.decode_head\.type.*'FCNHead'"),
         ({"val_evaluator.type": "MultiDomainIou"}, r"'MultiDomainIou'.*'MultiDomainIoU'"),
         ({"train_cfg.type": "SeedIterLoop"}, r"'SeededIterLoop'"),
+        ({"train_cfg.max_iters": 2.5}, r"train_cfg\.max_iters = 2\.5: give a whole number"),
+        ({"train_cfg.max_iters": math.inf}, r"train_cfg\.max_iters = inf: give a whole number"),
         ({"model.decode_head.chanels": 3}, r"model\.decode_head: FCNHead has no.*'chanels'"),
         ({"train_dataloader.dataset.data_root": "/nowhere"}, "/nowhere"),
         ({"default_hooks.checkpoint.filename_tmpl": 3}, r"filename_tmpl is 3: it must be a text"),

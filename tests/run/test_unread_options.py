@@ -23,5 +23,5 @@ def test_what_is_read_is_not_named(tiny, capsys):
     options = {"train_cfg.max_iters": 2, "load_from": "x.pth", "channels_last": True}
     load_named(tiny, {**options, "data_preprocessor": {}})
     assert "data_preprocessor" in capsys.readouterr().err
-    load_named(tiny, options)
+    load_named(tiny, {**options, "test_pipeline": []}, reads=("test_pipeline",))
     assert capsys.readouterr().err == ""
