@@ -142,7 +142,16 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         self._check_files = not any(
             getattr(step, "checks_files", False) for step in self.pipeline.transforms
         )
-        if self.cache and pipeline and self._check_files:
+        if self.cache:
+            self.check_cache_is_read()
+
+    def check_cache_is_read(self) -> None:
+        """Check that a step of the pipeline, if there is one, reads a cache of frames.
+
+        Raises:
+            UserError: None does, so a cache would be of no use.
+        """
+        if self.pipeline.transforms and self._check_files:
             raise UserError(
                 f"{type(self).__name__}: cache_dir is set, and nothing in the pipeline reads it",
                 "begin the pipeline with LoadRandomCrop, or leave cache_dir out",

@@ -49,7 +49,8 @@ def build_cache(
         ('bytes') and of their source files ('source_bytes').
 
     Raises:
-        UserError: The config is wrong, no data set has a cache, or a file is missing or damaged.
+        UserError: The config is wrong, no data set has a cache or reads it, or a file is missing or
+            damaged.
         EnvError: The folder cannot be written, the disk is full, or the codec's package is missing.
     """
     if workers < 1:
@@ -101,6 +102,7 @@ def _infos(
                 f"{type(part).__name__}: no cache_dir",
                 "give --dir, or set train_dataloader.dataset.cache_dir",
             )
+        part.check_cache_is_read()
         infos += [{**part.get_data_info(i), "frame_cache": cache} for i in range(len(part))]
     return infos
 

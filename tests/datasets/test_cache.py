@@ -243,6 +243,13 @@ def test_building_without_a_folder(tmp_path):
     assert done["made"] == 12
 
 
+def test_a_cache_that_nothing_reads_is_not_filled(tmp_path):
+    data = config(write_gta5(tmp_path / "gta5"), None, [dict(type="LoadImageFromFile")])
+    with pytest.raises(UserError, match="nothing in the pipeline reads it"):
+        build_cache(data, tmp_path / "cache", codec=TILED)
+    assert not (tmp_path / "cache").exists()
+
+
 WRITER = """
 import sys
 import numpy as np
