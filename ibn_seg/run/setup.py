@@ -14,6 +14,7 @@ from ibn_seg.config_values import check_writable_values, quoted_number, quoted_n
 from ibn_seg.datasets.quiet_mmseg import load_mmseg
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.io import load_checkpoint, write_error
+from ibn_seg.pretraining import pretraining_of
 from ibn_seg.run.config_loading import load_named
 from ibn_seg.run.config_parts import (
     check_checkpoint_hook,
@@ -246,6 +247,8 @@ def set_progress(cfg: "Config") -> None:
 def for_testing(cfg: "Config", seed: int | None = None) -> None:
     """Remove a config's training part, and everything that would load other weights.
 
+    `experiment.pretraining` then states what the network began from, for its result.
+
     Args:
         cfg: The config, changed in place.
         seed: The seed that the weights were trained with; default the config's.
@@ -257,6 +260,7 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
         if not cfg.get(key):
             raise UserError(f"{cfg.filename or 'config'}: {key} is missing", "testing needs it")
     check_preprocessor(cfg)
+    began = pretraining_of(cfg)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
         cfg.pop(key, None)
     for key in ("val_dataloader", "val_cfg", "val_evaluator"):
@@ -274,6 +278,8 @@ def for_testing(cfg: "Config", seed: int | None = None) -> None:
     # mmengine adds these two again unless they are set to None.
     cfg.default_hooks = {**hooks, "checkpoint": None, "param_scheduler": None}
     without_pretraining(cfg.model)
+    if pretraining_of(cfg) != began:
+        cfg.experiment = {**(cfg.get("experiment") or {}), "pretraining": began}
     add_hooks(cfg, {"type": "RunRecordHook"})
 
 
