@@ -17,6 +17,8 @@ from ibn_seg.run.setup import LAUNCHERS
 
 _FLAG = "--cfg-options"
 _AMP = "--amp"
+# What older launchers add for each process.
+_RANKS = ("--local_rank=", "--local-rank=")
 # The value of `--amp` that stands alone.
 _AUTO = "auto"
 # Words that are meant as a precision, so that a wrong one is not taken for a config.
@@ -231,5 +233,20 @@ def set_local_rank(local_rank: int | None) -> None:
 
 
 def command_line() -> str:
-    """Return the command that runs, for the record of its result."""
-    return shlex.join(["ibn-seg", *sys.argv[1:]])
+    """Return the command that runs, for the record of its result; it can be run again.
+
+    `tools/train.py` is `ibn-seg train`. What torchrun has started is started by torchrun again.
+    """
+    context = click.get_current_context(silent=True)
+    given = context.find_root().obj if context else None
+    words = sys.argv[1:] if given is None else given
+    return shlex.join([*_start(), *(word for word in words if not word.startswith(_RANKS))])
+
+
+def _start() -> list[str]:
+    """Return the words that start the package in as many processes as there are."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return ["ibn-seg"]
+    here, every = (int(os.environ.get(key, 1)) for key in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    nodes = [f"--nnodes={every // here}"] if every > here else []
+    return ["torchrun", *nodes, f"--nproc_per_node={here}", "-m", "ibn_seg"]

@@ -138,7 +138,8 @@ def run(args: Sequence[str]) -> int:
     warnings.filterwarnings("ignore", module=_CHATTY)
     stdout = sys.stdout
     try:
-        cli.main(args=list(args), prog_name="ibn-seg", standalone_mode=False)
+        # `command_line` records the object.
+        cli.main(args=list(args), prog_name="ibn-seg", standalone_mode=False, obj=tuple(args))
     except click.ClickException as error:
         with _whoever_reads():
             error.show()

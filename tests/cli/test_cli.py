@@ -69,6 +69,32 @@ def test_options_are_read_by_mmengines_rules():
     }  # fmt: skip
 
 
+def test_the_recorded_command_can_be_run_again(monkeypatch):
+    seen = []
+
+    def train(config, **options):
+        seen.append(options["command"])
+        raise UserError("enough")
+
+    monkeypatch.setattr("ibn_seg.run.segmentation.train", train)
+    monkeypatch.setattr("sys.argv", ["tools/train.py", "my c.py", "--seed", "1"])
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    cli.run(["train", "my c.py", "--seed", "1"])
+    for key, value in (
+        ("TORCHELASTIC_RUN_ID", "none"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "2"),
+        ("LOCAL_RANK", "0"),
+    ):  # fmt: skip
+        monkeypatch.setenv(key, value)
+    cli.run(["train", "c.py", "--launcher", "pytorch", "--local-rank=0"])
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    cli.run(["train", "c.py", "--launcher", "pytorch"])
+    assert seen == [
+        "ibn-seg train 'my c.py' --seed 1",
+        "torchrun --nproc_per_node=2 -m ibn_seg train c.py --launcher pytorch",
+        "torchrun --nnodes=4 --nproc_per_node=2 -m ibn_seg train c.py --launcher pytorch",
+    ]
+
+
 def test_blanks_inside_words_are_kept():
     """mmengine removes them, also from the name of a folder."""
     given = ["a=/my data/x", "b=[my x.pth, 2 , (c d, 1)]", "c= 1 ", "d='e f'", "g=1, 2"]
