@@ -18,6 +18,13 @@ from ibn_seg.report.tables import (
     stat_text,
 )
 
+# Settings in which runs should be alike, with their names on the page.
+_ALIKE = {
+    "segmentor": "segmentor", "pretraining": "pretraining", "iterations": "iterations",
+    "processes": "processes", "device": "device", "threads": "threads", "cpu": "CPU",
+    "git_commit": "commit",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -168,11 +175,9 @@ def versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 def unequal_notes(runs: Sequence[Run]) -> list[str]:
     """Return a warning for each setting in which runs differ, except method and seed."""
-    settings = {"iterations": "iterations", "device": "device", "threads": "threads", "cpu": "CPU"}
-    settings |= {"git_commit": "commit", "segmentor": "segmentor"}
     notes = [
         f"The runs differ in {name}: {_values(runs, key)}."
-        for key, name in settings.items()
+        for key, name in _ALIKE.items()
         if any(run.record.get(key) != runs[0].record.get(key) for run in runs)
     ]
     if any(run.record.get("versions") != runs[0].record.get("versions") for run in runs):

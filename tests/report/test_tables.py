@@ -353,3 +353,13 @@ def test_signs_belong_to_the_shown_figure(value):
 )
 def test_durations(seconds, text):
     assert tables.duration(seconds) == text
+
+
+def test_runs_of_other_networks_or_processes_are_warned_of(results):
+    """A batch is as large as all processes' together, so their number changes a training."""
+    results[1] |= {"segmentor": "FCN", "pretraining": "ImageNet-1k", "processes": 4}
+    assert wording.unequal_notes(read_runs(results)) == [
+        "The runs differ in segmentor: not recorded, FCN.",
+        "The runs differ in pretraining: not recorded, ImageNet-1k.",
+        "The runs differ in processes: not recorded, 4.",
+    ]
