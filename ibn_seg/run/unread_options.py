@@ -28,7 +28,9 @@ _MANY = 3
 def say_unread(
     config: Mapping[str, Any], options: Mapping[str, Any], also: Sequence[str] = ()
 ) -> None:
-    """Print one line on stderr for each option that nothing reads.
+    """Print one line on stderr for each option that no command reads.
+
+    A hook of one's own may read it.
 
     Args:
         config: The config without the options.
@@ -46,14 +48,14 @@ def say_unread(
 
 def _described(config: Mapping[str, Any], name: str) -> str:
     if name not in config:
-        return f"the config has no {name}, and nothing reads it"
+        return f"the config has no {name}, and no command reads it"
     read = {key: value for key, value in config.items() if key in _READ and key != name}
     places = list(_places(read, config[name]))
     if not places:
-        return f"nothing reads {name} by itself; set the keys that the config makes of it"
+        return f"no command reads {name} by itself; set the keys that the config makes of it"
     more = f" and {len(places) - _MANY} more" if len(places) > _MANY else ""
     return (
-        f"nothing reads {name} by itself; its value also stands in {', '.join(places[:_MANY])}"
+        f"no command reads {name} by itself; its value also stands in {', '.join(places[:_MANY])}"
         f"{more}, which keep it: set these"
     )
 

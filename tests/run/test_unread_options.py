@@ -8,10 +8,10 @@ from ibn_seg.run.config_loading import load_named
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("norm_cfg.type", "nothing reads norm_cfg by itself; its value also stands in "
+        ("norm_cfg.type", "no command reads norm_cfg by itself; its value also stands in "
          "model.backbone.norm_cfg, model.decode_head.norm_cfg, which keep it: set these"),
-        ("load", "nothing reads load by itself; set the keys that the config makes of it"),
-        ("max_iters", "the config has no max_iters, and nothing reads it"),
+        ("load", "no command reads load by itself; set the keys that the config makes of it"),
+        ("max_iters", "the config has no max_iters, and no command reads it"),
     ],
 )  # fmt: skip
 def test_a_variable_of_the_config_is_named_with_the_places_of_its_value(tiny, capsys, key, said):
