@@ -210,7 +210,7 @@ def read_searches(
         folders: Folders of `ibn-seg benchmark`, or kept copies of them. A cell in two folders
             counts once.
         baseline: The method to compare others with, or None.
-        usual: The baseline without one; the first method if no network has it.
+        usual: The baseline without one; the first method of a plan if no network has it.
 
     Raises:
         UserError: A folder holds something else, a file is damaged, or no cell is done.
@@ -241,9 +241,10 @@ def read_searches(
     methods = order_methods([run.method for run in runs.values()])
     if baseline is not None and baseline not in methods:
         raise unknown("baseline", baseline, methods)
-    chosen = baseline or (usual if usual in methods else methods[0])
+    planned = (head.get("baseline") for head in heads.values())
+    usual = next((one for one in (usual, *planned) if one in methods), methods[0])
     left = tuple(row for key, row in unfinished.items() if key not in runs)
-    return SearchBoard(tuple(runs.values()), left, heads, chosen)
+    return SearchBoard(tuple(runs.values()), left, heads, baseline or usual)
 
 
 def is_search(row: Any) -> bool:
