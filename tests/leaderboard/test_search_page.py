@@ -90,6 +90,30 @@ def test_a_difference_is_of_common_seeds(tmp_path):
     assert other.difference(base, "home", "mAP") is None
 
 
+def test_the_first_method_of_a_plan_is_its_baseline(tmp_path):
+    """Upper bounds are of it, too; without a plan's word it is the first of the usual order."""
+    cells = [("IBN-b", "home", 0, 1.0), ("IBN-a", "home", 0, 0.6), ("IBN-b", "abroad", 0, 0.3)]
+    results = write_results(tmp_path, cells)
+    path = results / "benchmark.json"
+    assert read_searches([results], None, "BN").baseline == "IBN-a"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "baseline": "IBN-b"}))
+    board = read_searches([results], None, "BN")
+    assert board.baseline == "IBN-b"
+    assert board.groups[0].upper["abroad"].method == "IBN-b"
+    assert read_searches([results], "IBN-a", "BN").baseline == "IBN-a"
+
+
+def test_intervals_over_few_seeds_say_so(tmp_path):
+    cells = [("BN", "home", seed, 1.0) for seed in range(4)]
+    said = {}
+    for count in (1, 3, 4):
+        results = write_results(tmp_path / str(count), cells[:count])
+        page, text = write_leaderboard([results], tmp_path / "b.html", exports=["latex"])
+        said[count] = "With so few seeds" in page.read_text()
+        assert ".." not in text.read_text().replace("...", "")
+    assert said == {1: False, 3: True, 4: False}
+
+
 def test_one_common_seed_claims_no_gain(tmp_path):
     cells = [("BN", "home", 0, 1.0), ("IBN-a", "home", 0, 0.6), ("IBN-a", "home", 1, 0.6)]
     results = write_results(tmp_path / "results", cells)
