@@ -119,10 +119,15 @@ def _table(group: SearchGroup, baseline: str, links: Links) -> Table:
         header=(*header, "Seeds"),
         parts=(Part(None, tuple(rows), reference=len(group.upper)),),
         rules=(_RULE.format(" or ".join(group.selections)) + (_FEW if _few(group) else ""),),
-        notes=("The last rows saw the target in training: they are upper bounds.",)
-        if group.upper
-        else (),
+        notes=_notes(group),
     )
+
+
+def _notes(group: SearchGroup) -> tuple[str, ...]:
+    """Return what a reader has to know of some rows or columns."""
+    upper = "The last rows saw a target in training: they are upper bounds there."
+    chosen = "Scores on the source are those that chose the checkpoints, so they are a little high."
+    return (*([upper] if group.upper else []), *([chosen] if BEST in group.selections else []))
 
 
 def _few(group: SearchGroup) -> bool:

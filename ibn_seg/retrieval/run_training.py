@@ -16,6 +16,9 @@ from ibn_seg.run.result_file import finish, last_checkpoint
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+# The first process searches, and the others wait. On a large gallery that takes longer than the ten
+# minutes after which NCCL gives up.
+_WAIT_S = 7 * 24 * 3600
 # Name and root of a data set.
 Data = tuple[str, str]
 
@@ -80,7 +83,8 @@ def train(
             raise UserError(f"{other}: is named twice", "results go by the data set's name")
     homes = ((name, root, options or {}), *((*one, {}) for one in also))
     _check_data(homes, targets, recipe.selection, say)
-    with distributed.kept_thread_settings(), distributed.process_group(launcher):
+    waiting = {"timeout": _WAIT_S}
+    with distributed.kept_thread_settings(), distributed.process_group(launcher, waiting):
         config = _config(model, name, root, recipe, options, also, seed, workers)
         _register()
         cfg = setup.prepare_built(

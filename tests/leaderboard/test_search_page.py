@@ -141,6 +141,7 @@ def test_the_page_says_which_checkpoint_counts(tmp_path):
         said.append((page.read_text().count("Selection: last checkpoint; mAP"), first["selection"]))
     assert said == [(1, "last"), (0, "best on the source")]
     assert "Selection: checkpoint with the best mAP on the source; mAP" in page.read_text()
+    assert "those that chose the checkpoints" in page.read_text()
 
 
 @pytest.mark.parametrize(

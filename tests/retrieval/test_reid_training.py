@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
 
 from ibn_seg.cli import run as run_cli
-from ibn_seg.engine import RunRecordHook
+from ibn_seg.engine import RunRecordHook, distributed
 from ibn_seg.errors import UserError
 from ibn_seg.reid.retrieval_losses import CenterLoss, triplet_loss
 from ibn_seg.retrieval import run_training
@@ -119,6 +120,22 @@ def test_searches_are_made_up_for_and_count_as_time(trained, people, tmp_path, m
     assert again["iterations"] == steps
     assert again["searches"]["market1501"]["scores"] == result["searches"]["market1501"]["scores"]
     assert again["wall_time_s"] == sum(spent) > 1
+
+
+def test_processes_wait_long_for_the_searches(people, tmp_path, monkeypatch):
+    """NCCL gives up after ten minutes; MSMT17 has 93,820 pictures to search in."""
+    joined = []
+
+    def join(**options):
+        joined.append(options["timeout"])
+        raise UserError("enough")
+
+    monkeypatch.setattr(distributed.distributed, "init_process_group", join)
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="enough"):
+        train(MODEL, "market1501", people, RECIPE, work_dir=tmp_path, launcher="pytorch")
+    assert joined[0] > timedelta(hours=24)
 
 
 def test_other_choices_of_the_data_are_refused(trained, people, tmp_path):
