@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.search_board import read_searches
 from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval
-from ibn_seg.reid.kept_ranks import write_ranks
+from ibn_seg.reid.kept_ranks import read_ranks, write_ranks
 from ibn_seg.reid.measures import query_measures
 from ibn_seg.reid.ranking import SearchLabels, rank_matches
 from ibn_seg.results.keep_folder import keep
@@ -169,6 +170,19 @@ def test_two_networks_of_one_seed_are_named(tmp_path):
     board = read_searches([results], None, "BN")
     with pytest.raises(UserError, match=r"cell0/result.json and .*cell1/result.json are both of"):
         _ = board.groups
+
+
+def test_searches_in_other_pictures_are_one_line(tmp_path):
+    """Such as people drawn with another seed, in a second folder."""
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0), ("IBN-a", "home", 1, 1.0)])
+    path = results / "cells" / "cell1" / "ranks_abroad.npz"
+    found = read_ranks(path)
+    write_ranks(path, dataclasses.replace(found, gallery=found.gallery + 1))
+    with pytest.raises(
+        UserError, match=r"cell1/result.json and .*cell0/result.json are of diff"
+    ) as error:
+        read_searches([results], None, "BN")
+    assert "'abroad'" in error.value.line
 
 
 def test_a_cell_that_is_none_is_one_line(tmp_path):
