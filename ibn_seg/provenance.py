@@ -24,6 +24,9 @@ _DISTRIBUTIONS = (
     "opencv-python",
     "opencv-python-headless",
     "Pillow",
+    # ImageNet-C's corruptions, and the backbones of `TimmBackbone`.
+    "scipy",
+    "timm",
 )
 
 

@@ -1,5 +1,7 @@
 """What results record about the code and the machine."""
 
+import importlib.metadata
+import importlib.util
 import mmap
 import os
 import platform
@@ -48,6 +50,9 @@ def test_record_names_python_and_numpy():
     found = provenance.record()
     assert found["versions"]["python"] == sys.version.split()[0]
     assert found["versions"]["numpy"] == np.__version__
+    # timm draws the first weights of its networks, each version in its own way.
+    if importlib.util.find_spec("timm"):
+        assert found["versions"]["timm"] == importlib.metadata.version("timm")
     assert found["date"].endswith("Z")
 
 

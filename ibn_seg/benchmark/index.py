@@ -78,8 +78,8 @@ def write_index(plan: Plan, cells: Sequence[Cell], store: Store) -> list[dict[st
     head = {
         "schema": SCHEMA, "name": plan.name, "plan": plan.address,
         "plan_text": plan.file.read_text(encoding="utf-8"), "protocol": plan.protocol,
-        "selection": plan.selection, "intervals": plan.intervals, "threads": plan.threads,
-        "processes": plan.processes,
+        "selection": plan.rule, "intervals": plan.intervals, "baseline": plan.baseline,
+        "threads": plan.threads, "processes": plan.processes,
         **record(),
     }  # fmt: skip
     write_json(store.folder / INDEX, {**head, "cells": found})

@@ -69,6 +69,19 @@ class Plan:
     left_out: tuple[str, ...] = ()
 
     @property
+    def baseline(self) -> str:
+        """The first method, with which others are compared."""
+        return self.searches.methods[0] if self.searches else self.blocks[0].methods[0].name
+
+    @property
+    def rule(self) -> str:
+        """The rule for checkpoints; recipes of re-identification have their own."""
+        if self.searches is None:
+            return self.selection
+        rules = (recipe.selection for recipe in self.searches.variants.values())
+        return " or ".join(dict.fromkeys(rules))
+
+    @property
     def address(self) -> str:
         """The name for `read_plan`; valid on other machines too if the package has the plan."""
         path, folder = self.file.resolve(), config_folder().resolve()

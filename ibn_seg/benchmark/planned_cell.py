@@ -74,4 +74,7 @@ class Cell:
     def facts(self) -> dict[str, Any]:
         """Return the cell's entry in a JSON file."""
         facts = {name: getattr(self, name) for name in _FACTS}
+        if self.task == SEARCHING:
+            # How many iterations an epoch has is known from the pictures; the result says it.
+            facts["epochs"] = facts.pop("iterations")
         return {**facts, "targets": list(self.targets), "needs": list(self.needs)}

@@ -71,7 +71,7 @@ def search_arguments(plan: Plan, cell: Cell, results: Path) -> tuple[str, ...]:
 def root_of(matrix: SearchMatrix, name: str, results: Path) -> str:
     """Return the folder of a data set; embedded networks lie in the results."""
     if name in EMBEDDED:
-        return os.fspath((results / CAMERAS).resolve())
+        return os.fspath(results / CAMERAS)
     return matrix.roots.get(name, f"data/{name}")
 
 

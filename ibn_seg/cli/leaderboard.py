@@ -18,7 +18,9 @@ from ibn_seg.command_options import command_line, split_words
 @click.option("--columns", default="", metavar="NAMES",
               help="Columns of LaTeX tables by the beginnings of their names, such as "
               "mean,vs,95. Default: what fits a paper's column.")  # fmt: skip
-@click.option("--baseline", metavar="METHOD", help="What methods are compared with. Default: BN.")
+@click.option("--baseline", metavar="METHOD",
+              help="What methods are compared with. Default: BN, or the plan's first method where "
+              "none is BN.")  # fmt: skip
 @click.option("--published", type=click.Choice(("verified", "all", "none")), default="verified",
               show_default=True,
               help="Figures of papers; 'all' includes unchecked ones, marked.")  # fmt: skip

@@ -75,7 +75,7 @@ def _setting(name: str, help_text: str, **options: Any) -> Callable:
 @_setting("images", "Pictures of each.")
 @_setting("lr", "Learning rate of Adam after the warm-up.")
 @_setting("weight_decay", "Weight decay, of all parameters.")
-@_setting("warmup_epochs", "Epochs in which the learning rate rises from a hundredth.")
+@_setting("warmup_epochs", "First epoch with the whole learning rate; 0 or 1 for no warm-up.")
 @_setting("smoothing", "Share of the target that is spread over all identities.")
 @_setting("margin", "Margin of the triplet loss.")
 @_setting("center_weight", "Weight of the center loss; 0 for none.")

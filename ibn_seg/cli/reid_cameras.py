@@ -14,11 +14,13 @@ def network_options(function: Callable) -> Callable:
         click.option("--stem-relu/--no-stem-relu", default=None,
                      help="A ReLU after the stem's norm. Default: as the file's tool has it."),
         click.option("--last-stride", type=click.IntRange(1, 2), default=None,
-                     help="Of the last stage. Default: 1, and 2 for files of torchreid."),
+                     help="Of the last stage. Default: as the file says, else 1, and 2 for files "
+                     "of torchreid."),
         click.option("--flip", is_flag=True, help="Average with the mirror image's features."),
         click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
-        click.option("--size", type=Size(), default="128x256", show_default=True,
-                     help="Width and height of the network's input."),
+        click.option("--size", type=Size(),
+                     help="Width and height of the network's input. Default: as in the training if "
+                     "the file says it, else 128x256."),
         click.option("--checkpoint", metavar="FILE", required=True,
                      help="A file of ibn_seg, the strong baseline, fast-reid or torchreid."),
         click.option("--model", metavar="NAME", required=True,
@@ -55,7 +57,7 @@ def divergence(
     \b
     Examples:
       ibn-seg reid divergence cameras_source=data/cameras cameras_target=data/cameras \\
-          --model resnet18_ibn_a --size 64x128 --last-stride 2 --checkpoint iter_408.pth
+          --model resnet18_ibn_a --checkpoint iter_408.pth
     """
     from rich.console import Console
     from rich.table import Table

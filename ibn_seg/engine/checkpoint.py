@@ -90,8 +90,20 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._follow_move()
         if is_main_process():
+            self._note_resumed(runner)
             for leftover in Path(self.out_dir).glob(".*.tmp*"):
                 leftover.unlink(missing_ok=True)
+
+    def _note_resumed(self, runner: Runner) -> None:
+        """Note the checkpoint from which the run goes on.
+
+        A kill may have come between a checkpoint and its note. If nothing is left to train, no
+        other note follows, and the result would be that of an older checkpoint.
+        """
+        path = Path(runner._load_from or "")
+        if runner._resume and path.resolve().parent == Path(self.out_dir).resolve():
+            noted = os.path.join(self.out_dir, path.name)
+            write_text(Path(runner.work_dir) / _NOTE, noted)
 
     def _follow_move(self) -> None:
         """Look for the best checkpoints in this run's folder, even if they were written elsewhere.

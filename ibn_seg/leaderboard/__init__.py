@@ -59,7 +59,8 @@ def write_leaderboard(
             uses.
         columns: Beginnings of names of columns, such as 'mean', for the tables of LaTeX. Default:
             what fits a paper's column.
-        baseline: The method to compare others with; default 'BN' if there is one.
+        baseline: The method to compare others with; default 'BN' if there is one, else the first
+            method of a plan.
         published: The published figures to show: 'verified', 'all' or 'none'.
         title: Heading of the page.
         command: The command line, for the record.

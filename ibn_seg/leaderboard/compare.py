@@ -28,13 +28,16 @@ class _Rules:
 
 
 def check_baseline(board: Board, baseline: str | None, default: str) -> str | None:
-    """Return the baseline method; None if none was asked for and the default is missing.
+    """Return the baseline method: what was asked for, the default, or the first one of a plan.
+
+    None if nothing was asked for and no network has the others.
 
     Raises:
         UserError: There is no such method.
     """
     if baseline is None:
-        return default if default in board.methods else None
+        planned = (head.get("baseline") for head in board.heads.values())
+        return next((one for one in (default, *planned) if one in board.methods), None)
     if baseline not in board.methods:
         raise unknown("baseline", baseline, board.methods)
     return baseline

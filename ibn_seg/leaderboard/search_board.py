@@ -1,11 +1,13 @@
 """Reads results of re-identification plans, and compares the networks with each other."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ibn_seg.errors import UserError, unknown
 from ibn_seg.leaderboard.result_folders import ResultFolder, open_folder
@@ -210,10 +212,11 @@ def read_searches(
         folders: Folders of `ibn-seg benchmark`, or kept copies of them. A cell in two folders
             counts once.
         baseline: The method to compare others with, or None.
-        usual: The baseline without one; the first method if no network has it.
+        usual: The baseline without one; the first method of a plan if no network has it.
 
     Raises:
-        UserError: A folder holds something else, a file is damaged, or no cell is done.
+        UserError: A folder holds something else, a file is damaged, or no cell is done. Or two
+            networks were searched with in different pictures of one data set.
     """
     runs: dict[str, SearchRun] = {}
     unfinished: dict[str, Mapping[str, Any]] = {}
@@ -238,12 +241,14 @@ def read_searches(
             f"{', '.join(map(str, heads))}: none of {len(unfinished)} cells is done",
             "run `ibn-seg benchmark` until at least one is",
         )
+    _check_pictures(runs.values())
     methods = order_methods([run.method for run in runs.values()])
     if baseline is not None and baseline not in methods:
         raise unknown("baseline", baseline, methods)
-    chosen = baseline or (usual if usual in methods else methods[0])
+    planned = (head.get("baseline") for head in heads.values())
+    usual = next((one for one in (usual, *planned) if one in methods), methods[0])
     left = tuple(row for key, row in unfinished.items() if key not in runs)
-    return SearchBoard(tuple(runs.values()), left, heads, chosen)
+    return SearchBoard(tuple(runs.values()), left, heads, baseline or usual)
 
 
 def is_search(row: Any) -> bool:
@@ -267,6 +272,24 @@ def _run(folder: Path, opened: ResultFolder, row: Mapping[str, Any], where: str)
         **texts, seed=required(row, "seed", int, where), result=path, record=record,
         scores=scores, matches=matches, file=opened.file,
     )  # fmt: skip
+
+
+def _check_pictures(runs: Iterable[SearchRun]) -> None:
+    """Raise if networks were searched with in different pictures, such as those of another seed."""
+    first: dict[str, SearchRun] = {}
+    for run in runs:
+        for name, mine in run.matches.items():
+            other = first.setdefault(name, run)
+            theirs = other.matches[name]
+            same = all(
+                np.array_equal(getattr(mine, key), getattr(theirs, key))
+                for key in ("query_ids", "query_cameras", "counts", "gallery")
+            )
+            if not same:
+                raise UserError(
+                    f"{run.result} and {other.result} are of different pictures of {name!r}",
+                    "compare networks that were searched with in the same pictures",
+                )
 
 
 def _measures(found: Any, where: str) -> dict[str, float]:

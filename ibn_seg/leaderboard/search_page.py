@@ -27,6 +27,7 @@ from ibn_seg.report.section import Section
 from ibn_seg.report.table import Part, Table, slug
 from ibn_seg.report.tables import Cell, number, signed, stat_text
 from ibn_seg.statistics.bootstrap import Interval
+from ibn_seg.statistics.summary import FEW_SEEDS
 
 # The measures of a table, and the one that methods are compared by.
 SHOWN = ("rank-1", "mAP")
@@ -35,6 +36,7 @@ _RULE = (
     "Selection: {}; mAP is the mean precision at matches; no re-ranking. Brackets: 95 % of draws "
     "of people, and of seeds where there are several."
 )
+_FEW = " With so few seeds the intervals may be too narrow."
 # What CSV calls the rules for checkpoints.
 _SELECTIONS = {LAST: "last", BEST: "best on the source"}
 _INTRODUCTION = (
@@ -116,11 +118,21 @@ def _table(group: SearchGroup, baseline: str, links: Links) -> Table:
         caption=f"Trained on {group.source}: {about}",
         header=(*header, "Seeds"),
         parts=(Part(None, tuple(rows), reference=len(group.upper)),),
-        rules=(_RULE.format(" or ".join(group.selections)),),
-        notes=("The last rows saw the target in training: they are upper bounds.",)
-        if group.upper
-        else (),
+        rules=(_RULE.format(" or ".join(group.selections)) + (_FEW if _few(group) else ""),),
+        notes=_notes(group),
     )
+
+
+def _notes(group: SearchGroup) -> tuple[str, ...]:
+    """Return what a reader has to know of some rows or columns."""
+    upper = "The last rows saw a target in training: they are upper bounds there."
+    chosen = "Scores on the source are those that chose the checkpoints, so they are a little high."
+    return (*([upper] if group.upper else []), *([chosen] if BEST in group.selections else []))
+
+
+def _few(group: SearchGroup) -> bool:
+    """Tell whether a row's draws of seeds are of few; of one seed there are none."""
+    return any(1 < len(row.seeds) <= FEW_SEEDS for row in (*group.rows, *group.upper.values()))
 
 
 def _cells(
@@ -249,7 +261,7 @@ def _facts(board: SearchBoard) -> list[tuple[str, str]]:
         ("Networks", str(len(runs))),
         ("Threads", listed(head.get("threads") for head in heads)),
         ("CPU", listed(run.record.get("cpu") for run in runs)),
-        ("Training time", training_time(run.record for run in runs)),
+        ("Time of trainings and searches", training_time(run.record for run in runs)),
         ("Commit", listed(run.record.get("git_commit") for run in runs)),
     ]
 

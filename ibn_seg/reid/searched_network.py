@@ -8,11 +8,15 @@
 | torchreid | nothing | none | `classifier` | 2 |
 
 Sources: the code of the three tools. The neck is kept and the classifier dropped.
+
+Files of `ibn-seg reid train` also say the last stride and the size of the pictures, which may
+differ from training to training. Those of the other tools do not.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +26,8 @@ from ibn_seg.models.state_dicts import all_weights
 from ibn_seg.models.weights import adapt_state_dict
 from ibn_seg.reid.bnneck import StrongBaseline, strong_baseline
 
+# What the checkpoints of `ibn-seg reid train` call their task.
+_TASK = "reid"
 _NECK = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -63,6 +69,7 @@ class Opened:
         stem_relu: Whether the ReLU after the stem's norm is there.
         last_stride: Stride of the last stage.
         dropped: What of the file was left out, in words.
+        size: Width and height of the pictures in training; None if the file does not say.
     """
 
     network: StrongBaseline
@@ -70,6 +77,7 @@ class Opened:
     stem_relu: bool
     last_stride: int
     dropped: tuple[str, ...]
+    size: tuple[int, int] | None = None
 
 
 def open_network(
@@ -83,7 +91,8 @@ def open_network(
     Args:
         name: One of `list_models()`.
         source: A local path or an http(s) URL.
-        last_stride: Stride of the last stage, 1 or 2. Weights do not show it. Default: the tool's.
+        last_stride: Stride of the last stage, 1 or 2. Weights do not show it. Default: as the file
+            says, else the tool's.
         stem_relu: Whether there is a ReLU after the stem's norm. Weights do not show it either.
             Default: BoT's plain ResNets have none, all others do.
 
@@ -91,8 +100,10 @@ def open_network(
         UserError: The file is none of these, or does not fit the network.
         EnvError: The URL cannot be reached.
     """
-    weights, left_out = all_weights(read_checkpoint(source))
+    checkpoint = read_checkpoint(source)
+    weights, left_out = all_weights(checkpoint)
     tool = tool_of(weights, source)
+    trained = _training_of(checkpoint)
     base = {
         key.removeprefix(tool.base): value
         for key, value in weights.items()
@@ -102,7 +113,7 @@ def open_network(
     base = {_our_name(key): value for key, value in base.items()}
     if stem_relu is None:
         stem_relu = tool is not BOT or cadene or not name.startswith("resnet") or _has_ibn(base)
-    stride = tool.last_stride if last_stride is None else last_stride
+    stride = last_stride or trained.get("last_stride", tool.last_stride)
     network = strong_baseline(name, None, stem_relu=stem_relu, last_stride=stride, cadene=cadene)
     try:
         fitted, report = adapt_state_dict(network.base, base)
@@ -115,7 +126,15 @@ def open_network(
     dropped = [*left_out, *report.dropped]
     if classifiers:
         dropped.append(f"the classifier ({classifiers} keys)")
-    return Opened(network.eval(), tool.title, stem_relu, stride, tuple(dropped))
+    size = tuple(trained["size"]) if "size" in trained else None
+    return Opened(network.eval(), tool.title, stem_relu, stride, tuple(dropped), size)
+
+
+def _training_of(checkpoint: Any) -> Mapping[str, Any]:
+    """Return the settings in a checkpoint of `ibn-seg reid train`; none of another tool's."""
+    meta = checkpoint.get("meta") if isinstance(checkpoint, Mapping) else None
+    found = meta.get("experiment") if isinstance(meta, Mapping) else None
+    return found if isinstance(found, Mapping) and found.get("task") == _TASK else {}
 
 
 def tool_of(weights: Mapping[str, torch.Tensor], source: str | Path) -> Tool:

@@ -28,7 +28,7 @@ class BaselineRecipe:
         lr: Learning rate of Adam after the warm-up.
         weight_decay: Weight decay, of all parameters.
         milestones: Epochs from which the rate is a tenth.
-        warmup_epochs: Epochs in which the rate rises from a hundredth.
+        warmup_epochs: First epoch with the whole rate; 0 or 1 for no warm-up.
         smoothing: Share of the target that is spread over all identities.
         margin: Margin of the triplet loss.
         center_weight: Weight of the center loss; 0 for none.
@@ -110,6 +110,7 @@ def baseline_config(
             "model": model,
             "method": title,
             "data_set": "+".join([data["name"], *(other for other, _ in data["also"])]),
+            "options": dict(data["options"]),
             "classes": classes,
             "seed": seed,
             **settings,

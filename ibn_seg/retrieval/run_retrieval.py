@@ -33,16 +33,17 @@ class Searcher:
     Attributes:
         model: The name of the network.
         checkpoint: Its weights.
-        size: Width and height of the input.
+        size: Width and height of the input; None for that of the training if the checkpoint has
+            it, else 128x256.
         batch_size: Pictures of a batch.
         flip: Average the features of a picture and of its mirror image.
-        last_stride: Stride of the last stage; None for that of the checkpoint's tool.
+        last_stride: Stride of the last stage; None for that of the checkpoint or its tool.
         stem_relu: Whether there is a ReLU after the stem's norm; None for that of the tool.
     """
 
     model: str
     checkpoint: str
-    size: tuple[int, int] = SIZE
+    size: tuple[int, int] | None = None
     batch_size: int = 64
     flip: bool = False
     last_stride: int | None = None
@@ -62,6 +63,10 @@ class Searcher:
         opened.network.to("cuda" if torch.cuda.is_available() else "cpu")
         return opened
 
+    def input_size(self, opened: "Opened") -> tuple[int, int]:
+        """Return width and height of the input."""
+        return self.size or opened.size or SIZE
+
     def features(
         self, opened: "Opened", paths: Sequence[Path], step: str, progress: Progress | None
     ) -> "np.ndarray":
@@ -78,7 +83,7 @@ class Searcher:
         device = str(next(opened.network.parameters()).device)
         batches, done = [], 0
         for batch in feature_batches(
-            opened.network, paths, self.size, self.batch_size, self.flip, device
+            opened.network, paths, self.input_size(opened), self.batch_size, self.flip, device
         ):
             batches.append(batch)
             done += len(batch)
@@ -95,7 +100,7 @@ class Searcher:
             "stem_relu": opened.stem_relu,
             "last_stride": opened.last_stride,
             "dropped": list(opened.dropped),
-            "size": list(self.size),
+            "size": list(self.input_size(opened)),
             "flip": self.flip,
         }
 

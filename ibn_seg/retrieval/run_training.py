@@ -16,6 +16,9 @@ from ibn_seg.run.result_file import finish, last_checkpoint
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+# The first process searches, and the others wait. On a large gallery that takes longer than the ten
+# minutes after which NCCL gives up.
+_WAIT_S = 7 * 24 * 3600
 # Name and root of a data set.
 Data = tuple[str, str]
 
@@ -80,7 +83,8 @@ def train(
             raise UserError(f"{other}: is named twice", "results go by the data set's name")
     homes = ((name, root, options or {}), *((*one, {}) for one in also))
     _check_data(homes, targets, recipe.selection, say)
-    with distributed.kept_thread_settings(), distributed.process_group(launcher):
+    waiting = {"timeout": _WAIT_S}
+    with distributed.kept_thread_settings(), distributed.process_group(launcher, waiting):
         config = _config(model, name, root, recipe, options, also, seed, workers)
         _register()
         cfg = setup.prepare_built(
@@ -195,7 +199,8 @@ def _check_same_run(cfg: "Config") -> None:
     if before.get("task") != TASK:
         raise UserError(f"{cfg.load_from}: not of this training", "give another --work-dir")
     for key, value in cfg.to_dict()["experiment"].items():
-        kept = before.get(key)
+        # Checkpoints of before have no options.
+        kept = before.get(key, {} if key == "options" else None)
         if key not in FREE and kept != value:
             flag = key.replace("_", "-")
             raise UserError(
@@ -218,13 +223,15 @@ def _measured(
     The first `homes` data sets were trained on.
     """
     from ibn_seg.reid.sets.all_sets import picture_set
-    from ibn_seg.retrieval.source_selection import best_on_source
+    from ibn_seg.retrieval.source_selection import best_on_source, candidates
 
     sets = {name: picture_set(name, root, **options) for name, root, options in data}
     searcher = Searcher(model, checkpoint, size=tuple(recipe.size), last_stride=recipe.last_stride)
     selected = {}
     if recipe.selection == "source":
-        best, scores = best_on_source(searcher, Path(cfg.work_dir), [*sets.values()][:homes])
+        interval, last = cfg.default_hooks.checkpoint.interval, cfg.train_cfg.max_iters
+        files = candidates(Path(cfg.work_dir), interval, last)
+        best, scores = best_on_source(searcher, files, [*sets.values()][:homes])
         searcher = replace(searcher, checkpoint=best)
         selected = {"checkpoint": best, "source_mAP": scores}
     searches = {}

@@ -1,8 +1,7 @@
 """Selects the checkpoint of a training that finds most in the source's own gallery."""
 
-import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,6 @@ from ibn_seg.retrieval.run_retrieval import Searcher, searched
 
 if TYPE_CHECKING:
     from ibn_seg.reid.sets.picture_set import PictureSet
-
-_NAME = re.compile(r"iter_(\d+)\.pth")
 
 
 def selecting(homes: Sequence["PictureSet"]) -> list["PictureSet"]:
@@ -32,8 +29,32 @@ def selecting(homes: Sequence["PictureSet"]) -> list["PictureSet"]:
     return able
 
 
+def candidates(work_dir: Path, interval: int, last: int) -> dict[int, Path]:
+    """Return the checkpoints of a training by iteration.
+
+    The folder may hold others too, of a longer training that this one replaced.
+
+    Args:
+        work_dir: The folder of the training.
+        interval: Iterations between two checkpoints.
+        last: Iterations of the training.
+
+    Raises:
+        UserError: One is gone.
+    """
+    steps = dict.fromkeys((*range(interval, last + 1, interval), last))
+    files = {step: work_dir / f"iter_{step}.pth" for step in steps}
+    for path in files.values():
+        if not path.is_file():
+            raise UserError(
+                f"{path}: is gone, so the best checkpoint cannot be told",
+                "train again, without --resume",
+            )
+    return files
+
+
 def best_on_source(
-    searcher: Searcher, work_dir: Path, homes: Sequence["PictureSet"]
+    searcher: Searcher, files: Mapping[int, Path], homes: Sequence["PictureSet"]
 ) -> tuple[str, dict[str, float]]:
     """Return the file of the best checkpoint, and the mAP of each by its iteration, percent.
 
@@ -42,22 +63,22 @@ def best_on_source(
 
     Args:
         searcher: How features are computed; its checkpoint is replaced.
-        work_dir: The folder of the training, with its checkpoints.
+        files: The checkpoints by iteration, in one folder.
         homes: The data sets that were trained on.
 
     Raises:
         UserError: No source has queries and a gallery.
     """
     able = selecting(homes)
-    files = {int(found[1]): path for path in work_dir.glob("iter_*.pth")
-             if (found := _NAME.fullmatch(path.name))}  # fmt: skip
+    work_dir = next(iter(files.values())).parent
+    ranks = work_dir / "ranks_selection.npz"
     scores = {}
-    for iteration, path in sorted(files.items()):
+    for iteration, path in files.items():
         one = replace(searcher, checkpoint=str(path))
-        found = [searched(one, data, work_dir / "ranks_selection.npz") for data in able]
+        found = [searched(one, data, ranks) for data in able]
         values = [each["scores"]["measures"]["mAP"]["value"] for each in found]
         scores[iteration] = sum(values) / len(values)
-    (work_dir / "ranks_selection.npz").unlink()
+    ranks.unlink()
     best = max(scores, key=scores.__getitem__)
     kept = work_dir / f"best_iter_{best}.pth"
     with atomic_path(kept) as temporary:

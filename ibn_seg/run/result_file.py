@@ -78,7 +78,9 @@ def finish(
 
     shared: list[dict | None] = [None]
     if is_main_process():
-        shared = [{**_run_facts(runner, kind, command, checkpoint), **measured()}]
+        # First, so that the run's time and memory are also those of its measurements.
+        own = measured()
+        shared = [{**_run_facts(runner, kind, command, checkpoint), **own}]
         write_json(Path(runner.work_dir) / result_name(kind), shared[0])
     broadcast_object_list(shared)
     return shared[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ibn_seg.benchmark.cells import list_cells
+from ibn_seg.benchmark.index import write_index
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.benchmark.run_plan import open_plan
 from ibn_seg.benchmark.search_cells import search_arguments, search_needs
@@ -109,6 +110,26 @@ def test_what_changes_numbers_changes_the_id_and_folders_do_not(tmp_path):
 def test_wrong_plans_are_one_line(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):
         read_plan(plan_of(tmp_path, **changes))
+
+
+def test_the_index_says_epochs_baseline_and_rule(tmp_path):
+    recipes = {"a": {}, "b": {"selection": "source", "erasing": 0.5}}
+    file = plan_of(tmp_path, methods=["IBN-b", "BN"], variants=recipes)
+    plan, cells, store = open_plan(file, tmp_path / "results")
+    write_index(plan, cells, store)
+    index = json.loads((tmp_path / "results" / "benchmark.json").read_text())
+    assert (index["baseline"], index["selection"]) == ("IBN-b", "last or source")
+    assert {(row["epochs"], "iterations" in row) for row in index["cells"]} == {(1, False)}
+
+
+def test_commands_hold_in_other_folders(tmp_path, monkeypatch):
+    """What a page and kept results show names no folder of this machine."""
+    monkeypatch.chdir(tmp_path)
+    plan = read_plan(plan_of(tmp_path))
+    words = search_arguments(plan, list_cells(plan)[0], Path("results"))
+    assert words[3] == "results/cameras"
+    assert "cameras_target=results/cameras" in words
+    assert str(tmp_path) not in " ".join(words)
 
 
 def test_a_dry_run_names_what_is_missing(tmp_path):

@@ -11,6 +11,7 @@ from ibn_seg.engine import find_checkpoint
 from ibn_seg.engine.checkpoint import AtomicBackend
 from ibn_seg.errors import EnvError, UserError
 from ibn_seg.io import RESTRICTED_SINCE, load_checkpoint
+from ibn_seg.run.result_file import last_checkpoint
 from tests.engine.toys import run_toy
 from tests.helpers import Malicious
 
@@ -141,6 +142,16 @@ def test_a_newer_checkpoint_than_noted_wins(work_dir):
     (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_9.pth"))
     os.utime(work_dir / "iter_9.pth", (1, 1))
     assert find_checkpoint(work_dir) == work_dir / "iter_12.pth"
+
+
+@pytest.mark.parametrize("note", [None, "iter_9.pth"])
+def test_a_resumed_run_notes_its_checkpoint(work_dir, note):
+    """It was killed between the last checkpoint and its note, so that no other follows."""
+    (work_dir / "last_checkpoint").unlink()
+    if note:
+        (work_dir / "last_checkpoint").write_text(str(work_dir / note))
+    run_toy(work_dir, resume=work_dir / "iter_12.pth")
+    assert last_checkpoint(work_dir) == str(work_dir / "iter_12.pth")
 
 
 def test_a_higher_number_of_an_earlier_run_does_not(work_dir):

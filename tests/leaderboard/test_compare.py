@@ -1,6 +1,8 @@
 """What is compared with what, and the numbers, against plain loops over the drawn matrices."""
 
+import dataclasses
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +186,15 @@ def test_an_unknown_baseline_names_the_nearest(board):
     with pytest.raises(UserError, match="unknown baseline 'IBN_a': did you mean 'IBN-a'"):
         check_baseline(board, "IBN_a", "BN")
     assert check_baseline(board, None, "nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"), [("IBN-a", "IBN-a"), ("no such method", None), (None, None)]
+)
+def test_without_bn_a_plan_says_the_baseline(head, expected, board):
+    planned = dataclasses.replace(board, heads={Path("bench"): {"baseline": head}})
+    assert check_baseline(planned, None, "nobody") == expected
+    assert check_baseline(planned, None, "BN") == "BN"
 
 
 @settings(

@@ -11,7 +11,7 @@ from ibn_seg.leaderboard.score_tables import main_notes
 from ibn_seg.leaderboard.sections import published_table
 from ibn_seg.pretraining import data_of_tag, pretraining_of
 from ibn_seg.report.published_figures import published_rows
-from tests.leaderboard.made import Folder, skill_of
+from tests.leaderboard.made import DOMAINS, Folder, skill_of
 
 
 @pytest.fixture
@@ -131,3 +131,13 @@ def test_pretraining_of_a_config(config, data):
 )
 def test_data_of_a_tag(tag, data):
     assert data_of_tag(tag) == data
+
+
+def test_ways_of_tuning_are_compared_with_the_first(tmp_path):
+    """A plan of foundation models has no BN."""
+    folder = Folder(tmp_path / "bench", baseline="full")
+    for method, level in (("full", 0.7), ("frozen", 0.4)):
+        folder.train(method, 0, dict.fromkeys(DOMAINS, level), backbone="ViT-tiny")
+    page, text = write_leaderboard([folder.write()], tmp_path / "page.html", exports=["markdown"])
+    assert "With one seed, frozen reads" in page.read_text()
+    assert "vs full" in text.read_text()

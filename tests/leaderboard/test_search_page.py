@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from ibn_seg.errors import UserError
 from ibn_seg.leaderboard import write_leaderboard
 from ibn_seg.leaderboard.search_board import read_searches
 from ibn_seg.reid.identity_bootstrap import MEASURES, difference_interval
-from ibn_seg.reid.kept_ranks import write_ranks
+from ibn_seg.reid.kept_ranks import read_ranks, write_ranks
 from ibn_seg.reid.measures import query_measures
 from ibn_seg.reid.ranking import SearchLabels, rank_matches
 from ibn_seg.results.keep_folder import keep
@@ -90,6 +91,30 @@ def test_a_difference_is_of_common_seeds(tmp_path):
     assert other.difference(base, "home", "mAP") is None
 
 
+def test_the_first_method_of_a_plan_is_its_baseline(tmp_path):
+    """Upper bounds are of it, too; without a plan's word it is the first of the usual order."""
+    cells = [("IBN-b", "home", 0, 1.0), ("IBN-a", "home", 0, 0.6), ("IBN-b", "abroad", 0, 0.3)]
+    results = write_results(tmp_path, cells)
+    path = results / "benchmark.json"
+    assert read_searches([results], None, "BN").baseline == "IBN-a"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "baseline": "IBN-b"}))
+    board = read_searches([results], None, "BN")
+    assert board.baseline == "IBN-b"
+    assert board.groups[0].upper["abroad"].method == "IBN-b"
+    assert read_searches([results], "IBN-a", "BN").baseline == "IBN-a"
+
+
+def test_intervals_over_few_seeds_say_so(tmp_path):
+    cells = [("BN", "home", seed, 1.0) for seed in range(4)]
+    said = {}
+    for count in (1, 3, 4):
+        results = write_results(tmp_path / str(count), cells[:count])
+        page, text = write_leaderboard([results], tmp_path / "b.html", exports=["latex"])
+        said[count] = "With so few seeds" in page.read_text()
+        assert ".." not in text.read_text().replace("...", "")
+    assert said == {1: False, 3: True, 4: False}
+
+
 def test_one_common_seed_claims_no_gain(tmp_path):
     cells = [("BN", "home", 0, 1.0), ("IBN-a", "home", 0, 0.6), ("IBN-a", "home", 1, 0.6)]
     results = write_results(tmp_path / "results", cells)
@@ -117,6 +142,7 @@ def test_the_page_says_which_checkpoint_counts(tmp_path):
         said.append((page.read_text().count("Selection: last checkpoint; mAP"), first["selection"]))
     assert said == [(1, "last"), (0, "best on the source")]
     assert "Selection: checkpoint with the best mAP on the source; mAP" in page.read_text()
+    assert "those that chose the checkpoints" in page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -144,6 +170,19 @@ def test_two_networks_of_one_seed_are_named(tmp_path):
     board = read_searches([results], None, "BN")
     with pytest.raises(UserError, match=r"cell0/result.json and .*cell1/result.json are both of"):
         _ = board.groups
+
+
+def test_searches_in_other_pictures_are_one_line(tmp_path):
+    """Such as people drawn with another seed, in a second folder."""
+    results = write_results(tmp_path, [("BN", "home", 0, 1.0), ("IBN-a", "home", 1, 1.0)])
+    path = results / "cells" / "cell1" / "ranks_abroad.npz"
+    found = read_ranks(path)
+    write_ranks(path, dataclasses.replace(found, gallery=found.gallery + 1))
+    with pytest.raises(
+        UserError, match=r"cell1/result.json and .*cell0/result.json are of diff"
+    ) as error:
+        read_searches([results], None, "BN")
+    assert "'abroad'" in error.value.line
 
 
 def test_a_cell_that_is_none_is_one_line(tmp_path):

@@ -93,6 +93,20 @@ def test_torchreid_opens_with_stride_2_and_no_neck(tmp_path):
     assert "the classifier (2 keys)" in opened.dropped
 
 
+def test_our_files_say_stride_and_size(tmp_path):
+    """`last_stride=2` halves the work, and other pictures have another size."""
+    model = trained("resnet18", last_stride=2)
+    weights = {f"network.{key}": value for key, value in model.state_dict().items()}
+    settings = {"task": "reid", "last_stride": 2, "size": [32, 64]}
+    file = save(tmp_path, {"state_dict": weights, "meta": {"experiment": settings}})
+    opened = open_network("resnet18", file)
+    assert (opened.last_stride, opened.size, opened.tool) == (2, (32, 64), "ibn_seg")
+    torch.testing.assert_close(features(opened.network), features(model))
+    assert open_network("resnet18", file, last_stride=1).last_stride == 1
+    old = open_network("resnet18", save(tmp_path, {"state_dict": weights}))
+    assert (old.last_stride, old.size) == (1, None)
+
+
 def test_what_does_not_fit_is_one_line(tmp_path):
     model = trained("resnet18")
     file = save(tmp_path, model.state_dict())

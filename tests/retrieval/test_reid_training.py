@@ -5,16 +5,21 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
 
 from ibn_seg.cli import run as run_cli
+from ibn_seg.engine import RunRecordHook, distributed
 from ibn_seg.errors import UserError
 from ibn_seg.reid.retrieval_losses import CenterLoss, triplet_loss
+from ibn_seg.retrieval import run_training
 from ibn_seg.retrieval.baseline_recipe import BaselineRecipe
 from ibn_seg.retrieval.run_training import train
+from ibn_seg.retrieval.source_selection import candidates
 from ibn_seg.retrieval.training_network import StrongBaselineTrainer
 from ibn_seg.retrieval.training_pictures import TrainingPictures
 from tests.imagenet.conftest import interrupted, without_time
@@ -94,14 +99,76 @@ def test_resumed_equals_undisturbed_bit_for_bit(trained, people, tmp_path):
     assert not torch.equal(first["center.centers"], CenterLoss(4, 512).centers)
 
 
+def test_searches_are_made_up_for_and_count_as_time(trained, people, tmp_path, monkeypatch):
+    """A run that was killed between its last iteration and its result."""
+    work_dir, result = trained
+    steps = result["iterations"]
+    copy = interrupted(work_dir, tmp_path / "run", last=steps)
+    searched, spent = run_training.searched, []
+
+    def slow(*given):
+        began = time.monotonic()
+        time.sleep(0.5)
+        found = searched(*given)
+        spent.append(time.monotonic() - began)
+        return found
+
+    monkeypatch.setattr(run_training, "searched", slow)
+    monkeypatch.setattr(RunRecordHook, "wall_time_s", property(lambda _: sum(spent)))
+    again = train(MODEL, "market1501", people, RECIPE, targets=[("reid_folder", _folder(people))],
+                  work_dir=copy, resume=True, quiet=True, command="train")  # fmt: skip
+    assert again["iterations"] == steps
+    assert again["searches"]["market1501"]["scores"] == result["searches"]["market1501"]["scores"]
+    assert again["wall_time_s"] == sum(spent) > 1
+
+
+def test_processes_wait_long_for_the_searches(people, tmp_path, monkeypatch):
+    """NCCL gives up after ten minutes; MSMT17 has 93,820 pictures to search in."""
+    joined = []
+
+    def join(**options):
+        joined.append(options["timeout"])
+        raise UserError("enough")
+
+    monkeypatch.setattr(distributed.distributed, "init_process_group", join)
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="enough"):
+        train(MODEL, "market1501", people, RECIPE, work_dir=tmp_path, launcher="pytorch")
+    assert joined[0] > timedelta(hours=24)
+
+
+def test_other_choices_of_the_data_are_refused(trained, people, tmp_path):
+    steps = trained[1]["iterations"]
+    copy = interrupted(trained[0], tmp_path / "run", last=steps)
+    path = copy / f"iter_{steps}.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["meta"]["experiment"]["options"] = {"boxes": "labeled"}
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match=r"began with options {'boxes': 'labeled'}, now it is {}"):
+        train(MODEL, "market1501", people, RECIPE, work_dir=copy, resume=True, quiet=True)
+
+
+def test_checkpoints_of_an_earlier_training_are_no_candidates(tmp_path):
+    for step in (3, 6, 7, 9, 12):
+        (tmp_path / f"iter_{step}.pth").touch()
+    assert list(candidates(tmp_path, 3, 7)) == [3, 6, 7]
+    assert list(candidates(tmp_path, 3, 6)) == [3, 6]
+    (tmp_path / "iter_3.pth").unlink()
+    with pytest.raises(UserError, match=r"iter_3.pth: is gone, so the best checkpoint"):
+        candidates(tmp_path, 3, 7)
+
+
 def test_a_checkpoint_is_tested_and_other_settings_are_refused(trained, people, tmp_path, capsys):
     work_dir, result = trained
     checkpoint = work_dir / f"iter_{result['iterations']}.pth"
-    call = ("test", "market1501", people, "--model", MODEL, "--size", "32x64", "--work-dir",
+    # The file says the size of its pictures.
+    call = ("test", "market1501", people, "--model", MODEL, "--work-dir",
             tmp_path / "test", "--checkpoint", checkpoint)  # fmt: skip
     assert run_cli(["reid", *map(str, call)]) == 0
     again = json.loads((tmp_path / "test" / "test.json").read_text())
     assert again["scores"] == result["searches"]["market1501"]["scores"]
+    assert again["size"] == [32, 64]
     other = ("train", "market1501", people, "--model", MODEL, *OPTIONS, "--erasing", "0",
              "--work-dir", work_dir, "--resume")  # fmt: skip
     assert run_cli(["reid", *map(str, other)]) == 2

@@ -17,6 +17,7 @@ from ibn_seg.io import write_json
 from ibn_seg.provenance import record
 
 if TYPE_CHECKING:
+    from ibn_seg.reid.searched_network import Opened
     from ibn_seg.reid.sets.picture_set import PictureSet
     from ibn_seg.retrieval.run_retrieval import Searcher
 
@@ -67,7 +68,7 @@ def between_cameras(
     sides = [_drawn(data, part, images, random) for data in (first, second)]
     opened = searcher.open()
     statistics = [
-        _statistics(searcher, opened.network, paths, data.CARD.title, progress)
+        _statistics(searcher, opened, paths, data.CARD.title, progress)
         for paths, data in zip(sides, (first, second), strict=True)
     ]
     layers = {
@@ -130,7 +131,7 @@ def _drawn(
 
 def _statistics(
     searcher: "Searcher",
-    network: Any,
+    opened: "Opened",
     paths: Sequence[Path],
     step: str,
     progress: Progress | None,
@@ -139,11 +140,12 @@ def _statistics(
     from ibn_seg.analyses.divergence.features import DepthFeatures
     from ibn_seg.retrieval.crops import network_input, read_crop
 
-    device = str(next(network.parameters()).device)
-    features, layers = DepthFeatures(network.base), {}
+    device = str(next(opened.network.parameters()).device)
+    features, layers = DepthFeatures(opened.network.base), {}
+    size = searcher.input_size(opened)
     for start in range(0, len(paths), searcher.batch_size):
         batch = paths[start : start + searcher.batch_size]
-        crops = [read_crop(path, searcher.size) for path in batch]
+        crops = [read_crop(path, size) for path in batch]
         for name, values in features(network_input(crops, device)).items():
             layers.setdefault(name, _Layer()).add(values)
         if progress:
