@@ -172,6 +172,8 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         check_partners(images, labels, "image", "label")
         check_partners(labels, images, "label", "image")
         keys = self.select(list(images))
+        if not keys:
+            raise self.no_sample()
         if self.share < 1:
             keys = subset(keys, self.share, self.share_seed)
         return [
@@ -185,6 +187,14 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
             }
             for key in keys
         ]
+
+    def no_sample(self) -> UserError:
+        """Return the error for a split whose images are not there, or are all left out."""
+        split = f" of split {self.split!r}" if self.split else ""
+        return UserError(
+            f"{type(self).__name__}: no image{split} in {str(self.data_root)!r}",
+            "unpack what is missing, choose another part, or mend the exclude list",
+        )
 
     def list_pairs(self) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return images and labels by key, without those that are known or listed as unusable."""

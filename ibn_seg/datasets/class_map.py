@@ -115,7 +115,8 @@ def parse_map(given: Any, classes: Sequence[str], groups: Sequence[str], where: 
         if group not in groups:
             raise unknown(f"group in {where}", group, groups)
         _give(members, groups.index(group), group, classes, group_of, where)
-    _give(given.get("none") or [], None, "none", classes, group_of, where)
+    none = given.get("none")
+    _give([] if none is None else none, None, "none", classes, group_of, where)
     if missing := [name for name in classes if name not in group_of]:
         raise UserError(
             f"{where}: {', '.join(missing)} without a group",

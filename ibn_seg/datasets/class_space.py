@@ -15,6 +15,7 @@ Needs numpy only.
 import colorsys
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ class ClassSpace:
     void_colors: tuple[Color, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "palette", tuple(tuple(color) for color in self.palette))
         if not self.values:
             object.__setattr__(self, "values", tuple((at,) for at in range(len(self.classes))))
         self._check_names()
@@ -103,19 +105,21 @@ class ClassSpace:
         for at, name in enumerate(self.classes):
             if fault := _fault_of_name(name):
                 raise UserError(f"class space {self.name!r}: class {at} {fault[0]}", fault[1])
-        if twice := _twice(self.classes):
+        # The same letters can be written in several ways in Unicode.
+        if twice := _twice(unicodedata.normalize("NFC", name) for name in self.classes):
             raise UserError(
                 f"class space {self.name!r}: two classes are named {twice!r}",
                 "give each a name of its own",
             )
 
     def _check_palette(self) -> None:
-        if len(self.palette) != len(self.classes):
-            raise UserError(
-                f"class space {self.name!r}: {len(self.palette)} colours for "
-                f"{len(self.classes)} classes",
-                "give one colour per class, or none at all",
-            )
+        for what, given in (("colours", self.palette), ("lists of label values", self.values)):
+            if len(given) != len(self.classes):
+                raise UserError(
+                    f"class space {self.name!r}: {len(given)} {what} for "
+                    f"{len(self.classes)} classes",
+                    "give one per class, or none at all",
+                )
         owners = (*self.classes, *["void"] * len(self.void_colors))
         colors = (*self.palette, *self.void_colors)
         if (twice := _twice(colors)) is not None:
@@ -138,9 +142,11 @@ class ClassSpace:
         held = [(value, owner) for owner, values in groups for value in values]
         if (twice := _twice([value for value, _ in held])) is not None:
             first, second = [owner for value, owner in held if value == twice][:2]
+            # 255 is void by default, and the foreground in many masks of two classes.
+            other = "; void: [] ignores nothing" if second == "void" != first else ""
             raise UserError(
                 f"class space {self.name!r}: the label value {twice} is {first!r} and {second!r}",
-                "give it to one of them",
+                f"write it once{other}",
             )
 
 
@@ -254,6 +260,9 @@ def _fault_of_name(name: Any) -> tuple[str, str] | None:
         return f"is named {name!r}, which is no text", "write its name in quotes"
     if _UNPRINTABLE.search(name):
         return f"is named {name!r}, with a line break or a control character", "name it without"
+    if name != name.strip():
+        # In a table it would look like the same name without.
+        return f"is named {name!r}, with a space at an end", "name it without"
     return None
 
 

@@ -118,7 +118,7 @@ def space_of(given: Any, where: str = "classes") -> ClassSpace:
         return SPACES[str(given)]
     if str(given).lower().endswith((".yaml", ".yml")):
         return read_space(given)
-    raise unknown(f"class space in {where}", given, [*SPACES, "FILE.yaml"])
+    raise unknown(f"class space in {where}", str(given), [*SPACES, "FILE.yaml"])
 
 
 def map_of(given: Any, classes: Sequence[str], target: ClassSpace, where: str = "map") -> ClassMap:

@@ -83,6 +83,7 @@ class PairedTreesDataset(UrbanSceneDataset):
             lambda path: self.key_of(path.relative_to(folder).as_posix(), suffix),
             type(self).__name__,
             where,
+            None if suffix else "picture",
         )
 
 
@@ -103,4 +104,9 @@ def _check_suffix(argument: str, suffix: str) -> None:
             f"{argument} {suffix!r} is a pattern", "write only how the names end, such as '.png'"
         )
     if suffix and "." not in suffix:
-        raise UserError(f"{argument} {suffix!r} has no dot", f"write '.{suffix}'")
+        raise UserError(f"{argument} {suffix!r} has no dot", f"write {_with_dot(suffix)!r}")
+
+
+def _with_dot(suffix: str) -> str:
+    """Return what a suffix without a dot means: 'png' is '.png', '_mask' is maybe '_mask.png'."""
+    return f".{suffix}" if suffix.isalnum() else f"{suffix}.png"

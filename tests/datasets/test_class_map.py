@@ -131,6 +131,7 @@ def test_twenty_outputs_on_cityscapes_itself():
         (lambda g: g.update(non=[]), "unknown key of map 'non': did you mean 'none'"),
         (lambda g: g["groups"].update(flat="road"), "map: flat is 'road': write a list"),
         (lambda g: g["groups"].update(flat=None), "map: flat is None: write a list"),
+        (lambda g: g.update(none=False), "map: none is False: write a list of classes"),
         (lambda g: g.pop("groups"), "map: no map of classes: write groups"),
     ],
 )
