@@ -228,10 +228,19 @@ def _class_of(entry: Any, at: int, where: str) -> tuple[str, Color | None, tuple
 def _color(given: Any, key: str, where: str) -> Color:
     if isinstance(given, str) and _HEX.fullmatch(given):
         return tuple(bytes.fromhex(given[1:]))
+    return rgb_of(given, f"{where}: {key}")
+
+
+def rgb_of(given: Any, owner: str) -> Color:
+    """Return a colour given as red, green and blue.
+
+    Raises:
+        UserError: It is none; `owner` has it, for the message.
+    """
     parts = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     if len(parts) != 3 or not all(type(v) is int and 0 <= v <= 255 for v in parts):
         raise UserError(
-            f"{where}: {key} has the color {given!r}",
+            f"{owner} has the color {given!r}",
             "write [red, green, blue] of 0..255 each, or '#rrggbb' in quotes",
         )
     return parts

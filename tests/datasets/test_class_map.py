@@ -142,6 +142,12 @@ def test_faults_of_a_map(change, words):
     assert words in line_of(lambda: parse_map(given_map, CLASSES, GROUPS, "map"))
 
 
+def test_the_advice_on_classes_without_a_group_can_be_copied():
+    odd = ("x, y: z", "[wall]", "no", "7", 'a "b"', "stra\u00dfe", "traffic light", "a # b", "-")
+    line = line_of(lambda: parse_map({"groups": {}}, odd, GROUPS, "map"))
+    assert yaml.safe_load(line.partition("or write ")[2]) == {"none": list(odd)}
+
+
 def test_faults_of_a_file(tmp_path):
     path = tmp_path / "map.yaml"
     assert "map.yaml" in line_of(lambda: read_map(path, CLASSES, GROUPS))

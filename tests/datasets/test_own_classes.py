@@ -249,6 +249,12 @@ def test_a_subset_of_classes_by_metainfo(tmp_path):
     [
         ({"palette": [[1, 2, 3]]}, "metainfo has 1 colours for 7 classes: give one colour per"),
         ({"classes": ("sky", "drivable"), "palette": [[1, 2, 3]] * 3}, "3 colours for 2 classes"),
+        ({"palette": [[1, 2]] * 7}, "metainfo: palette has the color [1, 2]: write [red, green"),
+        (
+            {"palette": [[1, 2, 3]] * 7},
+            "metainfo gives two classes the colour [1, 2, 3]: give",
+        ),
+        ({"palette": "citys"}, "metainfo has the palette 'citys': give a list of colours"),
         ({"classes": ("sky", "drivable", "sky")}, "metainfo names the class 'sky' twice"),
         ({"classes": ("sky", "drivabel")}, "did you mean 'drivable'"),
     ],

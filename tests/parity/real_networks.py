@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ibn_seg.datasets.known_classes import SPACES, known_map, known_outputs, space_of
-from ibn_seg.errors import UserError
+from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import read_confusions
 from ibn_seg.run.score_predictions import evaluate_predictions
@@ -111,6 +111,8 @@ def or_refused(title: str, comparisons: Iterator[tuple[bool, str]]) -> Iterator[
     """Yield comparisons; what the product refuses is one that disagrees, and the rest goes on."""
     try:
         yield from comparisons
+    except EnvError:
+        raise
     except UserError as error:
         yield False, f"{title}: {error.line}"
 
