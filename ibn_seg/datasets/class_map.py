@@ -55,6 +55,11 @@ class ClassMap:
         return tuple(name for name, group in pairs if group is None)
 
     @property
+    def merges(self) -> bool:
+        """Whether a group has several classes, or a class none."""
+        return None in self.group_of or len(set(self.group_of)) < len(self.group_of)
+
+    @property
     def lookup(self) -> np.ndarray:
         """(256,) uint8, the group of each class index; 255 for none and for all further indices."""
         table = np.full(256, IGNORE_INDEX, np.uint8)

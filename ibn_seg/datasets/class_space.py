@@ -105,8 +105,7 @@ class ClassSpace:
         for at, name in enumerate(self.classes):
             if fault := _fault_of_name(name):
                 raise UserError(f"class space {self.name!r}: class {at} {fault[0]}", fault[1])
-        # The same letters can be written in several ways in Unicode.
-        if twice := _twice(unicodedata.normalize("NFC", name) for name in self.classes):
+        if twice := _twice(map(_as_seen, self.classes)):
             raise UserError(
                 f"class space {self.name!r}: two classes are named {twice!r}",
                 "give each a name of its own",
@@ -269,10 +268,12 @@ def _fault_of_name(name: Any) -> tuple[str, str] | None:
         return f"is named {name!r}, which is no text", "write its name in quotes"
     if _UNPRINTABLE.search(name):
         return f"is named {name!r}, with a line break or a control character", "name it without"
-    if name != name.strip():
-        # In a table it would look like the same name without.
-        return f"is named {name!r}, with a space at an end", "name it without"
     return None
+
+
+def _as_seen(name: str) -> str:
+    """Return a name as a table shows it: Unicode writes the same letters in several ways."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def _twice(items: Iterable[Any]) -> Any:

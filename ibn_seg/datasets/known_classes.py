@@ -186,5 +186,6 @@ def _no_map(classes: Sequence[str], target: ClassSpace, where: str) -> UserError
         return UserError(f"labels of {ours} read as {theirs}: {odd}", f"give a map by {where}=")
     return UserError(
         f"a network of {ours} for labels of {theirs}: {odd}",
-        "give a map by --map FILE, or train a head of the labels' classes",
+        "give a map by --map FILE, in a config by maps= of its evaluator, or train a head of the "
+        "labels' classes",
     )

@@ -163,8 +163,8 @@ def test_no_map_is_known():
     line = line_of(lambda: map_of(None, ("grass", "path"), SPACES["camvid"]))
     assert line == (
         "a network of 2 classes for labels of camvid (11 classes): it has 'grass', 'path' and "
-        "lacks 'sky', 'building', 'pole', ...: give a map by --map FILE, or train a head of the "
-        "labels' classes"
+        "lacks 'sky', 'building', 'pole', ...: give a map by --map FILE, in a config by "
+        "maps= of its evaluator, or train a head of the labels' classes"
     )
     other = tuple(reversed(SPACES["camvid"].classes))
     assert "their order differs" in line_of(lambda: known_map(other, SPACES["camvid"]))

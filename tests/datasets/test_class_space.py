@@ -68,6 +68,11 @@ def test_masks_of_0_and_255_have_no_void():
     assert (table.train_ids[[0, 255]].tolist(), table.known.sum()) == ([0, 1], 2)
 
 
+def test_a_space_at_an_end_is_no_fault():
+    """mmseg's ADE20K has a class 'bed '."""
+    assert space_of(["bed ", "wall"]).classes == ("bed ", "wall")
+
+
 def test_colours_may_be_lists():
     assert ClassSpace("x", ("a", "b"), [[1, 2, 3], [4, 5, 6]]).palette == ((1, 2, 3), (4, 5, 6))
 
@@ -130,7 +135,7 @@ def test_made_colours_are_distinct_and_the_same_for_more_classes(count):
         ({"void_colors": (COLORS[2],)}, r"'c' and 'void' have the same colour [0, 0, 9]"),
         ({"palette": COLORS[:2]}, "2 colours for 3 classes"),
         ({"values": ((0,), (1,))}, "2 lists of label values for 3 classes: give one per class"),
-        ({"classes": ("a", "a ", "c")}, "class 1 is named 'a ', with a space at an end"),
+        ({"classes": ("a", "c", "a ")}, "two classes are named 'a': give each a name of its own"),
         ({"classes": ("a", "caf\u00e9", "cafe\u0301")}, "two classes are named 'caf\u00e9'"),
         ({"values": ((0,), (256,), (2,))}, "label value 256: allowed: 0..255"),
         ({"values": ((0,), (-1,), (2,))}, "label value -1: allowed: 0..255"),
