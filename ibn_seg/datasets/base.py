@@ -104,6 +104,8 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         cache_dir: str | os.PathLike | None = None,
         cache_codec: str = "zstd",
     ) -> None:
+        if split is not None and not self.SPLITS:
+            raise UserError(f"{type(self).__name__} has no split {split!r}", "leave split out")
         if split is not None and split not in self.SPLITS:
             raise unknown(f"split of {type(self).__name__}", split, self.SPLITS)
         self.split = split or next(iter(self.SPLITS), None)

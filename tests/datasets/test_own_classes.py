@@ -291,6 +291,7 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
     ("arguments", "words"),
     [
         ({"encoding": "color"}, "did you mean 'colors'"),
+        ({"split": "val"}, "FolderDataset has no split 'val': leave split out"),
         ({"names": "none.txt"}, "none.txt: no such list of images: mend names="),
         ({"names": "images"}, "images: no list of images (Is a directory): mend names="),
         ({"names": "latin.txt"}, "latin.txt: no list of images in UTF-8: save it as UTF-8 text"),
@@ -346,6 +347,31 @@ def test_folders_of_any_classes_are_listed_by_one_code(kind, where, tmp_path):
         f"{kind.__name__}: no **/*_mask.png in {labels!r} (3 .png files lie there, such as "
         f"'0.png'): {where}"
     )
+
+
+@pytest.mark.parametrize("kind", [FolderDataset, TrainIdDataset])
+@pytest.mark.parametrize(
+    ("label", "arguments"),
+    [
+        ("{}_mask.png", {"images": ".", "labels": ".", "label_suffix": "_mask.png"}),
+        ("{}_MASK.PNG", {"images": "", "labels": "./", "label_suffix": "_mask.png"}),
+        ("masks/{}.png", {"images": ".", "labels": "masks"}),
+    ],
+)
+def test_labels_beside_images_or_below_them(kind, label, arguments, tmp_path):
+    classes = np.zeros((8, 8), np.uint8)
+    for name in ("a", "b_mask_of"):
+        write_image(tmp_path / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+        write_image(tmp_path / label.format(name), classes)
+    dataset = kind(tmp_path, **arguments)
+    pairs = [
+        (info["img_path"], info["seg_map_path"]) for info in map(dataset.get_data_info, (0, 1))
+    ]
+    assert len(dataset) == 2
+    assert pairs == [
+        (str(tmp_path / f"{name}.png"), str(tmp_path / label.format(name)))
+        for name in ("a", "b_mask_of")
+    ]
 
 
 def test_an_image_and_its_copy_in_another_format_are_refused(tmp_path):
