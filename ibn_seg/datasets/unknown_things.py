@@ -9,7 +9,7 @@ Layouts and values are those of the downloads:
 - `street_hazards`: StreetHazards (Hendrycks et al., ICML 2022). Files count classes from 1, so
   anomaly, class 13, is 14 (hendrycks/anomaly-seg).
 - `bravo`: BRAVO's images and masks, in which 0 is valid and everything else is not
-  (valeoai/bravo_challenge).
+  (valeoai/bravo_challenge). Pixels without a label are left out, as its evaluation does.
 - `oddities`: `ibn-seg scenes --oddities`.
 
 The names of folders and files of smiyc, fishyscapes and bravo are only commonly stated.
@@ -46,6 +46,9 @@ class UnknownLayout:
         mask_name: Pattern of a mask's name, with the same key.
         known: Values of pixels of the classes.
         unknown: Values of pixels of unknown things. Other values do not count.
+        label_ending: Ending of the file of labels beside a mask, in place of `mask_ending`. Where
+            there is such a file, pixels of 255 in it do not count.
+        mask_ending: Ending of a mask's name, if labels can lie beside it.
     """
 
     images: str
@@ -54,6 +57,8 @@ class UnknownLayout:
     mask_name: str
     known: frozenset[int]
     unknown: frozenset[int]
+    label_ending: str = ""
+    mask_ending: str = ""
 
 
 _PICTURE = r"(.+)\.(?:png|jpg|jpeg|webp)"
@@ -72,7 +77,7 @@ LAYOUTS: Mapping[str, UnknownLayout] = {
     ),
     "bravo": UnknownLayout(
         "images", _PICTURE, "masks", r"(.+)_mask\.png",
-        frozenset({0}), frozenset(range(1, 256)),
+        frozenset({0}), frozenset(range(1, 256)), label_ending="_gt.png", mask_ending="_mask.png",
     ),
     "oddities": UnknownLayout(
         "images", _PICTURE, "masks", r"(.+)\.png", frozenset({0}), frozenset({1})
@@ -157,9 +162,34 @@ def read_unknown(path: str | os.PathLike, layout: str, shape: tuple[int, int]) -
     """Return the mask of a picture, (H, W) uint8: `KNOWN`, `UNKNOWN`, or 255 for neither.
 
     Args:
-        path: A grey PNG of 8 bits.
+        path: A grey PNG of 8 bits. Its labels, if the layout has any, are read too.
         layout: One of `LAYOUTS`.
         shape: Height and width of the picture.
+
+    Raises:
+        UserError: A file cannot be read, or is of another kind or size.
+    """
+    rules = LAYOUTS[layout]
+    lookup = np.full(256, IGNORE_INDEX, np.uint8)
+    lookup[list(rules.known)] = KNOWN
+    lookup[list(rules.unknown)] = UNKNOWN
+    mask = lookup[_read_grey(path, "mask", shape)]
+    labels = _labels_beside(Path(path), rules)
+    if labels is not None:
+        mask[_read_grey(labels, "labels", shape) == IGNORE_INDEX] = IGNORE_INDEX
+    return mask
+
+
+def _labels_beside(mask: Path, rules: UnknownLayout) -> Path | None:
+    """Return the file of labels beside a mask; None if there is none."""
+    if not rules.label_ending:
+        return None
+    path = mask.with_name(mask.name.removesuffix(rules.mask_ending) + rules.label_ending)
+    return path if path.is_file() else None
+
+
+def _read_grey(path: str | os.PathLike, kind: str, shape: tuple[int, int]) -> np.ndarray:
+    """Return the values of a grey PNG of 8 bits, (H, W) uint8.
 
     Raises:
         UserError: It cannot be read, or is of another kind or size.
@@ -170,14 +200,11 @@ def read_unknown(path: str | os.PathLike, layout: str, shape: tuple[int, int]) -
         raise UserError(f"{path}: cannot be read ({error.strerror})", "check it") from error
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise UserError(f"{path}: no mask", "expected a grey PNG of 8 bits")
+        raise UserError(f"{path}: no {kind}", "expected a grey PNG of 8 bits")
     if image.shape != tuple(shape):
         (height, width), (rows, columns) = image.shape, shape
         raise UserError(
-            f"{path}: mask of {width}x{height} pixels for a picture of {columns}x{rows}",
+            f"{path}: {kind} of {width}x{height} pixels for a picture of {columns}x{rows}",
             "both must have the same size",
         )
-    lookup = np.full(256, IGNORE_INDEX, np.uint8)
-    lookup[list(LAYOUTS[layout].known)] = KNOWN
-    lookup[list(LAYOUTS[layout].unknown)] = UNKNOWN
-    return lookup[image]
+    return image

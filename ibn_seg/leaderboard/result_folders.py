@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,18 @@ def _open_kept(folder: Path) -> ResultFolder:
         raise unknown(f"run of {folder / POINTER}", name, table.runs)
     run = table.runs[name]
     _check_head(path, run.head, _KEEP_AGAIN)
-    matrices = _KeptMatrices(path, table, name)
+    beside = _KeptRun(path, table, name)
     return ResultFolder(
-        path, run.head, run.rows, _KEEP_AGAIN, record=lambda row: row.get("record"),
-        matrices=matrices.of, ranks=_KeptSearches(path, table, name).of, file=path,
+        path,
+        run.head,
+        run.rows,
+        _KEEP_AGAIN,
+        record=lambda row: row.get("record"),
+        matrices=beside.matrices,
+        ranks=beside.ranks,
         identity=lambda row: run.identity(row["id"]) if "identity" in row else {},
-    )  # fmt: skip
+        file=path,
+    )
 
 
 def _check_head(path: Path, head: Any, again: str) -> None:
@@ -114,32 +121,42 @@ def _check_head(path: Path, head: Any, again: str) -> None:
         required(head, key, str, str(path))
 
 
-class _KeptMatrices:
-    """The matrices of a run, read on demand.
+@dataclass(frozen=True)
+class _KeptRun:
+    """What lies beside the rows of a kept run; read on demand, once.
 
     Args:
         path: The table's file.
         table: Its content.
-        run: Name of the run.
+        name: Name of the run.
     """
 
-    def __init__(self, path: Path, table: KeptTable, run: str) -> None:
-        self._path, self._table, self._run = path, table, run
-        self._found: Mapping[str, Mapping[str, RunMatrices]] | None = None
+    path: Path
+    table: KeptTable
+    name: str
 
-    def of(self, row: Row) -> StoredConfusions:
+    @cached_property
+    def _matrices(self) -> Mapping[str, Mapping[str, RunMatrices]]:
+        files = [self.path.parent / name for name in self.table.matrices]
+        # A leaderboard does not use the matrices of analyses.
+        trained = {row["id"] for row in self.table.runs[self.name].rows if "domains" in row}
+        return read_matrices(files, {f"{self.name}/{cell}" for cell in trained})
+
+    @cached_property
+    def _searches(self) -> Mapping[str, bytes]:
+        return read_search_files([self.path.parent / name for name in self.table.searches])
+
+    def _where(self, row: Row) -> str:
+        return f"{self.path}, cell {row['id']}"
+
+    def matrices(self, row: Row) -> StoredConfusions:
         """Return the matrices of a training.
 
         Raises:
             UserError: They are missing or damaged, or have predictions of different classes.
         """
-        if self._found is None:
-            files = [self._path.parent / name for name in self._table.matrices]
-            # A leaderboard does not use the matrices of analyses.
-            trained = {row["id"] for row in self._table.runs[self._run].rows if "domains" in row}
-            self._found = read_matrices(files, {f"{self._run}/{cell}" for cell in trained})
-        where = f"{self._path}, cell {row['id']}"
-        mine = self._found.get(f"{self._run}/{row['id']}", {})
+        where = self._where(row)
+        mine = self._matrices.get(f"{self.name}/{row['id']}", {})
         names = required(row, "domains", list, where)
         for name in names:
             if not isinstance(name, str) or name not in mine:
@@ -164,31 +181,14 @@ class _KeptMatrices:
             found[name] = ImageConfusions(one.images, one.counts, one.scored, one.mapping)
         return StoredConfusions(classes, found)
 
-
-class _KeptSearches:
-    """The ranks of a run's searches, read on demand.
-
-    Args:
-        path: The table's file.
-        table: Its content.
-        run: Name of the run.
-    """
-
-    def __init__(self, path: Path, table: KeptTable, run: str) -> None:
-        self._path, self._table, self._run = path, table, run
-        self._files: Mapping[str, bytes] | None = None
-
-    def of(self, row: Row, name: str) -> Matches:
-        """Return the ranks in a file of a cell.
+    def ranks(self, row: Row, name: str) -> Matches:
+        """Return the ranks in a file of a search.
 
         Raises:
             UserError: They are missing or damaged.
         """
-        if self._files is None:
-            archives = [self._path.parent / one for one in self._table.searches]
-            self._files = read_search_files(archives)
-        where = f"{self._path}, cell {row['id']}"
-        file = f"{self._run}/{row['id']}/{name}"
-        if file not in self._files:
+        where = self._where(row)
+        file = f"{self.name}/{row['id']}/{name}"
+        if file not in self._searches:
             raise UserError(f"{where}: no ranks {name!r} beside it", _KEEP_AGAIN)
-        return ranks_of(self._files[file], f"{where}: {name}")
+        return ranks_of(self._searches[file], f"{where}: {name}")

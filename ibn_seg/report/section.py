@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ibn_seg.report.board import Board
+from ibn_seg.report.board import SEES_TARGET, Board
 from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.number_record import Record
 from ibn_seg.report.table import Table
@@ -125,10 +125,17 @@ def analysis_section(
 
 
 def legend(board: Board, drawn: Iterable[str]) -> tuple[tuple[str, Look], ...]:
-    """Return the methods of some charts with their looks on the whole page."""
+    """Return the methods of some charts with their looks on the whole page.
+
+    Charts draw methods at test time beside the others, so their names say it.
+    """
     kept = set(drawn)
-    looks = method_looks(board.every_method)
-    return tuple((name, look) for name, look in looks.items() if name in kept)
+    adapting = {one.method for one in (*board.networks, *board.analyses) if one.sees_target}
+    return tuple(
+        (f"{name} ({SEES_TARGET})" if name in adapting else name, look)
+        for name, look in method_looks(board.every_method).items()
+        if name in kept
+    )
 
 
 def chart(title: str, svg: str, *, about: str = "", fold: str = "") -> Chart:

@@ -53,6 +53,20 @@ def test_every_layout_is_read(layout, tmp_path):
     assert np.array_equal(read_unknown(mask, layout, (6, 8)), expected)
 
 
+def test_pixels_without_a_label_do_not_count_in_bravo(tmp_path):
+    _, mask, expected = write(tmp_path, "bravo")
+    labels = np.full((6, 8), 7, np.uint8)
+    labels[:, 4] = 255
+    file = mask.with_name("cow0013_gt.png")
+    cv2.imwrite(str(file), labels)
+    expected[:, 4] = 255
+    assert np.array_equal(read_unknown(mask, "bravo", (6, 8)), expected)
+    assert len(UnknownThingsDataset("bravo", tmp_path)) == 1
+    cv2.imwrite(str(file), labels[:4])
+    with pytest.raises(UserError, match=r"_gt.png: labels of 8x4 pixels for a picture of 8x6"):
+        read_unknown(mask, "bravo", (6, 8))
+
+
 def test_bad_input_is_one_line(tmp_path):
     _, mask, _ = write(tmp_path, "smiyc")
     with pytest.raises(UserError, match="did you mean 'smiyc'"):

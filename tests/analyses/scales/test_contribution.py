@@ -68,6 +68,8 @@ def test_methods_at_test_time_have_their_own_part(tmp_path):
     assert {row[0].text: row[1].best for row in adapted.rows} == {"TENT": True, "Mine": False}
     roles = {record.method: record.role for record in found.records}
     assert roles == {"BN": "method", "IBN-a": "method", "TENT": "test time", "Mine": "test time"}
+    names = {name for name, _ in found.section.legend}
+    assert names == {"BN", "IBN-a", "TENT (sees target)", "Mine (sees target)"}
 
 
 def test_lines_are_as_high_as_the_values():
