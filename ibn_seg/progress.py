@@ -28,10 +28,11 @@ def progress_bar(passing: bool = False) -> "Progress":
 
     console = Console(stderr=True)
     return Progress(
-        TextColumn("[bold]{task.description}"),
+        # Names of domains and of cells may have brackets, which are no markup.
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),

@@ -64,11 +64,10 @@ def benchmark(
       ibn-seg benchmark PLAN --results /shared/run1 --retry failed
       ibn-seg benchmark ibn_seg::benchmark/gta5 --skip-missing-targets --jobs 2
     """
-    from rich.console import Console
-
     from ibn_seg.benchmark.plan import read_plan
     from ibn_seg.benchmark.run_plan import check_finished, run_plan
     from ibn_seg.run.config_loading import read_options
+    from ibn_seg.terminal import plain_console
 
     folder = results or f"work_dirs/benchmark/{read_plan(plan).name}"
     if dry_run:
@@ -87,7 +86,7 @@ def benchmark(
         skip_missing_targets=skip_missing_targets,
         say=lambda line: click.echo(line, err=True),
     )
-    Console().print(cells_table(rows, "state"))
+    plain_console().print(cells_table(rows, "state"))
     click.echo(f"{_counts(rows)}; index: {folder}/benchmark.json")
     check_finished(rows, folder)
 
@@ -112,16 +111,15 @@ def _check(plan: str, folder: str, launcher: str, retry_failed: bool, skip: bool
 
 def _show(plan_file: str, folder: str, skip: bool) -> None:
     """Print the cells of a plan and the remaining work."""
-    from rich.console import Console
-
     from ibn_seg.benchmark.index import estimate, rows
     from ibn_seg.benchmark.run_plan import open_plan
+    from ibn_seg.terminal import plain_console
 
     plan, cells, store = open_plan(
         plan_file, folder, skip, say=lambda line: click.echo(line, err=True)
     )
     found = rows(plan, cells, store)
-    Console().print(cells_table(found, "id", "state"))
+    plain_console().print(cells_table(found, "id", "state"))
     left = estimate(cells, store)
     needed = f"time {left.seconds / 60:.0f} min of one worker, disk {left.size / 2**20:.0f} MiB"
     if left.unknown:

@@ -1,16 +1,15 @@
 """Prints the output of `ibn-seg data`: one table, and lines of findings."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ibn_seg.downloads.check import shortage
 from ibn_seg.downloads.check_report import class_rows
 from ibn_seg.downloads.findings import KINDS
+from ibn_seg.terminal import plain_console
 
 if TYPE_CHECKING:
     from ibn_seg.downloads.check import Check
@@ -96,7 +95,7 @@ def _print_table(title: str, *sections: Iterable[Row]) -> None:
         for row in rows:
             table.add_row(*row)
         table.add_section()
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)
 
 
 def _class_lines(rows: list[dict]) -> Iterator[Row]:

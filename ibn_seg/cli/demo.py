@@ -45,15 +45,14 @@ def demo(quick: bool, work_dir: str | None, seeds: tuple[int, ...], workers: int
       ibn-seg demo --quick
       ibn-seg demo --seeds 0,1
     """
-    from rich.console import Console
-
     from ibn_seg.demo.train_and_report import FULL, QUICK
     from ibn_seg.demo.train_and_report import demo as run
     from ibn_seg.report.scores import summary_rows
     from ibn_seg.report.tables import terminal_table
+    from ibn_seg.terminal import plain_console
 
     plan = QUICK if quick else FULL
     folder = work_dir or ("work_dirs/demo-quick" if quick else "work_dirs/demo")
     results, report = run(folder, plan, seeds=seeds, workers=workers, say=click.echo)
-    Console().print(terminal_table(summary_rows(results)))
+    plain_console().print(terminal_table(summary_rows(results)))
     click.echo(f"Report: {report}")

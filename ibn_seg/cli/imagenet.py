@@ -1,7 +1,6 @@
 """`ibn-seg imagenet test` and `ibn-seg imagenet train`."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -189,9 +188,9 @@ def _print(result: dict) -> None:
     """Print the error rates, only in the first process."""
     if os.environ.get("RANK", "0") != "0":
         return
-    from rich.console import Console
+    from ibn_seg.terminal import plain_console
 
-    Console(file=sys.stdout).print(_table(result))
+    plain_console().print(_table(result))
 
 
 def _table(result: dict) -> "Table":

@@ -46,8 +46,9 @@ def import_mxnet(source: str, symbol: str | None, out: str, overwrite: bool) -> 
 
 
 def _print(imported: "Imported", symbol: str | None, out: str) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.terminal import plain_console
 
     found, data = imported.form, imported.preprocessing
     network = imported.name or "no named network"
@@ -69,4 +70,4 @@ def _print(imported: "Imported", symbol: str | None, out: str) -> None:
     for name, value in rows.items():
         if value:
             table.add_row(name, value)
-    Console(highlight=False, markup=False).print(table)
+    plain_console().print(table)

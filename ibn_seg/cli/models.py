@@ -27,11 +27,10 @@ def models(pattern: str | None, pretrained: bool) -> None:
       ibn-seg models
       ibn-seg models ibn_a --pretrained
     """
-    from rich.console import Console
-
     from ibn_seg.errors import UserError, unknown
     from ibn_seg.models.published_weights import addresses
     from ibn_seg.models.specs import MODELS
+    from ibn_seg.terminal import plain_console
 
     specs = [spec for spec in MODELS.values() if (pattern or "") in spec.name]
     if not specs:
@@ -40,7 +39,7 @@ def models(pattern: str | None, pretrained: bool) -> None:
         specs = [spec for spec in specs if addresses(spec.name)]
         if not specs:
             raise UserError(f"no weights were published for {pattern!r}", "leave --pretrained out")
-    console = Console()
+    console = plain_console()
     console.print(_table(specs))
     for line in _FOOTNOTES:
         console.print(line, highlight=False, soft_wrap=True)

@@ -1,16 +1,15 @@
 """Prints what `ibn-seg data` found in re-identification data sets."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ibn_seg.cli.data_output import print_findings, sizes_text
 from ibn_seg.downloads.findings import KINDS
 from ibn_seg.reid.sets.picture_set import say_notes
+from ibn_seg.terminal import plain_console
 
 if TYPE_CHECKING:
     from ibn_seg.downloads.picture_check import PictureCheck
@@ -64,7 +63,7 @@ def _print_parts(
         remarks = _remarks(found, pictures.expected.get(part))
         row = (f"{found.pictures:,}", f"{found.identities:,}", f"{len(found.cameras)}")
         table.add_row(part, *row, remarks)
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)
     if "query" in numbers:
         click.echo(f"queries without a match from another camera: {without:,}")
 

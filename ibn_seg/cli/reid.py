@@ -1,7 +1,6 @@
 """`ibn-seg reid train`, `test` and `search`; `reid_cameras` beside it has the rest."""
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -259,10 +258,10 @@ def search(query: str, gallery: str, count: int, out: str, **network: Any) -> No
 
 def _print(result: dict[str, Any]) -> None:
     """Print the measures of a test as a table, those after re-ranking in rows of their own."""
-    from rich.console import Console
     from rich.table import Table
 
     from ibn_seg.reid.reranking import NAME
+    from ibn_seg.terminal import plain_console
 
     table = Table(title=f"{result['model']} on {result['data_set']}")
     for title in ("measure", "percent", "95 % of draws of identities"):
@@ -272,7 +271,7 @@ def _print(result: dict[str, Any]) -> None:
             interval = f"{one['low']:.2f} to {one['high']:.2f}"
             table.add_row(f"{name}{suffix}", f"{one['value']:.2f}", interval)
         table.add_section()
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)
     scores = result["scores"]
     click.echo(
         f"{scores['queries']:,} queries in {result['gallery']:,} pictures; "

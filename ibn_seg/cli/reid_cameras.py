@@ -59,13 +59,13 @@ def divergence(
       ibn-seg reid divergence cameras_source=data/cameras cameras_target=data/cameras \\
           --model resnet18_ibn_a --checkpoint iter_408.pth
     """
-    from rich.console import Console
     from rich.table import Table
 
     from ibn_seg.analyses.divergence.between_cameras import between_cameras
     from ibn_seg.progress import progress_by_step
     from ibn_seg.reid.sets.all_sets import picture_set
     from ibn_seg.retrieval.run_retrieval import Searcher
+    from ibn_seg.terminal import plain_console
 
     sides = [picture_set(*pair) for pair in name_pairs((first, second), "argument")]
     with progress_by_step() as progress:
@@ -79,7 +79,7 @@ def divergence(
     for name, found in result["layers"].items():
         numbers = (found[key]["divergence"] for key in ("between", "halves"))
         table.add_row(name, *(f"{one:.4f}" for one in numbers))
-    Console().print(table)
+    plain_console().print(table)
     click.echo(f"result: {out}")
 
 
@@ -148,12 +148,11 @@ def demo(quick: bool, work_dir: str | None, jobs: int) -> None:
       ibn-seg reid demo --quick
       ibn-seg reid demo --jobs 2 --work-dir /tmp/demo
     """
-    from rich.console import Console
-
     from ibn_seg.cli.benchmark import cells_table
     from ibn_seg.demo.search_demo import search_demo
+    from ibn_seg.terminal import plain_console
 
     folder = work_dir or ("work_dirs/reid_demo-quick" if quick else "work_dirs/reid_demo")
     rows, page = search_demo(folder, quick, jobs=jobs, command=command_line(), say=click.echo)
-    Console().print(cells_table(rows))
+    plain_console().print(cells_table(rows))
     click.echo(f"Report: {page}")

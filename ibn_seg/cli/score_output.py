@@ -1,7 +1,6 @@
 """Prints tables of scores on the terminal."""
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,9 @@ def print_domains(result: dict) -> None:
     """
     if os.environ.get("RANK", "0") != "0":
         return
-    from rich.console import Console
+    from ibn_seg.terminal import plain_console
 
-    console = Console(file=sys.stdout)
+    console = plain_console()
     if result["domains"]:
         console.print(_domain_table(result))
         for domain, scores in result["domains"].items():

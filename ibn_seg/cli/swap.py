@@ -67,8 +67,9 @@ def swap(
 def _print(
     result: "Rewritten | TimmRewritten", verdict: "Check", out: str, drop: tuple[str, ...]
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.terminal import plain_console
 
     rows = {
         **result.rows(drop),
@@ -79,4 +80,4 @@ def _print(
     for name, value in rows.items():
         if value:
             table.add_row(name, value)
-    Console(highlight=False, markup=False).print(table)
+    plain_console().print(table)

@@ -14,7 +14,7 @@ import numpy as np
 from ibn_seg.datasets.cache import FrameCache
 from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.class_map import ClassMap
-from ibn_seg.datasets.class_space import IGNORE_INDEX, ClassSpace
+from ibn_seg.datasets.class_space import IGNORE_INDEX, ClassSpace, rgb_of
 from ibn_seg.datasets.formats import check_image_file, explained_decoding
 from ibn_seg.datasets.known_classes import CITYSCAPES, map_of, space_of
 from ibn_seg.datasets.labels import LabelTable
@@ -104,6 +104,8 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         cache_dir: str | os.PathLike | None = None,
         cache_codec: str = "zstd",
     ) -> None:
+        if split is not None and not self.SPLITS:
+            raise UserError(f"{type(self).__name__} has no split {split!r}", "leave split out")
         if split is not None and split not in self.SPLITS:
             raise unknown(f"split of {type(self).__name__}", split, self.SPLITS)
         self.split = split or next(iter(self.SPLITS), None)
@@ -181,6 +183,8 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         check_partners(images, labels, "image", "label")
         check_partners(labels, images, "label", "image")
         keys = self.select(list(images))
+        if not keys:
+            raise self.no_sample()
         if self.share < 1:
             keys = subset(keys, self.share, self.share_seed)
         return [
@@ -194,6 +198,14 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
             }
             for key in keys
         ]
+
+    def no_sample(self) -> UserError:
+        """Return the error for a split whose images are not there, or are all left out."""
+        split = f" of split {self.split!r}" if self.split else ""
+        return UserError(
+            f"{type(self).__name__}: no image{split} in {str(self.data_root)!r}",
+            "unpack what is missing, choose another part, or mend the exclude list",
+        )
 
     def list_pairs(self) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return images and labels by key, without those that are known or listed as unusable."""
@@ -276,7 +288,7 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
         return map_of(read_map, self.SPACE.classes, space_of(read_as, "read_as"), "read_map")
 
     def _check_metainfo(self, given: Mapping[str, Any], read_as: Any) -> None:
-        """Raise if classes are named twice, or colours fit neither these nor all classes."""
+        """Raise if classes are named twice, or colours are wrong or fit no list of classes."""
         every = (self.SPACE if read_as is None else space_of(read_as, "read_as")).classes
         names = given.get("classes") or every
         owner = f"{type(self).__name__}: metainfo"
@@ -286,10 +298,18 @@ class UrbanSceneDataset(load_mmseg().BaseSegDataset, abc.ABC):
             twice = next(name for name in names if list(names).count(name) > 1)
             raise UserError(f"{owner} names the class {twice!r} twice", "name it once")
         palette = given.get("palette") or []
+        if isinstance(palette, str):
+            raise UserError(f"{owner} has the palette {palette!r}", "give a list of colours")
         if palette and len(palette) not in (len(names), len(every)):
             raise UserError(
                 f"{owner} has {len(palette)} colours for {len(names)} classes",
                 "give one colour per class, or none at all",
+            )
+        colors = [rgb_of(color, f"{owner}: palette") for color in palette]
+        if len(set(colors)) < len(colors):
+            twice = next(list(color) for color in colors if colors.count(color) > 1)
+            raise UserError(
+                f"{owner} gives two classes the colour {twice}", "give each a colour of its own"
             )
 
     def prepare_data(self, idx: int, **wishes: Any) -> Any:

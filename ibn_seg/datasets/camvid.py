@@ -18,6 +18,7 @@ from ibn_seg.datasets.labels import LabelTable, label_table, space_table
 from ibn_seg.datasets.listing import is_folder
 from ibn_seg.datasets.pairing import files_by_key
 from ibn_seg.datasets.splits import camvid_frames
+from ibn_seg.datasets.text_lines import read_lines
 from ibn_seg.errors import UserError, unknown
 
 # SegNet's groups of the 32 original classes, as MathWorks' `camvidPixelLabelIDs` lists them. Void,
@@ -229,11 +230,7 @@ def _original_table(path: Path) -> LabelTable:
     Raises:
         UserError: The file is missing or is no such list, or a name is unknown.
     """
-    try:
-        # Some editors begin a file with a mark of its encoding.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})", _GET) from error
+    lines = read_lines(path, "list of CamVid's classes", "get it, it belongs to this layout")
     rows = [line.split() for line in lines if line.strip()]
     names = [row[-1] for row in rows]
     group_of = {name: CAMVID.index(group) for group, some in _GROUPS.items() for name in some}

@@ -15,7 +15,9 @@ A map of one's own is a YAML file. It names each class once:
 Needs numpy only.
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ from ibn_seg.datasets.class_space import IGNORE_INDEX
 from ibn_seg.errors import UserError, unknown
 
 _KEYS = ("groups", "none")
+# Names that YAML reads as texts without quotes, and words that it reads as something else.
+_PLAIN = re.compile(r"[^\W\d_][\w /.-]*")
+_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class ClassMap:
         """The classes that have no group; their predictions are wrong."""
         pairs = zip(self.classes, self.group_of, strict=True)
         return tuple(name for name, group in pairs if group is None)
+
+    @property
+    def merges(self) -> bool:
+        """Whether a group has several classes, or a class none."""
+        return None in self.group_of or len(set(self.group_of)) < len(self.group_of)
 
     @property
     def lookup(self) -> np.ndarray:
@@ -115,11 +125,12 @@ def parse_map(given: Any, classes: Sequence[str], groups: Sequence[str], where: 
         if group not in groups:
             raise unknown(f"group in {where}", group, groups)
         _give(members, groups.index(group), group, classes, group_of, where)
-    _give(given.get("none") or [], None, "none", classes, group_of, where)
+    none = given.get("none")
+    _give([] if none is None else none, None, "none", classes, group_of, where)
     if missing := [name for name in classes if name not in group_of]:
         raise UserError(
             f"{where}: {', '.join(missing)} without a group",
-            f"add each to a group, or write none: [{', '.join(missing)}]",
+            f"add each to a group, or write none: [{', '.join(map(_as_yaml, missing))}]",
         )
     return ClassMap(tuple(classes), tuple(groups), tuple(group_of[name] for name in classes))
 
@@ -139,6 +150,12 @@ def read_map(path: str | os.PathLike, classes: Sequence[str], groups: Sequence[s
 def identity(classes: Sequence[str]) -> ClassMap:
     """Return the map of classes to themselves."""
     return ClassMap(tuple(classes), tuple(classes), tuple(range(len(classes))))
+
+
+def _as_yaml(name: str) -> str:
+    """Return a name as YAML reads it again, in quotes where it has to be."""
+    plain = _PLAIN.fullmatch(name) and name.lower() not in _WORDS
+    return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 def _give(

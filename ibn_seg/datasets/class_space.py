@@ -15,6 +15,7 @@ Needs numpy only.
 import colorsys
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ class ClassSpace:
     void_colors: tuple[Color, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "palette", tuple(tuple(color) for color in self.palette))
         if not self.values:
             object.__setattr__(self, "values", tuple((at,) for at in range(len(self.classes))))
         self._check_names()
@@ -103,19 +105,20 @@ class ClassSpace:
         for at, name in enumerate(self.classes):
             if fault := _fault_of_name(name):
                 raise UserError(f"class space {self.name!r}: class {at} {fault[0]}", fault[1])
-        if twice := _twice(self.classes):
+        if twice := _twice(map(_as_seen, self.classes)):
             raise UserError(
                 f"class space {self.name!r}: two classes are named {twice!r}",
                 "give each a name of its own",
             )
 
     def _check_palette(self) -> None:
-        if len(self.palette) != len(self.classes):
-            raise UserError(
-                f"class space {self.name!r}: {len(self.palette)} colours for "
-                f"{len(self.classes)} classes",
-                "give one colour per class, or none at all",
-            )
+        for what, given in (("colours", self.palette), ("lists of label values", self.values)):
+            if len(given) != len(self.classes):
+                raise UserError(
+                    f"class space {self.name!r}: {len(given)} {what} for "
+                    f"{len(self.classes)} classes",
+                    "give one per class, or none at all",
+                )
         owners = (*self.classes, *["void"] * len(self.void_colors))
         colors = (*self.palette, *self.void_colors)
         if (twice := _twice(colors)) is not None:
@@ -138,9 +141,11 @@ class ClassSpace:
         held = [(value, owner) for owner, values in groups for value in values]
         if (twice := _twice([value for value, _ in held])) is not None:
             first, second = [owner for value, owner in held if value == twice][:2]
+            # 255 is void by default, and the foreground in many masks of two classes.
+            other = "; void: [] ignores nothing" if second == "void" != first else ""
             raise UserError(
                 f"class space {self.name!r}: the label value {twice} is {first!r} and {second!r}",
-                "give it to one of them",
+                f"write it once{other}",
             )
 
 
@@ -222,10 +227,19 @@ def _class_of(entry: Any, at: int, where: str) -> tuple[str, Color | None, tuple
 def _color(given: Any, key: str, where: str) -> Color:
     if isinstance(given, str) and _HEX.fullmatch(given):
         return tuple(bytes.fromhex(given[1:]))
+    return rgb_of(given, f"{where}: {key}")
+
+
+def rgb_of(given: Any, owner: str) -> Color:
+    """Return a colour given as red, green and blue.
+
+    Raises:
+        UserError: It is none; `owner` has it, for the message.
+    """
     parts = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     if len(parts) != 3 or not all(type(v) is int and 0 <= v <= 255 for v in parts):
         raise UserError(
-            f"{where}: {key} has the color {given!r}",
+            f"{owner} has the color {given!r}",
             "write [red, green, blue] of 0..255 each, or '#rrggbb' in quotes",
         )
     return parts
@@ -255,6 +269,11 @@ def _fault_of_name(name: Any) -> tuple[str, str] | None:
     if _UNPRINTABLE.search(name):
         return f"is named {name!r}, with a line break or a control character", "name it without"
     return None
+
+
+def _as_seen(name: str) -> str:
+    """Return a name as a table shows it: Unicode writes the same letters in several ways."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def _twice(items: Iterable[Any]) -> Any:

@@ -11,6 +11,7 @@ from ibn_seg.datasets.card import DataCard
 from ibn_seg.datasets.known_classes import space_of
 from ibn_seg.datasets.labels import color_table, space_table
 from ibn_seg.datasets.paired_trees import PairedTreesDataset, check_text
+from ibn_seg.datasets.text_lines import read_lines
 from ibn_seg.errors import UserError, unknown
 
 _TABLES = {"index": space_table, "colors": color_table}
@@ -116,11 +117,7 @@ def _read_list(path: Path, suffix: str) -> Sequence[str]:
     Raises:
         UserError: The list cannot be read, or is empty.
     """
-    try:
-        # Some editors begin a file with a mark of its encoding.
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no list of images ({error})", "mend names=") from error
+    lines = read_lines(path, "list of images", "mend names=")
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not names:
         raise UserError(f"{path}: names no image", "write one path per line")

@@ -42,7 +42,7 @@ def read_values(
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
+        raise _unreadable(path, error) from error
     return decode_values(data, path, table, segments)
 
 
@@ -134,7 +134,7 @@ def _index(data: bytes, path: str | os.PathLike, segments: object) -> np.ndarray
             mode = picture.mode
             ids = np.asarray(picture) if mode in ("P", "L") else None
     except PICTURE_ERRORS as error:
-        raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
+        raise _unreadable(path, error) from error
     if ids is None:
         raise UserError(
             f"{path}: not a label file, its pixels are of mode {mode!r}",
@@ -185,7 +185,7 @@ def _colors(data: bytes, path: str | os.PathLike, colors: np.ndarray) -> np.ndar
             mode = picture.mode
             rgb = np.asarray(picture.convert("RGB")) if mode in ("RGB", "RGBA", "P") else None
     except PICTURE_ERRORS as error:
-        raise UserError(f"{path}: cannot be read as a picture ({error})", "check it") from error
+        raise _unreadable(path, error) from error
     if rgb is None:
         raise UserError(
             f"{path}: not a coloured label file, its pixels are of mode {mode!r}",
@@ -211,8 +211,19 @@ def _unchanged(data: bytes, path: str | os.PathLike) -> np.ndarray:
     encoded = np.frombuffer(data, np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if data else None
     if picture is None:
-        raise UserError(f"{path}: cannot be read as a picture", "check it")
+        raise _unreadable(path, Image.UnidentifiedImageError())
     return picture
+
+
+def _unreadable(path: str | os.PathLike, error: Exception) -> UserError:
+    """Return the error for a file that no reader of pictures takes."""
+    # Pillow's own words name a place in memory in place of the file.
+    unknown = isinstance(error, Image.UnidentifiedImageError)
+    reason = "it is empty or of another kind" if unknown else getattr(error, "strerror", None)
+    return UserError(
+        f"{path}: cannot be read as a picture ({reason or ' '.join(str(error).split())})",
+        "make or download this file again",
+    )
 
 
 def _describe(picture: np.ndarray) -> str:

@@ -118,7 +118,7 @@ def space_of(given: Any, where: str = "classes") -> ClassSpace:
         return SPACES[str(given)]
     if str(given).lower().endswith((".yaml", ".yml")):
         return read_space(given)
-    raise unknown(f"class space in {where}", given, [*SPACES, "FILE.yaml"])
+    raise unknown(f"class space in {where}", str(given), [*SPACES, "FILE.yaml"])
 
 
 def map_of(given: Any, classes: Sequence[str], target: ClassSpace, where: str = "map") -> ClassMap:
@@ -186,5 +186,6 @@ def _no_map(classes: Sequence[str], target: ClassSpace, where: str) -> UserError
         return UserError(f"labels of {ours} read as {theirs}: {odd}", f"give a map by {where}=")
     return UserError(
         f"a network of {ours} for labels of {theirs}: {odd}",
-        "give a map by --map FILE, or train a head of the labels' classes",
+        "give a map by --map FILE, in a config by maps= of its evaluator, or train a head of the "
+        "labels' classes",
     )

@@ -58,11 +58,11 @@ class PairedTreesDataset(UrbanSceneDataset):
 
     def list_images(self) -> dict[str, Path]:
         """Return the images by path below their folder, without suffix."""
-        return self._files(*self._image, "image_suffix")
+        return self._files(*self._image, "image_suffix", self._label)
 
     def list_labels(self) -> dict[str, Path]:
         """Return the labels by the same keys."""
-        return self._files(*self._label, "label_suffix")
+        return self._files(*self._label, "label_suffix", self._image)
 
     def key_of(self, name: str, suffix: str) -> str | None:
         """Return the key of a file, or None for a file of another kind.
@@ -73,16 +73,25 @@ class PairedTreesDataset(UrbanSceneDataset):
         """
         return name.removesuffix(suffix)
 
-    def _files(self, place: str, suffix: str, argument: str) -> dict[str, Path]:
+    def _files(
+        self, place: str, suffix: str, argument: str, other: tuple[str, str]
+    ) -> dict[str, Path]:
+        """Return the images or the labels by key; `other` is the folder and suffix of the other."""
         folder, where = Path(self.data_root) / place, self.WHERE.format(argument)
+        theirs = Path(self.data_root) / other[0]
         if not is_folder(folder):
             raise UserError(f"{type(self).__name__}: folder {str(folder)!r} does not exist", where)
         return files_by_key(
             folder,
             f"**/*{suffix}",
-            lambda path: self.key_of(path.relative_to(folder).as_posix(), suffix),
+            lambda path: (
+                None
+                if _is_other(path, folder, suffix, theirs, other[1])
+                else self.key_of(path.relative_to(folder).as_posix(), suffix)
+            ),
             type(self).__name__,
             where,
+            None if suffix else "picture",
         )
 
 
@@ -103,4 +112,27 @@ def _check_suffix(argument: str, suffix: str) -> None:
             f"{argument} {suffix!r} is a pattern", "write only how the names end, such as '.png'"
         )
     if suffix and "." not in suffix:
-        raise UserError(f"{argument} {suffix!r} has no dot", f"write '.{suffix}'")
+        raise UserError(f"{argument} {suffix!r} has no dot", f"write {_with_dot(suffix)!r}")
+
+
+def _is_other(path: Path, folder: Path, suffix: str, theirs: Path, ending: str) -> bool:
+    """Tell whether a file in the folder of images is a label, or the other way round.
+
+    Args:
+        path: The file.
+        folder: The folder in which it was found.
+        suffix: The ending by which it was found.
+        theirs: The folder of the other kind: another one, the same, or one inside.
+        ending: The ending of the other kind.
+    """
+    mine, theirs = Path(os.path.normpath(folder)), Path(os.path.normpath(theirs))
+    if mine == theirs:
+        # 'a_mask.png' ends as images do, too: the longer ending decides.
+        return len(ending) > len(suffix) and path.name.lower().endswith(ending.lower())
+    inside = theirs.is_relative_to(mine)
+    return inside and Path(os.path.normpath(path)).is_relative_to(theirs)
+
+
+def _with_dot(suffix: str) -> str:
+    """Return what a suffix without a dot means: 'png' is '.png', '_mask' is maybe '_mask.png'."""
+    return f".{suffix}" if suffix.isalnum() else f"{suffix}.png"

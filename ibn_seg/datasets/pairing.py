@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ibn_seg.datasets.listing import find_spellings, is_folder
+from ibn_seg.datasets.text_lines import read_lines
 from ibn_seg.errors import UserError
 
 EXCLUDE_FILE = "ibn_seg_exclude.txt"
@@ -90,15 +91,12 @@ def read_exclude_list(root: str | os.PathLike, path: str | os.PathLike | None) -
         path: The list, or None for `ibn_seg_exclude.txt` in the root, which may be missing.
 
     Raises:
-        UserError: The given list does not exist.
+        UserError: The given list does not exist, or a list is no text.
     """
     path, optional = (Path(root) / EXCLUDE_FILE, True) if path is None else (Path(path), False)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        if optional:
-            return frozenset()
-        raise UserError(f"{path}: no such exclude list", "mend exclude=") from error
+    if optional and not path.exists():
+        return frozenset()
+    lines = read_lines(path, "exclude list", "mend exclude=")
     # A comment starts the line or follows a space: file names may hold '#'.
     names = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in lines)
     return frozenset(Path(root) / name for name in names if name)

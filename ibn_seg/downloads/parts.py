@@ -167,12 +167,18 @@ def _list_part(part: Part, dataset: "UrbanSceneDataset") -> Listing:
 
 
 def _select(listing: Listing) -> None:
-    """Keep only the part's files."""
+    """Keep only the part's files.
+
+    Raises:
+        UserError: There are none.
+    """
     images, labels = listing.images, listing.labels
     keys = set(listing.dataset.select(sorted(images.keys() | labels.keys())))
     listing.images = {key: path for key, path in images.items() if key in keys}
     listing.labels = {key: path for key, path in labels.items() if key in keys}
     listing.pairs = len(listing.images.keys() & listing.labels.keys())
+    if not listing.images and not listing.labels:
+        raise listing.dataset.no_sample()
 
 
 def _leave_out(listing: Listing) -> None:

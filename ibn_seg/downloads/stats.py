@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ibn_seg.datasets.all_datasets import dataset_class
-from ibn_seg.datasets.formats import check_image_file, read_image, read_values
+from ibn_seg.datasets.formats import check_image_file, map_ids, read_image, read_values
 from ibn_seg.datasets.labels import LabelTable
 from ibn_seg.datasets.orientation import advice_on_sizes
 from ibn_seg.downloads.check_report import class_rows
@@ -40,14 +40,13 @@ class Sample:
         """Return the image, (H, W, 3) uint8 BGR, and its trainIds, (H, W) uint8.
 
         Raises:
-            UserError: A file is damaged, or the two differ in size.
+            UserError: A file is damaged, a label holds an unknown value, or the two differ in size.
         """
         check_image_file(self.image)
         check_image_file(self.label)
         image = read_image(self.image)
-        train_ids = cv2.LUT(
-            read_values(self.label, self.table, self.segments), self.table.train_ids
-        )
+        values = read_values(self.label, self.table, self.segments)
+        train_ids = map_ids(values, self.table, self.label)
         if image.shape[:2] != train_ids.shape:
             sizes = image.shape[1::-1], train_ids.shape[::-1]
             raise UserError(

@@ -59,7 +59,7 @@ class MultiDomainIoU(BaseMetric):
             key '*' is for all others. Default: the maps of `ibn_seg.datasets.known_classes`.
         merge: 'hard': the group of the most probable class is predicted. 'soft': the group with the
             largest sum of probabilities, as in MSeg (Lambert et al., CVPR 2020); it needs logits.
-            Both are the same where labels have the network's classes.
+            Both are the same where no group has several classes and every class has a group.
         collect_device: As in `mmengine.evaluator.BaseMetric`.
         collect_dir: As in `mmengine.evaluator.BaseMetric`.
 
@@ -173,7 +173,9 @@ class MultiDomainIoU(BaseMetric):
         for sample in data_samples:
             domain = self._domain_of(sample)
             pred, label = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
-            if self.merge == "soft" and (mapping := self.map_of(domain)) is not None:
+            mapping = self.map_of(domain) if self.merge == "soft" else None
+            # A network of one output has a threshold of its own, which a sum would not know.
+            if mapping is not None and mapping.merges:
                 pred = soft_merge(logits_of(sample), mapping)[None]
             self.results.append((domain, sample.get("img_path"), self.count(domain, pred, label)))
 

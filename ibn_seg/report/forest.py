@@ -12,8 +12,6 @@ from ibn_seg.report import plots
 from ibn_seg.report.method_looks import Look
 
 _PER_ROW, _BETWEEN = 17.0, 0.7
-# Letters of a domain's name that fit beside the plot; longer names are cut.
-_LONGEST, _LETTER = 20, 6.9
 # Placeholder for the k-th name until the drawing is text, because a name may hold any characters.
 _NAME = "\N{WHITE SQUARE}{}\N{WHITE SQUARE}"
 
@@ -62,9 +60,9 @@ def forest_chart(
     if not rows:
         raise UserError("no differences to draw", "give two methods and a common seed")
     domains = list(dict.fromkeys(row.domain for row in rows))
-    shown = {domain: shortened(domain) for domain in domains}
-    room = 16 + _LETTER * max(len(text) for text in shown.values())
+    shown = {domain: plots.shortened(domain) for domain in domains}
     lines = len(rows) + _BETWEEN * len(domains)
+    room = plots.names_room(shown.values())
     figure, axes = plots.empty_figure(height=_PER_ROW * lines + 50, left=room)
     at, middles = 0.0, []
     for domain in domains:
@@ -102,8 +100,3 @@ def _draw_row(axes: Axes, row: ForestRow, at: float) -> None:
         markersize=6,
         zorder=3,
     )
-
-
-def shortened(name: str) -> str:
-    """Return a name that fits beside a plot."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"

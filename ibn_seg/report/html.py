@@ -9,7 +9,6 @@ from markupsafe import Markup
 from ibn_seg.datasets.known_classes import SPACES
 from ibn_seg.io import write_text
 from ibn_seg.report import plots, scores, tables, wording
-from ibn_seg.report.forest import shortened
 from ibn_seg.report.method_looks import Look, method_looks
 from ibn_seg.report.page import environment, scenes, style_sheet
 from ibn_seg.report.panel_images import Panel
@@ -102,7 +101,7 @@ def _overview(rows: Sequence[scores.SummaryRow], looks: Mapping[str, Look]) -> M
 
 
 def _column(score: scores.Score) -> str:
-    return f"mean of {score.domain}" if score.role == "mean" else shortened(score.domain)
+    return f"mean of {score.domain}" if score.role == "mean" else plots.shortened(score.domain)
 
 
 def _class_charts(

@@ -5,6 +5,8 @@ import functools
 from matplotlib import get_data_path
 from matplotlib.font_manager import get_font
 
+from ibn_seg.report.missing_glyphs import quiet_glyphs
+
 # Large, so that hinting, which fits letters to pixels, moves nothing that counts.
 _SIZE = 1000
 
@@ -25,5 +27,6 @@ def _box_width(text: str) -> float:
     """Return the width of the ink of a text in cmr10, in em."""
     font = get_font(f"{get_data_path()}/fonts/ttf/cmr10.ttf")
     font.set_size(_SIZE, 72)
-    font.set_text(text)
+    with quiet_glyphs():
+        font.set_text(text)
     return font.get_width_height()[0] / 64 / _SIZE

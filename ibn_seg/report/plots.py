@@ -9,7 +9,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ibn_seg.report.method_looks import Look
+from ibn_seg.report.missing_glyphs import quiet_glyphs
 from ibn_seg.report.runs import Curve
 from ibn_seg.report.scores import ClassRow
 from ibn_seg.report.tables import number
@@ -30,6 +31,8 @@ FONT_SIZE = 12.5
 LOSS_POINTS = 60
 # Points: the height of a bar with its gap, and its value, which a phone still shows with 9 pixels.
 _BAR, _VALUE = 11.0, 10.5
+# Letters of a name that fit beside a plot, and the points of each; longer names are cut.
+_LONGEST, _LETTER = 20, 6.9
 
 # Placeholder colours that no drawing uses otherwise, and the variables that replace them.
 _INK, MUTED, GRID = "#010101", "#010102", "#010103"
@@ -72,8 +75,10 @@ def class_bars(
         looks: The look of each method.
         top: The longest bar with its spread, percent.
         quantity: Label of the axis.
-        left: Room for the names, in points.
+        left: Room for the names, in points; more if they need it.
     """
+    names = [shortened(row.name) for row in rows]
+    left = max(left, names_room(names))
     count = max((len(row.stats) for row in rows if row.stats), default=1)
     per_class = 8 + _BAR * count
     figure, axes = empty_figure(height=per_class * len(rows) + 42, left=left)
@@ -92,7 +97,7 @@ def class_bars(
             end = stat.mean + (stat.sd or 0.0) + 0.012 * top
             axes.text(end, centre, number(stat.mean), color=_INK, va="center", fontsize=_VALUE)
     # A name may hold dollar signs, which are no formula.
-    axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
+    axes.set_yticks(range(len(rows)), names, parse_math=False)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     # The values behind the longest bars need room.
     axes.set_xlim(0, top * 1.12)
@@ -208,11 +213,21 @@ def empty_figure(height: float, left: float, bottom: float = 42) -> tuple[Figure
     return figure, axes
 
 
+def shortened(name: str) -> str:
+    """Return a name that fits beside a plot."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def names_room(names: Iterable[str]) -> float:
+    """Return the room that the names beside a plot need, in points."""
+    return 16 + _LETTER * max(map(len, names), default=0)
+
+
 def as_svg(figure: Figure, name: str, label: str) -> str:
     """Return the figure as an <svg> element for inclusion in a page."""
     buffer = io.StringIO()
     # The salt makes the ids the same in every run, and no date is written.
-    with matplotlib.rc_context(_SETTINGS | {"svg.hashsalt": name}):
+    with matplotlib.rc_context(_SETTINGS | {"svg.hashsalt": name}), quiet_glyphs():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

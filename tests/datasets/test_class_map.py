@@ -131,6 +131,7 @@ def test_twenty_outputs_on_cityscapes_itself():
         (lambda g: g.update(non=[]), "unknown key of map 'non': did you mean 'none'"),
         (lambda g: g["groups"].update(flat="road"), "map: flat is 'road': write a list"),
         (lambda g: g["groups"].update(flat=None), "map: flat is None: write a list"),
+        (lambda g: g.update(none=False), "map: none is False: write a list of classes"),
         (lambda g: g.pop("groups"), "map: no map of classes: write groups"),
     ],
 )
@@ -139,6 +140,12 @@ def test_faults_of_a_map(change, words):
     assert parse_map(given_map, CLASSES, GROUPS, "map").group_of == (0, 0, 1, None)
     change(given_map)
     assert words in line_of(lambda: parse_map(given_map, CLASSES, GROUPS, "map"))
+
+
+def test_the_advice_on_classes_without_a_group_can_be_copied():
+    odd = ("x, y: z", "[wall]", "no", "7", 'a "b"', "stra\u00dfe", "traffic light", "a # b", "-")
+    line = line_of(lambda: parse_map({"groups": {}}, odd, GROUPS, "map"))
+    assert yaml.safe_load(line.partition("or write ")[2]) == {"none": list(odd)}
 
 
 def test_faults_of_a_file(tmp_path):
@@ -156,8 +163,8 @@ def test_no_map_is_known():
     line = line_of(lambda: map_of(None, ("grass", "path"), SPACES["camvid"]))
     assert line == (
         "a network of 2 classes for labels of camvid (11 classes): it has 'grass', 'path' and "
-        "lacks 'sky', 'building', 'pole', ...: give a map by --map FILE, or train a head of the "
-        "labels' classes"
+        "lacks 'sky', 'building', 'pole', ...: give a map by --map FILE, in a config by "
+        "maps= of its evaluator, or train a head of the labels' classes"
     )
     other = tuple(reversed(SPACES["camvid"].classes))
     assert "their order differs" in line_of(lambda: known_map(other, SPACES["camvid"]))

@@ -1,6 +1,7 @@
 """Class spaces: what a config or a YAML file gives, and each fault of it in one line."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,22 @@ def test_every_value_has_its_class_and_every_class_its_colour(tmp_path_factory, 
     assert not space.colors[len(space) :].any()
 
 
+def test_masks_of_0_and_255_have_no_void():
+    mask = {"classes": ["ground", {"name": "tree", "values": [255]}]}
+    assert "write it once; void: [] ignores nothing" in line_of(lambda: space_of(mask))
+    table = space_table(space_of({**mask, "void": []}))
+    assert (table.train_ids[[0, 255]].tolist(), table.known.sum()) == ([0, 1], 2)
+
+
+def test_a_space_at_an_end_is_no_fault():
+    """mmseg's ADE20K has a class 'bed '."""
+    assert space_of(["bed ", "wall"]).classes == ("bed ", "wall")
+
+
+def test_colours_may_be_lists():
+    assert ClassSpace("x", ("a", "b"), [[1, 2, 3], [4, 5, 6]]).palette == ((1, 2, 3), (4, 5, 6))
+
+
 def test_a_list_of_names_is_enough():
     space = space_of(["grass", "path"])
     assert space.classes == ("grass", "path")
@@ -117,11 +134,15 @@ def test_made_colours_are_distinct_and_the_same_for_more_classes(count):
         ({"palette": (COLORS[0], COLORS[1], COLORS[0])}, r"'a' and 'c' have the same colour"),
         ({"void_colors": (COLORS[2],)}, r"'c' and 'void' have the same colour [0, 0, 9]"),
         ({"palette": COLORS[:2]}, "2 colours for 3 classes"),
+        ({"values": ((0,), (1,))}, "2 lists of label values for 3 classes: give one per class"),
+        ({"classes": ("a", "c", "a ")}, "two classes are named 'a': give each a name of its own"),
+        ({"classes": ("a", "caf\u00e9", "cafe\u0301")}, "two classes are named 'caf\u00e9'"),
         ({"values": ((0,), (256,), (2,))}, "label value 256: allowed: 0..255"),
         ({"values": ((0,), (-1,), (2,))}, "label value -1: allowed: 0..255"),
-        ({"values": ((0,), (1, 4), (4,))}, "the label value 4 is 'b' and 'c'"),
+        ({"values": ((0,), (1, 4), (4,))}, "the label value 4 is 'b' and 'c': write it once"),
         ({"values": ((0, 0), (1,), (2,))}, "the label value 0 is 'a' and 'a'"),
-        ({"void": (2, 255)}, "the label value 2 is 'c' and 'void'"),
+        ({"void": (2, 255)}, "2 is 'c' and 'void': write it once; void: [] ignores nothing"),
+        ({"void": (9, 9)}, "the label value 9 is 'void' and 'void': write it once"),
     ],
 )
 def test_faults_of_a_space(changes, words):
@@ -186,6 +207,7 @@ def test_made_colours_keep_away_from_void():
 def test_faults_of_a_name_or_path(tmp_path):
     assert "did you mean 'camvid'" in line_of(lambda: space_of("camvit", "--classes"))
     assert "FILE.yaml" in line_of(lambda: space_of("zzz", "--classes"))
+    assert "class space in classes 'a.txt'" in line_of(lambda: space_of(Path("a.txt")))
     assert "gone.yaml" in line_of(lambda: space_of(tmp_path / "gone.yaml"))
     assert "did you mean 'pole'" in line_of(lambda: CAMVID.index("pol"))
     assert CAMVID.index("pole") == 2

@@ -10,6 +10,7 @@ import ibn_seg.plugins.mmseg  # noqa: F401 - registers the data sets
 from ibn_seg.datasets.camvid import CamVidDataset
 from ibn_seg.datasets.cityscapes import RawCityscapesDataset
 from ibn_seg.datasets.folder import FolderDataset
+from ibn_seg.datasets.formats import read_values
 from ibn_seg.datasets.idd_lite import IDDLiteDataset
 from ibn_seg.datasets.multi_domain import MultiDomainDataset
 from ibn_seg.datasets.paired_trees import PairedTreesDataset
@@ -93,7 +94,8 @@ def test_two_layouts_of_camvid_in_one_folder_are_refused(first, second, tmp_path
     [
         (own.camvid_fastai, "codes.txt", lambda t: t.replace("Wall", "Well"), "mean 'Wall'"),
         (own.camvid_fastai, "codes.txt", lambda t: t.replace("Wall\n", ""), "lacks Wall"),
-        (own.camvid_fastai, "codes.txt", None, "codes.txt: cannot be read ("),
+        (own.camvid_fastai, "codes.txt", None,
+         "codes.txt: no such list of CamVid's classes: get it, it belongs to this layout"),
         (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "64 0"),
          "not a list of colours: each line is RED GREEN BLUE NAME"),
         (own.camvid_original, "label_colors.txt", lambda t: t.replace("64 192 0", "64 300 0"),
@@ -126,6 +128,36 @@ def test_a_list_of_camvids_classes_may_begin_with_a_mark(file, tmp_path):
         labels_of(CamVidDataset(tmp_path, "all", pipeline=LOAD)), expected.values(), strict=True
     ):
         assert np.array_equal(found, classes)
+
+
+@pytest.mark.parametrize(
+    "write", [own.camvid_segnet, own.camvid_original], ids=["SegNet's", "original"]
+)
+def test_a_split_of_which_nothing_is_there(write, tmp_path):
+    write(tmp_path)
+    for path in tmp_path.rglob("Seq05VD*"):
+        path.rename(path.with_name(path.name.replace("Seq05VD", "Seq99")))
+    line = line_of(lambda: CamVidDataset(tmp_path, "test"))
+    assert line == (
+        f"CamVidDataset: no image of split 'test' in {str(tmp_path)!r}: unpack what is missing, "
+        "choose another part, or mend the exclude list"
+    )
+    assert len(CamVidDataset(tmp_path, "val")) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+@pytest.mark.parametrize("encoding", ["index", "colors"])
+def test_a_label_that_is_no_picture(content, encoding, tmp_path):
+    own.folder_of_colors(tmp_path)
+    (tmp_path / "labels" / "0.png").write_bytes(content)
+    line = line_of(
+        lambda: read_values(tmp_path / "labels" / "0.png", FolderDataset(
+            tmp_path, own.YARD_CLASSES, encoding=encoding).table)
+    )  # fmt: skip
+    assert line == (
+        f"{tmp_path / 'labels' / '0.png'}: cannot be read as a picture (it is empty or of another "
+        "kind): make or download this file again"
+    )
 
 
 def test_a_colour_in_no_table_is_named_with_file_and_pixel(tmp_path):
@@ -217,6 +249,12 @@ def test_a_subset_of_classes_by_metainfo(tmp_path):
     [
         ({"palette": [[1, 2, 3]]}, "metainfo has 1 colours for 7 classes: give one colour per"),
         ({"classes": ("sky", "drivable"), "palette": [[1, 2, 3]] * 3}, "3 colours for 2 classes"),
+        ({"palette": [[1, 2]] * 7}, "metainfo: palette has the color [1, 2]: write [red, green"),
+        (
+            {"palette": [[1, 2, 3]] * 7},
+            "metainfo gives two classes the colour [1, 2, 3]: give",
+        ),
+        ({"palette": "citys"}, "metainfo has the palette 'citys': give a list of colours"),
         ({"classes": ("sky", "drivable", "sky")}, "metainfo names the class 'sky' twice"),
         ({"classes": ("sky", "drivabel")}, "did you mean 'drivable'"),
     ],
@@ -253,7 +291,12 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
     ("arguments", "words"),
     [
         ({"encoding": "color"}, "did you mean 'colors'"),
-        ({"names": "none.txt"}, "none.txt: no list of images"),
+        ({"split": "val"}, "FolderDataset has no split 'val': leave split out"),
+        ({"names": "none.txt"}, "none.txt: no such list of images: mend names="),
+        ({"names": "images"}, "images: no list of images (Is a directory): mend names="),
+        ({"names": "latin.txt"}, "latin.txt: no list of images in UTF-8: save it as UTF-8 text"),
+        ({"exclude": "latin.txt"}, "latin.txt: no exclude list in UTF-8: save it as UTF-8 text"),
+        ({"exclude": "all.txt"}, "FolderDataset: no image in "),
         ({"names": "empty.txt"}, "empty.txt: names no image: write one path per line"),
         ({"names": "odd.txt"}, "odd.txt: no image 'gone' and 1 more in "),
         ({"label_suffix": "_mask.png"}, "no **/*_mask.png in "),
@@ -264,6 +307,8 @@ def test_a_folder_by_list_and_by_file_of_classes(tmp_path):
         ({"label_suffix": 1}, "label_suffix is 1, which is no text"),
         ({"names": 3}, "names is 3, which is no text"),
         ({"image_suffix": "png"}, "image_suffix 'png' has no dot: write '.png'"),
+        ({"label_suffix": "_mask"}, "label_suffix '_mask' has no dot: write '_mask.png'"),
+        ({"images": "other"}, "no picture in 'other' (1 .txt file lies there, such as 'a.txt')"),
         ({"label_suffix": "*.png"}, "label_suffix '*.png' is a pattern: write only how the names"),
     ],
 )  # fmt: skip
@@ -271,9 +316,15 @@ def test_faults_of_a_folder(arguments, words, tmp_path, monkeypatch):
     own.folder_of_colors(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "latin.txt").write_bytes(b"stra\xdfe")
+    (tmp_path / "all.txt").write_text(
+        "".join(f"images/{at}.png\n" for at in range(3)), encoding="utf-8-sig"
+    )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.txt").touch()
     (tmp_path / "odd.txt").write_text("0\ngone\nlost\n")
     given = {"classes": own.YARD_CLASSES, "encoding": "colors", **arguments}
-    assert words in line_of(lambda: FolderDataset(tmp_path, **given))
+    assert words in line_of(lambda: FolderDataset(".", **given))
 
 
 @pytest.mark.parametrize(
@@ -296,6 +347,31 @@ def test_folders_of_any_classes_are_listed_by_one_code(kind, where, tmp_path):
         f"{kind.__name__}: no **/*_mask.png in {labels!r} (3 .png files lie there, such as "
         f"'0.png'): {where}"
     )
+
+
+@pytest.mark.parametrize("kind", [FolderDataset, TrainIdDataset])
+@pytest.mark.parametrize(
+    ("label", "arguments"),
+    [
+        ("{}_mask.png", {"images": ".", "labels": ".", "label_suffix": "_mask.png"}),
+        ("{}_MASK.PNG", {"images": "", "labels": "./", "label_suffix": "_mask.png"}),
+        ("masks/{}.png", {"images": ".", "labels": "masks"}),
+    ],
+)
+def test_labels_beside_images_or_below_them(kind, label, arguments, tmp_path):
+    classes = np.zeros((8, 8), np.uint8)
+    for name in ("a", "b_mask_of"):
+        write_image(tmp_path / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+        write_image(tmp_path / label.format(name), classes)
+    dataset = kind(tmp_path, **arguments)
+    pairs = [
+        (info["img_path"], info["seg_map_path"]) for info in map(dataset.get_data_info, (0, 1))
+    ]
+    assert len(dataset) == 2
+    assert pairs == [
+        (str(tmp_path / f"{name}.png"), str(tmp_path / label.format(name)))
+        for name in ("a", "b_mask_of")
+    ]
 
 
 def test_an_image_and_its_copy_in_another_format_are_refused(tmp_path):

@@ -31,6 +31,8 @@ def tiny_files(tiny, trained, tmp_path, monkeypatch):
         Path("data/yard", folder).mkdir(parents=True)
     cv2.imwrite("data/yard/photos/a.jpg", rng.integers(0, 256, (40, 60, 3), np.uint8))
     cv2.imwrite("data/yard/masks/a_mask.png", rng.choice(np.uint8([2, 3, 7, 8, 250]), (40, 60)))
+    Path("data/yard/train.txt").write_text("a.jpg\n")
+    Path("data/yard/val.txt").write_text("a\n")
     for seed in (0, 1, 2):
         for name in ("bn", "ibn-a"):
             shutil.copytree(work_dir, Path("work_dirs", f"{name}_seed{seed}"))

@@ -182,6 +182,25 @@ def test_the_arguments_of_a_folder_are_listed():
     assert listed == known - {"self", "data_root", "kwargs"}
 
 
+def test_the_config_of_own_classes_reads_its_data(page_files, tiny_files):
+    pytest.importorskip("mmseg")
+    from ibn_seg.config import load_config
+    from ibn_seg.run import setup
+
+    page_files(ROOT / "docs" / "add-your-data.md")
+    cfg = load_config("my_yard.py")
+    setup.register()
+    from mmseg.registry import DATASETS
+
+    train, val = (DATASETS.build(cfg[f"{one}_dataloader"].dataset) for one in ("train", "val"))
+    for data in (train, val):
+        assert len(data) == 1
+        assert data.metainfo["classes"] == ("grass", "path", "wall")
+        assert set(data[0]["data_samples"].gt_sem_seg.data.unique().tolist()) <= {0, 1, 2, 255}
+    assert cfg.model.decode_head.num_classes == 3
+    assert "auxiliary_head" not in cfg.model
+
+
 @pytest.mark.parametrize("block", snippets_of("plan"), ids=place)
 def test_plans_are_plans(block, page_files):
     pytest.importorskip("mmseg")

@@ -285,6 +285,18 @@ def test_a_folder_that_is_missing_is_a_finding_and_not_the_end(tmp_path):
         check("cityscapes", root, options={"split": "train"}, workers=1)
 
 
+def test_a_split_whose_frames_have_other_names_is_not_there(tmp_path):
+    LAYOUTS["camvid, SegNet's"][2](tmp_path)
+    for path in tmp_path.glob("test*/*.png"):
+        path.rename(path.with_name(f"new_{path.name}"))
+    result = check("camvid", tmp_path, workers=1)
+    absent = {listing.part.name: listing.absent for listing in result.listings}
+    assert absent["test"].startswith("CamVidDataset: no image of split 'test' in ")
+    assert [name for name, text in absent.items() if not text] == ["train", "val"]
+    with pytest.raises(UserError, match="no image of split 'test'"):
+        check("camvid", tmp_path, options={"split": "test"}, workers=1)
+
+
 @pytest.mark.parametrize("kind", ["", "annot"])
 def test_a_split_without_any_label_or_image_is_found(kind, tmp_path):
     LAYOUTS["camvid, SegNet's"][2](tmp_path)

@@ -95,6 +95,18 @@ def test_command(root, tmp_path, monkeypatch, capfd):
     assert Image.open(tmp_path / "s.png").size[0] == 3 * 644
 
 
+def test_a_value_outside_the_table_is_one_line(root, tmp_path, monkeypatch, capfd):
+    """It would otherwise be counted as ignored."""
+    monkeypatch.chdir(tmp_path)
+    path = next(root.glob("gtFine/val/*/*_labelTrainIds.png"))
+    label = np.array(Image.open(path))
+    label[3, 3] = 77
+    Image.fromarray(label).save(path)
+    assert run_cli(["data", "stats", "cityscapes", str(root)]) == 2
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"error: {path}: value 77 is not a trainId")
+
+
 def test_damaged_file_is_one_line(root, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     path = truncate(next(root.glob("leftImg8bit/val/*/*.png")))

@@ -381,6 +381,21 @@ def test_the_metric_s_arguments_are_checked():
         MultiDomainIoU(merge="softt")
 
 
+@pytest.mark.parametrize("merge", ["hard", "soft"])
+def test_soft_merging_of_one_class_per_group_is_hard(merge):
+    """A network of one output calls 0.4 wet, by mmseg's threshold of 0.3 for such heads."""
+    chances = torch.tensor([[[0.2, 0.4, 0.4, 0.9]]])
+    labels = np.array([[0, 0, 0, 1]])  # rain is 1
+    one = sample("yard", labels, (chances[0] > 0.3).long().numpy())
+    one.seg_logits = PixelData(data=chances)
+    mapping = {"groups": {"sun": ["dry"], "rain": ["wet"]}}
+    metrics, _ = evaluate(
+        [one.to_dict()], {"yard": ("sun", "rain")}, classes=("dry", "wet"), merge=merge,
+        maps={"yard": mapping},
+    )  # fmt: skip
+    assert [metrics["yard/IoU.sun"], metrics["yard/IoU.rain"]] == pytest.approx([100 / 3] * 2)
+
+
 def test_soft_merging_of_a_network_with_one_output():
     """mmseg's heads for two classes give the probability of the second."""
     chances = torch.tensor([[[0.2, 0.49, 0.51, 0.9]]])

@@ -15,7 +15,7 @@ PICTURES = {"numpy", "cv2", "PIL"}
 BASE = (
     "errors", "environment", "type_names", "pickled_arrays", "harmless_classes",
     "checkpoint_files", "mxnet_params", "io", "provenance", "config_errors", "config_values",
-    "config", "pretraining", "progress", "heap", "worker_pool", "yaml_values",
+    "config", "pretraining", "progress", "terminal", "heap", "worker_pool", "yaml_values",
 )  # fmt: skip
 # The rooms, each behind those that it may use: arrows run up this table, never down.
 ROOMS: dict[str, set[str]] = {
@@ -106,6 +106,7 @@ PACKAGES: dict[str, Packages] = {
     "config_values": Packages(set(), {"mmengine"}),
     "config": Packages(set(), {"mmengine"}),
     "progress": Packages(set(), {"rich"}),
+    "terminal": Packages(set(), {"rich"}),
     "worker_pool": Packages({"cv2"}),
     "yaml_values": Packages(set(), {"yaml"}),
     "layers": Packages({"torch", "numpy"}),

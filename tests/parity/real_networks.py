@@ -3,12 +3,13 @@
 `python -m tests.parity.real_networks [FILE [PREDICTIONS]] [--data DIR]` scores every network that
 has predictions in PREDICTIONS/NETWORK/DOMAIN/NAME.png through the product. It compares counts, IoU
 and mIoU with FILE, which has the form of `real_networks.json`. The labels are those of CamVid and
-IDD-Lite below DIR. Networks without predictions, and predictions without an entry, are named. The
-exit code is 1 if anything disagrees.
+IDD-Lite below DIR. Networks without predictions, and predictions without an entry or of other data
+sets, are named. The exit code is 1 if anything disagrees.
 """
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ibn_seg.datasets.known_classes import SPACES, known_map, space_of
+from ibn_seg.datasets.known_classes import SPACES, known_map, known_outputs, space_of
+from ibn_seg.errors import EnvError, UserError
 from ibn_seg.evaluation.confusion import scores
 from ibn_seg.evaluation.stored import read_confusions
 from ibn_seg.run.score_predictions import evaluate_predictions
@@ -41,7 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("predictions", nargs="?", type=Path, default=PREDICTIONS)
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
     given = parser.parse_args(arguments)
-    golden = json.loads(given.file.read_text(encoding="utf-8"))
+    try:
+        golden = json.loads(given.file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        parser.error(f"{given.file}: cannot be read as JSON ({error})")
+    if not given.predictions.is_dir():
+        parser.error(f"{given.predictions}: no such folder of predictions")
     lines = [*compare_maps(golden), *compare_networks(golden, given.predictions, given.data)]
     for right, line in lines:
         print(f"{'ok  ' if right else 'NOT '} {line}")
@@ -68,23 +75,46 @@ def compare_networks(
     """Yield whether the scores of each network on each domain are those of the file."""
     folders = {path.name: path for path in sorted(predictions.iterdir()) if path.is_dir()}
     published = published_network(golden, folders)
+    networks = golden.get("networks", {})
     if PUBLISHED in golden:
         yield from published_scores(golden[PUBLISHED])
-    for name, entry in golden["networks"].items():
-        if name not in folders:
+    for name, entry in networks.items():
+        if name in folders:
+            yield from compare_network(folders[name], data, entry)
+        else:
             print(f"     {name}: no predictions")
-            continue
-        for domain in ROOTS:
-            here, has = (folders[name] / domain).is_dir(), domain in entry
-            if here and has:
-                yield from compare_domain(folders[name], domain, data, entry[domain])
-            elif here or has:
-                print(f"     {name}, {domain}: no {'entry' if here else 'predictions'}")
     for name, folder in folders.items():
         if name == published:
-            yield from compare_published(folder, data, golden[PUBLISHED])
-        elif name not in golden["networks"]:
+            check = compare_published(folder, data, golden[PUBLISHED])
+            yield from or_refused(f"{name}, camvid", check)
+        elif name not in networks:
             print(f"     {name}: no entry")
+
+
+def compare_network(
+    folder: Path, data: Path, entry: Mapping[str, Any]
+) -> Iterator[tuple[bool, str]]:
+    """Yield whether the scores of one network agree, on each domain that has both."""
+    here = {path.name for path in folder.iterdir() if path.is_dir()}
+    known = {key for key, value in entry.items() if isinstance(value, dict) and "counts" in value}
+    for domain in sorted(here | known | (ROOTS.keys() & entry.keys())):
+        title = f"{folder.name}, {domain}"
+        if domain not in ROOTS:
+            print(f"     {title}: no data set of this comparison")
+        elif domain in here and domain in entry:
+            yield from or_refused(title, compare_domain(folder, domain, data, entry[domain]))
+        else:
+            print(f"     {title}: no {'entry' if domain in here else 'predictions'}")
+
+
+def or_refused(title: str, comparisons: Iterator[tuple[bool, str]]) -> Iterator[tuple[bool, str]]:
+    """Yield comparisons; what the product refuses is one that disagrees, and the rest goes on."""
+    try:
+        yield from comparisons
+    except EnvError:
+        raise
+    except UserError as error:
+        yield False, f"{title}: {error.line}"
 
 
 def published_network(golden: Mapping[str, Any], folders: Mapping[str, Path]) -> str | None:
@@ -97,24 +127,27 @@ def compare_domain(
     folder: Path, domain: str, data: Path, entry: Mapping[str, Any]
 ) -> Iterator[tuple[bool, str]]:
     """Yield whether counts and scores of one network on one domain agree."""
+    outputs = len(entry["counts"][0]) if "counts" in entry else None
     with tempfile.TemporaryDirectory() as work:
         result = evaluate_predictions(
-            folder, [f"{domain}={data / ROOTS[domain]}"], method=folder.name, work_dir=work
-        )
+            folder, [f"{domain}={data / ROOTS[domain]}"], method=folder.name, work_dir=work,
+            classes=known_outputs(outputs),
+        )  # fmt: skip
         stored = read_confusions(Path(work) / result["confusions"])
     scored = result["domains"][domain]
     counts = stored.domains[domain].counts.sum(axis=0)
     title = f"{folder.name}, {domain}"
-    yield scored["images"] == entry["images"], f"{title}: {scored['images']} images"
-    yield np.array_equal(counts, entry["counts"]), f"{title}: counts {counts.shape}"
     yield counts.tolist() == scored["confusion"], f"{title}: counts of the result file"
-    for key in ("mIoU", "aAcc", "mAcc"):
-        yield close(scored[key], entry[key]), f"{title}: {key} {scored[key]:.6f}"
-    ious = entry["IoU"]
-    same = list(scored["IoU"]) == list(ious) and all(
-        close(value, ious[name]) for name, value in scored["IoU"].items()
-    )
-    yield same, f"{title}: IoU of {len(ious)} classes"
+    for key, ours, words in (
+        ("images", scored["images"], f"{scored['images']} images"),
+        ("counts", counts, f"counts {counts.shape}"),
+        *((key, scored[key], f"{key} {scored[key]:.6f}") for key in ("mIoU", "aAcc", "mAcc")),
+        ("IoU", scored["IoU"], f"IoU of {len(scored['IoU'])} classes"),
+    ):
+        if key in entry:
+            yield agree(ours, entry[key]), f"{title}: {words}"
+        else:
+            print(f"     {title}: no {key} in the file")
 
 
 def published_scores(entry: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
@@ -163,6 +196,19 @@ def compare_published(
         void = counts[-1] if protocol == "void_is_wrong" else None
         ours = scores(counts[:-1], space.classes, void=void).mIoU
         yield close(scored["mIoU"], ours), f"{title}: mIoU {scored['mIoU']:.4f}"
+
+
+def agree(ours: Any, theirs: Any) -> bool:
+    """Tell whether a number, counts, or the IoU of every class agree.
+
+    Classes that are absent may be null, NaN or left out.
+    """
+    if isinstance(ours, np.ndarray):
+        return np.array_equal(ours, theirs)
+    if not isinstance(ours, Mapping):
+        return close(ours, theirs)
+    there = {name: one for name, one in theirs.items() if one is not None and not math.isnan(one)}
+    return ours.keys() == there.keys() and all(close(ours[name], there[name]) for name in ours)
 
 
 def close(ours: float, theirs: float) -> bool:

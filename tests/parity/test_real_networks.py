@@ -1,6 +1,8 @@
 """The comparison of real networks, on made folders whose numbers the code cannot know."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +193,60 @@ def test_what_is_on_one_side_alone_is_named(made, capsys, tmp_path):
     assert code == 0
     for line in ("yew_net: no predictions", "elm_net: no entry", "oak_net, idd_lite: no entry"):
         assert f"     {line}" in out.splitlines()
+
+
+def test_order_and_missing_facts_of_an_entry_do_not_matter(made, capsys):
+    base, golden = made[0], changed(made[1])
+    entry = golden["networks"]["oak_net"]["camvid"]
+    entry["IoU"] = dict(sorted(entry["IoU"].items()))
+    del entry["aAcc"]
+    code, out = run(base, {"networks": {"oak_net": {"camvid": entry}}}, capsys)
+    assert code == 0, out
+    assert "ok   oak_net, camvid: IoU of 11 classes" in out.splitlines()
+    assert "     oak_net, camvid: no aAcc in the file" in out.splitlines()
+
+
+def test_absent_classes_may_be_null_or_left_out():
+    ours = {"sky": 50.0, "pole": 1.0}
+    for theirs in (ours, {**ours, "car": None}, {"car": math.nan, **ours}):
+        assert real_networks.agree(ours, theirs)
+    for theirs in ({"sky": 50.0}, {**ours, "car": 0.0}, {**ours, "pole": None}):
+        assert not real_networks.agree(ours, theirs)
+
+
+def test_what_is_refused_is_one_line_and_the_rest_goes_on(made, capsys, tmp_path):
+    base, golden = made[0], changed(made[1])
+    for network in ("oak_net", "elm_net"):
+        shutil.copytree(base / "predictions" / network, tmp_path / network)
+    first = next((tmp_path / "oak_net" / "camvid").iterdir())
+    first.write_bytes(b"")
+    (tmp_path / "elm_net" / "kitti").mkdir()
+    code, out = run(base, golden, capsys, str(tmp_path))
+    assert code == 1
+    (line,) = (line for line in out.splitlines() if line.startswith("NOT "))
+    assert line.startswith(f"NOT  oak_net, camvid: {first}: cannot be read as a picture")
+    assert "     elm_net, kitti: no data set of this comparison" in out.splitlines()
+    assert out.count("ok   elm_net, ") == 14
+
+
+def test_twenty_outputs_by_the_columns_of_the_counts(made, capsys, tmp_path):
+    base, golden = made[0], changed(made[1])
+    labels = own.camvid_segnet(tmp_path / "data" / "CamVid")
+    counts, images = predict(tmp_path / "predictions" / "fir_net", "camvid", labels, 20, 3)
+    found = plain_scores(counts, [*GROUPS["camvid"][1], None], 11)
+    entry = {"counts": counts.tolist(), "images": images, "mIoU": found["mIoU"]}
+    golden = {"networks": {"fir_net": {"camvid": entry}}}
+    code, out = run(base, golden, capsys, str(tmp_path / "predictions"))
+    assert code == 0, out
+    assert "ok   fir_net, camvid: counts (12, 20)" in out.splitlines()
+
+
+@pytest.mark.parametrize("arguments", [["gone.json"], ["{golden}", "gone"]])
+def test_a_file_or_folder_that_is_not_there(made, arguments, capsys):
+    golden = str(made[0] / "golden.json")
+    with pytest.raises(SystemExit, match="2"):
+        real_networks.main([one.format(golden=golden) for one in arguments])
+    assert "error: gone" in capsys.readouterr().err
 
 
 def test_nothing_to_compare_is_no_agreement(made, capsys):

@@ -1,6 +1,5 @@
 """`ibn-seg adaptation`."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -60,10 +59,11 @@ def adaptation(
 
 def _print(result: Mapping) -> None:
     """Print a table for each domain."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(file=sys.stdout)
+    from ibn_seg.terminal import plain_console
+
+    console = plain_console()
     for domain, clean in result["domains"].items():
         name = result["method"] or result["name"]
         table = Table(title=f"{name}, {domain}: mIoU {clean['mIoU']:.2f} without adaptation")

@@ -1,6 +1,5 @@
 """Prints measures of trust on the terminal."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +12,11 @@ def print_trust(trust: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         trust: By domain, as `ibn_seg.trust.trust_measures.trust_measures` returns it.
     """
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(file=sys.stdout)
+    from ibn_seg.terminal import plain_console
+
+    console = plain_console()
     ece = next(iter(trust.values()))["ece"]
     caption = f"ECE: {ece['kind']}, {ece['bins']} bins; all pixels of a domain pooled, percent"
     table = Table(title="confidence", caption=caption)
@@ -39,8 +39,9 @@ def print_tempered(tempered: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         tempered: By domain, as `ibn_seg.trust.tempered_measures.tempered_measures` returns it.
     """
-    from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.terminal import plain_console
 
     caption = "images that the temperature was fitted on are left out"
     table = Table(title="at the temperature of the source", caption=caption)
@@ -51,4 +52,4 @@ def print_tempered(tempered: Mapping[str, Mapping[str, Any]]) -> None:
         values = (found["ece_before"], after, found["ece_removed"])
         shown = ("-" if value is None else f"{100 * value:.2f}" for value in values)
         table.add_row(domain, str(found["images"]), *shown)
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)

@@ -1,6 +1,5 @@
 """`ibn-seg divergence`."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +106,9 @@ def _earlier(plot: str | None, others: tuple[str, ...]) -> list[dict]:
 
 def _print(result: Mapping[str, Any]) -> None:
     """Print one table: a row per layer, a column per pair."""
-    from rich.console import Console
+    from ibn_seg.terminal import plain_console
 
-    console = Console(file=sys.stdout)
+    console = plain_console()
     console.print(_table(result))
     for label, pair in result["pairs"].items():
         images = f"{pair['images']['a']} and {pair['images']['b']} images"

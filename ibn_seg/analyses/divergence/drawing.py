@@ -16,6 +16,7 @@ from ibn_seg.io import write_bytes
 from ibn_seg.report import plots
 from ibn_seg.report.bands import Band, draw_bands, page_colours
 from ibn_seg.report.method_looks import LIGHT, method_looks
+from ibn_seg.report.missing_glyphs import quiet_glyphs
 
 # Text and lines of the report on white (templates/style.css).
 _INK, _MUTED, _GRID = "#1d2126", "#5b636d", "#e6e8eb"
@@ -93,7 +94,8 @@ def depth_figure(curves: Mapping[str, Sequence[DepthCurve]], kind: str) -> bytes
     buffer = io.BytesIO()
     # No date, and the same ids in every run, so that equal results give equal files.
     dated = {"Date": None} if kind == "svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "depth", "svg.fonttype": "none"}):
+    style = {"svg.hashsalt": "depth", "svg.fonttype": "none"}
+    with matplotlib.rc_context(style), quiet_glyphs():
         figure.savefig(buffer, format=kind, dpi=160, metadata={"Title": _TITLE, **dated})
     return buffer.getvalue()
 

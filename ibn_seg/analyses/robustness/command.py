@@ -1,7 +1,6 @@
 """`ibn-seg robustness`."""
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -85,10 +84,11 @@ def _print(result: Mapping) -> None:
     """Print a table for each domain; in a distributed run the first process alone."""
     if os.environ.get("RANK", "0") != "0":
         return
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(file=sys.stdout)
+    from ibn_seg.terminal import plain_console
+
+    console = plain_console()
     for domain, kept in result["retention"].items():
         clean = result["domains"][domain]["mIoU"]
         name = result["method"] or result["name"]

@@ -1,6 +1,5 @@
 """`ibn-seg scales`."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +52,9 @@ def scales(
 
 def _print(found: Sequence[Mapping[str, Any]]) -> None:
     """Print a row for each scale and domain, in percent."""
-    from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.terminal import plain_console
 
     table = Table(title="scales", caption="percent; time of the network for one picture")
     for title in ("scale", "domain", "mIoU", "ECE", "AUROC", "ms"):
@@ -67,4 +67,4 @@ def _print(found: Sequence[Mapping[str, Any]]) -> None:
                 for name in ("mIoU", "ECE", "AUROC")
             ]
             table.add_row(one["name"], domain, *shown, f"{one['milliseconds']:.1f}")
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)

@@ -1,6 +1,5 @@
 """`ibn-seg speed`."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,9 @@ def speed(
 
 def _print(result: Mapping[str, Any]) -> None:
     """Print one table: the network, its twin, and the ratio of the two."""
-    from rich.console import Console
     from rich.table import Table
+
+    from ibn_seg.terminal import plain_console
 
     network, twin, over = (result[key] for key in ("network", "twin", "time_over_bn"))
     width, height = result["size"]
@@ -79,7 +79,7 @@ def _print(result: Mapping[str, Any]) -> None:
         one, other = network[key], twin[key]
         ratio = spread if key == "time_ms" else f"{one / other:.3f}"
         table.add_row(title, f"{one / scale:.2f}", f"{other / scale:.2f}", ratio)
-    Console(file=sys.stdout).print(table)
+    plain_console().print(table)
 
 
 def _said(result: Mapping[str, Any]) -> str:

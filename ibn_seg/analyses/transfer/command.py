@@ -1,7 +1,6 @@
 """`ibn-seg transfer`."""
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +92,9 @@ def transfer(
 
 def _print(result: Mapping[str, Any]) -> None:
     """Print a table for each domain."""
-    from rich.console import Console
+    from ibn_seg.terminal import plain_console
 
-    console = Console(file=sys.stdout)
+    console = plain_console()
     for domain in result["runs"][0]["mIoU"]:
         console.print(_table(result, domain))
 

@@ -1,6 +1,5 @@
 """`ibn-seg unknown`."""
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +51,12 @@ def unknown(
 
 def _print(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the measures of each data set in percent, with intervals over pictures."""
-    from rich.console import Console
     from rich.table import Table
 
     from ibn_seg.analyses.unknown.numbers import MEASURES
+    from ibn_seg.terminal import plain_console
 
-    console = Console(file=sys.stdout)
+    console = plain_console()
     caption = "all pixels of a data set pooled, percent; 95 % intervals over pictures"
     table = Table(title="unknown things", caption=caption)
     for title in ("data", "pictures", "share", *MEASURES.values()):
