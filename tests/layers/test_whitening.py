@@ -19,7 +19,7 @@ from ibn_seg.layers.whitening.covariance_loss import (
 )
 from ibn_seg.layers.whitening.instance_whitening import InstanceWhitening, StandardisingNorm
 from ibn_seg.layers.whitening.iterative import IterNorm
-from ibn_seg.layers.whitening.sensitive import common_mask
+from ibn_seg.layers.whitening.sensitive import common_mask, pair_variance, pair_variances
 from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 
 NORMS = {
@@ -186,3 +186,12 @@ def test_what_torch_fx_cannot_follow_is_one_line(kind):
         torch.fx.symbolic_trace(norm)
     x = torch.randn(1, 4, 5, 5)
     assert torch.equal(torch.jit.trace(norm, x)(x), norm(x))
+
+
+def test_isw_s_mask_computes_nothing_behind_its_last_layer():
+    network = nn.Sequential(InstanceWhitening(4, sensitive=True), nn.Conv2d(3, 3, 1))
+    pair = torch.randn(1, 4, 5, 5), torch.randn(1, 4, 5, 5)
+    with pytest.raises(RuntimeError, match="channels"):
+        network(pair[0])
+    (found,) = pair_variances(network, [pair, pair])
+    assert torch.equal(found, pair_variance(*(network[0](image) for image in pair)))
