@@ -195,3 +195,13 @@ def test_isw_s_mask_computes_nothing_behind_its_last_layer():
         network(pair[0])
     (found,) = pair_variances(network, [pair, pair])
     assert torch.equal(found, pair_variance(*(network[0](image) for image in pair)))
+
+
+def test_in_evaluation_regions_do_not_depend_on_the_rest_of_the_batch():
+    torch.manual_seed(0)
+    layer = SemanticAwareNorm(4, (0, 1), regions=2)
+    x, scores = torch.rand(2, 4, 8, 8), torch.randn(2, 3, 8, 8)
+    x[1] *= 10
+    alone = torch.cat([layer.eval()(x[at : at + 1], scores[at : at + 1]) for at in (0, 1)])
+    assert torch.equal(layer(x, scores), alone)
+    assert not torch.allclose(layer.train()(x, scores), alone)
