@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ibn_seg.datasets.known_classes import known_outputs
+from ibn_seg.datasets.known_classes import CITYSCAPES, known_outputs
 from ibn_seg.engine.sampling import members
 from ibn_seg.errors import UserError
 from ibn_seg.evaluation.network_classes import (
@@ -12,6 +12,7 @@ from ibn_seg.evaluation.network_classes import (
     outputs_of,
     trained_classes,
 )
+from ibn_seg.layers.semantic_stage import SemanticStage
 
 
 def classes_of(dataset: Any) -> list[str] | None:
@@ -28,7 +29,8 @@ def check_heads(network: Any, dataset: Any) -> None:
         dataset: The training data.
 
     Raises:
-        UserError: The data are of several lists of classes, or a head has another number.
+        UserError: The data are of several lists of classes, or a head has another number. Or SAN
+            finds regions of other classes.
     """
     meta = getattr(dataset, "metainfo", None) or {}
     if by_domain := meta.get("domain_classes"):
@@ -45,6 +47,23 @@ def check_heads(network: Any, dataset: Any) -> None:
                 f"model.{head}.num_classes = {outputs}, and train_dataloader.dataset has "
                 f"{len(classes)} classes",
                 f"write num_classes={len(classes)} in every head",
+            )
+    if classes:
+        _check_regions(network, classes)
+
+
+def _check_regions(network: Any, classes: Sequence[str]) -> None:
+    """Raise if the regions of SAN are those of other labels than the training data's."""
+    for stage in (one for one in network.modules() if isinstance(one, SemanticStage)):
+        if stage.num_classes != len(classes) or (
+            stage.of_train_ids and tuple(classes) != CITYSCAPES.classes
+        ):
+            given = ", ".join(f"{at} {name}" for at, name in enumerate(classes))
+            raise UserError(
+                f"model.backbone.semantic is for {stage.num_classes} classes, and "
+                f"train_dataloader.dataset has {len(classes)}: {given}",
+                f"write semantic=dict(num_classes={len(classes)}, selected_classes=[...]) with the "
+                "indices of road, sky, building, sidewalk and vegetation",
             )
 
 

@@ -6,6 +6,7 @@ the paper's method in three points. Each has an option here, and the default is 
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -89,7 +90,11 @@ class SemanticAwareNorm(nn.Module):
         return weighted * branch(described).sigmoid()
 
     def region(self, refined: torch.Tensor) -> torch.Tensor:
-        """Return 1 inside a class's region, else 0: (N, 1, H, W), by the heat of the batch."""
+        """Return 1 inside a class's region, else 0: (N, 1, H, W).
+
+        In training the heat of the whole batch is clustered, as in the paper's code. In evaluation
+        each image has clusters of its own: a prediction may not depend on other test images.
+        """
         heat = refined.detach().mean(1, keepdim=True)
         if not self.regions:
             return torch.ones_like(heat)
@@ -98,8 +103,9 @@ class SemanticAwareNorm(nn.Module):
                 "SAN finds its regions by k-means, which a recorded network cannot hold",
                 "use the network in eager mode, or 'SAN-SAW (released)'",
             )
-        label, _ = cluster_numbers(heat.cpu().numpy(), self.regions)
-        return torch.from_numpy(label > 0).to(heat)
+        parts = heat.split(len(heat) if self.training else 1)
+        labels = [cluster_numbers(part.cpu().numpy(), self.regions)[0] for part in parts]
+        return torch.from_numpy(np.concatenate(labels) > 0).to(heat)
 
     def target(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return what the output should be: the norm of each class's true region.

@@ -17,6 +17,8 @@ from ibn_seg.layers.semantic import (
 from ibn_seg.layers.wide import full_precision, wide
 
 _IGNORED = 255
+# The indices of the paper's classes are Cityscapes trainIds.
+_TRAIN_IDS = 19
 
 
 class SemanticStage(nn.Module):
@@ -25,16 +27,19 @@ class SemanticStage(nn.Module):
     Args:
         channels: Channels of the stage's output.
         num_classes: Classes of the labels.
-        selected_classes: The classes with a region of their own. Default: those of the paper which
-            the labels have.
+        selected_classes: The classes with a region of their own. Default: those of the paper, for
+            labels of Cityscapes' 19 classes. Other labels need their own indices.
         whitens: Whether SAW's loss is part of the losses.
         norm: Further arguments of `SemanticAwareNorm`.
 
     Attributes:
+        num_classes: Classes of the labels.
+        of_train_ids: Whether the selected classes are those of the paper, by their trainIds.
         watched: Whether losses are wanted; off by default, so nothing is kept for them.
 
     Raises:
-        UserError: A selected class is not among the classes.
+        UserError: A selected class is not among the classes. Or none is named, and the labels are
+            no trainIds.
     """
 
     def __init__(
@@ -46,13 +51,20 @@ class SemanticStage(nn.Module):
         **norm: Any,
     ) -> None:
         super().__init__()
+        self.of_train_ids = selected_classes is None
         if selected_classes is None:
-            selected_classes = [index for index in SELECTED_CLASSES if index < num_classes]
+            if num_classes != _TRAIN_IDS:
+                raise UserError(
+                    f"semantic: no selected_classes for labels of {num_classes} classes",
+                    "give the indices of road, sky, building, sidewalk and vegetation",
+                )
+            selected_classes = SELECTED_CLASSES
         if not selected_classes or not all(0 <= index < num_classes for index in selected_classes):
             raise UserError(
                 f"semantic: selected_classes={list(selected_classes)} of {num_classes} classes",
                 f"give indices from 0 to {num_classes - 1}",
             )
+        self.num_classes = num_classes
         self.whitens = whitens
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         self.san = SemanticAwareNorm(channels, tuple(selected_classes), **norm)

@@ -26,6 +26,8 @@ _TEST_TIME_HOOK = "TargetAdaptationHook"
 _ADDED_HOOKS = (
     "MethodHook", "SensitiveCovarianceHook", "ViewConsistencyHook", _TEST_TIME_HOOK,
 )  # fmt: skip
+# What labels need in a setting that is a dict; it makes no other method.
+_OF_LABELS = ("num_classes", "selected_classes")
 _ADDED_STEPS = frozenset(("PASTA", "AmplitudeMix", "FourierStyle"))
 
 
@@ -113,7 +115,7 @@ class Method:
             return {}
         found = {}
         for key, value in self.values().items():
-            given = _find(config, key)[1]
+            given = _without_labels(_find(config, key)[1])
             if given != value and not (key == _NORMS and _is_placed(config)):
                 found[key] = given
         return found | differing_steps(config, self.steps)
@@ -230,6 +232,13 @@ def _is_placed(config: Mapping[str, Any]) -> bool:
 
 def _is_added(hook: Any) -> bool:
     return isinstance(hook, Mapping) and is_named(hook.get("type"), *_ADDED_HOOKS)
+
+
+def _without_labels(value: Any) -> Any:
+    """Return a setting without what says for which labels it is."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: item for key, item in value.items() if key not in _OF_LABELS}
 
 
 def _copied(value: Any) -> Any:

@@ -4,11 +4,13 @@ mmseg, mmdet and mmpretrain all look there: `custom_imports =
 dict(imports=['ibn_seg.plugins.mmengine'])` is enough in any of their configs.
 """
 
+import contextlib
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
@@ -94,7 +96,10 @@ class ConfigBackbone:
             **(builders or {}),
             **network,
         )
-        add_method_layers(self, randomise, self_norm, semantic)
+        # What a method adds takes no random number from the rest: with one seed, all methods start
+        # from the same weights.
+        with torch.random.fork_rng(devices=[]):
+            add_method_layers(self, randomise, self_norm, semantic)
         if not norm_cfg.get("requires_grad", True):
             for module in self.modules():
                 if isinstance(module, (nn.InstanceNorm2d, *OTHER_NORMS)):
@@ -116,7 +121,8 @@ class ConfigBackbone:
         # mmengine's own loader would skip every key that does not match.
         self.init_cfg = [step for step in steps if step not in pretrained]
         try:
-            super().init_weights()
+            with _left_out(self, "semantic"):
+                super().init_weights()
         finally:
             self.init_cfg = given
         if self._default_init:
@@ -130,9 +136,10 @@ class ConfigBackbone:
 
     def _init_replacements(self) -> None:
         """Let layers of methods and those that replace the network's own initialise themselves."""
-        for module in self.modules():
-            if isinstance(module, SemanticStage):
-                module.reset_parameters()
+        with torch.random.fork_rng(devices=[]):
+            for module in self.modules():
+                if isinstance(module, SemanticStage):
+                    module.reset_parameters()
 
 
 class ConfigResNet(ConfigBackbone):
@@ -237,6 +244,17 @@ class IBNMXResNeXt(ConfigMXNetwork, MXResNeXt, BaseModule):
 @MODELS.register_module()
 class IBNMXResNeXtWD(ConfigMXNetwork, MXResNeXtWD, BaseModule):
     """`ibn_seg.models.mx_resnet.MXResNeXtWD` for configs: `groups` and `dropout` besides."""
+
+
+@contextlib.contextmanager
+def _left_out(network: nn.Module, name: str) -> Iterator[None]:
+    """Take a child away from a network in the block, if there is one."""
+    child = network._modules.pop(name, None)
+    try:
+        yield
+    finally:
+        if child is not None:
+            network._modules[name] = child
 
 
 def config_class(network: type[Backbone]) -> type[ConfigBackbone]:

@@ -5,6 +5,7 @@ import pytest
 from ibn_seg.benchmark.cells import list_cells
 from ibn_seg.benchmark.plan import read_plan
 from ibn_seg.config import config_folder
+from ibn_seg.datasets.known_classes import CAMVID
 from ibn_seg.errors import UserError
 from ibn_seg.methods.all_methods import METHODS
 
@@ -104,3 +105,17 @@ def test_a_method_is_no_part_of_other_options(tmp_path):
     )
     with pytest.raises(UserError, match=r"backbones\.R\.method"):
         read_plan(plan)
+
+
+def test_san_saw_has_the_paper_s_classes_on_photographs():
+    cells = list_cells(read_plan("ibn_seg::benchmark/methods_photographs"))
+    rendered = read_plan("ibn_seg::benchmark/methods").blocks[0].methods
+    assert {cell.method for cell in cells} == {method.name for method in rendered}
+    (found,) = {
+        tuple(
+            CAMVID.classes[index] for index in cell.config.model.backbone.semantic.selected_classes
+        )
+        for cell in cells
+        if cell.method == "SAN-SAW"
+    }
+    assert found == ("road", "sky", "building", "pavement", "tree")

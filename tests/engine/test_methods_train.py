@@ -1,12 +1,17 @@
 """Every method trains from a config that names it, from the weights of a batch-norm network."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from ibn_seg.datasets.known_classes import CAMVID, CITYSCAPES
 from ibn_seg.engine import StrictRunner
+from ibn_seg.engine.class_checks import check_heads
 from ibn_seg.errors import UserError
 from ibn_seg.methods.all_methods import METHODS
 from ibn_seg.plugins.mmengine import MODELS
@@ -152,8 +157,52 @@ def test_what_does_not_fit_is_refused_before_training(experiment, tmp_path, meth
         ({"randomise": {"type": "DSU"}}, "give a list"),
         ({"self_norm": {"is_to": True}}, "mean 'is_two'"),
         ({"semantic": {"selected_classes": [30]}}, r"selected_classes=\[30\] of 19 classes"),
+        ({"semantic": {"num_classes": 11}}, "no selected_classes for labels of 11 classes"),
     ],
 )
 def test_wrong_settings_of_a_backbone_are_one_line(settings, message):
     with pytest.raises(UserError, match=message):
         MODELS.build({"type": "IBNResNet", "depth": 18, "base_channels": 8, **settings})
+
+
+OF_CAMVID = {"num_classes": 11, "selected_classes": [3, 0, 1, 4, 5]}
+OTHER = tuple(f"class {index}" for index in range(19))
+
+
+@pytest.mark.parametrize(
+    ("semantic", "classes", "message"),
+    [
+        ({}, CITYSCAPES.classes, None),
+        ({}, CAMVID.classes, "is for 19 classes, and .* has 11: 0 sky, 1 building, 2 pole, 3 road"),
+        ({}, OTHER, "is for 19 classes, and .* has 19: 0 class 0"),
+        ({"selected_classes": [3]}, OTHER, None),
+        (OF_CAMVID, CAMVID.classes, None),
+        (OF_CAMVID, CITYSCAPES.classes, "is for 11 classes, and .* has 19: 0 road"),
+    ],
+)
+def test_regions_of_other_classes_are_refused_before_training(semantic, classes, message):
+    backbone = {"type": "IBNResNet", "depth": 18, "base_channels": 8, "semantic": semantic}
+    with pytest.raises(UserError, match=message) if message else contextlib.nullcontext():
+        check_heads(MODELS.build(backbone), SimpleNamespace(metainfo={"classes": classes}))
+
+
+def start_of(method):
+    """The weights of a backbone and a head that a seed gives."""
+    config = {"model": {"backbone": {"type": "IBNResNet", "depth": 18, "base_channels": 16}}}
+    setup.register()
+    METHODS[method].apply(config)
+    torch.manual_seed(5)
+    head = {"type": "mmseg.FCNHead", "in_channels": 128, "channels": 8, "num_classes": 19}
+    parts = [MODELS.build(part) for part in (config["model"]["backbone"], head)]
+    for part in parts:
+        part.init_weights()
+    return parts[0].state_dict() | {f"head.{k}": v for k, v in parts[1].state_dict().items()}
+
+
+@pytest.mark.parametrize("method", ["IBN-b", "ISW", "SW-5", "IterNorm", "SAN-SAW", "SelfNorm"])
+def test_with_one_seed_methods_start_from_the_weights_of_batch_norm(method):
+    base, mine = start_of("BN"), start_of(method)
+    learnt = [key for key in base if key.endswith("weight") and key in mine]
+    assert sum(key.startswith("head.") for key in learnt) > 1
+    for key in learnt:
+        assert torch.equal(base[key].flatten(), mine[key].flatten()), key

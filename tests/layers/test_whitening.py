@@ -19,7 +19,7 @@ from ibn_seg.layers.whitening.covariance_loss import (
 )
 from ibn_seg.layers.whitening.instance_whitening import InstanceWhitening, StandardisingNorm
 from ibn_seg.layers.whitening.iterative import IterNorm
-from ibn_seg.layers.whitening.sensitive import common_mask
+from ibn_seg.layers.whitening.sensitive import common_mask, pair_variance, pair_variances
 from ibn_seg.layers.whitening.switchable import SwitchWhiten2d
 
 NORMS = {
@@ -186,3 +186,22 @@ def test_what_torch_fx_cannot_follow_is_one_line(kind):
         torch.fx.symbolic_trace(norm)
     x = torch.randn(1, 4, 5, 5)
     assert torch.equal(torch.jit.trace(norm, x)(x), norm(x))
+
+
+def test_isw_s_mask_computes_nothing_behind_its_last_layer():
+    network = nn.Sequential(InstanceWhitening(4, sensitive=True), nn.Conv2d(3, 3, 1))
+    pair = torch.randn(1, 4, 5, 5), torch.randn(1, 4, 5, 5)
+    with pytest.raises(RuntimeError, match="channels"):
+        network(pair[0])
+    (found,) = pair_variances(network, [pair, pair])
+    assert torch.equal(found, pair_variance(*(network[0](image) for image in pair)))
+
+
+def test_in_evaluation_regions_do_not_depend_on_the_rest_of_the_batch():
+    torch.manual_seed(0)
+    layer = SemanticAwareNorm(4, (0, 1), regions=2)
+    x, scores = torch.rand(2, 4, 8, 8), torch.randn(2, 3, 8, 8)
+    x[1] *= 10
+    alone = torch.cat([layer.eval()(x[at : at + 1], scores[at : at + 1]) for at in (0, 1)])
+    assert torch.equal(layer(x, scores), alone)
+    assert not torch.allclose(layer.train()(x, scores), alone)

@@ -154,6 +154,16 @@ def test_conflicts_are_told():
     assert METHODS["IBN-a"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
     assert METHODS["BN"].conflicts(config(ibn="b")) == {"model.backbone.ibn": "b"}
     assert METHODS["IBN-a"].conflicts(config()) == {"model.backbone.ibn": None}
+    assert METHODS["SAN-SAW"].conflicts(config(semantic={"regions": 0})) == {
+        "model.backbone.semantic": {"regions": 0}
+    }
+
+
+def test_what_labels_need_is_no_conflict():
+    of_labels = {"num_classes": 3, "selected_classes": [0, 1]}
+    assert METHODS["SAN-SAW"].conflicts(config(semantic=of_labels)) == {}
+    given = config(semantic={**of_labels, "whitens": False})
+    assert METHODS["SAN"].conflicts(given) == {}
 
 
 def test_a_backbone_of_others_is_refused_with_the_way_out():

@@ -68,7 +68,12 @@ def adaptation(
             adapted.append(_score(runner, condition, seed))
         opened.progress("adaptation", steps, steps)
         return opened.write(
-            lambda: {**clean, "order_seed": seed, "adapted": _with_gains(adapted, clean)}
+            lambda: {
+                **clean,
+                "confusions": None,  # the file has those of the last test
+                "order_seed": seed,
+                "adapted": _with_gains(adapted, clean),
+            }
         )
 
 

@@ -28,7 +28,7 @@ _INTRODUCTION = (
 _NOTES = (
     "ECE: top label, 15 bins of equal width. Measures pool all pixels of a domain, but for the "
     "mean of images. AUPR-Error depends on the error rate. Percent, but NLL (nats) and Brier "
-    "(0 to 2).",
+    "(0 to 2). At a temperature, the images that it was fitted on are left out.",
 )
 
 

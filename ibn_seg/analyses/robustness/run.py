@@ -135,6 +135,7 @@ def _summary(
     names = list(dict.fromkeys(one["corruption"] for one in graded))
     return {
         **clean,
+        "confusions": None,  # the file has those of the last test
         "noise_seed": seed,
         "corruption_sets": list(named),
         "corruptions": names,

@@ -3,6 +3,7 @@
 Source: Choi et al., CVPR 2021 (RobustNet), section 3.3, and its released code.
 """
 
+import contextlib
 from collections.abc import Iterable
 
 import torch
@@ -74,6 +75,10 @@ def whitening_layers(network: nn.Module) -> list[InstanceWhitening]:
     return [module for module in network.modules() if isinstance(module, InstanceWhitening)]
 
 
+class _SeenAllError(Exception):
+    """Ends a forward pass behind the last layer that is looked at."""
+
+
 @torch.no_grad()
 def pair_variances(
     network: nn.Module, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]
@@ -81,7 +86,7 @@ def pair_variances(
     """Return the mean of `pair_variance` over images for each whitening layer of a network.
 
     The network is put into evaluation mode. Both versions of an image go in as one batch, as in the
-    release.
+    release. Nothing behind the last layer is computed.
 
     Args:
         network: Takes normalised images.
@@ -95,14 +100,18 @@ def pair_variances(
     """
     network.eval()
     layers, kept = whitening_layers(network), {}
-    handles = [
-        layer.register_forward_hook(lambda layer, _, output: kept.update({layer: output.clone()}))
-        for layer in layers
-    ]
+
+    def keep(layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        kept[layer] = output.clone()
+        if len(kept) == len(layers):
+            raise _SeenAllError
+
+    handles = [layer.register_forward_hook(keep) for layer in layers]
     sums, count = [0.0] * len(layers), 0
     try:
         for unchanged, changed in pairs:
-            network(torch.cat((unchanged, changed)))
+            with contextlib.suppress(_SeenAllError):
+                network(torch.cat((unchanged, changed)))
             half = len(unchanged)
             for place, layer in enumerate(layers):
                 maps = kept.pop(layer)

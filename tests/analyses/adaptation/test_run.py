@@ -49,6 +49,7 @@ def scores(tiny, checkpoint, work_dir, hook=None, batch_size=1):
 def test_every_way_scores_as_the_hook_in_a_config_does(result, tiny, checkpoint, tmp_path):
     assert result["domains"] == scores(tiny, checkpoint, tmp_path / "plain")
     assert result["order_seed"] == 3
+    assert result["confusions"] is None  # the file has those of the last way
     ways = [(one["method"], one["batch_size"]) for one in result["adapted"]]
     assert ways == [(one.method, one.batch_size) for one in conditions(ADAPTATIONS, (1, 2))]
     assert ("AdaBN", None) in ways

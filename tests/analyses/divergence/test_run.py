@@ -12,6 +12,7 @@ from ibn_seg.analyses.divergence.run import Scenes, divergence
 from ibn_seg.analyses.robustness.command import robustness as robustness_command
 from ibn_seg.analyses.robustness.run import retention, robustness
 from ibn_seg.errors import UserError
+from ibn_seg.evaluation.stored import confusions_of
 from ibn_seg.run import segmentation
 
 SMALL = Scenes(size=(64, 32))
@@ -147,6 +148,7 @@ def test_clean_scores_are_those_of_the_test_and_retention_is_their_share(kept, t
     assert json.loads((work_dir / "robustness.json").read_text()) == result
     assert (result["kind"], result["seed"]) == ("robustness", trained[1]["seed"])
     assert result["domains"] == trained[1]["domains"]
+    assert confusions_of(result, work_dir) is None  # the file has those of the last test
     assert (result["corruptions"], result["severities"]) == (["haze", "gaussian_noise"], [1, 5])
     assert len(result["corrupted"]) == 4
     for one in result["corrupted"]:
