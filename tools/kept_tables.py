@@ -37,7 +37,7 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._boards: dict[str, Board] = {}
-        self._comparisons: dict[str, list[Comparison]] = {}
+        self._comparisons: dict[tuple[str, str], list[Comparison]] = {}
 
     def board(self, name: str) -> Board:
         """Return the results in a folder."""
@@ -45,15 +45,16 @@ class Kept:
             self._boards[name] = read_board([self.folder / name])
         return self._boards[name]
 
-    def comparisons(self, name: str) -> list[Comparison]:
-        """Return the comparisons of a folder, one per source and list of classes."""
-        if name not in self._comparisons:
-            self._comparisons[name] = compare(self.board(name), BASELINE)
-        return self._comparisons[name]
+    def comparisons(self, name: str, baseline: str = BASELINE) -> list[Comparison]:
+        """Return the comparisons of a folder with a method, one per source and list of classes."""
+        key = (name, baseline)
+        if key not in self._comparisons:
+            self._comparisons[key] = compare(self.board(name), baseline)
+        return self._comparisons[key]
 
-    def comparison(self, name: str) -> Comparison:
-        """Return the comparison of a folder's first source."""
-        return self.comparisons(name)[0]
+    def comparison(self, name: str, baseline: str = BASELINE) -> Comparison:
+        """Return the comparison of a folder's first source with a method."""
+        return self.comparisons(name, baseline)[0]
 
 
 def place(name: str) -> str:

@@ -2,8 +2,9 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from kept_tables import Kept, bold, difference_text, place, scores_of, whole
+from kept_tables import Kept, bold, difference_text, heads, place, scores_of, whole
 
 from ibn_seg.leaderboard.comparison import Comparison
 from ibn_seg.methods.all_methods import BASELINE, METHODS
@@ -11,6 +12,12 @@ from ibn_seg.report.marked_tables import Lines
 from ibn_seg.report.scores import is_best
 from ibn_seg.report.tables import number, stat_text
 from ibn_seg.statistics import rank_correlation
+
+# Methods of the ablations, by what they are compared with.
+_ABLATIONS = {
+    "IBN-a": ("IBN-a stage 1", "IBN-a and stem", "IBN-b"),
+    "BN 1500": ("IBN-a 1500",),
+}
 
 
 def directions(kept: Kept) -> Lines:
@@ -34,9 +41,31 @@ def directions(kept: Kept) -> Lines:
 
 
 def photographs(kept: Kept) -> Lines:
-    """Return all networks of `photographs` that were trained on its first source."""
+    """Return the methods of the paper in `photographs`, trained on its first source."""
     found = kept.comparison("photographs")
-    return whole(found, lambda group, row: True)
+    # Ablations do not compete for the best score.
+    groups = [replace(group, rows=tuple(row for row in group.rows if row.method in METHODS))
+              for group in found.groups]  # fmt: skip
+    return whole(replace(found, groups=tuple(groups)), lambda group, row: True)
+
+
+def photographs_ablations(kept: Kept) -> Lines:
+    """Return the ablations of IBN-a in `photographs`, each compared with what it changes.
+
+    Those that are not finished are left out.
+    """
+    lines: Lines = []
+    trained = kept.board("photographs").methods
+    for baseline in (one for one in _ABLATIONS if one in trained):
+        found = kept.comparison("photographs", baseline)
+        group, columns = found.groups[0], [*found.sources, found.primary]
+        lines = lines or [["", *heads(found, columns), f"difference: {place(found.primary)}"]]
+        rows = {row.method: row for row in group.rows}
+        for method in (baseline, *(one for one in _ABLATIONS[baseline] if one in rows)):
+            text = difference_text(rows[method].differences.get(found.primary))
+            scores = [stat_text(rows[method].scores[column]) for column in columns]
+            lines.append([method, *scores, f"{text} to {baseline}" if text else ""])
+    return lines
 
 
 def photographs_elsewhere(kept: Kept) -> Lines:

@@ -29,7 +29,13 @@ from kept_tables import (
     tables_of,
     whole,
 )
-from photograph_tables import directions, photographs, photographs_elsewhere, photographs_ranks
+from photograph_tables import (
+    directions,
+    photographs,
+    photographs_ablations,
+    photographs_elsewhere,
+    photographs_ranks,
+)
 
 from ibn_seg.analyses.divergence.numbers import MEDIAN, divergence_tables
 from ibn_seg.analyses.robustness.numbers import retention_tables
@@ -162,8 +168,10 @@ TABLES: dict[str, Callable[[Kept], Lines]] = {
     "robustness": functools.partial(robustness, "embedded_full"),
     "photographs-short": directions,
     "photographs": photographs,
+    "photographs-ablations": photographs_ablations,
     "photographs-elsewhere": photographs_elsewhere,
     "photographs-ranks": photographs_ranks,
+    "photographs-divergence": functools.partial(divergence, "photographs", "domains"),
 }
 
 
